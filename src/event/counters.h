@@ -1,0 +1,69 @@
+/* counters.h - what a shard counts.  Written by the shard alone, read by any thread without order (relaxed). */
+#ifndef HD_EVENT_COUNTERS_H
+#define HD_EVENT_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "sip/msg.h"
+
+/* One row per counter: field, and its words for people. */
+#define EVT_COUNTERS(X)                                                                            \
+    X(requests, "requests received")                                                               \
+    X(responses, "responses received")                                                             \
+    X(malformed, "messages that could not be parsed")                                              \
+    X(forwarded, "messages passed to the shard that owns them")                                    \
+    X(retransmitted, "requests that were answered again from the record")                          \
+    X(absorbed, "repeated requests while the first is being worked on")                            \
+    X(unanswered, "requests dropped because the source's budget of failures is spent")             \
+    X(strays, "responses that match nothing of ours")                                              \
+    X(challenges, "requests challenged")                                                           \
+    X(subscriptions_made, "subscriptions created")                                                 \
+    X(subscriptions_ended, "subscriptions ended")                                                  \
+    X(subscriptions_timed_out, "subscriptions ended because a NOTIFY was never answered")          \
+    X(publications_made, "publications created")                                                   \
+    X(publications_ended, "publications removed or expired")                                       \
+    X(snapshots, "states composed")                                                                \
+    X(views, "bodies rendered")                                                                    \
+    X(notifies, "NOTIFY requests sent")                                                            \
+    X(notifies_resent, "NOTIFY retransmissions")                                                   \
+    X(notifies_answered, "NOTIFY requests answered 2xx")                                           \
+    X(notifies_failed, "NOTIFY requests answered otherwise or never")                              \
+    X(events_dropped, "events dropped from full queues of packages with delivery every")           \
+    X(held_by_pace, "notifications held back by the package's pace")                               \
+    X(held_by_window, "notifications held back by a next hop's window")                            \
+    X(held_unproven, "notifications held back because the address has not proven itself")          \
+    X(store_failures, "changes that the store could not keep")                                     \
+    X(refused_busy, "requests refused because too many wait")                                      \
+    X(caps_reached, "requests refused because a table or a quota is full")
+
+/* Gauges. */
+#define EVT_GAUGES(X)                                                                              \
+    X(subscriptions, "subscriptions")                                                              \
+    X(publications, "publications")                                                                \
+    X(resources, "resources with state or subscribers")                                            \
+    X(mirrors, "resources that this shard mirrors")                                                \
+    X(bindings, "registered contacts")                                                             \
+    X(in_flight, "NOTIFY requests in flight")                                                      \
+    X(waiting, "requests waiting for the store")                                                   \
+    X(parked, "subscriptions whose subscriber does not answer")                                    \
+    X(hops, "next hops known")
+
+#define EVT_FIELD(name, words) _Atomic uint64_t name;
+struct evt_counters {
+    EVT_COUNTERS(EVT_FIELD)
+    EVT_GAUGES(EVT_FIELD)
+    _Atomic uint64_t by_method[SIP_METHOD_COUNT]; /* requests received */
+    _Atomic uint64_t by_status[700];              /* final answers that we gave */
+};
+#undef EVT_FIELD
+
+/* Only the owner writes, so no read-modify-write is needed. */
+#define EVT_COUNT(shard, name) EVT_COUNT_ADD(shard, name, 1)
+#define EVT_COUNT_ADD(shard, name, n)                                                              \
+    atomic_store_explicit(                                                                         \
+        &(shard)->counters.name,                                                                   \
+        atomic_load_explicit(&(shard)->counters.name, memory_order_relaxed) + (uint64_t)(n),       \
+        memory_order_relaxed)
+
+#endif

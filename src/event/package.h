@@ -1,0 +1,87 @@
+/* package.h - an event package: a validator and a composer behind one interface, and its definition.
+ * Definitions are immutable and live as long as the configuration that holds them.  Thread: any; ops are pure functions. */
+#ifndef HD_EVENT_PACKAGE_H
+#define HD_EVENT_PACKAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#define EVT_DOC_MAGIC 0x45444f43u
+
+/* One immutable document: event state with its media type.  Shared by reference between shards. */
+struct evt_doc {
+    unsigned magic;
+    _Atomic uint32_t refs;
+    struct hd_slice type; /* Content-Type value; points behind the struct */
+    struct hd_slice body; /* points behind the struct */
+};
+/** A copy of both, one block, one reference that is the caller's.  NULL when memory is short. */
+struct evt_doc *evt_doc_new(struct hd_slice type, struct hd_slice body);
+struct evt_doc *evt_doc_ref(struct evt_doc *doc);
+struct evt_doc *evt_doc_unref(struct evt_doc *doc); /* accepts NULL, returns NULL */
+
+/* One publication as a composer sees it. */
+struct evt_published {
+    const struct evt_doc *doc;
+    uint32_t number; /* stable over the publication's life and unlike its neighbours': for renaming ids */
+};
+
+enum evt_delivery {
+    EVT_DELIVER_STATE = 0, /* the latest state wins */
+    EVT_DELIVER_EVERY      /* each event matters: a bounded queue per subscription, drops are counted */
+};
+enum evt_compose { EVT_COMPOSE_LATEST = 0, EVT_COMPOSE_LIST, EVT_COMPOSE_OWN /* the package's own rule */ };
+enum evt_authorisation { EVT_AUTHORISE_OWNER = 0, EVT_AUTHORISE_ALLOW, EVT_AUTHORISE_BLOCK };
+
+struct evt_package;
+struct evt_package_ops {
+    /**
+     * Whether a published document may be kept.  Its media type is already one of the package's types.
+     * @return HD_OK; HD_ESYNTAX (400) with a static phrase in ret_reason; HD_ENOTSUP (415); HD_ENOMEM
+     */
+    enum hd_err (*validate)(const struct evt_package *package, struct hd_slice type,
+                            struct hd_slice body, const char **ret_reason);
+    /**
+     * One document out of n >= 1 publications, newest first.
+     * @param entity   the resource's URI ("sip:alice@example.test")
+     * @param ret_doc  one reference, the caller's; may be a reference to an input document
+     * @return HD_OK, HD_ENOMEM, or HD_ESYNTAX when nothing can be composed (the caller keeps the newest as it is)
+     */
+    enum hd_err (*compose)(const struct evt_package *package, struct hd_slice entity,
+                           const struct evt_published *published, size_t n,
+                           struct evt_doc **ret_doc);
+    /**
+     * The document shown while nothing is published.  *ret_doc NULL: a NOTIFY without body.
+     * @return HD_OK, HD_ENOMEM
+     */
+    enum hd_err (*neutral)(const struct evt_package *package, struct hd_slice entity,
+                           struct evt_doc **ret_doc);
+};
+
+#define EVT_PACKAGE_MAGIC 0x45504b47u
+#define EVT_PACKAGE_NAME_MAX 64
+
+struct evt_package {
+    unsigned magic;
+    struct hd_slice name;          /* "presence" */
+    const struct evt_package_ops *ops;
+    const struct hd_slice *types;  /* media types that may be published and are shown; the first is the default of Accept */
+    size_t n_types;
+    uint32_t min_expires_s, default_expires_s, max_expires_s; /* subscriptions and publications */
+    uint32_t max_body;             /* octets; 0: the general limit */
+    uint32_t pace_ms;              /* least time between two NOTIFYs of one subscription, 0: none */
+    enum evt_delivery delivery;
+    uint32_t queue_max;            /* EVT_DELIVER_EVERY: events kept per subscription */
+    enum evt_compose compose;
+    enum evt_authorisation authorisation;
+    struct hd_slice neutral_type, neutral_body; /* configured packages; empty type: none */
+    const struct hd_slice *publishers; /* user names that may publish any resource of this package */
+    size_t n_publishers;
+};
+
+#endif

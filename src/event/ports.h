@@ -1,0 +1,125 @@
+/* ports.h - the interfaces that the core calls outward; the layers above implement them.
+ * Thread: each is called on the shard that holds the context, but where it says otherwise. */
+#ifndef HD_EVENT_PORTS_H
+#define HD_EVENT_PORTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/slice.h"
+#include "event/config.h"
+#include "sip/msg.h"
+#include "sip/out.h"
+
+/* --- sending ------------------------------------------------------------------------------- */
+
+struct evt_net_ops {
+    /** Room for one message of up to size octets; NULL when memory is short.  Valid until the next call. */
+    char *(*reserve)(void *net, size_t size);
+    /** Sends n octets of the last reserve.  TCP with flow->conn 0: any connection to flow->remote, or a new one.
+     *  @param owner  not 0: evt_shard_send_failed() is called with it when it could not be sent */
+    void (*commit)(void *net, const struct hd_flow *flow, size_t n, uint64_t owner);
+};
+
+/* --- storing ------------------------------------------------------------------------------- */
+
+enum evt_record_kind { EVT_RECORD_SUBSCRIPTION = 1, EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS };
+
+struct evt_store_ops {
+    /**
+     * Queues one record: insert or replace by (kind, id); an empty record removes.  Partitioned by bucket: records of one bucket
+     * are kept in the order given.  The outcome is always posted later (evt_stored_post), never told from inside the call.
+     * @param record  borrowed for the call
+     * @return HD_OK: an outcome with this ticket will be posted to the shard; anything else: none will
+     */
+    enum hd_err (*put)(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kind,
+                       uint64_t id, struct hd_slice record, uint64_t ticket);
+};
+
+/* --- who may do what ------------------------------------------------------------------------ */
+
+struct evt_identity {
+    char key[SIP_KEY_MAX]; /* canonical "sip:user@domain"; length key_len, 0: nobody */
+    uint8_t key_len;
+    bool authenticated;    /* by digest; false: from From on a listener without authentication */
+    bool proven;           /* the source returned a nonce bound to it, or is trusted */
+};
+
+enum evt_auth {
+    EVT_AUTH_OK = 1,    /* identity is set */
+    EVT_AUTH_CHALLENGE, /* 401; nothing or nothing usable was presented */
+    EVT_AUTH_STALE,     /* 401 with stale=true: right but for an old or used nonce */
+    EVT_AUTH_WRONG,     /* 401, and it counts against the source: user or response is wrong */
+    EVT_AUTH_BAD        /* 400 with reason */
+};
+
+struct evt_auth_result {
+    struct evt_identity identity;
+    bool has_count;     /* the nonce's count must be taken on the nonce's shard before it is OK */
+    uint64_t nonce_id;
+    uint32_t nc;
+    const char *reason; /* for EVT_AUTH_BAD, static */
+};
+
+enum evt_decision { EVT_DENY = 0, EVT_ALLOW, EVT_CONFIRM /* pending */, EVT_POLITE };
+
+struct evt_verdict {
+    enum evt_decision decision;
+    uint32_t rule; /* which rule decided; 0: the package's default */
+};
+
+struct evt_policy_ops {
+    enum evt_auth (*authenticate)(void *policy, const struct evt_config *config,
+                                  const struct sip_msg *request, const struct hd_flow *flow,
+                                  uint64_t now_us, struct evt_auth_result *ret_result);
+    /** Takes a count of a nonce whose window lives on this shard: true when it is new. */
+    bool (*count)(void *policy, uint64_t nonce_id, uint32_t nc, uint64_t now_us);
+    /** Writes the WWW-Authenticate lines; the nonce's window will live on this shard. */
+    void (*challenge)(void *policy, const struct evt_config *config, const struct hd_flow *flow,
+                      uint64_t now_us, bool stale, struct sip_out *out);
+    struct evt_verdict (*subscribe)(void *policy, const struct evt_config *config,
+                                    const struct evt_identity *watcher, struct hd_slice resource,
+                                    const struct evt_package *package);
+    struct evt_verdict (*publish)(void *policy, const struct evt_config *config,
+                                  const struct evt_identity *publisher, struct hd_slice resource,
+                                  const struct evt_package *package);
+    struct evt_verdict (*registration)(void *policy, const struct evt_config *config,
+                                       const struct evt_identity *user, struct hd_slice resource);
+};
+
+/* --- the record of decisions ------------------------------------------------------------------ */
+
+enum evt_did {
+    EVT_DID_ACCEPT = 1, /* a SUBSCRIBE was accepted; detail: rule */
+    EVT_DID_REFUSE,     /* a request was refused; detail: status */
+    EVT_DID_SEND,       /* a NOTIFY left; detail: CSeq */
+    EVT_DID_RESEND,     /* the same again */
+    EVT_DID_ANSWERED,   /* a final response; detail: status */
+    EVT_DID_TIMEOUT,    /* Timer F */
+    EVT_DID_HOLD,       /* held back; detail: enum evt_held */
+    EVT_DID_DROP,       /* an event was dropped from a full queue */
+    EVT_DID_END,        /* the subscription ended; detail: enum evt_reason */
+    EVT_DID_PUBLISH,    /* a publication was applied; detail: snapshot number */
+};
+enum evt_held { EVT_HELD_IN_FLIGHT = 1, EVT_HELD_PACE, EVT_HELD_WINDOW, EVT_HELD_BACKOFF, EVT_HELD_PARKED, EVT_HELD_UNPROVEN, EVT_HELD_ROUTE };
+
+struct evt_recorder_ops {
+    /** Called at every decision; must be cheap.  NULL recorder ops: not called. */
+    void (*did)(void *recorder, uint64_t now_us, uint64_t id, enum evt_did what, uint64_t detail);
+};
+
+/* --- all of them, for one shard ----------------------------------------------------------------- */
+
+struct evt_ports {
+    const struct evt_net_ops *net;
+    void *net_context;
+    const struct evt_store_ops *store;
+    void *store_context;
+    const struct evt_policy_ops *policy;
+    void *policy_context;
+    const struct evt_recorder_ops *recorder; /* may be NULL */
+    void *recorder_context;
+};
+
+#endif
