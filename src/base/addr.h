@@ -10,34 +10,42 @@
 #include "base/slice.h"
 
 struct hd_addr {
-    uint8_t ip[16];  /* network order; IPv4 uses the first four, the rest is 0 */
-    uint16_t port;   /* host order */
-    uint8_t family;  /* 0: none, 4, 6 */
+    uint8_t ip[16]; /* network order; IPv4 uses the first four, the rest is 0 */
+    uint16_t port;  /* host order */
+    uint8_t family; /* 0: none, 4, 6 */
     uint8_t pad;
-    uint32_t scope;  /* IPv6 zone, 0 for none */
+    uint32_t scope; /* IPv6 zone, 0 for none */
 };
 
 #define HD_ADDR_TEXT 64 /* enough for any address and port in text */
 
-/** A literal without port: "192.0.2.1", "2001:db8::1" or "[2001:db8::1]".  HD_ESYNTAX. */
-HD_NODISCARD enum hd_err hd_addr_parse(struct hd_slice host, uint16_t port, struct hd_addr *ret_addr);
-/** Host alone ("192.0.2.1", "[2001:db8::1]" in RFC 5952 form) / with ":port".  Returns the length; buffer of HD_ADDR_TEXT. */
+/** A literal without port: "192.0.2.1", "2001:db8::1" or "[2001:db8::1]" (RFC 3986 section 3.2.2).
+ * Mapped addresses stay as written; no zone ("%eth0").  HD_ESYNTAX. */
+HD_NODISCARD enum hd_err hd_addr_parse(struct hd_slice host, uint16_t port,
+                                       struct hd_addr *ret_addr);
+/** Host alone ("192.0.2.1", "[2001:db8::1]" in RFC 5952 form) / with ":port".  Returns the length;
+ * buffer of HD_ADDR_TEXT. */
 size_t hd_addr_host_text(const struct hd_addr *addr, char ret[HD_ADDR_TEXT]);
 size_t hd_addr_text(const struct hd_addr *addr, char ret[HD_ADDR_TEXT]);
+/** Turns ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2) into the IPv4 address a.b.c.d; others stay. */
+void hd_addr_unmap(struct hd_addr *addr);
 bool hd_addr_eq(const struct hd_addr *a, const struct hd_addr *b);      /* with the port */
 bool hd_addr_same_ip(const struct hd_addr *a, const struct hd_addr *b); /* without */
 bool hd_addr_is_any(const struct hd_addr *a);                           /* 0.0.0.0 or :: */
 /** Keyed hash over family, ip and port (port left out when with_port is false). */
 uint64_t hd_addr_hash(const struct hd_hash_key *key, const struct hd_addr *addr, bool with_port);
-/** Which bucket a datagram's source belongs to: not keyed, since the kernel's steering program computes it too.
- *  Fold of the address words and the port by xor and a multiplication, upper 12 bits of 32; see net/steer.h. */
+/** Which bucket a datagram's source belongs to: not keyed, since the kernel's steering program
+ * computes it too. All in 32 bits: fold = the xor of the address's words (one for IPv4, four for
+ * IPv6), each read as big-endian from network order, xor the port; fold * 0x9E3779B1 modulo 2^32;
+ * of that the upper 12 bits.  See net/steer.h. */
 unsigned hd_addr_bucket(const struct hd_addr *addr);
 
 struct hd_prefix {
     struct hd_addr addr;
     uint8_t bits;
 };
-/** "127.0.0.0/8", "::1" (the whole address).  HD_ESYNTAX, HD_ERANGE. */
+/** "127.0.0.0/8", "::1" (the whole address); bits of the address beyond the prefix are cleared.
+ * HD_ESYNTAX; HD_ERANGE: more bits than the family has. */
 HD_NODISCARD enum hd_err hd_prefix_parse(struct hd_slice text, struct hd_prefix *ret_prefix);
 bool hd_prefix_holds(const struct hd_prefix *prefix, const struct hd_addr *addr);
 
@@ -50,8 +58,8 @@ hd_transport_reliable(enum hd_transport transport)
 /** "UDP", "TCP", ...: as written in Via. */
 struct hd_slice hd_transport_name(enum hd_transport transport);
 
-/* How a peer is reached.  conn names a connection: its shard, place and generation; 0 for datagrams, and for
- * "a connection to remote, whichever, opened when there is none". */
+/* How a peer is reached.  conn names a connection: its shard, place and generation; 0 for
+ * datagrams, and for "a connection to remote, whichever, opened when there is none". */
 struct hd_flow {
     uint8_t transport; /* enum hd_transport */
     uint8_t listener;  /* index in the configuration: on which listener it came */
@@ -72,8 +80,8 @@ hd_conn_shard(uint64_t conn)
 static inline uint64_t
 hd_conn_make(unsigned shard, uint32_t generation, uint32_t place)
 {
-    return ((uint64_t)(shard + 1) << HD_CONN_SHARD_SHIFT) | ((uint64_t)(generation & 0xffffff) << 32) |
-           place;
+    return ((uint64_t)(shard + 1) << HD_CONN_SHARD_SHIFT) |
+           ((uint64_t)(generation & 0xffffff) << 32) | place;
 }
 
 #endif

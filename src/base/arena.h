@@ -15,7 +15,8 @@ struct hd_arena {
 
 /** Uses memory of the caller, which must outlive the arena; nothing is freed by it. */
 void hd_arena_init(struct hd_arena *arena, void *memory, size_t cap);
-/** size octets aligned for any object, not zeroed; NULL when it does not fit.  size 0 gives a valid pointer. */
+/** size octets aligned for any object, not zeroed; NULL when it does not fit.  size 0 gives a valid
+ * pointer. */
 void *hd_arena_take(struct hd_arena *arena, size_t size);
 /** A copy of s; HD_ENOSPC when it does not fit. */
 HD_NODISCARD enum hd_err hd_arena_dup(struct hd_arena *arena, struct hd_slice s,

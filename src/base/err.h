@@ -1,5 +1,6 @@
 /* err.h - the one error type of herald, and the assertions.
- * Thread: any.  errno is turned into an hd_err right after a system call and never crosses a module. */
+ * Thread: any.  errno is turned into an hd_err right after a system call and never crosses a
+ * module. */
 #ifndef HD_BASE_ERR_H
 #define HD_BASE_ERR_H
 
@@ -31,7 +32,8 @@ const char *hd_err_text(enum hd_err err);
 /** Prints the place and the condition to standard error and aborts.  Never returns. */
 _Noreturn void hd_assert_failed(const char *condition, const char *file, int line);
 
-/* Assertions say what must hold inside herald; they stay on in release builds.  Input is never asserted. */
+/* Assertions say what must hold inside herald; they stay on in release builds.  Input is never
+ * asserted. */
 #define HD_ASSERT(condition)                                                                       \
     ((condition) ? (void)0 : hd_assert_failed(#condition, __FILE__, __LINE__))
 #define HD_ASSERT_OBJ(object, magic_value)                                                         \
@@ -39,6 +41,6 @@ _Noreturn void hd_assert_failed(const char *condition, const char *file, int lin
 
 #define HD_ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 #define HD_CONTAINER(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

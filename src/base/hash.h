@@ -1,5 +1,6 @@
 /* hash.h - SipHash-2-4: keyed, so that nobody outside can choose what collides or forge a check.
- * Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF" (2012).  Pure; any thread. */
+ * Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF" (2012).  Pure; any
+ * thread. */
 #ifndef HD_BASE_HASH_H
 #define HD_BASE_HASH_H
 

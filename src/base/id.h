@@ -1,9 +1,9 @@
 /* id.h - names that carry their address: bucket, random bits, and a keyed check on the wire.
  *
- * An id is 64 bits: 12 of bucket, 52 random.  Its text is id, a 32-bit sequence number and a 96-bit check,
- * 32 characters of the base64url alphabet (RFC 4648 section 5), all of them SIP token characters.  The check is computed from the key and
- * the purpose, never stored, so nobody can make one up and a tag is not good as a branch.
- * Pure; any thread. */
+ * An id is 64 bits: 12 of bucket, 52 random.  Its text is id, a 32-bit sequence number and a 96-bit
+ * check, 32 characters of the base64url alphabet (RFC 4648 section 5), all of them SIP token
+ * characters.  The check is computed from the key and the purpose, never stored, so nobody can make
+ * one up and a tag is not good as a branch. Pure; any thread. */
 #ifndef HD_BASE_ID_H
 #define HD_BASE_ID_H
 

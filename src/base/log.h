@@ -52,6 +52,11 @@ hd_f_addr(const char *name, const struct hd_addr *value)
     return (struct hd_field){ .name = name, .type = HD_FIELD_ADDR, .addr = value };
 }
 static inline struct hd_field
+hd_f_bool(const char *name, bool value)
+{
+    return (struct hd_field){ .name = name, .type = HD_FIELD_BOOL, .u64 = value };
+}
+static inline struct hd_field
 hd_f_err(enum hd_err err)
 {
     return hd_f_slice("err", hd_slice_str(hd_err_text(err)));
@@ -62,12 +67,14 @@ typedef void (*hd_log_sink_f)(void *context, enum hd_level level, struct hd_slic
 
 enum hd_log_format { HD_LOG_TEXT = 0, HD_LOG_JSON };
 
-/** Sets where lines go (NULL: nowhere), what is left out, and the form.  Before threads start; level may change later. */
+/** Sets where lines go (NULL: nowhere), what is left out, and the form.  Before threads start;
+ * level may change later. */
 void hd_log_setup(hd_log_sink_f sink, void *context, enum hd_level most, enum hd_log_format format);
 void hd_log_level(enum hd_level most);
 bool hd_log_wanted(enum hd_level level);
 void hd_log_fields(enum hd_level level, const char *text, const struct hd_field *fields, size_t n);
-/** One line in the given form into a buffer; what does not fit is cut with "...".  For tests and the sink. */
+/** One line in the given form into a buffer; what does not fit is cut with "...", and JSON stays
+ * valid JSON. Returns the length, 0 when cap is below 64.  No NUL.  For tests and the sink. */
 size_t hd_log_format(enum hd_log_format format, enum hd_level level, const char *text,
                      const struct hd_field *fields, size_t n, char *ret, size_t cap);
 
@@ -79,13 +86,23 @@ size_t hd_log_format(enum hd_log_format format, enum hd_level level, const char 
         }                                                                                          \
     } while (0)
 
+/* A line without fields. */
+#define HD_LOG_PLAIN(level, text)                                                                  \
+    do {                                                                                           \
+        if (hd_log_wanted(level))                                                                  \
+            hd_log_fields(level, text, NULL, 0);                                                   \
+    } while (0)
+
 /* A bound on lines that a peer can cause: a bucket of lines that fills again with time. */
 struct hd_log_limit {
     uint64_t at_ms;
-    uint32_t left;
-    uint32_t held; /* lines kept back since the last one */
+    uint32_t used; /* of the 10; all zero is a limit that has not been used */
+    uint32_t held; /* lines kept back since the last one that was written */
+    bool told;     /* the last answer was true: held has been read */
 };
-/** True when a line may be written now (at most 10 at once, then one per second); held lines are counted in limit->held. */
+/** True when a line may be written now (at most 10 at once, then one per second).  Then limit->held
+ * says how many were kept back before it, for a field of that line.  Thread: the owner's of limit.
+ */
 bool hd_log_allow(struct hd_log_limit *limit, uint64_t now_ms);
 
 #endif

@@ -15,24 +15,27 @@ struct hd_mail {
     uint32_t kind; /* of the receiver's own enumeration */
 };
 
-/** Wakes the receiver's thread (heraldd writes an eventfd); called by a sender when the receiver sleeps. */
+/** Wakes the receiver's thread (heraldd writes an eventfd); called by a sender when the receiver
+ * sleeps. */
 typedef void (*hd_wake_f)(void *context);
 
 struct hd_mailbox {
     _Alignas(64) _Atomic(struct hd_mail *) tail; /* senders */
     _Alignas(64) struct hd_mail *head;           /* receiver */
     struct hd_mail stub;
-    _Atomic bool sleeping;
-    _Atomic uint32_t depth; /* posted and not yet taken: a gauge */
+    _Atomic uint64_t
+        state; /* lowest bit: the receiver sleeps; above it: mails posted and not yet taken */
     hd_wake_f wake;
     void *wake_context;
 };
 
 void hd_mailbox_init(struct hd_mailbox *box, hd_wake_f wake, void *wake_context);
 void hd_mailbox_post(struct hd_mailbox *box, struct hd_mail *mail);
-/** The oldest mail, or NULL when there is none (or a sender is half-way, who will wake the receiver). */
+/** The oldest mail, or NULL when there is none (or a sender is half-way, who will wake the
+ * receiver). */
 struct hd_mail *hd_mailbox_take(struct hd_mailbox *box);
-/** Says that the receiver goes to sleep: true when it may, false when a mail is there (it stays awake). */
+/** Says that the receiver goes to sleep: true when it may, false when a mail is there (it stays
+ * awake). */
 bool hd_mailbox_sleep(struct hd_mailbox *box);
 void hd_mailbox_awake(struct hd_mailbox *box);
 uint32_t hd_mailbox_depth(const struct hd_mailbox *box);

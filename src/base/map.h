@@ -1,5 +1,6 @@
-/* map.h - from a 64-bit hash to 32-bit values (table indexes); open addressing, several values per hash.
- * Thread: its shard's.  The caller compares the objects in full: a hash alone never decides. */
+/* map.h - from a 64-bit hash to 32-bit values (table indexes); open addressing, several values per
+ * hash. Thread: its shard's.  The caller compares the objects in full: a hash alone never decides.
+ */
 #ifndef HD_BASE_MAP_H
 #define HD_BASE_MAP_H
 
@@ -10,8 +11,8 @@
 #include "base/err.h"
 
 struct hd_map_slot {
-    uint32_t tag;   /* upper half of the hash */
-    uint32_t value; /* HD_MAP_FREE, HD_MAP_GONE or a value */
+    uint32_t low, high; /* the hash; its lower half says where the probe begins */
+    uint32_t value;     /* free, a tombstone, or a value */
 };
 
 struct hd_map {
@@ -19,20 +20,20 @@ struct hd_map {
     uint32_t cap;  /* power of two, or 0 before the first put */
     uint32_t used; /* values */
     uint32_t gone; /* tombstones */
-    uint64_t *hashes;
 };
 
 #define HD_MAP_NONE UINT32_MAX
 
 void hd_map_init(struct hd_map *map);
 void hd_map_done(struct hd_map *map);
-/** Adds value under hash; the same pair twice is two entries.  HD_ENOMEM. */
+/** Adds value (below UINT32_MAX - 1) under hash; the same pair twice is two entries.  HD_ENOMEM:
+ * nothing changed. */
 HD_NODISCARD enum hd_err hd_map_put(struct hd_map *map, uint64_t hash, uint32_t value);
 /** Removes one entry with this hash and value; false when there was none. */
 bool hd_map_remove(struct hd_map *map, uint64_t hash, uint32_t value);
 
-/* Walks the values under one hash:  for (v = hd_map_first(&it, map, hash); v != HD_MAP_NONE; v = hd_map_more(&it))
- * The map must not change during the walk. */
+/* Walks the values under one hash:  for (v = hd_map_first(&it, map, hash); v != HD_MAP_NONE; v =
+ * hd_map_more(&it)) The map must not change during the walk. */
 struct hd_map_walk {
     const struct hd_map *map;
     uint64_t hash;

@@ -21,7 +21,8 @@ void hd_rng_octets(struct hd_rng *rng, void *ret_octets, size_t n);
 uint64_t hd_rng_u64(struct hd_rng *rng);
 /** Evenly below bound (bound > 0). */
 uint32_t hd_rng_below(struct hd_rng *rng, uint32_t bound);
-/** An entropy source for tests: a counter run through SipHash; context is a uint64_t seed that it advances. */
+/** An entropy source for tests: a counter run through SipHash; context is a uint64_t seed that it
+ * advances. */
 void hd_entropy_seeded(void *context, void *octets, size_t n);
 
 #endif

@@ -26,7 +26,8 @@ hd_slice(const char *p, size_t n)
     return (struct hd_slice){ p, n };
 }
 
-/** A slice of a NUL-terminated string of our own (never of wire data); NULL gives an empty slice. */
+/** A slice of a NUL-terminated string of our own (never of wire data); NULL gives an empty slice.
+ */
 static inline struct hd_slice
 hd_slice_str(const char *text)
 {
@@ -54,11 +55,13 @@ size_t hd_slice_find(struct hd_slice s, char c);
 /** Cuts *s at the first c: returns what was before, *s becomes what follows (empty when none). */
 struct hd_slice hd_slice_cut(struct hd_slice *s, char c);
 
-/** A decimal number, digits only.  HD_ESYNTAX: empty or another octet; HD_ERANGE: above the type. */
+/** A decimal number, digits only.  HD_ESYNTAX: empty or another octet; HD_ERANGE: above the type.
+ */
 HD_NODISCARD enum hd_err hd_slice_to_u32(struct hd_slice s, uint32_t *ret_value);
 HD_NODISCARD enum hd_err hd_slice_to_u64(struct hd_slice s, uint64_t *ret_value);
 
-/** A NUL-terminated heap copy for interfaces that want one; NULL when memory is short.  Caller frees. */
+/** A NUL-terminated heap copy for interfaces that want one; NULL when memory is short.  Caller
+ * frees. */
 char *hd_slice_strdup(struct hd_slice s);
 
 #endif

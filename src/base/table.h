@@ -1,6 +1,7 @@
 /* table.h - objects of one kind that belong to one shard, addressed by handles.
  * Thread: its shard's.  Memory: chunks that never move, so a pointer holds as long as the object.
- * A handle holds a generation: after removal it finds nothing, even when the place is used again. */
+ * A handle holds a generation: after removal it finds nothing, even when the place is used again.
+ */
 #ifndef HD_BASE_TABLE_H
 #define HD_BASE_TABLE_H
 
@@ -18,11 +19,11 @@ struct hd_handle {
 };
 
 struct hd_table {
-    size_t object_size;    /* octets, rounded up to 8 */
-    uint32_t max;          /* cap on objects */
-    uint32_t count;        /* objects in use */
-    uint32_t high;         /* places ever used */
-    uint32_t free_head;    /* index of the first free place or HD_TABLE_NONE */
+    size_t object_size; /* octets, rounded up to 8 */
+    uint32_t max;       /* cap on objects */
+    uint32_t count;     /* objects in use */
+    uint32_t high;      /* places ever used */
+    uint32_t free_head; /* index of the first free place or HD_TABLE_NONE */
     uint32_t n_chunks;
     char **chunks;
     uint32_t **generations;
@@ -42,7 +43,8 @@ void *hd_table_at(const struct hd_table *table, uint32_t index);
 struct hd_handle hd_table_handle(const struct hd_table *table, uint32_t index);
 /** Removes the object at index, which must be in use (asserted). */
 void hd_table_remove(struct hd_table *table, uint32_t index);
-/** The first index in use at or after from, HD_TABLE_NONE at the end: for walks that may be interrupted. */
+/** The first index in use at or after from, HD_TABLE_NONE at the end: for walks that may be
+ * interrupted. */
 uint32_t hd_table_next(const struct hd_table *table, uint32_t from);
 
 #endif
