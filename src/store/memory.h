@@ -1,9 +1,10 @@
-/* memory.h - a store that keeps records in memory only: for a laboratory broker, and for tests that want it to
- * commit late, out of step, or not at all.
+/* memory.h - a store that keeps records in memory only: for a laboratory broker, and for tests that
+ * want it to commit late, out of step, or not at all.
  *
- * Each shard has a part of its own, so no lock is taken: put and flush of one part are called on that shard's thread.  What was put
- * commits at the next flush, which the host calls at the end of each turn; one post carries the outcomes of the whole turn.
- * Memory: kept and waiting records belong to the store. */
+ * Each shard has a part of its own, so no lock is taken: put and flush of one part are called on
+ * that shard's thread.  What was put commits at the next flush, which the host calls at the end of
+ * each turn; one post carries the outcomes of the whole turn. Memory: kept and waiting records
+ * belong to the store. */
 #ifndef HD_STORE_MEMORY_H
 #define HD_STORE_MEMORY_H
 
@@ -19,8 +20,8 @@ struct evt_shard;
 struct sto_memory;
 
 struct sto_memory_params {
-    unsigned shards;     /* > 0 */
-    bool keep;           /* false: records are counted and forgotten (a daemon that never reads them) */
+    unsigned shards; /* > 0 */
+    bool keep;       /* false: records are counted and forgotten (a daemon that never reads them) */
     uint64_t max_octets; /* per shard, kept and waiting, 0: no cap; above it put answers HD_EFULL */
 };
 
@@ -36,15 +37,16 @@ void sto_memory_attach(struct sto_memory *store, unsigned shard, struct evt_shar
 extern const struct evt_store_ops sto_memory_ops;
 
 /**
- * Commits what waits in one part and posts the outcomes, in the order of the puts.  What could not be posted for want of memory is
- * posted by the next flush.  Held parts (below) commit nothing.
+ * Commits what waits in one part and posts the outcomes, in the order of the puts.  What could not
+ * be posted for want of memory is posted by the next flush.  Held parts (below) commit nothing.
  * @return how many outcomes were posted; when > 0 the shard has a mail
  */
 size_t sto_memory_flush(struct sto_memory *store, unsigned shard);
 /** Whether a flush would post something: the host may not sleep. */
 bool sto_memory_pending(const struct sto_memory *store, unsigned shard);
 
-/* --- what is kept, for tests and tools; on the part's thread ------------------------------------------ */
+/* --- what is kept, for tests and tools; on the part's thread
+ * ------------------------------------------ */
 
 /** Records kept / waiting for their commit in one part. */
 size_t sto_memory_count(const struct sto_memory *store, unsigned shard);
@@ -61,9 +63,11 @@ typedef void (*sto_memory_visit_f)(void *context, unsigned bucket, enum evt_reco
 void sto_memory_each(const struct sto_memory *store, unsigned shard, sto_memory_visit_f visit,
                      void *context);
 
-/* --- commands of tests ----------------------------------------------------------------------------------- */
+/* --- commands of tests
+ * ----------------------------------------------------------------------------------- */
 
-/** From now on a flush commits nothing in this part / it does again, beginning with the next one. */
+/** From now on a flush commits nothing in this part / it does again, beginning with the next one.
+ */
 void sto_memory_hold(struct sto_memory *store, unsigned shard, bool held);
 /** Commits the n oldest that wait, held or not, and posts their outcomes.  Returns how many. */
 size_t sto_memory_release(struct sto_memory *store, unsigned shard, size_t n);
