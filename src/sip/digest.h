@@ -19,23 +19,30 @@ struct sip_digest {
     struct hd_slice qop;       /* "auth", or the offered list in a challenge; p NULL: none */
     enum sip_digest_alg alg;   /* NONE: named but not ours */
     uint32_t nc;
+    struct hd_slice nc_text; /* the count as it came, which is what is hashed; p NULL: eight digits of nc */
     bool has_nc, stale;
 };
-/** Reads "Digest ..." (any blanks, any order).  HD_ENOTSUP another scheme; HD_ESYNTAX; a repeated parameter is HD_ESYNTAX. */
+/** Reads "Digest ..." (any blanks, any order).  HD_ENOTSUP another scheme; HD_ESYNTAX; a repeated parameter is HD_ESYNTAX.
+ *  Parameters that are not read (userhash, username*) are skipped. */
 HD_NODISCARD enum hd_err sip_digest_parse(struct hd_slice value, struct sip_digest *ret_digest);
+
+/** Whether the inside of a quoted string, its escapes undone, is this plain text. */
+bool sip_digest_is(struct hd_slice inside, struct hd_slice plain);
 
 /** HA1 = H(username:realm:password) in lower-case hex; ret gets SIP_DIGEST_HEX octets, *ret_len is 32 or 64. */
 void sip_digest_ha1(enum sip_digest_alg alg, struct hd_slice username, struct hd_slice realm,
                     struct hd_slice password, char ret[SIP_DIGEST_HEX], size_t *ret_len);
-/** The response over the uri parameter as it came (qop auth or none). */
+/** The response over the uri parameter as it came (qop auth or none).  digest->alg must be one of ours (asserted). */
 void sip_digest_response(const struct sip_digest *digest, struct hd_slice ha1, struct hd_slice method,
                          char ret[SIP_DIGEST_HEX], size_t *ret_len);
-/** Whether the response is right, compared in constant time. */
+/** Whether the response is right, compared in constant time.  False as well when a parameter that is needed is missing,
+ *  the algorithm is not ours, qop is not auth, or ha1 has another algorithm's length. */
 bool sip_digest_verify(const struct sip_digest *digest, struct hd_slice ha1, struct hd_slice method);
 /** One WWW-Authenticate line with qop="auth". */
 void sip_digest_challenge(struct sip_out *out, struct hd_slice realm, struct hd_slice nonce,
                           enum sip_digest_alg alg, bool stale);
-/** For clients: one Authorization line answering a challenge; cnonce and nc as given; proxy: Proxy-Authorization. */
+/** For clients: one Authorization line answering a challenge; cnonce (token characters) and nc as given;
+ *  proxy: Proxy-Authorization.  username and password are plain text.  An algorithm that is not ours marks out as full. */
 void sip_digest_authorization(struct sip_out *out, const struct sip_digest *challenge,
                               struct hd_slice username, struct hd_slice password,
                               struct hd_slice method, struct hd_slice uri, struct hd_slice cnonce,

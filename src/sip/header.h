@@ -66,7 +66,7 @@ HD_NODISCARD enum hd_err sip_media_parse(struct hd_slice value, struct sip_media
 bool sip_media_same(struct hd_slice a, struct hd_slice b);
 /**
  * How well the Accept fields of a message like a media type: 0 not at all, otherwise 1 to 1000 (q * 1000); the most specific
- * range decides ("a/b" over "a/*" over all).  No Accept field: 1000 when type is default_type, else 0.
+ * range decides ("a/b" over any subtype of a, over all).  No Accept field: 1000 when type is default_type, else 0.
  * An empty Accept accepts nothing.
  */
 unsigned sip_accept_quality(const struct sip_msg *msg, struct hd_slice type, struct hd_slice default_type);

@@ -1,0 +1,38 @@
+/* Multipart bodies: the first line of the input is the Content-Type, the rest the body. */
+#include <stdlib.h>
+
+#include "sip/multipart.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool
+is_inside(struct hd_slice part, struct hd_slice whole)
+{
+    return part.n == 0 || (part.p >= whole.p && part.p + part.n <= whole.p + whole.n);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *copy = malloc(size ? size : 1);
+    if (!copy)
+        return 0;
+    if (size)
+        memcpy(copy, data, size);
+    struct hd_slice body = hd_slice(copy, size);
+    const struct hd_slice type = hd_slice_cut(&body, '\n');
+    struct sip_multipart walk;
+    struct sip_part part;
+    size_t total = 0;
+
+    if (sip_multipart_begin(type, body, &walk) == HD_OK) {
+        while (sip_multipart_next(&walk, &part) == HD_OK) {
+            HD_ASSERT(is_inside(part.body, body) && is_inside(part.type, body));
+            HD_ASSERT(is_inside(part.id, body) && is_inside(part.disposition, body));
+            total += part.body.n;
+        }
+        HD_ASSERT(walk.parts <= SIP_MULTIPART_PARTS && total <= body.n);
+    }
+    free(copy);
+    return 0;
+}
