@@ -1,0 +1,67 @@
+/* policy.h - the core's policy port: who is it (digest or From), and may he?
+ *
+ * Thread: one pol_shard per shard, used by that shard only; what is shared (the book, the settings)
+ * is immutable. */
+#ifndef HD_POLICY_POLICY_H
+#define HD_POLICY_POLICY_H
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "event/ports.h"
+#include "policy/book.h"
+#include "sip/digest.h"
+
+/* What evt_config.policy points to: made anew with each configuration or edit of the book,
+ * immutable from then on. */
+struct pol_settings {
+    struct pol_book *book; /* a reference, which the config's free gives back */
+    struct hd_slice realm;
+    const enum sip_digest_alg *algorithms; /* offered, the preferred first; none twice */
+    size_t n_algorithms;                   /* 1 or 2 */
+    uint32_t nonce_lifetime_s;             /* > 0 */
+};
+
+struct pol_shard_params {
+    unsigned index, shards;    /* as the core's: index below shards */
+    struct hd_hash_key id_key; /* makes nonces unforgeable; the same on all shards (evt_keys.id) */
+    struct hd_hash_key table_key; /* for the hash of the source and the tables; the same on all
+                                     shards (evt_keys.table) */
+    uint32_t epoch; /* this start of the server; the same on all shards, unlike earlier ones */
+    uint32_t max_windows; /* nonce count windows kept; 0: 65,536 */
+    hd_entropy_f entropy;
+    void *entropy_context;
+};
+
+struct pol_shard;
+/** NULL when memory is short. */
+struct pol_shard *pol_shard_new(const struct pol_shard_params *params);
+void pol_shard_free(struct pol_shard *shard); /* accepts NULL */
+
+/* The port; its context is a struct pol_shard.  config->policy must point to a struct pol_settings.
+ * Reason phrases are static. */
+extern const struct evt_policy_ops pol_ops;
+
+/**
+ * What pol_ops.subscribe decides, for `policy test` and the like: the same function without a
+ * shard. Order: the owner; block entries of the resource (exact watcher, his domain, "*"), allow
+ * entries likewise, the package's authorisation. An allow entry for all packages does not open
+ * watcher information ("*.winfo", RFC 3857 section 4.5): name it.
+ */
+struct evt_verdict pol_judge(const struct pol_book *book, struct hd_slice watcher,
+                             struct hd_slice resource, const struct evt_package *package);
+
+/**
+ * The identity key of a user name: "sip:name@default-domain"; a name "user@domain" gives
+ * "sip:user@domain" when the domain is served.
+ * @return HD_OK; HD_ENOMATCH: a domain that is not served; HD_ERANGE: too long; HD_ESYNTAX
+ */
+HD_NODISCARD enum hd_err pol_name_key(struct hd_slice name, const struct sip_served *served,
+                                      char ret_key[SIP_KEY_MAX], size_t *ret_len);
+
+/** A user with HA1 values made from a password for all algorithms, for those who set one.
+ *  @param ret_hex  where the HA1 values stand that ret_user points to */
+void pol_user_make(struct hd_slice name, struct hd_slice realm, struct hd_slice password,
+                   uint64_t created_s, char ret_hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX],
+                   struct pol_user *ret_user);
+
+#endif
