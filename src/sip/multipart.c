@@ -37,12 +37,19 @@ at_dash_boundary(struct hd_slice s, struct hd_slice boundary)
            memcmp(s.p + 2, boundary.p, boundary.n) == 0;
 }
 
+/* memmem on a slice whose pointer may be NULL. */
+static const char *
+find_text(struct hd_slice s, struct hd_slice text)
+{
+    return s.p ? memmem(s.p, s.n, text.p, text.n) : NULL;
+}
+
 /* Offset of the CRLF of the next delimiter, or s.n when there is none. */
 static size_t
 find_delimiter(struct hd_slice s, struct hd_slice boundary)
 {
     for (size_t at = 0; at < s.n;) {
-        const char *hit = memmem(s.p + at, s.n - at, "\r\n--", 4);
+        const char *hit = find_text(hd_slice_from(s, at), HD_LIT("\r\n--"));
         if (!hit)
             break;
         at = (size_t)(hit - s.p);
@@ -154,10 +161,10 @@ read_part(struct hd_slice content, struct sip_part *ret_part)
     while (content.n) {
         struct hd_slice line = { 0 };
         /* The last line's CRLF belongs to the delimiter when the part has no body. */
-        if (!memmem(content.p, content.n, "\r\n", 2)) {
+        if (!find_text(content, HD_LIT("\r\n"))) {
             line = content;
-            if (memchr(line.p, '\r', line.n) || memchr(line.p, '\n', line.n) ||
-                memchr(line.p, '\0', line.n))
+            if (hd_slice_find(line, '\r') != line.n || hd_slice_find(line, '\n') != line.n ||
+                hd_slice_find(line, '\0') != line.n)
                 return HD_ESYNTAX;
             content = hd_slice_from(content, content.n);
         } else if (take_line(&content, &line)) {
