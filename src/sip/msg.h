@@ -151,7 +151,8 @@ struct sip_fault {
 
 /**
  * Parses one whole message: a datagram, or what sip_stream cut from a stream.
- * @param arena   header array and scratch (4 KiB is enough for SIP_MAX_HEADERS)
+ * @param arena   gets the header array and nothing else: what the message has, times sizeof(struct sip_header); 6 KiB is
+ *                enough for SIP_MAX_HEADERS
  * @param stream  true: Content-Length must be there and equal the body; false: a datagram, octets after
  *                Content-Length are cut, a missing one means to the end (RFC 3261 18.3)
  * @return HD_OK; HD_ESYNTAX, with ret_fault, and ret_msg filled as far as it was understood (so that an
