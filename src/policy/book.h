@@ -91,9 +91,13 @@ HD_NODISCARD enum hd_err pol_book_without_rule(const struct pol_book *book,
 
 /** The user of that name (octet by octet) or NULL. */
 const struct pol_user *pol_book_user(const struct pol_book *book, struct hd_slice name);
-/** The rules of a resource: *ret_n of them, NULL when there is none. */
+/** The rules of a resource, by watcher and package: *ret_n of them, NULL when there is none. */
 const struct pol_rule *pol_book_rules(const struct pol_book *book, struct hd_slice resource,
                                       size_t *ret_n);
+
+/** The entry for exactly (resource, watcher, package), or NULL. */
+const struct pol_rule *pol_book_rule(const struct pol_book *book, struct hd_slice resource,
+                                     struct hd_slice watcher, struct hd_slice package);
 
 size_t pol_book_user_count(const struct pol_book *book);
 size_t pol_book_rule_count(const struct pol_book *book);
