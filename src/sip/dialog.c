@@ -72,7 +72,7 @@ sip_uri_addr(const struct sip_uri *uri, enum hd_transport *ret_transport, struct
     const enum hd_transport transport = sip_uri_transport(uri);
     if (!transport)
         return HD_ENOTSUP;
-    if (hd_addr_parse(uri->host, sip_uri_port(uri), ret_addr))
+    if (sip_host_addr(uri->host, sip_uri_port(uri), ret_addr))
         return HD_ENOMATCH;
     *ret_transport = transport;
     return HD_OK;

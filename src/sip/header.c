@@ -7,6 +7,7 @@
 #include "sip/header.h"
 
 #include "sip/chars.h"
+#include "sip/uri.h"
 
 /* ---- parameters ---- */
 
@@ -86,20 +87,19 @@ params_valid(struct hd_slice params)
 
 /* ---- lists ---- */
 
+/* The comma that ends the element at p, or end.  What is never closed takes all that is left. */
 static const char *
 list_item_end(const char *p, const char *end)
 {
-    while (p < end && *p != ',') {
-        const char *close = p;
+    while (p && p < end && *p != ',') {
         if (*p == '"')
-            close = sip_quoted_end(p, end);
+            p = sip_quoted_end(p, end);
         else if (*p == '<')
-            close = memchr(p, '>', (size_t)(end - p));
-        if (!close)
-            return end;
-        p = close > p && *p == '"' ? close : close + 1;
+            p = memchr(p, '>', (size_t)(end - p));
+        else
+            p++;
     }
-    return p;
+    return p ? p : end;
 }
 
 bool
@@ -255,7 +255,7 @@ via_sent_by(const char **at, const char *end, struct sip_via *via)
         if (!close)
             return HD_ESYNTAX;
         n = (size_t)(close + 1 - p);
-        if (hd_addr_parse(hd_slice(p, n), 0, &ignored))
+        if (sip_host_addr(hd_slice(p, n), 0, &ignored))
             return HD_ESYNTAX;
     } else {
         n = sip_span(p, end, SIP_C_HOST);
@@ -318,7 +318,7 @@ via_params(struct sip_via *via)
  * sent-protocol  =  protocol-name SLASH protocol-version SLASH transport
  * SLASH          =  SWS "/" SWS */
 enum hd_err
-sip_via_parse(struct hd_slice value, struct sip_via *ret_via)
+sip_via_sent_by(struct hd_slice value, struct sip_via *ret_via)
 {
     const char *end = value.p + value.n;
     const char *p = sip_skip_lws(value.p, end);
@@ -342,11 +342,23 @@ sip_via_parse(struct hd_slice value, struct sip_via *ret_via)
     if (p == end || !sip_is(*p, SIP_C_LWS))
         return HD_ESYNTAX;
     p = sip_skip_lws(p, end);
-    enum hd_err err = via_sent_by(&p, end, &via);
+    const enum hd_err err = via_sent_by(&p, end, &via);
     if (err)
         return err;
+    if (p < end && *p != ';')
+        return HD_ESYNTAX;
     via.params = hd_slice(p, (size_t)(end - p));
-    err = via_params(&via);
+    *ret_via = via;
+    return HD_OK;
+}
+
+enum hd_err
+sip_via_parse(struct hd_slice value, struct sip_via *ret_via)
+{
+    struct sip_via via;
+    enum hd_err err = sip_via_sent_by(value, &via);
+    if (!err)
+        err = via_params(&via);
     if (err)
         return err;
     *ret_via = via;

@@ -2,10 +2,11 @@
  *
  * One pass over the head cuts it into header fields and looks each name up; what every message
  * needs is then split from the fields found.  The first fault is kept, but the parse goes on after
- * it, because a request that is refused must still be answered, and for that its Via, From, To,
- * Call-ID and CSeq are needed. Invariants: every slice points into the octets given; a CR or LF
- * inside a value is part of a fold, or there is a fault; headers of one id are chained in the order
- * in which they came. */
+ * it, because a request that is refused must still be answered: with its Via, its CSeq, and what
+ * there is of From, To and Call-ID.
+ *
+ * Invariants: every slice points into the octets given; a CR or LF inside a value is part of a
+ * fold, or there is a fault; fields of one id are chained in the order in which they came. */
 #include "sip/msg.h"
 
 #include "sip/chars.h"
@@ -241,12 +242,13 @@ via_check(struct parse *s)
         item = field;
     else if (!sip_list_next(&rest, &item))
         item = hd_slice(field.p, 0);
-    if (sip_via_parse(item, &msg->via))
+    s->via_read = true;
+    if (sip_via_parse(item, &msg->via)) {
         fault_set(s, 400, "Bad Via Header");
-    else if (msg->via.branch.n > SIP_MAX_TOKEN)
+        s->via_read = sip_via_sent_by(item, &msg->via) == HD_OK;
+    } else if (msg->via.branch.n > SIP_MAX_TOKEN) {
         fault_set(s, 400, "Via Branch Too Long");
-    else
-        s->via_read = true;
+    }
     msg->n_vias = vias_count(msg);
     if (msg->n_vias > SIP_MAX_VIAS)
         fault_set(s, 400, "Too Many Via Values");
@@ -319,8 +321,9 @@ cseq_check(struct parse *s)
         fault_set(s, 400, "CSeq Number Too Large");
     else if (err)
         fault_set(s, 400, "Bad CSeq Header");
-    else if (msg->request && (msg->cseq.method != msg->method ||
-                              !hd_slice_eq(msg->cseq.method_name, msg->method_name)))
+    /* A method that is not known is refused as such (501), whatever the CSeq says (RFC 4475
+     * section 3.1.2.18). */
+    else if (msg->request && msg->method && msg->cseq.method != msg->method)
         fault_set(s, 400, "CSeq Method Does Not Match");
 }
 
@@ -329,8 +332,12 @@ max_forwards_check(struct parse *s)
 {
     s->msg->max_forwards = 70;
     const struct hd_slice value = sip_msg_value(s->msg, SIP_HDR_MAX_FORWARDS);
-    if (value.p && sip_delta_parse(value, &s->msg->max_forwards))
+    uint32_t hops = 70;
+    if (value.p && sip_delta_parse(value, &hops))
         fault_set(s, 400, "Bad Max-Forwards Header");
+    /* Above 255 it counts as absent (RFC 4475 section 3.1.2.4). */
+    if (hops <= 255)
+        s->msg->max_forwards = hops;
 }
 
 /* RFC 3261 18.3: a datagram may be longer than its Content-Length, never shorter; on a stream it is
@@ -358,14 +365,12 @@ body_check(struct parse *s, struct hd_slice rest, bool stream)
         msg->body.n = length;
 }
 
-/* What a response copies is there (8.2.6.2). */
+/* What leads a response back to its request is there: Via and CSeq (17.1.3). */
 static bool
 answerable(const struct parse *s)
 {
     const struct sip_msg *msg = s->msg;
-    return msg->request && s->via_read && sip_msg_value(msg, SIP_HDR_FROM).n &&
-           sip_msg_value(msg, SIP_HDR_TO).n && sip_msg_value(msg, SIP_HDR_CALL_ID).n &&
-           sip_msg_value(msg, SIP_HDR_CSEQ).n;
+    return msg->request && s->via_read && sip_msg_value(msg, SIP_HDR_CSEQ).n;
 }
 
 static void
@@ -387,6 +392,22 @@ message_check(struct parse *s)
 }
 
 /* ---- the parse ---- */
+
+/* A NUL octet is only allowed after the backslash of a quoted-pair (25.1). */
+static bool
+nul_bare(const char *head, const char *end)
+{
+    const char *p = head;
+    while (p < end && (p = memchr(p, '\0', (size_t)(end - p))) != NULL) {
+        const char *slash = p;
+        while (slash > head && slash[-1] == '\\')
+            slash--;
+        if ((p - slash) % 2 == 0)
+            return true;
+        p++;
+    }
+    return false;
+}
 
 /* Takes what is free of the arena for the header array, at most SIP_MAX_HEADERS of them. */
 static bool
@@ -429,7 +450,7 @@ head_read(struct parse *s, struct hd_slice octets, bool stream)
     const size_t head = (size_t)(body - start);
     if (head > SIP_MAX_HEAD)
         fault_set(s, 413, "Message Head Too Large");
-    if (memchr(start, '\0', head))
+    if (nul_bare(start, start + head))
         fault_set(s, 400, "NUL In Header");
     message_check(s);
     body_check(s, hd_slice(body, (size_t)(end - body)), stream);

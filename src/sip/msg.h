@@ -3,9 +3,9 @@
  * Zero copy: every slice points into the octets that were parsed, which must outlive the message.  The header
  * array lives in the arena.  What every message needs (Via, From, To, Call-ID, CSeq, Content-Length) is
  * checked and split by the parse; other headers are split when they are asked for (sip/header.h).
- * Nothing is repaired that two readers could read differently: repeated singletons, a bare LF, a blank before
- * the colon, a Content-Length that lies are refused.  Generous where only one reading exists: compact forms, any case, folding,
- * extra blanks, a missing Content-Length on datagrams.
+ * Nothing is repaired that two readers could read differently: repeated singletons, a bare LF, a Content-Length
+ * that lies are refused.  Generous where only one reading exists: compact forms, any case, folding, extra blanks (before the
+ * colon as well, RFC 3261 section 7.3.1), a missing Content-Length on datagrams.
  * Pure; any thread. */
 #ifndef HD_SIP_MSG_H
 #define HD_SIP_MSG_H
@@ -85,7 +85,7 @@ enum sip_hdr {
 #define SIP_MAX_LINE 8192         /* octets of one header field, folding included */
 #define SIP_MAX_URI 1024          /* octets of any URI as sent */
 #define SIP_MAX_TOKEN 255         /* octets of Call-ID, tags and branch */
-#define SIP_MAX_VIAS 32           /* Via values */
+#define SIP_MAX_VIAS 64           /* Via values */
 #define SIP_MAX_HEAD 32768        /* octets before the body */
 
 struct sip_header {
@@ -138,7 +138,7 @@ struct sip_msg {
     struct hd_slice from_tag, to_tag; /* empty: none */
     struct hd_slice call_id;
     struct sip_cseq cseq;
-    uint32_t max_forwards; /* 70 when not given */
+    uint32_t max_forwards; /* 70 when not given or above 255 */
     struct hd_slice body;
 };
 
@@ -146,7 +146,8 @@ struct sip_msg {
 struct sip_fault {
     unsigned status;    /* 400, 413, 414, 416, 420 never here, 505; 0: cannot be answered */
     const char *reason; /* a phrase that helps, static */
-    bool answerable;    /* a request whose Via, From, To, Call-ID and CSeq could be read */
+    bool answerable;    /* a request with a CSeq whose top Via could be read; From, To and Call-ID may be
+                         * missing or bad: what is there is copied (RFC 4475 section 3.3.1) */
 };
 
 /**

@@ -6,6 +6,7 @@
 #include "sip/reply.h"
 
 #include "sip/header.h"
+#include "sip/uri.h"
 
 /* RFC 3261 18.2.1 and RFC 3581 section 4: received when sent-by is not the source address, or when
  * rport was asked for. */
@@ -13,7 +14,7 @@ static bool
 received_needed(const struct sip_via *via, const struct hd_addr *source)
 {
     struct hd_addr addr;
-    return via->rport || hd_addr_parse(via->host, 0, &addr) || !hd_addr_same_ip(&addr, source);
+    return via->rport || sip_host_addr(via->host, 0, &addr) || !hd_addr_same_ip(&addr, source);
 }
 
 static void
@@ -34,6 +35,8 @@ top_via_write(struct sip_out *out, const struct sip_via *via, const struct hd_ad
             sip_out_unfolded(out, value);
         }
     }
+    /* What could not be read as a parameter is part of a refusal: it goes back as it came. */
+    sip_out_unfolded(out, rest);
     if (received_needed(via, source)) {
         char host[HD_ADDR_TEXT];
         struct hd_slice text = hd_slice(host, hd_addr_host_text(source, host));

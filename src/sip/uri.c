@@ -31,7 +31,7 @@ escaped_text(struct hd_slice text, unsigned class)
 static bool
 userinfo_read(struct hd_slice text, struct sip_uri *uri)
 {
-    const char *colon = memchr(text.p, ':', text.n);
+    const char *colon = text.n ? memchr(text.p, ':', text.n) : NULL;
     uri->user = text;
     if (colon) {
         uri->user.n = (size_t)(colon - text.p);
@@ -42,12 +42,29 @@ userinfo_read(struct hd_slice text, struct sip_uri *uri)
     return uri->user.n > 0 && escaped_text(uri->user, SIP_C_USER);
 }
 
-/* IPv6reference  =  "[" IPv6address "]" */
+/* IPv6reference  =  "[" IPv6address "]"
+ * The grammar of RFC 3261 lets a third colon stand before an embedded IPv4 address; both forms are
+ * the same address. */
+enum hd_err
+sip_host_addr(struct hd_slice host, uint16_t port, struct hd_addr *ret_addr)
+{
+    char text[HD_ADDR_TEXT];
+    if (hd_addr_parse(host, port, ret_addr) == HD_OK)
+        return HD_OK;
+    const char *extra = host.n && host.p[0] == '[' ? memmem(host.p, host.n, ":::", 3) : NULL;
+    if (!extra || host.n > sizeof(text) || !memchr(host.p, '.', host.n))
+        return HD_ESYNTAX;
+    const size_t before = (size_t)(extra - host.p);
+    memcpy(text, host.p, before);
+    memcpy(text + before, extra + 1, host.n - before - 1);
+    return hd_addr_parse(hd_slice(text, host.n - 1), port, ret_addr);
+}
+
 static bool
 ipv6_reference(struct hd_slice host)
 {
     struct hd_addr addr;
-    return host.n > 2 && !memchr(host.p, '%', host.n) && hd_addr_parse(host, 0, &addr) == HD_OK &&
+    return host.n > 2 && !memchr(host.p, '%', host.n) && sip_host_addr(host, 0, &addr) == HD_OK &&
            addr.family == 6;
 }
 
@@ -308,7 +325,7 @@ host_equal(struct hd_slice a, struct hd_slice b)
 {
     struct hd_addr x, y;
     if (a.n && b.n && a.p[0] == '[' && b.p[0] == '[')
-        return hd_addr_parse(a, 0, &x) == HD_OK && hd_addr_parse(b, 0, &y) == HD_OK &&
+        return sip_host_addr(a, 0, &x) == HD_OK && sip_host_addr(b, 0, &y) == HD_OK &&
                hd_addr_same_ip(&x, &y);
     return hd_slice_ieq(a, b);
 }
@@ -398,7 +415,7 @@ sip_served_host(const struct sip_served *served, struct hd_slice host, uint16_t 
             return SIP_OURS_ADDRESS;
         host = HD_LIT("::1");
     }
-    if (hd_addr_parse(host, port, &addr) == HD_OK && address_ours(served, &addr))
+    if (sip_host_addr(host, port, &addr) == HD_OK && address_ours(served, &addr))
         return SIP_OURS_ADDRESS;
     return SIP_OURS_NO;
 }
@@ -444,7 +461,7 @@ static void
 host_write(struct sip_out *out, struct hd_slice host)
 {
     struct hd_addr addr;
-    if (host.n && host.p[0] == '[' && hd_addr_parse(host, 0, &addr) == HD_OK) {
+    if (host.n && host.p[0] == '[' && sip_host_addr(host, 0, &addr) == HD_OK) {
         sip_out_host(out, &addr);
         return;
     }

@@ -21,6 +21,9 @@ struct sip_uri {
 
 /** HD_ESYNTAX; HD_ERANGE longer than SIP_MAX_URI or a port above 65535.  SIP_SCHEME_OTHER is HD_OK with only scheme set. */
 HD_NODISCARD enum hd_err sip_uri_parse(struct hd_slice text, struct sip_uri *ret_uri);
+/** The address that a host names literally, IPv6 with brackets; "[2001:db8:::192.0.2.1]" is read with two colons (RFC 5118
+ *  section 4.10).  HD_ESYNTAX: a name, or bad. */
+HD_NODISCARD enum hd_err sip_host_addr(struct hd_slice host, uint16_t port, struct hd_addr *ret_addr);
 /** A URI parameter by name (any case): true when there; ret_value empty for a flag.  ret_value may be NULL. */
 bool sip_uri_param(const struct sip_uri *uri, struct hd_slice name, struct hd_slice *ret_value);
 /** The transport parameter, or what the scheme implies (UDP; sips: TLS).  0 for one that is not ours. */
