@@ -51,8 +51,10 @@ sip_host_addr(struct hd_slice host, uint16_t port, struct hd_addr *ret_addr)
     char text[HD_ADDR_TEXT];
     if (hd_addr_parse(host, port, ret_addr) == HD_OK)
         return HD_OK;
-    const char *extra = host.n && host.p[0] == '[' ? memmem(host.p, host.n, ":::", 3) : NULL;
-    if (!extra || host.n > sizeof(text) || !memchr(host.p, '.', host.n))
+    if (!host.p || host.n > sizeof(text) || host.n < 2 || host.p[0] != '[')
+        return HD_ESYNTAX;
+    const char *extra = memmem(host.p, host.n, ":::", 3);
+    if (!extra || !memchr(host.p, '.', host.n))
         return HD_ESYNTAX;
     const size_t before = (size_t)(extra - host.p);
     memcpy(text, host.p, before);
