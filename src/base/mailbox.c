@@ -38,19 +38,26 @@ push(struct hd_mailbox *box, struct hd_mail *mail)
     atomic_store_explicit(&before->next, mail, memory_order_release);
 }
 
-void
-hd_mailbox_post(struct hd_mailbox *box, struct hd_mail *mail)
+/* The second look of a sender, once its mail is linked: counts it, and wakes a receiver that
+ * sleeps. */
+static void
+announce(struct hd_mailbox *box)
 {
-    uint64_t state;
+    uint64_t state = atomic_fetch_add_explicit(&box->state, ONE_MAIL, memory_order_acq_rel);
 
-    push(box, mail);
-    state = atomic_fetch_add_explicit(&box->state, ONE_MAIL, memory_order_acq_rel);
     if (!(state & SLEEPS))
         return;
     /* Of several senders that see the bit, the one that clears it wakes. */
     state = atomic_fetch_and_explicit(&box->state, ~SLEEPS, memory_order_acq_rel);
     if (state & SLEEPS)
         box->wake(box->wake_context);
+}
+
+void
+hd_mailbox_post(struct hd_mailbox *box, struct hd_mail *mail)
+{
+    push(box, mail);
+    announce(box);
 }
 
 static struct hd_mail *
