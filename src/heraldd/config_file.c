@@ -1,0 +1,1029 @@
+/* config_file.c - what a configuration file says, checked value by value.
+ *
+ * libconfuse does the grammar (sections, lists, quoting, ${variables}); every value reaches us as
+ * text with its line, and is read and bounded here, so that each refusal can say what was expected.
+ * Syntax errors end the reading, wrong values do not: all of them are told at once. Invariant: a
+ * reader whose problems counted up ends with HD_ESYNTAX, so half-filled fields are never used. */
+#include "heraldd/config_file.h"
+
+#include <confuse.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/unit.h"
+#include "heraldd/scan.h"
+#include "policy/book.h"
+#include "sip/header.h"
+#include "sip/uri.h"
+
+#define DAY_S ((uint64_t)24 * 3600)
+#define YEAR_S (366 * DAY_S)
+#define SOCKET_PATH_MAX 107 /* octets in a struct sockaddr_un */
+
+/* One value of the file. */
+struct value {
+    unsigned line;
+    size_t n;
+    char text[];
+};
+
+struct reader {
+    struct hd_conf *conf;
+    struct hd_arena *arena;
+    struct hd_problems *problems;
+    hd_conf_ops_f ops_of;
+    struct hd_scan scan;
+    cfg_t *root;
+    bool no_space;
+};
+
+enum kind { KIND_COUNT = 0, KIND_SECONDS, KIND_MS, KIND_SIZE, KIND_PERCENT };
+
+/* A number of the file and the uint32_t that it sets. */
+struct number {
+    const char *key;
+    enum kind kind;
+    size_t offset;
+    uint64_t min, max;
+};
+
+#define LIMIT(name, field, kind, min, max)                                                         \
+    {                                                                                              \
+        name, kind, offsetof(struct hd_conf, field), min, max                                      \
+    }
+
+static const struct number limit_rows[] = {
+    LIMIT("max_body", limits.max_body, KIND_SIZE, 1024, 64 << 20),
+    LIMIT("subscriptions", limits.subscriptions, KIND_COUNT, 1, 100000000),
+    LIMIT("subscriptions_per_watcher", limits.subscriptions_per_watcher, KIND_COUNT, 1, 100000000),
+    LIMIT("resources", limits.resources, KIND_COUNT, 1, 100000000),
+    LIMIT("publications", limits.publications, KIND_COUNT, 1, 100000000),
+    LIMIT("publications_per_resource", limits.publications_per_resource, KIND_COUNT, 1, 10000),
+    LIMIT("bindings", limits.bindings, KIND_COUNT, 1, 100000000),
+    LIMIT("bindings_per_user", limits.bindings_per_user, KIND_COUNT, 1, 1000),
+    LIMIT("waiting_per_record", limits.waiting_per_record, KIND_COUNT, 1, 1000),
+    LIMIT("waiting", limits.waiting, KIND_COUNT, 16, 1000000),
+    LIMIT("retry_after", limits.retry_after_s, KIND_SECONDS, 1, 3600),
+    LIMIT("failures_burst", limits.failures_burst, KIND_COUNT, 0, 1000000),
+    LIMIT("failures_per_second", limits.failures_per_s, KIND_COUNT, 1, 1000000),
+    LIMIT("sends_per_turn", limits.sends_per_turn, KIND_COUNT, 1, 4096),
+    LIMIT("window_start", limits.window_start, KIND_COUNT, 1, 65536),
+    LIMIT("window_from", limits.window_from, KIND_COUNT, 1, 65536),
+    LIMIT("udp_size", limits.udp_size, KIND_SIZE, 512, 65000),
+    LIMIT("tcp_try", limits.tcp_try_ms, KIND_MS, 100, 30000),
+    LIMIT("expires_jitter", limits.expires_jitter, KIND_PERCENT, 0, 50),
+    LIMIT("park_first", limits.park_first_s, KIND_SECONDS, 1, DAY_S),
+    LIMIT("park_most", limits.park_most_s, KIND_SECONDS, 1, DAY_S),
+    LIMIT("route_delay", limits.route_delay_ms, KIND_MS, 0, 1000),
+    LIMIT("connections", net.connections, KIND_COUNT, 1, 1000000),
+    LIMIT("connection_idle", net.idle_ms, KIND_MS, 1000, DAY_S * 1000),
+    LIMIT("connection_message", net.message_ms, KIND_MS, 100, 3600000),
+    LIMIT("connection_open", net.connect_ms, KIND_MS, 100, 60000),
+    LIMIT("connection_queue", net.queue, KIND_SIZE, 65536, 1 << 30),
+    LIMIT("receive_buffer", net.receive_buffer, KIND_SIZE, 0, 1 << 30),
+};
+
+static const char *const listen_keys[] = { "authentication", "contact" };
+static const char *const authentication_keys[] = { "realm", "nonce_lifetime" };
+static const char *const store_keys[] = { "path", "durability" };
+static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
+                                              "max_expires" };
+static const char *const package_keys[] = { "enabled",       "min_expires",  "default_expires",
+                                            "max_expires",   "max_body",     "pace",
+                                            "delivery",      "queue",        "compose",
+                                            "authorisation", "neutral_type", "neutral" };
+static const char *const log_keys[] = { "level", "format" };
+static const char *const admin_keys[] = { "socket" };
+
+/* --- units --------------------------------------------------------------------------------------
+ */
+
+enum hd_err
+hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct hd_addr *ret_addr,
+                const char **ret_why)
+{
+    enum hd_transport transport;
+    struct hd_slice host, port = { 0 };
+    uint32_t number = 5060;
+    size_t end;
+
+    if (hd_slice_starts(text, HD_LIT("udp://"))) {
+        transport = HD_UDP;
+    } else if (hd_slice_starts(text, HD_LIT("tcp://"))) {
+        transport = HD_TCP;
+    } else {
+        *ret_why = "the transport is not one that this version has";
+        return HD_ESYNTAX;
+    }
+    host = hd_slice_from(text, 6);
+    end = host.n > 0 && host.p[0] == '[' ? hd_slice_find(host, ']') + 1 : hd_slice_find(host, ':');
+    if (end < host.n) {
+        port = hd_slice_from(host, end);
+        host.n = end;
+        if (port.p[0] != ':' || hd_slice_to_u32(hd_slice_from(port, 1), &number) ||
+            number > UINT16_MAX) {
+            *ret_why = "what follows the address is not a port (an IPv6 address is written in [])";
+            return HD_ESYNTAX;
+        }
+    }
+    if (hd_addr_parse(host, (uint16_t)number, ret_addr)) {
+        *ret_why =
+            "the host is not an IPv4 address nor an IPv6 address in [] (names are not looked up)";
+        return HD_ESYNTAX;
+    }
+    *ret_transport = transport;
+    return HD_OK;
+}
+
+/* A number as the file would write it. */
+static const char *
+show(enum kind kind, uint64_t v, char ret[32])
+{
+    static const struct {
+        uint64_t factor;
+        const char *unit;
+    } times[] = { { 24 * 3600 * 1000, "d" },
+                  { 3600 * 1000, "h" },
+                  { 60000, "m" },
+                  { 1000, "s" },
+                  { 1, "ms" } },
+      sizes[] = { { 1 << 30, "GiB" }, { 1 << 20, "MiB" }, { 1024, "KiB" }, { 1, "B" } };
+
+    switch (kind) {
+    case KIND_COUNT:
+        (void)snprintf(ret, 32, "%" PRIu64, v);
+        break;
+    case KIND_PERCENT:
+        (void)snprintf(ret, 32, "%" PRIu64 "%%", v);
+        break;
+    case KIND_SECONDS:
+        return show(KIND_MS, v * 1000, ret);
+    case KIND_MS:
+        if (v == 0)
+            return "0s";
+        for (size_t i = 0; i < HD_ARRAY_LEN(times); i++)
+            if (v % times[i].factor == 0) {
+                (void)snprintf(ret, 32, "%" PRIu64 "%s", v / times[i].factor, times[i].unit);
+                break;
+            }
+        break;
+    case KIND_SIZE:
+        if (v == 0)
+            return "0";
+        for (size_t i = 0; i < HD_ARRAY_LEN(sizes); i++)
+            if (v % sizes[i].factor == 0) {
+                (void)snprintf(ret, 32, "%" PRIu64 "%s", v / sizes[i].factor, sizes[i].unit);
+                break;
+            }
+        break;
+    }
+    return ret;
+}
+
+static enum hd_err
+read_kind(enum kind kind, struct hd_slice text, uint64_t *ret_value)
+{
+    uint64_t v = 0;
+    enum hd_err err = HD_ESYNTAX;
+
+    switch (kind) {
+    case KIND_COUNT:
+        err = hd_slice_to_u64(text, &v);
+        break;
+    case KIND_PERCENT:
+        if (text.n > 0 && text.p[text.n - 1] == '%')
+            text.n--;
+        err = hd_slice_to_u64(text, &v);
+        break;
+    case KIND_SECONDS:
+        err = hd_unit_ms(text, &v);
+        if (!err && v % 1000 != 0)
+            err = HD_ESYNTAX; /* whole seconds go into Expires */
+        v /= 1000;
+        break;
+    case KIND_MS:
+        err = hd_unit_ms(text, &v);
+        break;
+    case KIND_SIZE:
+        err = hd_unit_octets(text, &v);
+        break;
+    }
+    if (!err)
+        *ret_value = v;
+    return err;
+}
+
+static const char *
+kind_words(enum kind kind)
+{
+    switch (kind) {
+    case KIND_COUNT:
+        return "a whole number";
+    case KIND_SECONDS:
+        return "a duration in whole seconds such as 90s, 5m or 1h,";
+    case KIND_MS:
+        return "a duration such as 250ms, 90s or 5m,";
+    case KIND_SIZE:
+        return "a size such as 1300B, 64KiB or 2MiB,";
+    case KIND_PERCENT:
+        return "a percentage such as 10%";
+    }
+    return "";
+}
+
+/* --- libconfuse ----------------------------------------------------------------------------------
+ */
+
+static int
+take_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+{
+    size_t n = strlen(text); /* libconfuse's own string, not wire data */
+    struct value *value = malloc(sizeof(*value) + n + 1);
+
+    (void)opt;
+    if (!value)
+        return -1;
+    value->line = (unsigned)cfg->line;
+    value->n = n;
+    memcpy(value->text, text, n + 1);
+    *(void **)result = value;
+    return 0;
+}
+
+/* libconfuse's error callback gets no context and the section that it gets does not lead to its
+ * root: the one place where a pointer is kept beside the stack, set for the time of one call on one
+ * thread. */
+struct confuse_error {
+    int line;
+    char text[HD_PROBLEM_TEXT];
+};
+
+static _Thread_local struct confuse_error *confuse_error_now;
+
+static void HD_PRINTF(2, 0) take_error(cfg_t *cfg, const char *format, va_list args)
+{
+    struct confuse_error *e = confuse_error_now;
+
+    if (!e || e->text[0] != '\0')
+        return; /* the first says what is wrong */
+    e->line = cfg ? cfg->line : 0;
+    (void)vsnprintf(e->text, sizeof(e->text), format, args);
+}
+
+static cfg_opt_t
+one(const char *key)
+{
+    return (cfg_opt_t){ .name = key,
+                        .type = CFGT_PTR,
+                        .flags = CFGF_NODEFAULT,
+                        .parsecb = take_value,
+                        .freecb = free };
+}
+
+static cfg_opt_t
+many(const char *key)
+{
+    cfg_opt_t opt = one(key);
+
+    opt.flags |= CFGF_LIST;
+    return opt;
+}
+
+static cfg_opt_t
+section(const char *key, cfg_opt_t *keys, int flags)
+{
+    return (cfg_opt_t){ .name = key, .type = CFGT_SEC, .flags = flags, .subopts = keys };
+}
+
+#define ROW_MAX 40
+
+/* keys, then the list keys, then the end mark; into an array of ROW_MAX. */
+static void
+fill_keys(cfg_opt_t *row, const char *const *keys, size_t n, const char *const *lists,
+          size_t n_lists)
+{
+    HD_ASSERT(n + n_lists < ROW_MAX);
+    for (size_t i = 0; i < n; i++)
+        *row++ = one(keys[i]);
+    for (size_t i = 0; i < n_lists; i++)
+        *row++ = many(lists[i]);
+    *row = (cfg_opt_t){ .type = CFGT_NONE };
+}
+
+static enum hd_err
+confuse_read(struct reader *r)
+{
+    static const char *const trusted[] = { "trusted" }, *const algorithms[] = { "algorithms" },
+                             *const package_lists[] = { "types", "publishers" };
+    const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+    cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
+        registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX];
+    struct confuse_error error = { 0 };
+    int rc;
+
+    fill_keys(listen, listen_keys, HD_ARRAY_LEN(listen_keys), trusted, 1);
+    fill_keys(authentication, authentication_keys, HD_ARRAY_LEN(authentication_keys), algorithms,
+              1);
+    fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
+    fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), NULL, 0);
+    fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists, 2);
+    fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
+    fill_keys(admin, admin_keys, HD_ARRAY_LEN(admin_keys), NULL, 0);
+    for (size_t i = 0; i < HD_ARRAY_LEN(limit_rows); i++)
+        limits[i] = one(limit_rows[i].key);
+    limits[HD_ARRAY_LEN(limit_rows)] = (cfg_opt_t){ .type = CFGT_NONE };
+
+    cfg_opt_t root[] = { many("domains"),
+                         many("first_users"),
+                         one("shards"),
+                         one("on_timeout"),
+                         one("server"),
+                         section("listen", listen, titled),
+                         section("package", package, titled),
+                         section("authentication", authentication, single),
+                         section("store", store, single),
+                         section("limits", limits, single),
+                         section("registrar", registrar, single),
+                         section("log", log, single),
+                         section("admin", admin, single),
+                         { .type = CFGT_NONE } };
+
+    r->root = cfg_init(root, CFGF_NONE);
+    if (!r->root)
+        return HD_ENOMEM;
+    if (r->scan.n == 0)
+        return HD_OK;
+    (void)cfg_set_error_function(r->root, take_error);
+    confuse_error_now = &error;
+    rc = cfg_parse_buf(r->root, r->scan.text);
+    confuse_error_now = NULL;
+    if (rc == CFG_SUCCESS)
+        return HD_OK;
+    if (error.text[0] == '\0')
+        return HD_ENOMEM;
+    hd_problem(r->problems, error.line > 0 ? (unsigned)error.line : 0,
+               "%s; expected is what herald.conf(5) lists", error.text);
+    return HD_ESYNTAX;
+}
+
+/* --- values --------------------------------------------------------------------------------------
+ */
+
+static const struct value *
+value_of(cfg_t *sec, const char *key)
+{
+    return sec && cfg_size(sec, key) > 0 ? cfg_getptr(sec, key) : NULL;
+}
+
+static struct hd_slice
+value_slice(const struct value *value)
+{
+    return hd_slice(value->text, value->n);
+}
+
+static struct hd_slice
+keep(struct reader *r, struct hd_slice text)
+{
+    struct hd_slice copy = { 0 };
+
+    if (hd_arena_dup(r->arena, text, &copy))
+        r->no_space = true;
+    return copy;
+}
+
+static void *
+room(struct reader *r, size_t n, size_t size)
+{
+    void *p = hd_arena_take(r->arena, n * size);
+
+    if (p)
+        memset(p, 0, n * size);
+    else
+        r->no_space = true;
+    return p;
+}
+
+static void
+read_number(struct reader *r, cfg_t *sec, const char *key, enum kind kind, uint64_t min,
+            uint64_t max, uint32_t *number)
+{
+    const struct value *value = value_of(sec, key);
+    char low[32], high[32];
+    uint64_t v = 0;
+    enum hd_err err;
+
+    if (!value)
+        return;
+    err = read_kind(kind, value_slice(value), &v);
+    if (err || v < min || v > max)
+        hd_problem(r->problems, value->line, "%s = \"%s\"%s; expected %s from %s to %s", key,
+                   value->text, err == HD_ESYNTAX ? " cannot be read" : " is out of range",
+                   kind_words(kind), show(kind, min, low), show(kind, max, high));
+    else
+        *number = (uint32_t)v;
+}
+
+/* Finds a value among words; returns its index, or otherwise what was there. */
+static int
+read_word(struct reader *r, cfg_t *sec, const char *key, const char *const *words, size_t n,
+          int otherwise)
+{
+    const struct value *value = value_of(sec, key);
+    char all[160] = "";
+    size_t used = 0;
+
+    if (!value)
+        return otherwise;
+    for (size_t i = 0; i < n; i++)
+        if (hd_slice_eq(value_slice(value), hd_slice_str(words[i])))
+            return (int)i;
+    for (size_t i = 0; i < n && used < sizeof(all); i++) {
+        int more = snprintf(all + used, sizeof(all) - used, "%s%s",
+                            i == 0       ? ""
+                            : i + 1 == n ? " or "
+                                         : ", ",
+                            words[i]);
+
+        used += more > 0 ? (size_t)more : 0;
+    }
+    hd_problem(r->problems, value->line, "%s = \"%s\"; expected %s", key, value->text, all);
+    return otherwise;
+}
+
+static bool
+read_bool(struct reader *r, cfg_t *sec, const char *key, bool otherwise)
+{
+    static const char *const words[] = { "no", "yes", "off", "on", "false", "true" };
+
+    return read_word(r, sec, key, words, HD_ARRAY_LEN(words), otherwise) % 2 == 1;
+}
+
+static void
+read_text(struct reader *r, cfg_t *sec, const char *key, size_t max, struct hd_slice *text)
+{
+    const struct value *value = value_of(sec, key);
+
+    if (!value)
+        return;
+    for (size_t i = 0; i < value->n; i++)
+        if ((unsigned char)value->text[i] < 0x20 || value->text[i] == 0x7f) {
+            hd_problem(r->problems, value->line,
+                       "%s holds a control character; expected one line of text", key);
+            return;
+        }
+    if (value->n > max)
+        hd_problem(r->problems, value->line, "%s has %zu octets; expected at most %zu", key,
+                   value->n, max);
+    else
+        *text = keep(r, value_slice(value));
+}
+
+/* Calls check for each element of a list; what passes is kept. */
+typedef bool (*check_f)(struct reader *r, const char *key, const struct value *value);
+
+static void
+read_list(struct reader *r, cfg_t *sec, const char *key, check_f check,
+          const struct hd_slice **list, size_t *n)
+{
+    unsigned count = sec ? cfg_size(sec, key) : 0;
+    struct hd_slice *kept;
+    size_t used = 0;
+
+    if (count == 0)
+        return;
+    kept = room(r, count, sizeof(*kept));
+    for (unsigned i = 0; i < count && kept; i++) {
+        const struct value *value = cfg_getnptr(sec, key, i);
+
+        if (!check(r, key, value))
+            continue;
+        for (size_t k = 0; k < used; k++)
+            if (hd_slice_eq(kept[k], value_slice(value)))
+                hd_problem(r->problems, value->line, "%s names \"%s\" twice; expected once", key,
+                           value->text);
+        kept[used++] = keep(r, value_slice(value));
+    }
+    *list = kept;
+    *n = used;
+}
+
+/* --- sections ------------------------------------------------------------------------------------
+ */
+
+/* A host name (letters, digits and '-' in labels, RFC 3261 section 25.1 "hostname") or an address,
+ * in lower case. */
+static bool
+check_domain(struct reader *r, const char *key, const struct value *value)
+{
+    bool good = value->n > 0 && value->n <= 190 && value->text[0] != '.' && value->text[0] != '-';
+    struct hd_addr addr;
+
+    for (size_t i = 0; i < value->n; i++) {
+        char c = value->text[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.') ||
+            (c == '.' && i > 0 && value->text[i - 1] == '.'))
+            good = false;
+    }
+    if (good ||
+        (value->n > 0 && value->text[0] == '[' && !hd_addr_parse(value_slice(value), 0, &addr)))
+        return true;
+    hd_problem(r->problems, value->line,
+               "%s holds \"%s\"; expected a host name in lower case or an address", key,
+               value->text);
+    return false;
+}
+
+static bool
+check_name(struct reader *r, const char *key, const struct value *value)
+{
+    if (pol_name_ok(value_slice(value)))
+        return true;
+    hd_problem(r->problems, value->line,
+               "%s holds \"%s\"; expected a user name without blanks at its ends, ':' and '\"'",
+               key, value->text);
+    return false;
+}
+
+static bool
+check_type(struct reader *r, const char *key, const struct value *value)
+{
+    struct sip_media media;
+
+    if (value->n <= 200 && !sip_media_parse(value_slice(value), &media) && media.params.n == 0)
+        return true;
+    hd_problem(r->problems, value->line,
+               "%s holds \"%s\"; expected a media type without parameters such as "
+               "application/json",
+               key, value->text);
+    return false;
+}
+
+static void
+read_trusted(struct reader *r, cfg_t *sec, struct evt_listener *listener)
+{
+    unsigned n = cfg_size(sec, "trusted");
+    struct hd_prefix *trusted;
+
+    if (n == 0)
+        return;
+    trusted = room(r, n, sizeof(*trusted));
+    for (unsigned i = 0; i < n && trusted; i++) {
+        const struct value *value = cfg_getnptr(sec, "trusted", i);
+        enum hd_err err = hd_prefix_parse(value_slice(value), &trusted[listener->n_trusted]);
+
+        if (err)
+            hd_problem(r->problems, value->line,
+                       "trusted holds \"%s\"; expected an address or a prefix such as 127.0.0.0/8 "
+                       "or ::1",
+                       value->text);
+        else
+            listener->n_trusted++;
+    }
+    listener->trusted = trusted;
+}
+
+static void
+read_contact(struct reader *r, cfg_t *sec, struct evt_listener *listener)
+{
+    const struct value *value = value_of(sec, "contact");
+    struct sip_uri uri;
+
+    if (!value)
+        return;
+    if (sip_uri_parse(value_slice(value), &uri) || uri.scheme != SIP_SCHEME_SIP ||
+        uri.headers.n > 0)
+        hd_problem(r->problems, value->line,
+                   "contact = \"%s\"; expected a SIP URI without headers such as "
+                   "sip:192.0.2.1:5060;transport=tcp",
+                   value->text);
+    else
+        listener->contact = keep(r, value_slice(value));
+}
+
+static void
+read_listener(struct reader *r, cfg_t *sec, unsigned line)
+{
+    static const char *const words[] = { "digest", "none" };
+    struct hd_conf *conf = r->conf;
+    struct evt_listener *listener = &conf->listeners[conf->n_listeners];
+    const char *why = "";
+
+    if (hd_conf_address(hd_slice_str(cfg_title(sec)), &listener->transport, &listener->addr,
+                        &why)) {
+        hd_problem(r->problems, line,
+                   "listen \"%s\": %s; expected udp://ADDRESS:PORT or tcp://ADDRESS:PORT",
+                   cfg_title(sec), why);
+        return;
+    }
+    for (size_t i = 0; i < conf->n_listeners; i++)
+        if (conf->listeners[i].transport == listener->transport && listener->addr.port != 0 &&
+            hd_addr_eq(&conf->written[i], &listener->addr))
+            hd_problem(r->problems, line,
+                       "listen \"%s\" is the address of another section; expected once",
+                       cfg_title(sec));
+    listener->authenticate = read_word(r, sec, "authentication", words, 2, 0) == 0;
+    read_trusted(r, sec, listener);
+    read_contact(r, sec, listener);
+    conf->written[conf->n_listeners++] = listener->addr;
+}
+
+static void
+read_listeners(struct reader *r)
+{
+    unsigned n = cfg_size(r->root, "listen");
+    struct hd_conf *conf = r->conf;
+
+    if (n > HD_CONF_LISTENERS) {
+        hd_problem(r->problems, hd_scan_line(&r->scan, "listen", HD_CONF_LISTENERS),
+                   "%u listen sections; expected at most %d", n, HD_CONF_LISTENERS);
+        return;
+    }
+    conf->listeners = room(r, n + 2, sizeof(*conf->listeners));
+    conf->written = room(r, n + 2, sizeof(*conf->written));
+    if (r->no_space)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        read_listener(r, cfg_getnsec(r->root, "listen", i), hd_scan_line(&r->scan, "listen", i));
+    if (n > 0)
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        conf->listeners[i] = (struct evt_listener){
+            .transport = i == 0 ? HD_UDP : HD_TCP,
+            .addr = { .ip = { 127, 0, 0, 1 }, .port = 5060, .family = 4 },
+            .authenticate = true,
+        };
+        conf->written[i] = conf->listeners[i].addr;
+    }
+    conf->n_listeners = 2;
+}
+
+static void
+read_authentication(struct reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "authentication") ? cfg_getsec(r->root, "authentication") : NULL;
+    unsigned n = sec ? cfg_size(sec, "algorithms") : 0;
+    struct hd_conf *conf = r->conf;
+    const struct value *realm = value_of(sec, "realm");
+
+    read_text(r, sec, "realm", POL_REALM_MAX, &conf->realm);
+    if (realm && (realm->n == 0 || memchr(realm->text, '"', realm->n) ||
+                  memchr(realm->text, '\\', realm->n)))
+        hd_problem(r->problems, realm->line,
+                   "realm = \"%s\"; expected a text without '\"' and '\\'", realm->text);
+    read_number(r, sec, "nonce_lifetime", KIND_SECONDS, 1, DAY_S, &conf->nonce_lifetime_s);
+    if (n > 0)
+        conf->n_algorithms = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const struct value *value = cfg_getnptr(sec, "algorithms", i);
+        enum sip_digest_alg alg = value->n ? sip_digest_find(value_slice(value)) : SIP_DIGEST_NONE;
+        bool twice = false;
+
+        for (size_t k = 0; k < conf->n_algorithms; k++)
+            twice = twice || conf->algorithms[k] == alg;
+        if (alg == SIP_DIGEST_NONE || twice)
+            hd_problem(r->problems, value->line,
+                       "algorithms holds \"%s\"%s; expected SHA-256 and MD5, the preferred first",
+                       value->text, twice ? " twice" : "");
+        else
+            conf->algorithms[conf->n_algorithms++] = alg;
+    }
+}
+
+static void
+read_store(struct reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "store") ? cfg_getsec(r->root, "store") : NULL;
+    const struct value *durability = value_of(sec, "durability");
+
+    read_text(r, sec, "path", 4000, &r->conf->store_path);
+    if (durability && !hd_slice_eq(value_slice(durability), HD_LIT("memory")))
+        hd_problem(r->problems, durability->line,
+                   "durability = \"%s\"; this version keeps subscriptions and publications in "
+                   "memory alone, expected memory",
+                   durability->text);
+}
+
+/* Each of three durations is bounded by itself; then their order. */
+static void
+read_expires(struct reader *r, cfg_t *sec, const char *what, unsigned line, uint32_t *min,
+             uint32_t *usual, uint32_t *max)
+{
+    unsigned before = r->problems->count;
+
+    read_number(r, sec, "min_expires", KIND_SECONDS, 1, YEAR_S, min);
+    read_number(r, sec, "default_expires", KIND_SECONDS, 1, YEAR_S, usual);
+    read_number(r, sec, "max_expires", KIND_SECONDS, 1, YEAR_S, max);
+    if (r->problems->count == before && (*min > *usual || *usual > *max))
+        hd_problem(r->problems, line,
+                   "%s has min_expires %us, default_expires %us, max_expires %us; expected each "
+                   "at most the next",
+                   what, *min, *usual, *max);
+}
+
+static void
+read_registrar(struct reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "registrar") ? cfg_getsec(r->root, "registrar") : NULL;
+    struct evt_registrar *registrar = &r->conf->registrar;
+
+    registrar->enabled = read_bool(r, sec, "enabled", registrar->enabled);
+    read_expires(r, sec, "registrar", hd_scan_line(&r->scan, "registrar", 0),
+                 &registrar->min_expires_s, &registrar->default_expires_s,
+                 &registrar->max_expires_s);
+}
+
+static void
+read_limits(struct reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "limits") ? cfg_getsec(r->root, "limits") : NULL;
+    unsigned before = r->problems->count;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(limit_rows); i++) {
+        const struct number *row = &limit_rows[i];
+
+        read_number(r, sec, row->key, row->kind, row->min, row->max,
+                    (uint32_t *)(void *)((char *)r->conf + row->offset));
+    }
+    if (r->problems->count == before && r->conf->limits.park_first_s > r->conf->limits.park_most_s)
+        hd_problem(r->problems, hd_scan_line(&r->scan, "limits", 0),
+                   "park_first is longer than park_most; expected at most as long");
+}
+
+/* --- packages ------------------------------------------------------------------------------------
+ */
+
+struct builtin {
+    struct hd_slice name;
+    struct hd_slice type;
+    uint32_t min_expires_s, default_expires_s, max_expires_s, pace_ms;
+};
+
+static const struct builtin builtins[] = {
+    { { "presence", 8 }, { "application/pidf+xml", 20 }, 60, 3600, 86400, 0 },
+    { { "message-summary", 15 }, { "application/simple-message-summary", 34 }, 60, 3600, 86400, 0 },
+};
+
+static void
+package_defaults(struct reader *r, struct hd_slice name, const struct builtin *builtin,
+                 struct evt_package *package)
+{
+    struct hd_slice *type;
+
+    *package = (struct evt_package){ .magic = EVT_PACKAGE_MAGIC,
+                                     .name = name,
+                                     .ops = r->ops_of(name),
+                                     .min_expires_s = 60,
+                                     .default_expires_s = 3600,
+                                     .max_expires_s = 86400,
+                                     .delivery = EVT_DELIVER_STATE,
+                                     .queue_max = 64,
+                                     .compose = EVT_COMPOSE_LATEST,
+                                     .authorisation = EVT_AUTHORISE_OWNER };
+    HD_ASSERT(package->ops);
+    if (!builtin)
+        return;
+    package->min_expires_s = builtin->min_expires_s;
+    package->default_expires_s = builtin->default_expires_s;
+    package->max_expires_s = builtin->max_expires_s;
+    package->pace_ms = builtin->pace_ms;
+    package->compose = EVT_COMPOSE_OWN;
+    type = room(r, 1, sizeof(*type));
+    if (!type)
+        return;
+    *type = builtin->type;
+    package->types = type;
+    package->n_types = 1;
+}
+
+/* What only a package without code of its own can have. */
+static void
+read_documents(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
+               struct evt_package *package)
+{
+    static const char *const composes[] = { "latest", "list" };
+    static const char *const only[] = { "types", "compose", "neutral_type", "neutral" };
+    const struct value *type = value_of(sec, "neutral_type"), *neutral = value_of(sec, "neutral");
+    bool known = false;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(only) && builtin; i++) {
+        const struct value *value = value_of(sec, only[i]);
+
+        if (value)
+            hd_problem(r->problems, value->line,
+                       "%s cannot be set for package \"%s\", which is built in; expected not to "
+                       "be there",
+                       only[i], cfg_title(sec));
+    }
+    if (builtin)
+        return;
+    package->compose =
+        (enum evt_compose)read_word(r, sec, "compose", composes, 2, (int)package->compose);
+    read_list(r, sec, "types", check_type, &package->types, &package->n_types);
+    if (cfg_size(sec, "types") == 0)
+        hd_problem(r->problems, line,
+                   "package \"%s\" has no types; expected the media types of its documents, such "
+                   "as types = { \"application/json\" }",
+                   cfg_title(sec));
+    if (neutral && !type)
+        hd_problem(r->problems, neutral->line, "neutral without neutral_type; expected both");
+    if (!type || !check_type(r, "neutral_type", type))
+        return;
+    for (size_t i = 0; i < package->n_types; i++)
+        known = known || sip_media_same(package->types[i], value_slice(type));
+    if (!known)
+        hd_problem(r->problems, type->line, "neutral_type = \"%s\"; expected one of types",
+                   type->text);
+    package->neutral_type = keep(r, value_slice(type));
+    if (neutral)
+        package->neutral_body = keep(r, value_slice(neutral));
+}
+
+static void
+read_package(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
+             struct evt_package *package)
+{
+    static const char *const deliveries[] = { "state", "every" };
+    static const char *const authorisations[] = { "owner", "allow", "block" };
+    char what[EVT_PACKAGE_NAME_MAX + 16];
+
+    (void)snprintf(what, sizeof(what), "package \"%.*s\"", HD_FMT(package->name));
+    read_expires(r, sec, what, line, &package->min_expires_s, &package->default_expires_s,
+                 &package->max_expires_s);
+    read_number(r, sec, "max_body", KIND_SIZE, 1, r->conf->limits.max_body, &package->max_body);
+    read_number(r, sec, "pace", KIND_MS, 0, DAY_S * 1000, &package->pace_ms);
+    read_number(r, sec, "queue", KIND_COUNT, 1, 65536, &package->queue_max);
+    package->delivery =
+        (enum evt_delivery)read_word(r, sec, "delivery", deliveries, 2, (int)package->delivery);
+    package->authorisation = (enum evt_authorisation)read_word(
+        r, sec, "authorisation", authorisations, 3, (int)package->authorisation);
+    read_list(r, sec, "publishers", check_name, &package->publishers, &package->n_publishers);
+    read_documents(r, sec, line, builtin, package);
+}
+
+/* token-nodot of RFC 6665 section 8.4: a dot would name a template package. */
+static bool
+package_name_ok(struct hd_slice name)
+{
+    static const char others[] = "-!%*_+`'~";
+
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              memchr(others, c, sizeof(others) - 1)))
+            return false;
+    }
+    return name.n > 0 && name.n <= EVT_PACKAGE_NAME_MAX;
+}
+
+static cfg_t *
+find_section(struct reader *r, struct hd_slice name, unsigned *ret_line)
+{
+    for (unsigned i = 0; i < cfg_size(r->root, "package"); i++) {
+        cfg_t *sec = cfg_getnsec(r->root, "package", i);
+
+        if (hd_slice_eq(hd_slice_str(cfg_title(sec)), name)) {
+            *ret_line = hd_scan_line(&r->scan, "package", i);
+            return sec;
+        }
+    }
+    return NULL;
+}
+
+static void
+add_package(struct reader *r, cfg_t *sec, unsigned line, struct hd_slice name,
+            const struct builtin *builtin)
+{
+    struct hd_conf *conf = r->conf;
+    struct evt_package *package = room(r, 1, sizeof(*package));
+
+    if (!package)
+        return;
+    package_defaults(r, name, builtin, package);
+    if (sec) {
+        read_package(r, sec, line, builtin, package);
+        if (!read_bool(r, sec, "enabled", true))
+            return;
+    }
+    conf->packages[conf->n_packages++] = package;
+}
+
+static void
+read_packages(struct reader *r)
+{
+    unsigned n = cfg_size(r->root, "package");
+    struct hd_conf *conf = r->conf;
+
+    conf->packages = room(r, n + HD_ARRAY_LEN(builtins), sizeof(*conf->packages));
+    if (!conf->packages)
+        return;
+    for (size_t i = 0; i < HD_ARRAY_LEN(builtins); i++) {
+        unsigned line = 0;
+        cfg_t *sec = find_section(r, builtins[i].name, &line);
+
+        add_package(r, sec, line, builtins[i].name, &builtins[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        cfg_t *sec = cfg_getnsec(r->root, "package", i);
+        unsigned line = hd_scan_line(&r->scan, "package", i);
+        struct hd_slice name = hd_slice_str(cfg_title(sec));
+        bool own = false;
+
+        for (size_t k = 0; k < HD_ARRAY_LEN(builtins); k++)
+            own = own || hd_slice_eq(name, builtins[k].name);
+        if (own)
+            continue;
+        if (!package_name_ok(name))
+            hd_problem(r->problems, line,
+                       "package \"%s\"; expected the name of an event package: a token without a "
+                       "dot, at most %d octets",
+                       cfg_title(sec), EVT_PACKAGE_NAME_MAX);
+        else
+            add_package(r, sec, line, keep(r, name), NULL);
+    }
+}
+
+/* --- the rest
+ * ------------------------------------------------------------------------------------- */
+
+static void
+read_shards(struct reader *r)
+{
+    const struct value *value = value_of(r->root, "shards");
+    uint32_t n = 0;
+
+    if (!value || hd_slice_eq(value_slice(value), HD_LIT("auto")))
+        return;
+    if (hd_slice_to_u32(value_slice(value), &n) || n < 1 || n > 64)
+        hd_problem(r->problems, value->line,
+                   "shards = \"%s\"; expected auto or a number from 1 to 64", value->text);
+    else
+        r->conf->shards = n;
+}
+
+static void
+read_admin(struct reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "admin") ? cfg_getsec(r->root, "admin") : NULL;
+    const struct value *value = value_of(sec, "socket");
+
+    read_text(r, sec, "socket", SOCKET_PATH_MAX, &r->conf->admin_socket);
+    if (value && value->n == 0)
+        hd_problem(r->problems, value->line, "socket is empty; expected the path of a socket");
+}
+
+static void
+read_all(struct reader *r)
+{
+    static const char *const timeouts[] = { "end", "park" };
+    static const char *const levels[] = { "error", "warn", "info", "debug" };
+    static const char *const formats[] = { "text", "json" };
+    cfg_t *log = cfg_size(r->root, "log") ? cfg_getsec(r->root, "log") : NULL;
+    struct hd_conf *conf = r->conf;
+
+    read_list(r, r->root, "domains", check_domain, &conf->domains, &conf->n_domains);
+    read_list(r, r->root, "first_users", check_name, &conf->first_users, &conf->n_first_users);
+    read_shards(r);
+    read_text(r, r->root, "server", 100, &conf->server);
+    conf->on_timeout = (enum evt_on_timeout)read_word(r, r->root, "on_timeout", timeouts, 2,
+                                                      (int)conf->on_timeout);
+    read_listeners(r);
+    read_authentication(r);
+    read_store(r);
+    read_limits(r);
+    read_registrar(r);
+    read_packages(r);
+    conf->log_level = (enum hd_level)read_word(r, log, "level", levels, 4, (int)conf->log_level);
+    conf->log_format =
+        (enum hd_log_format)read_word(r, log, "format", formats, 2, (int)conf->log_format);
+    read_admin(r);
+}
+
+enum hd_err
+hd_conf_file_read(struct hd_slice text, hd_conf_ops_f ops_of, struct hd_arena *arena,
+                  struct hd_problems *problems, struct hd_conf *conf)
+{
+    struct reader r = { .conf = conf, .arena = arena, .problems = problems, .ops_of = ops_of };
+    unsigned before = problems->count;
+    enum hd_err err;
+
+    err = hd_scan_run(text, problems, &r.scan);
+    if (err)
+        goto out;
+    err = confuse_read(&r);
+    if (err)
+        goto out;
+    read_all(&r);
+    if (problems->count > before)
+        err = HD_ESYNTAX;
+    else if (r.no_space)
+        err = HD_ENOSPC;
+out:
+    if (r.root)
+        (void)cfg_free(r.root);
+    hd_scan_done(&r.scan);
+    return err;
+}
