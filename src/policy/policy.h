@@ -45,7 +45,7 @@ extern const struct evt_policy_ops pol_ops;
  * What pol_ops.subscribe decides, for `policy test` and the like: the same function without a
  * shard. Order: the owner; block entries of the resource (exact watcher, his domain, "*"), allow
  * entries likewise, the package's authorisation. An allow entry for all packages does not open
- * watcher information ("*.winfo", RFC 3857 section 4.5): name it.
+ * watcher information ("*.winfo", RFC 3857 section 4.6): name it.
  */
 struct evt_verdict pol_judge(const struct pol_book *book, struct hd_slice watcher,
                              struct hd_slice resource, const struct evt_package *package);
