@@ -192,6 +192,36 @@ a_random_bucket_is_in_the_range_of_its_shard_and_reaches_its_ends(void **state)
     }
 }
 
+/* The same 32-bit word for ever. */
+static void
+constant(void *context, void *octets, size_t n)
+{
+    char *to = octets;
+
+    for (size_t i = 0; i + 4 <= n; i += 4)
+        memcpy(to + i, context, 4);
+}
+
+static void
+the_lowest_and_the_highest_draw_give_the_ends_of_the_range(void **state)
+{
+    (void)state;
+    for (unsigned shards = 1; shards <= 64; shards++)
+        for (unsigned shard = 0; shard < shards; shard++) {
+            uint32_t low = 1, high = UINT32_MAX;
+            struct hd_rng rng;
+            unsigned bucket;
+
+            hd_rng_init(&rng, constant, &low);
+            bucket = hd_shard_bucket(&rng, shard, shards);
+            assert_true(bucket == 0 || hd_bucket_shard(bucket - 1, shards) == shard - 1);
+            hd_rng_init(&rng, constant, &high);
+            bucket = hd_shard_bucket(&rng, shard, shards);
+            assert_true(bucket == HD_BUCKETS - 1 ||
+                        hd_bucket_shard(bucket + 1, shards) == shard + 1);
+        }
+}
+
 static void
 every_bucket_has_a_shard_and_the_shards_are_even(void **state)
 {
@@ -218,6 +248,7 @@ main(void)
         cmocka_unit_test(a_new_id_is_in_its_bucket),
         cmocka_unit_test(a_new_id_is_never_zero),
         cmocka_unit_test(a_random_bucket_is_in_the_range_of_its_shard_and_reaches_its_ends),
+        cmocka_unit_test(the_lowest_and_the_highest_draw_give_the_ends_of_the_range),
         cmocka_unit_test(every_bucket_has_a_shard_and_the_shards_are_even),
     };
 

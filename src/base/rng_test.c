@@ -118,9 +118,13 @@ draws_that_would_make_a_bias_are_thrown_away(void **state)
     static const uint32_t words[] = { 0, 0, 0x80000000 };
     /* For 0xc0000000 a quarter of the draws: those whose low half is below 0x40000000. */
     static const uint32_t more[] = { 4, 8, 1 };
+    /* For 3 again: the one whose product has a low half of 1 is the first to keep. */
+    static const uint32_t edge[] = { 0xaaaaaaab, 1 };
     struct hd_rng rng;
 
     (void)state;
+    hd_rng_init(&rng, scripted, &(struct script){ edge, HD_ARRAY_LEN(edge) });
+    assert_int_equal(hd_rng_below(&rng, 3), 2);
     hd_rng_init(&rng, scripted, &(struct script){ words, HD_ARRAY_LEN(words) });
     assert_int_equal(hd_rng_below(&rng, 3), 1);
     hd_rng_init(&rng, scripted, &(struct script){ more, HD_ARRAY_LEN(more) });

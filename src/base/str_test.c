@@ -141,10 +141,11 @@ static void
 an_absurd_length_is_out_of_memory(void **state)
 {
     struct hd_str str = { 0 };
+    volatile size_t absurd = SIZE_MAX; /* the compiler need not know */
 
     (void)state;
     hd_str_add(&str, HD_LIT("x"));
-    hd_str_add(&str, hd_slice("x", SIZE_MAX));
+    hd_str_add(&str, hd_slice("x", absurd));
     assert_int_equal(str.err, HD_ENOMEM);
     assert_string_equal(hd_str_text(&str), "x");
     hd_str_done(&str);

@@ -21,8 +21,8 @@ struct thing {
 static struct hd_handle
 add(struct hd_table *table, uint32_t b)
 {
-    struct hd_handle handle;
-    void *object;
+    struct hd_handle handle = { 0 };
+    void *object = NULL;
 
     assert_int_equal(hd_table_add(table, &handle, &object), HD_OK);
     ((struct thing *)object)->b = b;
@@ -33,8 +33,8 @@ static void
 a_new_object_is_zero_even_in_a_used_place(void **state)
 {
     struct hd_table table;
-    struct hd_handle handle;
-    void *object;
+    struct hd_handle handle = { 0 };
+    void *object = NULL;
     static const struct thing zero;
 
     (void)state;
@@ -92,8 +92,8 @@ static void
 the_cap_on_objects_holds_and_a_removal_makes_room(void **state)
 {
     struct hd_table table;
-    struct hd_handle handle;
-    void *object;
+    struct hd_handle handle = { 0 };
+    void *object = NULL;
 
     (void)state;
     hd_table_init(&table, sizeof(struct thing), 3);
@@ -156,8 +156,8 @@ static void
 objects_of_whole_cache_lines_sit_on_cache_lines(void **state)
 {
     struct hd_table table;
-    struct hd_handle handle;
-    void *object;
+    struct hd_handle handle = { 0 };
+    void *object = NULL;
 
     (void)state;
     hd_table_init(&table, 128, 10);
@@ -172,8 +172,8 @@ static void
 the_smallest_object_has_room_for_the_free_list(void **state)
 {
     struct hd_table table;
-    struct hd_handle handle[3];
-    void *object;
+    struct hd_handle handle[3] = { 0 };
+    void *object = NULL;
 
     (void)state;
     hd_table_init(&table, 1, 3);
@@ -197,8 +197,8 @@ a_refused_allocation_leaves_the_table_as_it_was(void **state)
     (void)state;
     for (unsigned n = 0;; n++) {
         struct hd_table table;
-        struct hd_handle handle;
-        void *object;
+        struct hd_handle handle = { 0 };
+        void *object = NULL;
         bool refused;
 
         hd_table_init(&table, sizeof(struct thing), 5000);
