@@ -110,6 +110,24 @@ a_line_that_does_not_fit_says_so(void **state)
 }
 
 static void
+a_number_is_never_cut_but_left_out(void **state)
+{
+    const struct hd_field fields[] = { hd_f_str("a", "0123456789"), hd_f_u64("n", UINT64_MAX),
+                                       hd_f_u64("m", UINT64_MAX) };
+    char line[70];
+    size_t len;
+
+    (void)state;
+    len = hd_log_format(HD_LOG_TEXT, HD_INFO, "x", fields, 3, line, sizeof(line));
+    assert_true(hd_slice_eq(hd_slice(line, len),
+                            HD_LIT("level=info msg=x a=0123456789 n=18446744073709551615 ...")));
+    len = hd_log_format(HD_LOG_JSON, HD_INFO, "x", fields, 3, line, sizeof(line));
+    assert_true(hd_slice_eq(
+        hd_slice(line, len),
+        HD_LIT("{\"level\":\"info\",\"msg\":\"x\",\"a\":\"0123456789\",\"...\":true}")));
+}
+
+static void
 json_is_valid_at_every_length_and_for_every_octet(void **state)
 {
     uint64_t seed = 9;
@@ -221,6 +239,7 @@ main(void)
         cmocka_unit_test(json_keeps_utf8_and_escapes_octets_that_are_not),
         cmocka_unit_test(fields_are_written_by_their_type),
         cmocka_unit_test(a_line_that_does_not_fit_says_so),
+        cmocka_unit_test(a_number_is_never_cut_but_left_out),
         cmocka_unit_test(json_is_valid_at_every_length_and_for_every_octet),
         cmocka_unit_test(lines_above_the_level_are_left_out),
         cmocka_unit_test(a_limit_lets_ten_lines_through_and_then_one_per_second),

@@ -186,6 +186,7 @@ a_sender_half_way_holds_later_mail_back_and_wakes_when_it_is_done(void **state)
     assert_ptr_equal(hd_mailbox_take(&box), &first);
     assert_ptr_equal(hd_mailbox_take(&box), &late);
     assert_ptr_equal(hd_mailbox_take(&box), &behind);
+    assert_null(hd_mailbox_take(&box));
 }
 
 /* --- four senders, one receiver
