@@ -20,7 +20,7 @@
 /* What a text is good for; part of what the check covers. */
 enum hd_id_purpose { HD_ID_TAG = 1, HD_ID_BRANCH, HD_ID_ETAG, HD_ID_NONCE, HD_ID_REPLY_TAG };
 
-/** The only mapping from a bucket to its shard (DECISIONS of the project: doc/architecture.md). */
+/** The only mapping from a bucket to its shard (doc/architecture.md). */
 static inline unsigned
 hd_bucket_shard(unsigned bucket, unsigned shards)
 {
