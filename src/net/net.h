@@ -43,6 +43,9 @@ struct net_events {
     enum net_frame (*frame)(struct hd_slice stream, size_t max_body, size_t *ret_len);
     /** Whether an idle connection must stay (it carries a subscription). */
     bool (*in_use)(void *context, uint64_t conn);
+    /** May be NULL.  A stream's message is above the limits (NET_FRAME_TOO_LARGE) and its head is here whole: a last chance to
+     *  answer it (RFC 3261 section 21.5.7), the connection is closed after what is committed in this call. */
+    void (*too_large)(void *context, const struct hd_flow *flow, struct hd_slice head);
 };
 
 struct net_params {
