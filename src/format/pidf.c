@@ -198,7 +198,8 @@ struct compose {
     size_t n;
     struct binding *bindings; /* what our root tag declares */
     size_t n_bindings;
-    struct fmt_text *out;
+    struct hd_str *out;
+    size_t bound; /* octets of the result; an element may reach over it */
 };
 
 static xmlNode *
@@ -436,33 +437,33 @@ carry_context(const struct compose *c, const xmlNode *root, xmlNode *child)
 /* A URI as XML: what a URI cannot hold is percent-encoded, so that the document is well-formed
  * whatever comes in. */
 static void
-write_uri(struct fmt_text *out, struct hd_slice uri)
+write_uri(struct hd_str *out, struct hd_slice uri)
 {
     for (size_t i = 0; i < uri.n; i++) {
         const uint8_t c = (uint8_t)uri.p[i];
         char encoded[4];
         if (c > ' ' && c < 0x7f) {
-            fmt_text_xml(out, hd_slice(uri.p + i, 1));
+            fmt_xml_escape(out, hd_slice(uri.p + i, 1));
         } else {
             snprintf(encoded, sizeof(encoded), "%%%02X", c);
-            fmt_text_add(out, hd_slice(encoded, 3));
+            hd_str_add(out, hd_slice(encoded, 3));
         }
     }
 }
 
 static void
-write_attribute(struct fmt_text *out, const xmlChar *prefix, const xmlChar *name,
+write_attribute(struct hd_str *out, const xmlChar *prefix, const xmlChar *name,
                 struct hd_slice value)
 {
-    fmt_text_lit(out, " ");
+    hd_str_add_str(out, " ");
     if (prefix) {
-        fmt_text_add(out, hd_slice_str((const char *)prefix));
-        fmt_text_lit(out, ":");
+        hd_str_add(out, hd_slice_str((const char *)prefix));
+        hd_str_add_str(out, ":");
     }
-    fmt_text_add(out, hd_slice_str((const char *)name));
-    fmt_text_lit(out, "=\"");
-    fmt_text_xml(out, value);
-    fmt_text_lit(out, "\"");
+    hd_str_add(out, hd_slice_str((const char *)name));
+    hd_str_add_str(out, "=\"");
+    fmt_xml_escape(out, value);
+    hd_str_add_str(out, "\"");
 }
 
 /* The attributes of a root that are not written yet by a newer one.  One whose prefix means
@@ -492,18 +493,18 @@ write_root_tag(const struct compose *c, struct hd_slice entity)
     xmlHashTable *written = xmlHashCreate(16);
     enum hd_err err = written ? HD_OK : HD_ENOMEM;
 
-    fmt_text_lit(c->out,
-                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence xmlns=\"" NS_PIDF "\"");
+    hd_str_add_str(c->out,
+                   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence xmlns=\"" NS_PIDF "\"");
     for (size_t i = 0; i < c->n_bindings; i++)
         write_attribute(c->out, X("xmlns"), c->bindings[i].prefix,
                         hd_slice_str((const char *)c->bindings[i].href));
-    fmt_text_lit(c->out, " entity=\"");
+    hd_str_add_str(c->out, " entity=\"");
     write_uri(c->out, entity);
-    fmt_text_lit(c->out, "\"");
+    hd_str_add_str(c->out, "\"");
     for (size_t i = 0; i < c->n && !err; i++)
         if (c->docs[i])
             err = write_root_attributes(c, xmlDocGetRootElement(c->docs[i]), written);
-    fmt_text_lit(c->out, ">\n");
+    hd_str_add_str(c->out, ">\n");
     xmlHashFree(written, NULL);
     return err;
 }
@@ -513,8 +514,8 @@ write_root_tag(const struct compose *c, struct hd_slice entity)
 static int
 write_more(void *context, const char *octets, int n)
 {
-    struct fmt_text *out = context;
-    fmt_text_add(out, hd_slice(octets, (size_t)n));
+    struct hd_str *out = context;
+    hd_str_add(out, hd_slice(octets, (size_t)n));
     return n;
 }
 
@@ -527,10 +528,12 @@ write_child(const struct compose *c, const xmlNode *root, xmlNode *child)
     xmlOutputBuffer *buffer = xmlOutputBufferCreateIO(write_more, NULL, c->out, NULL);
     if (!buffer)
         return HD_ENOMEM;
-    fmt_text_lit(c->out, " ");
+    hd_str_add_str(c->out, " ");
     xmlNodeDumpOutput(buffer, child->doc, child, 0, 0, "UTF-8");
     const bool written = xmlOutputBufferClose(buffer) >= 0;
-    fmt_text_lit(c->out, "\n");
+    hd_str_add_str(c->out, "\n");
+    if (c->out->n > c->bound)
+        return HD_EFULL;
     return c->out->err || written ? c->out->err : HD_ENOMEM;
 }
 
@@ -559,14 +562,14 @@ compose_documents(struct compose *c, struct hd_slice entity)
         err = write_root_tag(c, entity);
     if (!err)
         err = write_children(c);
-    fmt_text_lit(c->out, "</presence>\n");
+    hd_str_add_str(c->out, "</presence>\n");
     free(c->bindings);
     return err ? err : c->out->err;
 }
 
 enum hd_err
 fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity, const struct fmt_pidf_part *parts,
-                 size_t n, size_t max, struct fmt_text *out)
+                 size_t n, size_t max, struct hd_str *out)
 {
     struct compose c = { .parts = parts, .n = n, .out = out };
     size_t valid = 0, input = 0;
@@ -574,7 +577,7 @@ fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity, const struct fmt_p
 
     HD_ASSERT(n > 0);
     if (n == 1 && fmt_pidf_is_for(parts[0].body, entity)) {
-        fmt_text_add(out, parts[0].body);
+        hd_str_add(out, parts[0].body);
         return out->err;
     }
     c.docs = calloc(n, sizeof(*c.docs));
@@ -587,8 +590,7 @@ fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity, const struct fmt_p
         input += parts[i].body.n;
     }
     if (err != HD_ENOMEM) {
-        const size_t bound = 4 * (input + max);
-        out->max = out->max < bound ? out->max : bound;
+        c.bound = 4 * (input + max);
         err = valid ? compose_documents(&c, entity) : HD_ESYNTAX;
     }
     for (size_t i = 0; i < n; i++)
@@ -598,11 +600,12 @@ fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity, const struct fmt_p
 }
 
 void
-fmt_pidf_neutral(struct hd_slice entity, struct fmt_text *out)
+fmt_pidf_neutral(struct hd_slice entity, struct hd_str *out)
 {
-    fmt_text_lit(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                      "<presence xmlns=\"" NS_PIDF "\" entity=\"");
+    hd_str_add_str(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                        "<presence xmlns=\"" NS_PIDF "\" entity=\"");
     write_uri(out, entity);
-    fmt_text_lit(out, "\">\n <tuple id=\"offline\"><status><basic>closed</basic></status></tuple>\n"
-                      "</presence>\n");
+    hd_str_add_str(out,
+                   "\">\n <tuple id=\"offline\"><status><basic>closed</basic></status></tuple>\n"
+                   "</presence>\n");
 }

@@ -5,7 +5,7 @@
 #define HD_FORMAT_PIDF_H
 
 #include "base/slice.h"
-#include "format/text.h"
+#include "base/str.h"
 #include "format/xml.h"
 
 /* One publication's document. */
@@ -36,17 +36,16 @@ bool fmt_pidf_is_for(struct hd_slice body, struct hd_slice entity);
  * the higher number, whichever is newer, so that ids stay when publications are refreshed.
  * Documents that are not valid are left out.
  * @param entity  what the document is about ("sip:alice@example.test")
- * @param max     octets of one document, and the base of the bound of the output: 4 * (input +
- * max), then HD_EFULL
- * @param out     initialised; its bound is lowered to that
+ * @param max     octets of one document; the result may have about 4 * (input + max), then HD_EFULL
+ * @param out     empty
  * @return HD_OK; HD_ESYNTAX none is valid; HD_EFULL; HD_ENOMEM.  On failure out holds nothing of
- * use.
+ * use. use.
  */
 HD_NODISCARD enum hd_err fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity,
                                           const struct fmt_pidf_part *parts, size_t n, size_t max,
-                                          struct fmt_text *out);
+                                          struct hd_str *out);
 /** The document while nothing is published: one tuple, closed, so that a phone shows the entity as
  * offline. */
-void fmt_pidf_neutral(struct hd_slice entity, struct fmt_text *out);
+void fmt_pidf_neutral(struct hd_slice entity, struct hd_str *out);
 
 #endif

@@ -176,46 +176,46 @@ fmt_summary_find(const struct fmt_summary *summary, struct hd_slice name)
 }
 
 static void
-write_counts(struct fmt_text *out, uint32_t unread, uint32_t old)
+write_counts(struct hd_str *out, uint32_t unread, uint32_t old)
 {
-    fmt_text_u32(out, unread);
-    fmt_text_lit(out, "/");
-    fmt_text_u32(out, old);
+    hd_str_add_u64(out, unread);
+    hd_str_add_str(out, "/");
+    hd_str_add_u64(out, old);
 }
 
 static void
-write_head(struct fmt_text *out, bool waiting, struct hd_slice account)
+write_head(struct hd_str *out, bool waiting, struct hd_slice account)
 {
-    fmt_text_lit(out, "Messages-Waiting: ");
-    fmt_text_add(out, waiting ? HD_LIT("yes") : HD_LIT("no"));
-    fmt_text_lit(out, "\r\n");
+    hd_str_add_str(out, "Messages-Waiting: ");
+    hd_str_add(out, waiting ? HD_LIT("yes") : HD_LIT("no"));
+    hd_str_add_str(out, "\r\n");
     if (account.n == 0)
         return;
-    fmt_text_lit(out, "Message-Account: ");
-    fmt_text_add(out, account);
-    fmt_text_lit(out, "\r\n");
+    hd_str_add_str(out, "Message-Account: ");
+    hd_str_add(out, account);
+    hd_str_add_str(out, "\r\n");
 }
 
 void
-fmt_summary_write(const struct fmt_summary *summary, struct hd_slice account, struct fmt_text *out)
+fmt_summary_write(const struct fmt_summary *summary, struct hd_slice account, struct hd_str *out)
 {
     write_head(out, summary->waiting, summary->account.n ? summary->account : account);
     for (unsigned i = 0; i < summary->n_lines; i++) {
         const struct fmt_summary_line *line = &summary->lines[i];
-        fmt_text_add(out, line->name);
-        fmt_text_lit(out, ": ");
+        hd_str_add(out, line->name);
+        hd_str_add_str(out, ": ");
         write_counts(out, line->unread, line->old);
         if (line->has_urgent) {
-            fmt_text_lit(out, " (");
+            hd_str_add_str(out, " (");
             write_counts(out, line->urgent_unread, line->urgent_old);
-            fmt_text_lit(out, ")");
+            hd_str_add_str(out, ")");
         }
-        fmt_text_lit(out, "\r\n");
+        hd_str_add_str(out, "\r\n");
     }
 }
 
 void
-fmt_summary_neutral(struct hd_slice account, struct fmt_text *out)
+fmt_summary_neutral(struct hd_slice account, struct hd_str *out)
 {
     write_head(out, false, account);
 }

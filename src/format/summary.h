@@ -4,7 +4,7 @@
 #define HD_FORMAT_SUMMARY_H
 
 #include "base/slice.h"
-#include "format/text.h"
+#include "base/str.h"
 
 #define FMT_SUMMARY_LINES 16 /* summary lines in one body */
 
@@ -40,8 +40,8 @@ const struct fmt_summary_line *fmt_summary_find(const struct fmt_summary *summar
  * subscribers share has none.
  */
 void fmt_summary_write(const struct fmt_summary *summary, struct hd_slice account,
-                       struct fmt_text *out);
+                       struct hd_str *out);
 /** The body while nothing is published: no messages waiting, for this account. */
-void fmt_summary_neutral(struct hd_slice account, struct fmt_text *out);
+void fmt_summary_neutral(struct hd_slice account, struct hd_str *out);
 
 #endif

@@ -23,13 +23,13 @@ static void
 assert_written(struct hd_slice body, struct hd_slice account, const char *want)
 {
     const struct fmt_summary summary = parsed(body);
-    struct fmt_text out;
-    fmt_text_init(&out, 65536);
+    struct hd_str out;
+    hd_str_init(&out);
     fmt_summary_write(&summary, account, &out);
     assert_int_equal(out.err, HD_OK);
-    if (!hd_slice_eq(fmt_text_slice(&out), hd_slice_str(want)))
-        fail_msg("wrote: %.*s", HD_FMT(fmt_text_slice(&out)));
-    fmt_text_done(&out);
+    if (!hd_slice_eq(hd_str_slice(&out), hd_slice_str(want)))
+        fail_msg("wrote: %.*s", HD_FMT(hd_str_slice(&out)));
+    hd_str_done(&out);
 }
 
 static void
@@ -176,14 +176,14 @@ static void
 nothing_published_means_no_messages_waiting(void **state)
 {
     (void)state;
-    struct fmt_text out;
-    fmt_text_init(&out, 1000);
+    struct hd_str out;
+    hd_str_init(&out);
     fmt_summary_neutral(ACCOUNT, &out);
     assert_true(
-        hd_slice_eq(fmt_text_slice(&out),
+        hd_slice_eq(hd_str_slice(&out),
                     HD_LIT("Messages-Waiting: no\r\nMessage-Account: sip:2001@pbx.example\r\n")));
-    assert_false(parsed(fmt_text_slice(&out)).waiting);
-    fmt_text_done(&out);
+    assert_false(parsed(hd_str_slice(&out)).waiting);
+    hd_str_done(&out);
 }
 
 int

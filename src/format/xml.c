@@ -267,6 +267,47 @@ fmt_xml_root_attribute(struct hd_slice text, struct hd_slice name, struct hd_sli
     return HD_OK;
 }
 
+/* ---- writing ---- */
+
+/* What stands for an octet inside XML; empty: itself. */
+static struct hd_slice
+xml_escape(char c)
+{
+    switch (c) {
+    case '&':
+        return HD_LIT("&amp;");
+    case '<':
+        return HD_LIT("&lt;");
+    case '>':
+        return HD_LIT("&gt;");
+    case '"':
+        return HD_LIT("&quot;");
+    case '\t':
+        return HD_LIT("&#9;");
+    case '\n':
+        return HD_LIT("&#10;");
+    case '\r':
+        return HD_LIT("&#13;");
+    default:
+        return (struct hd_slice){ 0 };
+    }
+}
+
+void
+fmt_xml_escape(struct hd_str *out, struct hd_slice s)
+{
+    size_t plain = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const struct hd_slice escape = xml_escape(s.p[i]);
+        if (escape.n == 0)
+            continue;
+        hd_str_add(out, hd_slice(s.p + plain, i - plain));
+        hd_str_add(out, escape);
+        plain = i + 1;
+    }
+    hd_str_add(out, hd_slice_from(s, plain));
+}
+
 /* ---- libxml2 ---- */
 
 #define XML_MAGIC 0x464d5858u

@@ -8,6 +8,7 @@
 #define HD_FORMAT_XML_H
 
 #include "base/slice.h"
+#include "base/str.h"
 
 #define FMT_XML_MAX_DEPTH 64       /* elements inside each other */
 #define FMT_XML_MAX_ATTRIBUTES 64  /* in one tag, namespace declarations included */
@@ -28,6 +29,11 @@ HD_NODISCARD enum hd_err fmt_xml_guard(struct hd_slice text, size_t max, const c
  */
 HD_NODISCARD enum hd_err fmt_xml_root_attribute(struct hd_slice text, struct hd_slice name,
                                                 struct hd_slice *ret_value);
+
+/** Writes character data or an attribute's value: & < > " tab, CR and LF are escaped.  What XML
+ * cannot hold at all (other control characters, octets that are not UTF-8) is the caller's to keep
+ * out. */
+void fmt_xml_escape(struct hd_str *out, struct hd_slice s);
 
 /** Prepares libxml2; once, before threads start.  Parsing works without, but only in one thread. */
 void fmt_xml_setup(void);
