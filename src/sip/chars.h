@@ -50,6 +50,27 @@ sip_skip_lws(const char *p, const char *end)
     return p;
 }
 
+/** Behind the last octet; good for the slice of nothing as well. */
+static inline const char *
+sip_end(struct hd_slice s)
+{
+    return s.n ? s.p + s.n : s.p;
+}
+
+/** How many octets from p on are a host name or an IPv4 address; 0 when a label is empty.  The root
+ * dot is taken. */
+static inline size_t
+sip_host_span(const char *p, const char *end)
+{
+    const char *q = p;
+    while (q < end && sip_is(*q, SIP_C_HOST)) {
+        if (*q == '.' && (q == p || q[-1] == '.'))
+            return 0;
+        q++;
+    }
+    return (size_t)(q - p);
+}
+
 /** Without blanks and folds at both ends. */
 static inline struct hd_slice
 sip_trim(const char *p, const char *end)

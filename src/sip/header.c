@@ -17,7 +17,7 @@
 enum hd_err
 sip_param_next(struct hd_slice *rest, struct hd_slice *ret_name, struct hd_slice *ret_value)
 {
-    const char *end = rest->p + rest->n;
+    const char *end = sip_end(*rest);
     const char *p = sip_skip_lws(rest->p, end);
     if (p == end)
         return HD_ENOMATCH;
@@ -106,7 +106,7 @@ bool
 sip_list_next(struct hd_slice *rest, struct hd_slice *ret_item)
 {
     const char *p = rest->p;
-    const char *end = p + rest->n;
+    const char *end = sip_end(*rest);
     while (p < end) {
         const char *q = list_item_end(p, end);
         const struct hd_slice item = sip_trim(p, q);
@@ -148,7 +148,7 @@ sip_msg_lists(const struct sip_msg *msg, enum sip_hdr id, struct hd_slice token)
     struct hd_slice item;
     while (sip_msg_walk(msg, id, &walk, &item)) {
         const char *semi = item.n ? memchr(item.p, ';', item.n) : NULL;
-        const char *end = semi ? semi : item.p + item.n;
+        const char *end = semi ? semi : sip_end(item);
         if (hd_slice_ieq(sip_trim(item.p, end), token))
             return true;
     }
@@ -161,7 +161,7 @@ sip_msg_lists(const struct sip_msg *msg, enum sip_hdr id, struct hd_slice token)
 static bool
 uri_plausible(struct hd_slice uri)
 {
-    const char *end = uri.p + uri.n;
+    const char *end = sip_end(uri);
     const size_t scheme = sip_span(uri.p, end, SIP_C_SCHEME);
     if (scheme == 0 || scheme + 1 >= uri.n || uri.p[scheme] != ':' || sip_is(uri.p[0], SIP_C_DIGIT))
         return false;
@@ -187,10 +187,10 @@ display_end(const char *p, const char *end)
 enum hd_err
 sip_addr_parse(struct hd_slice value, struct sip_addr *ret_addr)
 {
-    const char *end = value.p + value.n;
+    const char *end = sip_end(value);
     const char *p = sip_skip_lws(value.p, end);
     struct sip_addr addr = { .value = sip_trim(p, end) };
-    end = addr.value.p + addr.value.n;
+    end = sip_end(addr.value);
     const char *open = display_end(p, end);
     if (!open || open == end)
         return HD_ESYNTAX;
@@ -258,7 +258,7 @@ via_sent_by(const char **at, const char *end, struct sip_via *via)
         if (sip_host_addr(hd_slice(p, n), 0, &ignored))
             return HD_ESYNTAX;
     } else {
-        n = sip_span(p, end, SIP_C_HOST);
+        n = sip_host_span(p, end);
     }
     if (n == 0)
         return HD_ESYNTAX;
@@ -320,10 +320,10 @@ via_params(struct sip_via *via)
 enum hd_err
 sip_via_sent_by(struct hd_slice value, struct sip_via *ret_via)
 {
-    const char *end = value.p + value.n;
+    const char *end = sip_end(value);
     const char *p = sip_skip_lws(value.p, end);
     struct sip_via via = { .value = sip_trim(p, end) };
-    end = via.value.p + via.value.n;
+    end = sip_end(via.value);
     for (unsigned part = 0; part < 3; part++) {
         const size_t n = sip_span(p, end, SIP_C_TOKEN);
         if (n == 0)
@@ -371,8 +371,8 @@ sip_via_parse(struct hd_slice value, struct sip_via *ret_via)
 enum hd_err
 sip_cseq_parse(struct hd_slice value, struct sip_cseq *ret_cseq)
 {
-    value = sip_trim(value.p, value.p + value.n);
-    const char *end = value.p + value.n;
+    value = sip_trim(value.p, sip_end(value));
+    const char *end = sip_end(value);
     const size_t digits = sip_span(value.p, end, SIP_C_DIGIT);
     uint32_t number;
     const enum hd_err err = hd_slice_to_u32(hd_slice(value.p, digits), &number);
@@ -395,8 +395,8 @@ sip_cseq_parse(struct hd_slice value, struct sip_cseq *ret_cseq)
 enum hd_err
 sip_event_parse(struct hd_slice value, struct sip_event *ret_event)
 {
-    value = sip_trim(value.p, value.p + value.n);
-    const char *end = value.p + value.n;
+    value = sip_trim(value.p, sip_end(value));
+    const char *end = sip_end(value);
     const size_t n = sip_span(value.p, end, SIP_C_TOKEN);
     struct sip_event event = { .package = hd_slice(value.p, n) };
     if (n == 0 || value.p[0] == '.' || value.p[n - 1] == '.')
@@ -424,8 +424,8 @@ sip_event_parse(struct hd_slice value, struct sip_event *ret_event)
 enum hd_err
 sip_substate_parse(struct hd_slice value, struct sip_substate *ret_state)
 {
-    value = sip_trim(value.p, value.p + value.n);
-    const char *end = value.p + value.n;
+    value = sip_trim(value.p, sip_end(value));
+    const char *end = sip_end(value);
     const size_t n = sip_span(value.p, end, SIP_C_TOKEN);
     if (n == 0)
         return HD_ESYNTAX;
@@ -457,7 +457,7 @@ sip_substate_parse(struct hd_slice value, struct sip_substate *ret_state)
 enum hd_err
 sip_delta_parse(struct hd_slice value, uint32_t *ret_s)
 {
-    value = sip_trim(value.p, value.p + value.n);
+    value = sip_trim(value.p, sip_end(value));
     const enum hd_err err = hd_slice_to_u32(value, ret_s);
     if (err == HD_ERANGE) {
         *ret_s = UINT32_MAX;
@@ -487,8 +487,8 @@ comment_end(const char *p, const char *end)
 enum hd_err
 sip_retry_after_parse(struct hd_slice value, uint32_t *ret_s)
 {
-    value = sip_trim(value.p, value.p + value.n);
-    const char *end = value.p + value.n;
+    value = sip_trim(value.p, sip_end(value));
+    const char *end = sip_end(value);
     const size_t n = sip_span(value.p, end, SIP_C_DIGIT);
     const char *p = sip_skip_lws(value.p + n, end);
     if (p < end && *p == '(') {
@@ -507,8 +507,8 @@ sip_retry_after_parse(struct hd_slice value, uint32_t *ret_s)
 static enum hd_err
 media_split(struct hd_slice value, struct sip_media *ret_media)
 {
-    value = sip_trim(value.p, value.p + value.n);
-    const char *end = value.p + value.n;
+    value = sip_trim(value.p, sip_end(value));
+    const char *end = sip_end(value);
     const size_t type = sip_span(value.p, end, SIP_C_TOKEN);
     const char *p = sip_skip_lws(value.p + type, end);
     if (type == 0 || p == end || *p != '/')

@@ -72,7 +72,7 @@ version_shaped(struct hd_slice text)
 {
     if (!hd_slice_istarts(text, HD_LIT("SIP/")))
         return false;
-    const char *end = text.p + text.n;
+    const char *end = sip_end(text);
     const char *p = text.p + 4;
     const size_t major = sip_span(p, end, SIP_C_DIGIT);
     p += major;
@@ -87,7 +87,7 @@ static void
 request_line(struct parse *s, struct hd_slice line)
 {
     struct sip_msg *msg = s->msg;
-    const char *end = line.p + line.n;
+    const char *end = sip_end(line);
     const size_t method = sip_span(line.p, end, SIP_C_TOKEN);
     msg->request = true;
     msg->method_name = hd_slice(line.p, method);
@@ -263,7 +263,7 @@ tag_find(struct hd_slice params, struct hd_slice *ret_tag)
         if (name.n != 3 || !hd_slice_ieq(name, HD_LIT("tag")))
             continue;
         if (ret_tag->n || value.n == 0 || value.n > SIP_MAX_TOKEN ||
-            sip_span(value.p, value.p + value.n, SIP_C_TOKEN) != value.n)
+            sip_span(value.p, sip_end(value), SIP_C_TOKEN) != value.n)
             return false;
         *ret_tag = value;
     }
@@ -303,7 +303,7 @@ call_id_check(struct parse *s)
         fault_set(s, 400, "Missing Call-ID Header");
     else if (value.n > SIP_MAX_TOKEN)
         fault_set(s, 400, "Call-ID Too Long");
-    else if (value.n == 0 || sip_span(value.p, value.p + value.n, SIP_C_CALL_ID) != value.n)
+    else if (value.n == 0 || sip_span(value.p, sip_end(value), SIP_C_CALL_ID) != value.n)
         fault_set(s, 400, "Bad Call-ID Header");
 }
 
@@ -426,7 +426,7 @@ headers_take(struct parse *s, struct hd_arena *arena)
 static void
 head_read(struct parse *s, struct hd_slice octets, bool stream)
 {
-    const char *end = octets.p + octets.n;
+    const char *end = sip_end(octets);
     const char *p = octets.p;
     /* Empty lines before the start line are ignored (7.5). */
     while (end - p >= 2 && p[0] == '\r' && p[1] == '\n')

@@ -56,7 +56,7 @@ void
 sip_out_unfolded(struct sip_out *out, struct hd_slice value)
 {
     const char *p = value.p;
-    const char *end = p + value.n;
+    const char *end = sip_end(value);
     while (p < end) {
         const char *q = p;
         while (q < end && *q != '\r' && *q != '\n')

@@ -5,6 +5,7 @@
  * itself is dropped, since it would send the response wherever the client likes. */
 #include "sip/reply.h"
 
+#include "sip/chars.h"
 #include "sip/header.h"
 #include "sip/uri.h"
 
@@ -59,10 +60,10 @@ vias_write(struct sip_out *out, const struct sip_msg *request, const struct hd_a
     const struct sip_header *h = sip_msg_header(request, SIP_HDR_VIA);
     if (h && request->via.value.n) {
         const struct sip_via *via = &request->via;
-        const char *behind = via->value.p + via->value.n;
+        const char *behind = sip_end(via->value);
         sip_out_lit(out, "Via: ");
         top_via_write(out, via, source);
-        sip_out_unfolded(out, hd_slice(behind, (size_t)(h->value.p + h->value.n - behind)));
+        sip_out_unfolded(out, hd_slice(behind, (size_t)(sip_end(h->value) - behind)));
         sip_out_crlf(out);
         h = sip_msg_next(request, h);
     }

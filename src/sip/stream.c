@@ -69,7 +69,7 @@ field_end(const char *p, const char *end)
 static enum length
 content_length(struct hd_slice head, uint32_t *ret_length)
 {
-    const char *end = head.p + head.n;
+    const char *end = sip_end(head);
     enum length found = LENGTH_NONE;
     for (const char *p = head.p; p < end;) {
         const char *next = field_end(p, end);

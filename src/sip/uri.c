@@ -16,7 +16,7 @@ static bool
 escaped_text(struct hd_slice text, unsigned class)
 {
     const char *p = text.p;
-    const char *end = p + text.n;
+    const char *end = sip_end(text);
     for (;;) {
         p += sip_span(p, end, class);
         if (p == end)
@@ -82,7 +82,7 @@ hostport_read(const char **at, const char *end, struct sip_uri *uri)
             return HD_ESYNTAX;
         n = (size_t)(close + 1 - p);
     } else {
-        n = sip_span(p, end, SIP_C_HOST);
+        n = sip_host_span(p, end);
     }
     if (n == 0)
         return HD_ESYNTAX;
@@ -103,17 +103,36 @@ hostport_read(const char **at, const char *end, struct sip_uri *uri)
     return HD_OK;
 }
 
+/* Parameters that decide where a request goes; each may be there once (19.1.1). */
+static const struct hd_slice once[] = {
+    { "transport", 9 }, { "maddr", 5 }, { "user", 4 }, { "method", 6 }, { "ttl", 3 }, { "lr", 2 },
+};
+
+static bool
+param_repeated(struct hd_slice name, unsigned *seen)
+{
+    for (unsigned i = 0; i < HD_ARRAY_LEN(once); i++) {
+        if (hd_slice_ieq(name, once[i])) {
+            const bool again = (*seen & 1u << i) != 0;
+            *seen |= 1u << i;
+            return again;
+        }
+    }
+    return false;
+}
+
 /* uri-parameters  =  *( ";" pname [ "=" pvalue ] ) */
 static bool
 params_valid(struct hd_slice params)
 {
+    unsigned seen = 0;
     struct hd_slice rest = params;
     while (rest.n) {
         rest = hd_slice(rest.p + 1, rest.n - 1); /* the ';' */
         const size_t n = hd_slice_find(rest, ';');
         struct hd_slice value = hd_slice(rest.p, n);
         const struct hd_slice name = hd_slice_cut(&value, '=');
-        if (name.n == 0 || !escaped_text(name, SIP_C_PARAM) ||
+        if (name.n == 0 || param_repeated(name, &seen) || !escaped_text(name, SIP_C_PARAM) ||
             (value.n && !escaped_text(value, SIP_C_PARAM)))
             return false;
         rest = hd_slice_from(rest, n);
@@ -128,7 +147,7 @@ static enum hd_err
 sip_read(struct hd_slice text, struct sip_uri *uri)
 {
     const char *p = text.p;
-    const char *end = p + text.n;
+    const char *end = sip_end(text);
     const char *at = text.n ? memchr(p, '@', text.n) : NULL;
     if (at) {
         if (!userinfo_read(hd_slice(p, (size_t)(at - p)), uri))
@@ -189,7 +208,7 @@ sip_uri_parse(struct hd_slice text, struct sip_uri *ret_uri)
 {
     if (text.n > SIP_MAX_URI)
         return HD_ERANGE;
-    const size_t n = text.n ? sip_span(text.p, text.p + text.n, SIP_C_SCHEME) : 0;
+    const size_t n = text.n ? sip_span(text.p, sip_end(text), SIP_C_SCHEME) : 0;
     if (n == 0 || n == text.n || text.p[n] != ':')
         return HD_ESYNTAX;
     struct sip_uri uri = { .scheme = scheme_find(hd_slice(text.p, n)) };
