@@ -27,7 +27,7 @@ struct evt_doc *evt_doc_unref(struct evt_doc *doc); /* accepts NULL, returns NUL
 
 /* One publication as a composer sees it. */
 struct evt_published {
-    const struct evt_doc *doc;
+    struct evt_doc *doc; /* borrowed; immutable, but a composer may take a reference */
     uint32_t number; /* stable over the publication's life and unlike its neighbours': for renaming ids */
 };
 
@@ -65,6 +65,7 @@ struct evt_package_ops {
 
 #define EVT_PACKAGE_MAGIC 0x45504b47u
 #define EVT_PACKAGE_NAME_MAX 64
+#define EVT_PACKAGE_TYPES_MAX 8
 
 struct evt_package {
     unsigned magic;

@@ -1,0 +1,37 @@
+/* pkg.h - the event packages that are built in, and the one that the configuration declares.
+ * Pure; any thread.  The operations are those of struct evt_package_ops; they keep nothing between
+ * calls. */
+#ifndef HD_PACKAGE_PKG_H
+#define HD_PACKAGE_PKG_H
+
+#include "base/slice.h"
+
+struct evt_package_ops;
+
+/* Octets of a document when neither the package nor the core bounds it. */
+#define PKG_BODY_MAX (1024u * 1024u)
+
+/** presence (RFC 3856): PIDF, composed from all publications; neutral: one closed tuple. */
+const struct evt_package_ops *pkg_presence_ops(void);
+/** message-summary (RFC 3842): the newest publication counts; neutral: no messages waiting. */
+const struct evt_package_ops *pkg_message_summary_ops(void);
+/**
+ * A package that a section of the configuration declares.  A body whose media type is json or +json
+ * must be JSON, one whose type is xml or +xml must be well-formed within the guard's limits, any
+ * other is opaque. compose = latest: the newest publication; the next newest when it expires.
+ * compose = list: all publications, newest first: a JSON array of the bodies when all are
+ * application/json, else multipart/mixed, its boundary an unquoted token (belle-sip misreads quoted
+ * ones).  A list of one is a list, so that its type does not change. Neutral: the configured
+ * document, else a NOTIFY without body.
+ */
+const struct evt_package_ops *pkg_generic_ops(void);
+
+/** The operations of a package that is built in, by its exact name, or NULL. */
+const struct evt_package_ops *pkg_find_builtin(struct hd_slice name);
+/** The same, and the generic ones for any other name; never NULL. */
+const struct evt_package_ops *pkg_ops(struct hd_slice name);
+/** The media type that an absent Accept means in a built-in package (its only type), empty for any
+ * other name. */
+struct hd_slice pkg_default_type(struct hd_slice name);
+
+#endif
