@@ -1,0 +1,428 @@
+/* state.c - the state folder: one file that is replaced as a whole, and the lock that keeps it
+ * ours.
+ *
+ * The problem: what was acknowledged must be there after a crash at any moment, and a half-written
+ * file must never be read.  A new version is written beside the old one, forced to the disk,
+ * renamed over it, and the folder is forced as well; only then has it been saved.  Invariants:
+ * herald.state is always a whole version; herald.state.new is never read; the lock is held from
+ * before the first look into the folder until hd_state_close(). */
+#include "heraldd/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "heraldd/state_json.h"
+#include "sip/out.h"
+
+#define STATE_MAGIC 0x53544154u
+#define FILE_NAME "herald.state"
+#define NEW_NAME FILE_NAME ".new"
+#define LOCK_NAME "herald.lock"
+#define FILE_MAX ((size_t)1 << 30) /* octets */
+
+struct hd_state {
+    unsigned magic;
+    int folder_fd, lock_fd;
+    bool is_new;
+    uint32_t epoch;
+    struct hd_state_data data;
+    char *folder; /* as it was named */
+};
+
+/* ---- problems ---- */
+
+static enum hd_err
+problem(char text[HD_PROBLEM_TEXT], const struct hd_state *state, const char *name, enum hd_err err,
+        const char *what)
+{
+    snprintf(text, HD_PROBLEM_TEXT, "%s%s%s: %s", state->folder, *name ? "/" : "", name, what);
+    return err;
+}
+
+/* What errno says, after a system call that failed. */
+static enum hd_err
+failed(char text[HD_PROBLEM_TEXT], const struct hd_state *state, const char *name,
+       const char *doing)
+{
+    char what[HD_STATE_PLACE];
+    snprintf(what, sizeof(what), "%s: %s", doing, strerror(errno));
+    return problem(text, state, name, HD_EIO, what);
+}
+
+/* ---- the folder and its lock ---- */
+
+static enum hd_err
+folder_open(struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    const bool made = mkdir(state->folder, 0700) == 0;
+
+    if (!made && errno != EEXIST)
+        return failed(text, state, "", "cannot make the state folder");
+    state->folder_fd = open(state->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (state->folder_fd < 0)
+        return failed(text, state, "", "cannot open the state folder");
+    if (made) {
+        /* Its name must last as long as what will be in it. */
+        const int parent = openat(state->folder_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const bool ok = parent >= 0 && fsync(parent) == 0;
+        if (!ok)
+            failed(text, state, "", "cannot keep the state folder");
+        if (parent >= 0)
+            close(parent);
+        if (!ok)
+            return HD_EIO;
+    }
+    return HD_OK;
+}
+
+static enum hd_err
+lock_busy(const struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    char pid[16] = "", what[96];
+    const ssize_t n = pread(state->lock_fd, pid, sizeof(pid) - 1, 0);
+    size_t digits = 0;
+
+    while (n > 0 && digits < (size_t)n && pid[digits] >= '0' && pid[digits] <= '9')
+        digits++;
+    snprintf(what, sizeof(what), "another daemon uses this state folder%s%.*s",
+             digits ? ", process " : "", (int)digits, pid);
+    return problem(text, state, "", HD_EBUSY, what);
+}
+
+/* The lock goes with the process, however it ends; the number in the file is for people. */
+static enum hd_err
+lock_take(struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    state->lock_fd =
+        openat(state->folder_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (state->lock_fd < 0)
+        return failed(text, state, LOCK_NAME, "cannot open the lock");
+    if (flock(state->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return lock_busy(state, text);
+        return failed(text, state, LOCK_NAME, "cannot take the lock");
+    }
+    char pid[16];
+    const int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    if (ftruncate(state->lock_fd, 0) != 0 || pwrite(state->lock_fd, pid, (size_t)n, 0) != n)
+        return failed(text, state, LOCK_NAME, "cannot write the lock");
+    return HD_OK;
+}
+
+/* ---- reading ---- */
+
+/* The octets of an open file, one block that the caller frees. */
+static enum hd_err
+read_all(const struct hd_state *state, int fd, size_t size, char text[HD_PROBLEM_TEXT],
+         char **ret_p, size_t *ret_n)
+{
+    char *p = malloc(size + 1);
+    size_t n = 0;
+
+    if (!p)
+        return problem(text, state, FILE_NAME, HD_ENOMEM, "memory is short");
+    while (n < size) {
+        const ssize_t got = read(fd, p + n, size - n);
+        if (got == 0)
+            break;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            const enum hd_err err = failed(text, state, FILE_NAME, "cannot read");
+            free(p);
+            return err;
+        }
+        n += (size_t)got;
+    }
+    *ret_p = p;
+    *ret_n = n;
+    return HD_OK;
+}
+
+/* HA1 values are as good as passwords for this realm. */
+static void
+close_to_others(const struct hd_state *state, int fd, const struct stat *st)
+{
+    if ((st->st_mode & 077) == 0)
+        return;
+    if (fchmod(fd, 0600) == 0)
+        HD_LOG(HD_WARN, "the state file was open to others; its mode is 0600 now",
+               hd_f_str("folder", state->folder));
+    else
+        HD_LOG(HD_WARN, "the state file is open to others", hd_f_str("folder", state->folder));
+}
+
+/* HD_ENOMATCH: there is none. */
+static enum hd_err
+load(struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    char *p = NULL, what[HD_STATE_PLACE];
+    size_t n = 0;
+    struct stat st;
+    enum hd_err err;
+    const int fd = openat(state->folder_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return errno == ENOENT ? HD_ENOMATCH : failed(text, state, FILE_NAME, "cannot open");
+    if (fstat(fd, &st) != 0)
+        err = failed(text, state, FILE_NAME, "cannot look at it");
+    else if (!S_ISREG(st.st_mode))
+        err = problem(text, state, FILE_NAME, HD_EIO, "not a file");
+    else if ((uint64_t)st.st_size > FILE_MAX)
+        err = problem(text, state, FILE_NAME, HD_EIO, "larger than 1 GiB");
+    else
+        err = read_all(state, fd, (size_t)st.st_size, text, &p, &n);
+    if (!err) {
+        close_to_others(state, fd, &st);
+        err = hd_state_read(hd_slice(p, n), what, &state->data);
+        if (err)
+            problem(text, state, FILE_NAME, err, what);
+    }
+    free(p);
+    close(fd);
+    return err;
+}
+
+/* ---- writing ---- */
+
+/* Writes a whole new version beside the old one and forces it to the disk. */
+static enum hd_err
+write_new(const struct hd_state *state, const struct hd_state_data *data,
+          char text[HD_PROBLEM_TEXT])
+{
+    if (unlinkat(state->folder_fd, NEW_NAME, 0) != 0 && errno != ENOENT)
+        return failed(text, state, NEW_NAME, "cannot remove");
+    const int fd = openat(state->folder_fd, NEW_NAME,
+                          O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return failed(text, state, NEW_NAME, "cannot make");
+    FILE *file = fdopen(fd, "w");
+    if (!file) {
+        close(fd);
+        return problem(text, state, NEW_NAME, HD_ENOMEM, "memory is short");
+    }
+    errno = 0;
+    enum hd_err err = hd_state_write(file, data);
+    if (err == HD_ENOMEM)
+        problem(text, state, NEW_NAME, err, "memory is short");
+    else if (err || fsync(fd) != 0)
+        err = failed(text, state, NEW_NAME, "cannot write");
+    if (fclose(file) != 0 && !err)
+        err = failed(text, state, NEW_NAME, "cannot write");
+    return err;
+}
+
+static enum hd_err
+save(const struct hd_state *state, const struct hd_state_data *data, char text[HD_PROBLEM_TEXT])
+{
+    enum hd_err err = write_new(state, data, text);
+    if (!err && renameat(state->folder_fd, NEW_NAME, state->folder_fd, FILE_NAME) != 0)
+        err = failed(text, state, FILE_NAME, "cannot replace");
+    else if (!err && fsync(state->folder_fd) != 0)
+        return failed(text, state, FILE_NAME, "cannot keep its name");
+    if (err)
+        (void)unlinkat(state->folder_fd, NEW_NAME, 0);
+    return err;
+}
+
+/* ---- the first start ---- */
+
+/* Octets from the kernel; up to 256 come whole (getrandom(2)). */
+static enum hd_err
+draw(const struct hd_state *state, void *octets, size_t n, char text[HD_PROBLEM_TEXT])
+{
+    ssize_t got;
+    do {
+        got = getrandom(octets, n, 0);
+    } while (got < 0 && errno == EINTR);
+    return got == (ssize_t)n ? HD_OK : failed(text, state, "", "cannot draw random numbers");
+}
+
+/* Version 4, variant 1: RFC 4122 section 4.4. */
+static void
+write_instance(uint8_t uuid[16], char ret[HD_INSTANCE_TEXT])
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t n = 9;
+
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+    memcpy(ret, "urn:uuid:", n);
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            ret[n++] = '-';
+        ret[n++] = hex[uuid[i] >> 4];
+        ret[n++] = hex[uuid[i] & 15];
+    }
+    HD_ASSERT(n == HD_INSTANCE_TEXT);
+}
+
+static enum hd_err
+create(struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    uint8_t uuid[16];
+    enum hd_err err = draw(state, &state->data.keys, sizeof(state->data.keys), text);
+
+    if (!err)
+        err = draw(state, uuid, sizeof(uuid), text);
+    if (err)
+        return err;
+    write_instance(uuid, state->data.instance);
+    state->data.book = pol_book_new(&state->data.keys.table);
+    if (!state->data.book)
+        return problem(text, state, "", HD_ENOMEM, "memory is short");
+    state->is_new = true;
+    return save(state, &state->data, text);
+}
+
+/* ---- public ---- */
+
+enum hd_err
+hd_state_open(const char *folder, char ret_problem[HD_PROBLEM_TEXT], struct hd_state **ret_state)
+{
+    struct hd_state *state = calloc(1, sizeof(*state));
+    enum hd_err err;
+
+    snprintf(ret_problem, HD_PROBLEM_TEXT, "%s: memory is short", folder);
+    if (!state)
+        return HD_ENOMEM;
+    state->magic = STATE_MAGIC;
+    state->folder_fd = state->lock_fd = -1;
+    state->folder = hd_slice_strdup(hd_slice_str(folder));
+    if (!state->folder) {
+        err = HD_ENOMEM;
+        goto out;
+    }
+    err = folder_open(state, ret_problem);
+    if (!err)
+        err = lock_take(state, ret_problem);
+    if (!err)
+        err = draw(state, &state->epoch, sizeof(state->epoch), ret_problem);
+    if (!err) {
+        err = load(state, ret_problem);
+        if (err == HD_ENOMATCH)
+            err = create(state, ret_problem);
+    }
+    if (err)
+        goto out;
+    *ret_state = state;
+    state = NULL;
+out:
+    hd_state_close(state);
+    return err;
+}
+
+void
+hd_state_close(struct hd_state *state)
+{
+    if (!state)
+        return;
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    state->magic = 0;
+    pol_book_unref(state->data.book);
+    /* The lock file stays: removing it would let two daemons lock two files of that name. */
+    if (state->lock_fd >= 0)
+        close(state->lock_fd);
+    if (state->folder_fd >= 0)
+        close(state->folder_fd);
+    free(state->folder);
+    free(state);
+}
+
+bool
+hd_state_is_new(const struct hd_state *state)
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    return state->is_new;
+}
+
+struct evt_keys
+hd_state_keys(const struct hd_state *state)
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    return state->data.keys;
+}
+
+struct hd_slice
+hd_state_instance(const struct hd_state *state)
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    return hd_slice(state->data.instance, sizeof(state->data.instance));
+}
+
+uint32_t
+hd_state_epoch(const struct hd_state *state)
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    return state->epoch;
+}
+
+struct pol_book *
+hd_state_book(const struct hd_state *state)
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    return state->data.book;
+}
+
+enum hd_err
+hd_state_save(struct hd_state *state, struct pol_book *book, char ret_problem[HD_PROBLEM_TEXT])
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    struct hd_state_data data = state->data;
+    data.book = book;
+    const enum hd_err err = save(state, &data, ret_problem);
+    if (err)
+        return err;
+    pol_book_ref(book);
+    pol_book_unref(state->data.book);
+    state->data.book = book;
+    return HD_OK;
+}
+
+/* ---- users of another realm ---- */
+
+struct realm_walk {
+    struct hd_slice realm;
+    size_t n;
+    struct sip_out names;
+};
+
+static bool
+visit_user(void *context, const struct pol_user *user)
+{
+    struct realm_walk *walk = context;
+    if (hd_slice_eq(user->realm, walk->realm))
+        return true;
+    if (walk->n < 3) {
+        sip_out_slice(&walk->names, walk->n ? HD_LIT(", ") : HD_LIT(" ("));
+        sip_out_slice(&walk->names, user->name);
+    }
+    walk->n++;
+    return true;
+}
+
+size_t
+hd_state_other_realm(const struct pol_book *book, struct hd_slice realm,
+                     char ret_line[HD_PROBLEM_TEXT])
+{
+    char names[3 * (POL_NAME_MAX + 2)];
+    struct realm_walk walk = { .realm = realm };
+
+    sip_out_init(&walk.names, names, sizeof(names));
+    pol_book_each_user(book, visit_user, &walk);
+    if (walk.n > 0)
+        snprintf(
+            ret_line, HD_PROBLEM_TEXT,
+            "%zu of %zu users%.*s%s cannot log in: their passwords were set for another realm; "
+            "set them again with: herald user add NAME",
+            walk.n, pol_book_user_count(book), (int)walk.names.n, names,
+            walk.n > 3 ? ", ...)" : ")");
+    return walk.n;
+}

@@ -1,0 +1,535 @@
+/* state_test.c - the state folder: nothing acknowledged is lost, nothing half-written is read,
+ * nobody shares it. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* System calls that fail on command. */
+static bool fail_rename, fail_fsync;
+static int test_renameat_(int from_fd, const char *from, int to_fd, const char *to);
+static int test_fsync_(int fd);
+
+#define renameat test_renameat_
+#define fsync test_fsync_
+#include "heraldd/state.c"
+#undef renameat
+#undef fsync
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "policy/policy.h"
+
+static int
+test_renameat_(int from_fd, const char *from, int to_fd, const char *to)
+{
+    if (fail_rename) {
+        errno = EIO;
+        return -1;
+    }
+    return renameat(from_fd, from, to_fd, to);
+}
+
+static int
+test_fsync_(int fd)
+{
+    if (fail_fsync) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return fsync(fd);
+}
+
+/* A folder of its own for each test. */
+struct place {
+    char parent[64], folder[96], file[128], problem[HD_PROBLEM_TEXT];
+};
+
+static int
+set_up(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+    const char *tmp = getenv("TMPDIR");
+    snprintf(place->parent, sizeof(place->parent), "%.40s/herald_state_XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(place->parent));
+    snprintf(place->folder, sizeof(place->folder), "%s/state", place->parent);
+    snprintf(place->file, sizeof(place->file), "%s/herald.state", place->folder);
+    fail_rename = fail_fsync = false;
+    *state = place;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct place *place = *state;
+    static const char *const names[] = { FILE_NAME, NEW_NAME, LOCK_NAME };
+    char path[192];
+    for (size_t i = 0; i < HD_ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", place->folder, names[i]);
+        (void)remove(path);
+    }
+    (void)rmdir(place->folder);
+    assert_int_equal(rmdir(place->parent), 0);
+    free(place);
+    return 0;
+}
+
+static struct hd_state *
+open_state(struct place *place)
+{
+    struct hd_state *state = NULL;
+    const enum hd_err err = hd_state_open(place->folder, place->problem, &state);
+    if (err)
+        fail_msg("%s", place->problem);
+    return state;
+}
+
+static void
+write_file(const char *path, struct hd_slice text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text.p, 1, text.n, file), text.n);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static size_t
+read_file(const char *path, char *ret, size_t cap)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    const size_t n = fread(ret, 1, cap, file);
+    assert_true(n < cap);
+    fclose(file);
+    return n;
+}
+
+static struct pol_book *
+book_with(const struct pol_book *book, const char *name)
+{
+    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
+    struct pol_user user;
+    struct pol_book *next;
+    pol_user_make(hd_slice_str(name), HD_LIT("example.test"), HD_LIT("pw"), 1700000000, hex, &user);
+    assert_int_equal(pol_book_with_user(book, &user, &next), HD_OK);
+    return next;
+}
+
+static void
+save_user(struct place *place, struct hd_state *state, const char *name)
+{
+    struct pol_book *book = book_with(hd_state_book(state), name);
+    if (hd_state_save(state, book, place->problem))
+        fail_msg("%s", place->problem);
+    pol_book_unref(book);
+}
+
+static void
+the_first_start_makes_a_folder_for_the_owner_alone(void **state)
+{
+    struct place *place = *state;
+    struct stat st;
+    struct hd_state *s = open_state(place);
+    assert_true(hd_state_is_new(s));
+    assert_true(hd_instance_ok(hd_state_instance(s)));
+    assert_int_equal(hd_state_instance(s).p[9 + 14], '4');
+    assert_int_equal(pol_book_user_count(hd_state_book(s)), 0);
+    const struct evt_keys keys = hd_state_keys(s);
+    assert_true(keys.id.k0 && keys.id.k1 && keys.table.k0 && keys.table.k1);
+    assert_true(keys.id.k0 != keys.table.k0);
+    assert_int_equal(stat(place->folder, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_int_equal(stat(place->file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    hd_state_close(s);
+}
+
+static void
+what_was_saved_is_there_after_a_restart(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = open_state(place);
+    const struct evt_keys keys = hd_state_keys(s);
+    const uint32_t epoch = hd_state_epoch(s);
+    char instance[HD_INSTANCE_TEXT];
+    struct pol_book *book, *next;
+    uint32_t id;
+
+    memcpy(instance, hd_state_instance(s).p, sizeof(instance));
+    save_user(place, s, "alice");
+    save_user(place, s,
+              "b\xc3\xb6"
+              "b\\ o");
+    const struct pol_rule rule = { HD_LIT("sip:alice@example.test"), HD_LIT("sip:*@example.org"),
+                                   HD_LIT("presence"), POL_BLOCK, 0 };
+    const struct pol_rule gone = { HD_LIT("sip:alice@example.test"), HD_LIT("*"), HD_LIT("*"),
+                                   POL_ALLOW, 0 };
+    assert_int_equal(pol_book_with_rule(hd_state_book(s), &rule, &id, &book), HD_OK);
+    assert_int_equal(pol_book_with_rule(book, &gone, NULL, &next), HD_OK);
+    pol_book_unref(book);
+    assert_int_equal(pol_book_without_rule(next, gone.resource, gone.watcher, gone.package, &book),
+                     HD_OK);
+    pol_book_unref(next);
+    assert_int_equal(hd_state_save(s, book, place->problem), HD_OK);
+    const uint32_t next_rule = pol_book_next_rule(book);
+    pol_book_unref(book);
+    hd_state_close(s);
+
+    s = open_state(place);
+    assert_false(hd_state_is_new(s));
+    assert_memory_equal(hd_state_instance(s).p, instance, sizeof(instance));
+    const struct evt_keys again = hd_state_keys(s);
+    assert_memory_equal(&again, &keys, sizeof(keys));
+    assert_int_not_equal(hd_state_epoch(s), epoch);
+    assert_int_equal(pol_book_user_count(hd_state_book(s)), 2);
+    assert_non_null(pol_book_user(hd_state_book(s), HD_LIT("b\xc3\xb6"
+                                                           "b\\ o")));
+    const struct pol_user *alice = pol_book_user(hd_state_book(s), HD_LIT("alice"));
+    assert_non_null(alice);
+    assert_int_equal(alice->created_s, 1700000000);
+    assert_true(hd_slice_eq(alice->realm, HD_LIT("example.test")));
+    char ha1[SIP_DIGEST_HEX];
+    size_t n;
+    sip_digest_ha1(SIP_DIGEST_SHA256, HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("pw"), ha1,
+                   &n);
+    assert_true(hd_slice_eq(alice->ha1[SIP_DIGEST_SHA256], hd_slice(ha1, n)));
+    sip_digest_ha1(SIP_DIGEST_MD5, HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("pw"), ha1, &n);
+    assert_true(hd_slice_eq(alice->ha1[SIP_DIGEST_MD5], hd_slice(ha1, n)));
+    const struct pol_rule *r =
+        pol_book_rule(hd_state_book(s), rule.resource, rule.watcher, rule.package);
+    assert_non_null(r);
+    assert_int_equal(r->id, id);
+    assert_int_equal(r->action, POL_BLOCK);
+    assert_int_equal(pol_book_rule_count(hd_state_book(s)), 1);
+    assert_int_equal(pol_book_next_rule(hd_state_book(s)),
+                     next_rule); /* the id that is gone is not given again */
+    hd_state_close(s);
+}
+
+static void
+a_password_never_stands_in_the_file(void **state)
+{
+    struct place *place = *state;
+    char text[4096], hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
+    struct pol_user user;
+    struct pol_book *book;
+    struct hd_state *s = open_state(place);
+    pol_user_make(HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("correct horse"), 1, hex, &user);
+    assert_int_equal(pol_book_with_user(hd_state_book(s), &user, &book), HD_OK);
+    assert_int_equal(hd_state_save(s, book, place->problem), HD_OK);
+    pol_book_unref(book);
+    hd_state_close(s);
+    const size_t n = read_file(place->file, text, sizeof(text));
+    assert_non_null(memmem(text, n, "alice", 5));
+    assert_null(memmem(text, n, "horse", 5));
+}
+
+static void
+a_crash_before_the_rename_leaves_the_old_version(void **state)
+{
+    struct place *place = *state;
+    char path[192];
+    struct hd_state *s = open_state(place);
+    save_user(place, s, "alice");
+    hd_state_close(s);
+    snprintf(path, sizeof(path), "%s/" NEW_NAME, place->folder);
+    write_file(path, HD_LIT("{\"format\":\"herald.state\",\"ver"));
+
+    s = open_state(place);
+    assert_int_equal(pol_book_user_count(hd_state_book(s)), 1);
+    save_user(place, s, "bob");
+    hd_state_close(s);
+    s = open_state(place);
+    assert_int_equal(pol_book_user_count(hd_state_book(s)), 2);
+    hd_state_close(s);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static void
+a_crash_of_the_very_first_start_is_a_first_start_again(void **state)
+{
+    struct place *place = *state;
+    char path[192];
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    snprintf(path, sizeof(path), "%s/" NEW_NAME, place->folder);
+    write_file(path, HD_LIT("{"));
+    struct hd_state *s = open_state(place);
+    assert_true(hd_state_is_new(s));
+    hd_state_close(s);
+}
+
+static void
+a_save_that_fails_says_why_and_keeps_the_old_book(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = open_state(place);
+    save_user(place, s, "alice");
+    struct pol_book *book = book_with(hd_state_book(s), "bob");
+
+    fail_rename = true;
+    assert_int_equal(hd_state_save(s, book, place->problem), HD_EIO);
+    assert_non_null(strstr(place->problem, "herald.state: cannot replace: "));
+    fail_rename = false;
+    fail_fsync = true;
+    assert_int_equal(hd_state_save(s, book, place->problem), HD_EIO);
+    assert_non_null(strstr(place->problem, "herald.state.new: cannot write: "));
+    fail_fsync = false;
+    assert_int_equal(pol_book_user_count(hd_state_book(s)), 1);
+    hd_state_close(s);
+    s = open_state(place);
+    assert_int_equal(pol_book_user_count(hd_state_book(s)), 1);
+    assert_int_equal(hd_state_save(s, book, place->problem), HD_OK);
+    hd_state_close(s);
+    pol_book_unref(book);
+}
+
+static void
+a_disk_that_keeps_nothing_is_told_at_the_first_start(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = NULL;
+    fail_fsync = true;
+    assert_int_equal(hd_state_open(place->folder, place->problem, &s), HD_EIO);
+    assert_non_null(strstr(place->problem, "cannot keep the state folder"));
+    assert_null(s);
+}
+
+static void
+two_daemons_never_share_a_folder(void **state)
+{
+    struct place *place = *state;
+    char pid[32];
+    struct hd_state *first = open_state(place), *second = NULL;
+    snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+    assert_int_equal(hd_state_open(place->folder, place->problem, &second), HD_EBUSY);
+    assert_null(second);
+    assert_non_null(strstr(place->problem, place->folder));
+    assert_non_null(strstr(place->problem, pid));
+    hd_state_close(first);
+    hd_state_close(open_state(place));
+}
+
+#define HEAD "{\"format\":\"herald.state\",\"version\":1,"
+#define UUID "\"instance\":\"urn:uuid:01234567-89ab-4cde-8f01-23456789abcd\","
+#define KEYS                                                                                       \
+    "\"keys\":{\"id\":\"0123456789abcdef0123456789abcdef\",\"table\":"                             \
+    "\"0123456789abcdef0123456789abcdef\"},"
+#define NONE "\"next_rule\":1,\"users\":[],\"rules\":[]}"
+#define USERS(list) HEAD UUID KEYS "\"next_rule\":1,\"users\":[" list "],\"rules\":[]}"
+#define RULES(list) HEAD UUID KEYS "\"next_rule\":1,\"users\":[],\"rules\":[" list "]}"
+#define MD5 "\"md5\":\"0123456789abcdef0123456789abcdef\""
+
+static void
+a_damaged_file_is_refused_with_its_name_and_the_place(void **state)
+{
+    struct place *place = *state;
+    static const struct {
+        const char *text, *says;
+    } row[] = {
+        { "", "herald.state: damaged at line 1, column 0: not JSON" },
+        { "\n\nherald", "damaged at line 3, column " },
+        { HEAD "\n\"keys\":{", "damaged at line 2, column 8: not JSON, it ends too early" },
+        { HEAD UUID KEYS NONE "x", "damaged at line 1, column " },
+        { HEAD HEAD, "damaged at line 1, column " },
+        { HEAD "\"version\":1}", "damaged at line 1, column " }, /* a key twice */
+        { "[]", "damaged at the start: an object is expected" },
+        { "{}", "damaged at format: a string is expected" },
+        { "{\"format\":\"other\"}", "damaged at format: this is not the state of a herald" },
+        { "{\"format\":\"herald.state\"}", "damaged at version: " },
+        { "{\"format\":\"herald.state\",\"version\":0}", "damaged at version: " },
+        { "{\"format\":\"herald.state\",\"version\":-1}", "damaged at version: " },
+        { "{\"format\":\"herald.state\",\"version\":\"1\"}", "damaged at version: " },
+        { HEAD UUID KEYS "\"more\":1," NONE, "there is a key that is not of this version" },
+        { HEAD KEYS NONE, "damaged at instance: " },
+        { HEAD "\"instance\":\"urn:uuid:0\"," KEYS NONE, "damaged at instance: " },
+        { HEAD UUID NONE, "damaged at keys.: an object is expected" },
+        { HEAD UUID "\"keys\":{\"id\":\"0123456789abcdef0123456789abcdef\"}," NONE,
+          "damaged at keys.table: " },
+        { HEAD UUID "\"keys\":{\"id\":\"0123456789abcdef0123456789abcde\",\"table\":\"\"}," NONE,
+          "damaged at keys.id: " },
+        { HEAD UUID "\"keys\":{\"id\":\"0123456789abcdef0123456789abcdeg\",\"table\":\"\"}," NONE,
+          "damaged at keys.id: " },
+        { HEAD UUID "\"keys\":{\"id\":\"0123456789abcdef0123456789abcdef0\",\"table\":\"\"}," NONE,
+          "damaged at keys.id: " },
+        { HEAD UUID KEYS "\"next_rule\":1,\"users\":{},\"rules\":[]}",
+          "damaged at users: an array is expected" },
+        { HEAD UUID KEYS "\"next_rule\":1,\"users\":[]}",
+          "damaged at rules: an array is expected" },
+        { HEAD UUID KEYS "\"next_rule\":4294967296,\"users\":[],\"rules\":[]}",
+          "damaged at next_rule: " },
+        { HEAD UUID KEYS "\"users\":[],\"rules\":[]}", "damaged at next_rule: " },
+        { USERS("1"), "damaged at users[0].: an object is expected" },
+        { USERS("{\"name\":\"a\",\"realm\":\"r\",\"created\":1},{\"realm\":\"r\"}"),
+          "damaged at users[1].name: " },
+        { USERS("{\"name\":\"a\",\"created\":1}"), "damaged at users[0].realm: " },
+        { USERS("{\"name\":\"a\",\"realm\":\"r\"}"), "damaged at users[0].created: " },
+        { USERS("{\"name\":\"a\",\"realm\":\"r\",\"created\":1,\"md5\":\"00\"}"),
+          "damaged at users[0].: a value that cannot be" },
+        { USERS("{\"name\":\"a:b\",\"realm\":\"r\",\"created\":1," MD5 "}"),
+          "damaged at users[0].: a value that cannot be" },
+        { USERS("{\"name\":\"a\",\"realm\":\"r\",\"created\":1,\"md5\":1}"),
+          "damaged at users[0].md5: a string" },
+        { USERS("{\"name\":\"a\",\"realm\":\"r\",\"created\":1,\"password\":\"x\"}"),
+          "users[0].: there is a key" },
+        { RULES("{\"id\":1,\"resource\":\"sip:a@b\",\"watcher\":\"*\",\"package\":\"*\",\"action\":"
+                "\"deny\"}"),
+          "damaged at rules[0].action: " },
+        { RULES("{\"id\":0,\"resource\":\"sip:a@b\",\"watcher\":\"*\",\"package\":\"*\",\"action\":"
+                "\"allow\"}"),
+          "damaged at rules[0].id: " },
+        { RULES("{\"id\":4294967295,\"resource\":\"sip:a@b\",\"watcher\":\"*\",\"package\":\"*\","
+                "\"action\":\"allow\"}"),
+          "damaged at rules[0].id: " },
+        { RULES("{\"id\":1,\"resource\":\"a\",\"watcher\":\"*\",\"package\":\"*\",\"action\":"
+                "\"allow\"}"),
+          "damaged at rules[0].: a value that cannot be" },
+    };
+    char again[4096];
+
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        struct hd_state *s = NULL;
+        write_file(place->file, hd_slice_str(row[i].text));
+        if (hd_state_open(place->folder, place->problem, &s) != HD_ESYNTAX ||
+            !strstr(place->problem, row[i].says) || !strstr(place->problem, place->file))
+            fail_msg("row %zu: %s", i, place->problem);
+        /* It is left as it is, for whoever repairs it. */
+        assert_int_equal(read_file(place->file, again, sizeof(again)), strlen(row[i].text));
+    }
+    write_file(place->file, HD_LIT(HEAD UUID KEYS NONE));
+    hd_state_close(open_state(place));
+}
+
+static void
+no_octet_of_a_damaged_file_is_told(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = NULL;
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    write_file(place->file, HD_LIT(HEAD "\"keys\":{\"id\":\"5ec2e75ec2e7\" 5ec2e7"));
+    assert_int_equal(hd_state_open(place->folder, place->problem, &s), HD_ESYNTAX);
+    assert_null(strstr(place->problem, "5ec2e7"));
+}
+
+static void
+each_truncation_of_a_file_is_refused(void **state)
+{
+    struct place *place = *state;
+    char text[4096];
+    struct hd_state *s = open_state(place);
+    save_user(place, s, "alice");
+    hd_state_close(s);
+    size_t n = read_file(place->file, text, sizeof(text));
+    assert_true(text[n - 1] == '\n');
+    for (n -= 2; n > 0; n--) {
+        s = NULL;
+        write_file(place->file, hd_slice(text, n));
+        if (hd_state_open(place->folder, place->problem, &s) != HD_ESYNTAX)
+            fail_msg("%zu octets", n);
+    }
+}
+
+static void
+a_file_of_a_newer_herald_is_refused_whatever_else_it_holds(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = NULL;
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    write_file(place->file, HD_LIT("{\"format\":\"herald.state\",\"version\":2,\"new\":[]}"));
+    assert_int_equal(hd_state_open(place->folder, place->problem, &s), HD_EVERSION);
+    assert_non_null(strstr(place->problem, place->file));
+    assert_non_null(
+        strstr(place->problem, "written by a newer herald: version 2, this one reads up to 1"));
+}
+
+static void
+a_file_that_others_can_read_is_closed_to_them(void **state)
+{
+    struct place *place = *state;
+    struct stat st;
+    hd_state_close(open_state(place));
+    assert_int_equal(chmod(place->file, 0644), 0);
+    hd_state_close(open_state(place));
+    assert_int_equal(stat(place->file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void
+a_folder_that_cannot_be_made_is_named(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = NULL;
+    char deep[160];
+    snprintf(deep, sizeof(deep), "%s/no/where", place->parent);
+    assert_int_equal(hd_state_open(deep, place->problem, &s), HD_EIO);
+    assert_non_null(strstr(place->problem, deep));
+    assert_non_null(strstr(place->problem, "cannot make the state folder: "));
+    write_file(place->folder, HD_LIT("x")); /* a file in its place */
+    assert_int_equal(hd_state_open(place->folder, place->problem, &s), HD_EIO);
+    assert_non_null(strstr(place->problem, "cannot open the state folder: "));
+    assert_int_equal(unlink(place->folder), 0);
+}
+
+static void
+what_is_no_file_in_its_place_is_refused(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = NULL;
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    assert_int_equal(mkfifo(place->file, 0600), 0);
+    assert_int_equal(hd_state_open(place->folder, place->problem, &s), HD_EIO);
+    assert_non_null(strstr(place->problem, "herald.state: not a file"));
+}
+
+static void
+users_of_another_realm_are_told_with_their_names(void **state)
+{
+    struct place *place = *state;
+    struct hd_state *s = open_state(place);
+    char line[HD_PROBLEM_TEXT] = "";
+    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("new"), line), 0);
+    assert_string_equal(line, "");
+    save_user(place, s, "alice");
+    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("example.test"), line), 0);
+    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("new"), line), 1);
+    assert_string_equal(
+        line,
+        "1 of 1 users (alice) cannot log in: their passwords were set for another realm; set them "
+        "again with: herald user add NAME");
+    for (int i = 0; i < 4; i++)
+        save_user(place, s, (const char *[]){ "b", "c", "d", "e" }[i]);
+    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("new"), line), 5);
+    assert_non_null(strstr(line, ", ...) cannot log in"));
+    hd_state_close(s);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(the_first_start_makes_a_folder_for_the_owner_alone),
+        CASE(what_was_saved_is_there_after_a_restart),
+        CASE(a_password_never_stands_in_the_file),
+        CASE(a_crash_before_the_rename_leaves_the_old_version),
+        CASE(a_crash_of_the_very_first_start_is_a_first_start_again),
+        CASE(a_save_that_fails_says_why_and_keeps_the_old_book),
+        CASE(a_disk_that_keeps_nothing_is_told_at_the_first_start),
+        CASE(two_daemons_never_share_a_folder),
+        CASE(a_damaged_file_is_refused_with_its_name_and_the_place),
+        CASE(no_octet_of_a_damaged_file_is_told),
+        CASE(each_truncation_of_a_file_is_refused),
+        CASE(a_file_of_a_newer_herald_is_refused_whatever_else_it_holds),
+        CASE(a_file_that_others_can_read_is_closed_to_them),
+        CASE(a_folder_that_cannot_be_made_is_named),
+        CASE(what_is_no_file_in_its_place_is_refused),
+        CASE(users_of_another_realm_are_told_with_their_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
