@@ -347,7 +347,12 @@ compare_rules(const void *left, const void *right)
 {
     const struct pol_rule *a = *(const struct pol_rule *const *)left;
     const struct pol_rule *b = *(const struct pol_rule *const *)right;
-    return (a->id > b->id) - (a->id < b->id);
+    int order = (a->id > b->id) - (a->id < b->id);
+    if (order == 0)
+        order = hd_slice_cmp(a->resource, b->resource);
+    if (order == 0)
+        order = hd_slice_cmp(a->watcher, b->watcher);
+    return order ? order : hd_slice_cmp(a->package, b->package);
 }
 
 /* Takes the object; false when memory is short or the stream refuses. */
