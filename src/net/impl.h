@@ -68,6 +68,8 @@ void net_udp_drain(struct net_shard *net);
 
 /* --- streams (tcp.c) ------------------------------------------------------------------------ */
 
+#define NET_SCRATCH (64u << 10) /* octets of one read */
+
 struct net_conn;
 
 struct net_tcp_sock {
@@ -75,7 +77,6 @@ struct net_tcp_sock {
     uv_poll_t poll;
     int fd; /* -1: closed */
     uint8_t listener;
-    struct hd_addr bound;
 };
 
 struct net_tcp {
@@ -145,6 +146,7 @@ void net_stir(struct net_shard *net);
 /** Keeps a failure to be told before the next turn; owner 0 is nobody.  When memory is short it is
  * lost, and the owner's own timers notice. */
 void net_fail(struct net_shard *net, uint64_t owner, const struct hd_flow *flow, enum hd_err err);
+
 static inline void
 net_count(_Atomic uint64_t *counter, uint64_t n)
 {

@@ -1,7 +1,9 @@
 /* loop.c - the turns of a shard: poll, read, tell, work, flush.
  * One turn is one pass of the libuv loop (its callbacks read packets and hand them on), then timers
  * of connections, then what could not be sent, then on.turn, then one flush for all that was
- * committed. Invariants: the owner is called from the loop's callbacks and from here, never from
+ * committed.
+ *
+ * Invariants: the owner is called from the loop's callbacks and from here, never from
  * inside a function that it called itself; every such call is followed by on.turn before the loop
  * sleeps. */
 #include <errno.h>

@@ -1,11 +1,17 @@
 /* udp.c - datagrams, many per system call both ways.
+ *
  * In: one recvmmsg for each readable socket and turn; the owner works on the octets where they were
- * read. Out: net_reserve gives room inside a batch, a commit fills a slot of it, and the flush at
- * the end of the turn sends the slots with sendmmsg; nothing is copied on the way.  A batch that is
- * full is flushed early.  When a send buffer is full its slots stay, batches are chained up to a
- * limit, and the flush goes on when the socket is writable. ICMP errors come through the sockets'
- * error queues and are matched with the datagrams that left lately: by address and by the quoted
- * octets, so that nobody can make a peer look dead who has not seen what was sent to him.
+ * read.
+ *
+ * Out: net_reserve gives room inside a batch, a commit fills a slot of it, and the flush at the end
+ * of the turn sends the slots with sendmmsg; nothing is copied on the way.  A batch that is full is
+ * flushed early.  When a send buffer is full its slots stay, batches are chained up to a limit, and
+ * the flush goes on when the socket is writable.
+ *
+ * ICMP errors come through the sockets' error queues and are matched with the datagrams that left
+ * lately, by address and by the quoted octets: nobody can make a peer look dead who has not seen
+ * what was sent to him.
+ *
  * Invariants: batches hold unsent slots or are the tail; a slot's octets stay where they are until
  * its batch is empty; no function here calls the owner but udp_read. */
 #include <errno.h>
@@ -32,7 +38,7 @@
 #define BATCHES_MAX 16 /* datagrams that may wait for a full send buffer: 2048 */
 #define V4_PAYLOAD_MAX 65507
 #define V6_PAYLOAD_MAX 65527
-#define SEND_TRIES 8
+#define SEND_TRIES 4
 #define RECENT 512       /* datagrams remembered for ICMP errors */
 #define RECENT_QUOTE 256 /* octets of each, compared with what the error quotes */
 #define ERRORS_AT_ONCE 64

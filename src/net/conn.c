@@ -1,0 +1,672 @@
+/* conn.c - what happens on one connection between its opening and its end.
+ * The socket is polled by uv_poll, read and written here: one buffer serves all reads of a shard,
+ * an idle connection holds none, and all that one turn queues leaves in one write.
+ *
+ * Invariants: the memory of a connection stays until libuv has told the end of its handle, the
+ * owner has been told (on.closed), and the list of dirty ones has let go, so a callback may close
+ * the connection that it is called for; a GONE connection is in no index and its id finds nothing;
+ * octets before out_at have left; owed[] is in the order of the stream. */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/sock.h"
+
+/* After our end was closed the peer may take this long to read what was sent and close his. */
+#define LINGER_MS 2000
+/* Octets that could not leave for 64*T1 are of transactions that have failed (RFC 3261 section
+ * 17.1.2.2, Timer F). */
+#define STUCK_MS 32000
+/* A head and a body are bounded by the framer; this only bounds one that never decides. */
+#define HELD_MARGIN (256u << 10)
+
+static void conn_ready(uv_poll_t *poll, int status, int events);
+
+struct net_conn *
+net_conn_find(const struct net_shard *net, uint64_t id)
+{
+    struct net_conn *conn;
+
+    if (id == 0 || hd_conn_shard(id) != net->params.shard)
+        return NULL;
+    conn = hd_table_at(&net->tcp.conns, (uint32_t)id);
+    if (!conn || conn->id != id || conn->state == NET_CONN_GONE)
+        return NULL;
+    HD_ASSERT_OBJ(conn, NET_CONN_MAGIC);
+    return conn;
+}
+
+static struct hd_flow
+conn_flow(const struct net_conn *conn)
+{
+    return (struct hd_flow){ .transport = HD_TCP,
+                             .listener = conn->listener,
+                             .conn = conn->id,
+                             .local = conn->local,
+                             .remote = conn->remote };
+}
+
+static size_t
+conn_queued(const struct net_conn *conn)
+{
+    return conn->out_n - conn->out_at;
+}
+
+/* --- timers --------------------------------------------------------------------------------- */
+
+static uint64_t
+sooner(uint64_t due_ms, uint64_t from_ms, uint64_t wait_ms)
+{
+    return wait_ms != 0 && from_ms + wait_ms < due_ms ? from_ms + wait_ms : due_ms;
+}
+
+/* Since when a closing connection has made no progress. */
+static uint64_t
+closing_since(const struct net_conn *conn)
+{
+    return conn->since_ms > conn->left_ms ? conn->since_ms : conn->left_ms;
+}
+
+/* When the connection must be looked at if nothing happens before. */
+static uint64_t
+conn_due(const struct net_conn *conn)
+{
+    const struct net_params *params = &conn->net->params;
+    uint64_t due_ms = UINT64_MAX;
+
+    switch (conn->state) {
+    case NET_CONN_CONNECTING:
+        return sooner(due_ms, conn->since_ms, params->connect_ms);
+    case NET_CONN_OPEN:
+        due_ms = sooner(due_ms, conn->traffic_ms, params->idle_ms);
+        if (conn->begun_ms != 0)
+            due_ms = sooner(due_ms, conn->begun_ms, params->message_ms);
+        if (conn_queued(conn) > 0)
+            due_ms = sooner(due_ms, conn->left_ms, STUCK_MS);
+        return due_ms;
+    case NET_CONN_CLOSING:
+        return closing_since(conn) + LINGER_MS;
+    case NET_CONN_GONE:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+/* Sees to it that the timer fires early enough.  A due time that moves away costs nothing: the
+ * timer fires at the old one and is started again. */
+static void
+conn_arm(struct net_conn *conn)
+{
+    uint64_t due_ms = conn_due(conn);
+
+    if (due_ms != UINT64_MAX && (!hd_timer_running(&conn->timer) || due_ms < conn->timer.due_ms))
+        hd_wheel_start(&conn->net->wheel, &conn->timer, due_ms);
+}
+
+static void
+conn_set_state(struct net_conn *conn, enum net_conn_state state)
+{
+    conn->state = state;
+    conn->since_ms = conn->net->now_ms;
+    conn_arm(conn);
+}
+
+/* --- the life of a connection --------------------------------------------------------------- */
+
+void
+net_conn_release(struct net_conn *conn)
+{
+    struct net_shard *net = conn->net;
+
+    if (!conn->handle_ended || !conn->told || conn->is_dirty)
+        return;
+    free(conn->in);
+    free(conn->out);
+    free(conn->owed);
+    conn->magic = 0;
+    hd_table_remove(&net->tcp.conns, conn->place);
+}
+
+static void
+on_handle_end(uv_handle_t *handle)
+{
+    struct net_conn *conn = handle->data;
+
+    conn->handle_ended = true;
+    net_conn_release(conn);
+}
+
+static void
+conn_set_waiting(struct net_conn *conn, bool before)
+{
+    bool after = conn->state != NET_CONN_GONE && conn_queued(conn) > 0;
+
+    if (after && !before)
+        conn->net->tcp.waiting++;
+    else if (before && !after)
+        conn->net->tcp.waiting--;
+}
+
+void
+net_conn_drop(struct net_conn *conn, enum hd_err err)
+{
+    struct net_shard *net = conn->net;
+    bool waited = conn_queued(conn) > 0;
+
+    if (conn->state == NET_CONN_GONE)
+        return;
+    hd_wheel_stop(&net->wheel, &conn->timer);
+    conn_set_state(conn, NET_CONN_GONE);
+    conn_set_waiting(conn, waited);
+    for (size_t i = conn->owed_at; i < conn->owed_n; i++)
+        net_fail(net, conn->owed[i].owner, &conn->owed[i].flow, err);
+    conn->owed_n = 0;
+    if (conn->indexed)
+        (void)hd_map_remove(&net->tcp.by_remote, conn->hash, conn->place);
+    uv_close((uv_handle_t *)&conn->poll, on_handle_end);
+    close(conn->fd);
+    net->tcp.live--;
+    if (conn->was_open) {
+        net_count(&net->counters.streams_closed, 1);
+        net_count(&net->counters.streams_open, UINT64_MAX);
+    }
+    conn->next_gone = net->tcp.gone;
+    net->tcp.gone = conn;
+}
+
+void
+net_conn_watch(struct net_conn *conn)
+{
+    int events = 0;
+
+    if (conn->state == NET_CONN_CONNECTING || conn->blocked)
+        events |= UV_WRITABLE;
+    if (conn->state != NET_CONN_CONNECTING && !conn->eof && !conn->net->draining)
+        events |= UV_READABLE;
+    if (events == conn->events)
+        return;
+    conn->events = events;
+    if (events)
+        (void)uv_poll_start(&conn->poll, events, conn_ready);
+    else
+        (void)uv_poll_stop(&conn->poll);
+}
+
+static void
+conn_opened(struct net_conn *conn)
+{
+    union net_sockaddr name;
+    socklen_t name_len = sizeof(name);
+
+    conn->was_open = true;
+    net_count(&conn->net->counters.streams_open, 1);
+    if (getsockname(conn->fd, &name.any, &name_len) == 0)
+        (void)net_sockaddr_to(&name, &conn->local);
+    conn->traffic_ms = conn->left_ms = conn->net->now_ms;
+    conn_set_state(conn, NET_CONN_OPEN);
+    net_conn_watch(conn);
+}
+
+enum hd_err
+net_conn_new(struct net_shard *net, int fd, uint8_t listener, const struct hd_addr *remote,
+             enum net_conn_state state, struct net_conn **ret_conn)
+{
+    struct net_tcp *tcp = &net->tcp;
+    struct hd_handle handle;
+    struct net_conn *conn;
+    void *object;
+    enum hd_err err = hd_table_add(&tcp->conns, &handle, &object);
+
+    if (err) {
+        close(fd);
+        return err;
+    }
+    conn = object;
+    if (uv_poll_init(&net->loop, &conn->poll, fd) != 0) {
+        hd_table_remove(&tcp->conns, handle.index);
+        close(fd);
+        return HD_ENOMEM;
+    }
+    conn->magic = NET_CONN_MAGIC;
+    conn->net = net;
+    conn->place = handle.index;
+    conn->id = hd_conn_make(net->params.shard, handle.generation, handle.index);
+    conn->fd = fd;
+    conn->listener = listener;
+    conn->remote = *remote;
+    conn->poll.data = conn;
+    conn->timer.kind = NET_TIMER_CONN;
+    conn->traffic_ms = net->now_ms;
+    conn->hash = hd_addr_hash(&tcp->key, remote, true);
+    /* Without an entry it is merely not found by address. */
+    conn->indexed = hd_map_put(&tcp->by_remote, conn->hash, conn->place) == HD_OK;
+    tcp->live++;
+    if (state == NET_CONN_OPEN)
+        conn_opened(conn);
+    else
+        conn_set_state(conn, state);
+    net_conn_watch(conn);
+    *ret_conn = conn;
+    return HD_OK;
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+static void
+conn_set_dirty(struct net_conn *conn)
+{
+    if (conn->is_dirty)
+        return;
+    conn->is_dirty = true;
+    conn->next_dirty = conn->net->tcp.dirty;
+    conn->net->tcp.dirty = conn;
+}
+
+void
+net_conn_close(struct net_conn *conn)
+{
+    if (conn->state == NET_CONN_CONNECTING) {
+        net_conn_drop(conn, HD_EIO);
+    } else if (conn->state == NET_CONN_OPEN) {
+        conn_set_state(conn, NET_CONN_CLOSING);
+        conn_set_dirty(conn);
+    }
+}
+
+/* Room for n more octets behind what is queued. */
+static bool
+make_room(struct net_conn *conn, size_t n)
+{
+    size_t queued = conn_queued(conn), cap = conn->out_cap ? conn->out_cap : 2048;
+    char *out;
+
+    if (conn->out_at > 0) {
+        memmove(conn->out, conn->out + conn->out_at, queued);
+        conn->out_at = 0;
+        conn->out_n = queued;
+    }
+    if (n <= conn->out_cap - queued)
+        return true;
+    while (cap < queued + n)
+        cap *= 2;
+    out = realloc(conn->out, cap);
+    if (!out)
+        return false;
+    conn->out = out;
+    conn->out_cap = cap;
+    return true;
+}
+
+static bool
+make_room_owed(struct net_conn *conn)
+{
+    size_t cap = conn->owed_cap ? conn->owed_cap * 2 : 4;
+    struct net_owed *owed;
+
+    if (conn->owed_n < conn->owed_cap)
+        return true;
+    owed = realloc(conn->owed, cap * sizeof(*owed));
+    if (!owed)
+        return false;
+    conn->owed = owed;
+    conn->owed_cap = cap;
+    return true;
+}
+
+static void
+conn_append(struct net_conn *conn, const char *p, size_t n)
+{
+    bool waited = conn_queued(conn) > 0;
+
+    if (!waited)
+        conn->left_ms = conn->net->now_ms;
+    memcpy(conn->out + conn->out_n, p, n);
+    conn->out_n += n;
+    conn_set_waiting(conn, waited);
+    if (conn->state != NET_CONN_CONNECTING)
+        conn_set_dirty(conn);
+}
+
+/* Everything has left: an idle connection keeps no memory for sending. */
+static void
+conn_emptied(struct net_conn *conn)
+{
+    free(conn->out);
+    conn->out = NULL;
+    conn->out_at = conn->out_n = conn->out_cap = 0;
+    free(conn->owed);
+    conn->owed = NULL;
+    conn->owed_at = conn->owed_n = conn->owed_cap = 0;
+}
+
+static void
+conn_sent(struct net_conn *conn, size_t n)
+{
+    struct net_shard *net = conn->net;
+
+    conn->out_at += n;
+    conn->sent += n;
+    conn->traffic_ms = conn->left_ms = net->now_ms;
+    net_count(&net->counters.octets_out, n);
+    while (conn->owed_at < conn->owed_n && conn->owed[conn->owed_at].end <= conn->sent)
+        conn->owed_at++;
+    conn_set_waiting(conn, true);
+    if (conn_queued(conn) == 0)
+        conn_emptied(conn);
+}
+
+void
+net_conn_write(struct net_conn *conn)
+{
+    while (conn_queued(conn) > 0) {
+        ssize_t n = send(conn->fd, conn->out + conn->out_at, conn_queued(conn),
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0) {
+            conn_sent(conn, (size_t)n);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            break;
+        } else if (errno != EINTR) {
+            net_conn_drop(conn, HD_EIO);
+            return;
+        }
+    }
+    conn->blocked = conn_queued(conn) > 0;
+    if (conn->state == NET_CONN_CLOSING && !conn->blocked) {
+        /* Closing with unread octets would reset the connection and could take our last answer
+         * away from the peer, so he is given time to close his end. */
+        if (!conn->shut)
+            (void)shutdown(conn->fd, SHUT_WR);
+        conn->shut = true;
+        if (conn->eof) {
+            net_conn_drop(conn, HD_EIO);
+            return;
+        }
+    }
+    net_conn_watch(conn);
+    conn_arm(conn);
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+/* Only line ends: the beginning of a keep-alive, which may take its time. */
+static bool
+is_line_ends(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != '\r' && p[i] != '\n')
+            return false;
+    return true;
+}
+
+/* Answers a keep-alive (RFC 5626 section 4.4.1). */
+static void
+conn_pong(struct net_conn *conn)
+{
+    net_count(&conn->net->counters.pings, 1);
+    if (conn_queued(conn) + 2 > conn->net->params.max_queued || !make_room(conn, 2))
+        net_conn_drop(conn, HD_EFULL); /* he asks and does not read */
+    else
+        conn_append(conn, "\r\n", 2);
+}
+
+static void
+conn_refuse(struct net_conn *conn, bool with_head, struct hd_slice head)
+{
+    struct net_shard *net = conn->net;
+    struct hd_flow flow = conn_flow(conn);
+
+    net_count(&net->counters.frames_bad, 1);
+    if (with_head && net->params.on.too_large)
+        net->params.on.too_large(net->params.on.context, &flow, head);
+    net_conn_close(conn);
+}
+
+/* Hands on what is whole in the stream; returns how many octets are done with. */
+static size_t
+conn_frames(struct net_conn *conn, struct hd_slice stream)
+{
+    const struct net_params *params = &conn->net->params;
+    const struct hd_flow flow = conn_flow(conn);
+    size_t at = 0;
+
+    while (at < stream.n && conn->state == NET_CONN_OPEN) {
+        struct hd_slice rest = hd_slice_from(stream, at);
+        size_t len = 0;
+        switch (params->on.frame(rest, params->max_body, &len)) {
+        case NET_FRAME_MORE:
+            if (rest.n > params->max_body + HELD_MARGIN)
+                conn_refuse(conn, false, rest);
+            return at;
+        case NET_FRAME_MESSAGE:
+            HD_ASSERT(len > 0 && len <= rest.n);
+            params->on.packet(params->on.context, &flow, hd_slice(rest.p, len));
+            break;
+        case NET_FRAME_PING:
+            HD_ASSERT(len > 0 && len <= rest.n);
+            conn_pong(conn);
+            break;
+        case NET_FRAME_SKIP:
+            HD_ASSERT(len > 0 && len <= rest.n);
+            break;
+        case NET_FRAME_TOO_LARGE:
+            HD_ASSERT(len <= rest.n);
+            conn_refuse(conn, len > 0, hd_slice(rest.p, len));
+            return at;
+        case NET_FRAME_BAD:
+            conn_refuse(conn, false, rest);
+            return at;
+        }
+        at += len;
+    }
+    return at;
+}
+
+static bool
+conn_hold(struct net_conn *conn, const char *p, size_t n)
+{
+    if (n > conn->in_cap - conn->in_n) {
+        size_t cap = conn->in_cap ? conn->in_cap : 1024;
+        char *in;
+        while (cap < conn->in_n + n)
+            cap *= 2;
+        in = realloc(conn->in, cap);
+        if (!in)
+            return false;
+        conn->in = in;
+        conn->in_cap = cap;
+    }
+    memcpy(conn->in + conn->in_n, p, n);
+    conn->in_n += n;
+    return true;
+}
+
+/* The first octets of what is held are done with. */
+static void
+conn_let_go(struct net_conn *conn, size_t n)
+{
+    conn->in_n -= n;
+    if (n > 0 && conn->in_n > 0)
+        memmove(conn->in, conn->in + n, conn->in_n);
+    if (conn->in_n == 0) {
+        free(conn->in);
+        conn->in = NULL;
+        conn->in_cap = 0;
+    }
+}
+
+/* Takes octets that were read: framed where they are, or behind what is held already. */
+static void
+conn_take(struct net_conn *conn, const char *p, size_t n)
+{
+    bool direct = conn->in_n == 0;
+    size_t done;
+
+    if (direct) {
+        done = conn_frames(conn, hd_slice(p, n));
+    } else if (conn_hold(conn, p, n)) {
+        done = conn_frames(conn, hd_slice(conn->in, conn->in_n));
+    } else {
+        net_conn_drop(conn, HD_ENOMEM);
+        return;
+    }
+    if (conn->state != NET_CONN_OPEN)
+        return;
+    if (!direct)
+        conn_let_go(conn, done);
+    else if (done < n && !conn_hold(conn, p + done, n - done)) {
+        net_conn_drop(conn, HD_ENOMEM);
+        return;
+    }
+    if (is_line_ends(conn->in, conn->in_n))
+        conn->begun_ms = 0;
+    else if (conn->begun_ms == 0 || done > 0)
+        conn->begun_ms = conn->net->now_ms;
+    conn_arm(conn);
+}
+
+/* One read; false when there is nothing more for now, or ever. */
+static bool
+conn_read(struct net_conn *conn)
+{
+    struct net_shard *net = conn->net;
+    ssize_t n = recv(conn->fd, net->tcp.scratch, NET_SCRATCH, MSG_DONTWAIT);
+
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            net_conn_drop(conn, HD_EIO);
+        return false;
+    }
+    if (n == 0) {
+        /* What he asked before may be answered in this turn. */
+        conn->eof = true;
+        if (conn->state == NET_CONN_CLOSING)
+            conn_set_dirty(conn);
+        net_conn_close(conn);
+        net_conn_watch(conn);
+        return false;
+    }
+    net_count(&net->counters.octets_in, (uint64_t)n);
+    conn->traffic_ms = net->now_ms;
+    if (conn->state != NET_CONN_OPEN)
+        return true; /* after a malformed message the rest has no meaning */
+    if (net->params.on.batch)
+        net->params.on.batch(net->params.on.context);
+    conn_take(conn, net->tcp.scratch, (size_t)n);
+    return conn->state != NET_CONN_GONE;
+}
+
+/* --- queueing ------------------------------------------------------------------------------- */
+
+enum hd_err
+net_conn_queue(struct net_conn *conn, const struct hd_flow *flow, struct hd_slice octets,
+               uint64_t owner)
+{
+    size_t max = conn->net->params.max_queued;
+
+    if (octets.n > max)
+        return HD_ERANGE;
+    if (conn_queued(conn) + octets.n > max && conn_queued(conn) > 0 && conn->state == NET_CONN_OPEN)
+        net_conn_write(conn); /* what waits only for the end of the turn does not count */
+    if (conn->state == NET_CONN_GONE)
+        return HD_EIO;
+    if (conn_queued(conn) + octets.n > max) {
+        net_conn_drop(conn, HD_EFULL);
+        return HD_EFULL;
+    }
+    if (!make_room(conn, octets.n) || (owner != 0 && !make_room_owed(conn)))
+        return HD_ENOMEM;
+    conn_append(conn, octets.p, octets.n);
+    if (owner != 0)
+        conn->owed[conn->owed_n++] = (struct net_owed){ .owner = owner,
+                                                        .end = conn->sent + conn_queued(conn),
+                                                        .flow = *flow };
+    return HD_OK;
+}
+
+/* --- what the loop and the wheel tell ------------------------------------------------------- */
+
+/* The outcome of a connection attempt. */
+static void
+conn_connected(struct net_conn *conn)
+{
+    int error = 0;
+    socklen_t error_len = sizeof(error);
+    union net_sockaddr name;
+    socklen_t name_len = sizeof(name);
+
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0 || error != 0 ||
+        getpeername(conn->fd, &name.any, &name_len) < 0) {
+        net_conn_drop(conn, HD_EIO);
+        return;
+    }
+    net_count(&conn->net->counters.streams_opened, 1);
+    conn_opened(conn);
+    conn_set_dirty(conn);
+}
+
+static void
+conn_ready(uv_poll_t *poll, int status, int events)
+{
+    struct net_conn *conn = poll->data;
+
+    net_stir(conn->net);
+    if (status < 0)
+        conn->events = 0; /* an error is on the socket, and libuv has stopped the handle */
+    if (conn->state == NET_CONN_CONNECTING) {
+        conn_connected(conn);
+        return;
+    }
+    if (status < 0) {
+        /* A reset: what arrived before it still counts; reading ends with the error. */
+        while (!conn->net->draining && conn_read(conn))
+            continue;
+        net_conn_drop(conn, HD_EIO);
+        return;
+    }
+    if (events & UV_WRITABLE)
+        conn_set_dirty(conn);
+    if ((events & UV_READABLE) && !conn->net->draining)
+        (void)conn_read(conn);
+}
+
+static bool
+passed(uint64_t from_ms, uint64_t wait_ms, uint64_t now_ms)
+{
+    return wait_ms != 0 && now_ms >= from_ms + wait_ms;
+}
+
+void
+net_conn_timer(struct net_conn *conn)
+{
+    struct net_shard *net = conn->net;
+    const struct net_params *params = &net->params;
+    uint64_t now_ms = net->now_ms;
+
+    switch (conn->state) {
+    case NET_CONN_CONNECTING:
+        if (passed(conn->since_ms, params->connect_ms, now_ms))
+            net_conn_drop(conn, HD_EIO);
+        break;
+    case NET_CONN_OPEN:
+        if ((conn->begun_ms != 0 && passed(conn->begun_ms, params->message_ms, now_ms)) ||
+            (conn_queued(conn) > 0 && passed(conn->left_ms, STUCK_MS, now_ms))) {
+            net_conn_drop(conn, HD_EIO);
+        } else if (passed(conn->traffic_ms, params->idle_ms, now_ms)) {
+            if (params->on.in_use && params->on.in_use(params->on.context, conn->id))
+                conn->traffic_ms = now_ms; /* asked again after as long */
+            else
+                net_conn_close(conn);
+        }
+        break;
+    case NET_CONN_CLOSING:
+        if (passed(closing_since(conn), LINGER_MS, now_ms))
+            net_conn_drop(conn, HD_EIO);
+        break;
+    case NET_CONN_GONE:
+        break;
+    }
+    conn_arm(conn);
+}
