@@ -282,6 +282,15 @@ hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted
         return "admin socket";
     if (memcmp(&running->net, &wanted->net, sizeof(running->net)) != 0)
         return "a limit on connections";
+    /* Tables are made for their limits at the start. */
+    if (running->limits.subscriptions != wanted->limits.subscriptions ||
+        running->limits.resources != wanted->limits.resources ||
+        running->limits.publications != wanted->limits.publications ||
+        running->limits.bindings != wanted->limits.bindings ||
+        running->limits.max_body != wanted->limits.max_body)
+        return "a limit on subscriptions, resources, publications, bindings or max_body";
+    if (running->log_format != wanted->log_format)
+        return "log format";
     return NULL;
 }
 

@@ -510,6 +510,9 @@ what_cannot_change_while_running_is_named(void **state)
         { "", "store { path = \"/x\" }", "store path" },
         { "", "admin { socket = \"/x\" }", "admin socket" },
         { "", "limits { connections = 1 }", "a limit on connections" },
+        { "", "limits { max_body = 1KiB }",
+          "a limit on subscriptions, resources, publications, bindings or max_body" },
+        { "", "log { format = json }", "log format" },
     };
 
     (void)state;

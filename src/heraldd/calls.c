@@ -1,0 +1,937 @@
+/* calls.c - the calls of the admin socket.
+ *
+ * One table says which keys a call takes and of which type, so that a misspelt key is refused
+ * instead of ignored.  Calls that need the shards (listings) run a sweep and answer when it is
+ * done; calls that change something answer when every shard has taken the change. Everything shown
+ * may have come from a peer: it is written by the JSON library, which escapes it. */
+#include "heraldd/calls.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "heraldd/daemon.h"
+#include "policy/policy.h"
+#include "sip/msg.h"
+
+#define LIST_USUAL 1000
+#define LIST_MOST 100000
+
+struct call {
+    struct hd_daemon *daemon;
+    struct hd_reply *reply;
+    json_t *args;
+};
+
+/* --- arguments
+ * ------------------------------------------------------------------------------------- */
+
+static struct hd_slice
+arg_slice(const struct call *call, const char *key)
+{
+    json_t *value = json_object_get(call->args, key);
+
+    return value ? hd_slice(json_string_value(value), json_string_length(value))
+                 : (struct hd_slice){ 0 };
+}
+
+struct key {
+    char text[SIP_KEY_MAX];
+    size_t n;
+};
+
+static struct hd_slice
+key_slice(const struct key *key)
+{
+    return hd_slice(key->text, key->n);
+}
+
+/* Turns a resource of the caller into its key, or answers why not. */
+static bool
+resource_ok(const struct call *call, const char *name, struct key *ret_key)
+{
+    struct hd_slice text = arg_slice(call, name);
+    enum hd_err err = hd_daemon_resource(call->daemon, text, ret_key->text, &ret_key->n);
+
+    if (!err)
+        return true;
+    hd_reply_error(call->reply, "%s \"%.*s\" %s; expected a user name or sip:USER@DOMAIN", name,
+                   (int)(text.n < 300 ? text.n : 300), text.p ? text.p : "",
+                   err == HD_ENOMATCH  ? "is at a domain that is not served here"
+                   : err == HD_ENOTSUP ? "has another scheme"
+                   : err == HD_ERANGE  ? "is too long"
+                                       : "cannot be read");
+    return false;
+}
+
+/* A watcher: "*", "sip:*@domain", or somebody, here or elsewhere. */
+static bool
+watcher_ok(const struct call *call, struct key *ret_key)
+{
+    const struct sip_served *served = &call->daemon->config->served;
+    struct hd_slice text = arg_slice(call, "watcher");
+    struct sip_uri uri;
+    enum hd_err err = HD_OK;
+
+    if (hd_slice_eq(text, HD_LIT("*"))) {
+        ret_key->text[0] = '*';
+        ret_key->n = 1;
+    } else if (hd_slice_find(text, ':') == text.n) {
+        err = pol_name_key(text, served, ret_key->text, &ret_key->n);
+    } else {
+        err = sip_uri_parse(text, &uri);
+        if (!err)
+            err = sip_identity_key(&uri, served, ret_key->text, &ret_key->n);
+    }
+    if (!err)
+        return true;
+    hd_reply_error(call->reply,
+                   "watcher \"%.*s\" %s; expected a user name, sip:USER@DOMAIN, sip:*@DOMAIN or *",
+                   (int)(text.n < 300 ? text.n : 300), text.p ? text.p : "", hd_err_text(err));
+    return false;
+}
+
+/* --- users
+ * ------------------------------------------------------------------------------------------ */
+
+/* A call that waits until every shard has taken a change. */
+struct waiting {
+    struct hd_reply *reply;
+    json_t *result;
+};
+
+static void
+answer_version(void *context, uint32_t version)
+{
+    struct waiting *waiting = context;
+
+    if (waiting->result &&
+        json_object_set_new(waiting->result, "version", json_integer(version)) != 0) {
+        json_decref(waiting->result);
+        waiting->result = NULL;
+    }
+    hd_reply_result(waiting->reply, waiting->result);
+    free(waiting);
+}
+
+/* Hands a book to the daemon and answers later with result and the version.  Takes over book and
+ * result. */
+static void
+answer_edit(const struct call *call, enum hd_err err, struct pol_book *book,
+            struct hd_slice changed, json_t *result)
+{
+    struct waiting *waiting = calloc(1, sizeof(*waiting));
+    char problem[HD_PROBLEM_TEXT] = "";
+
+    if (!waiting || !result)
+        err = HD_ENOMEM;
+    if (err) {
+        (void)snprintf(problem, sizeof(problem), "%s", hd_err_text(err));
+    } else {
+        *waiting = (struct waiting){ call->reply, result };
+        err = hd_daemon_edit(call->daemon, book, changed, answer_version, waiting, problem);
+    }
+    pol_book_unref(book);
+    if (!err)
+        return;
+    free(waiting);
+    json_decref(result);
+    hd_reply_error(call->reply, "%s", problem);
+}
+
+static struct pol_book *
+book_of(const struct call *call)
+{
+    return hd_state_book(call->daemon->state);
+}
+
+static void
+call_user_add(const struct call *call)
+{
+    struct hd_slice name = arg_slice(call, "name"), password = arg_slice(call, "password");
+    struct hd_slice realm = hd_conf_realm(call->daemon->conf);
+    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX], made[HD_PASSWORD_TEXT] = "";
+    bool replaced = pol_book_user(book_of(call), name) != NULL;
+    struct pol_book *after = NULL;
+    struct key key;
+    struct pol_user user;
+    enum hd_err err;
+    json_t *result;
+
+    if (!pol_name_ok(name)) {
+        hd_reply_error(call->reply,
+                       "that name cannot be; expected 1 to %d characters without "
+                       "blanks at the ends, ':', '\"' and control characters",
+                       POL_NAME_MAX);
+        return;
+    }
+    if (pol_name_key(name, &call->daemon->config->served, key.text, &key.n)) {
+        hd_reply_error(call->reply, "that name is at a domain that is not served here");
+        return;
+    }
+    if (password.p && password.n == 0) {
+        hd_reply_error(call->reply, "the password is empty");
+        return;
+    }
+    if (!password.p) {
+        hd_password_make(made);
+        password = hd_slice_str(made);
+    }
+    pol_user_make(name, realm, password, (uint64_t)time(NULL), hex, &user);
+    err = pol_book_with_user(book_of(call), &user, &after);
+    result = json_pack("{s:o, s:o, s:b}", "name", hd_json_slice(name), "resource",
+                       hd_json_slice(key_slice(&key)), "replaced", replaced);
+    if (result && made[0] && json_object_set_new(result, "password", json_string(made)) != 0) {
+        json_decref(result);
+        result = NULL;
+    }
+    answer_edit(call, err, after, key_slice(&key), result);
+    explicit_bzero(hex, sizeof(hex));
+    explicit_bzero(made, sizeof(made));
+}
+
+static void
+call_user_remove(const struct call *call)
+{
+    struct hd_slice name = arg_slice(call, "name");
+    struct pol_book *after = NULL;
+    enum hd_err err = pol_book_without_user(book_of(call), name, &after);
+
+    if (err == HD_ENOMATCH) {
+        hd_reply_error(call->reply, "there is no user %.*s", (int)(name.n < 300 ? name.n : 300),
+                       name.p);
+        return;
+    }
+    answer_edit(call, err, after, (struct hd_slice){ 0 },
+                json_pack("{s:o}", "name", hd_json_slice(name)));
+}
+
+struct listing {
+    const struct call *call;
+    json_t *rows;
+    struct hd_slice only; /* resource key, empty: all */
+    bool failed;
+};
+
+/* Takes over row. */
+static void
+add_row(struct listing *listing, json_t *row)
+{
+    if (!row || json_array_append_new(listing->rows, row) != 0)
+        listing->failed = true;
+}
+
+static void
+answer_rows(const struct call *call, struct listing *listing, const char *key)
+{
+    json_t *result = NULL;
+
+    if (listing->rows && !listing->failed)
+        result = json_pack("{s:O}", key, listing->rows);
+    json_decref(listing->rows);
+    hd_reply_result(call->reply, result);
+}
+
+static bool
+show_user(void *context, const struct pol_user *user)
+{
+    struct listing *listing = context;
+    struct key key = { .n = 0 };
+    json_t *resource = NULL;
+
+    if (!pol_name_key(user->name, &listing->call->daemon->config->served, key.text, &key.n))
+        resource = hd_json_slice(key_slice(&key));
+    add_row(listing,
+            json_pack("{s:o, s:o, s:o, s:I}", "name", hd_json_slice(user->name), "resource",
+                      resource ? resource : json_null(), "realm", hd_json_slice(user->realm),
+                      "created_s", (json_int_t)user->created_s));
+    return !listing->failed;
+}
+
+static void
+call_user_list(const struct call *call)
+{
+    struct listing listing = { .call = call, .rows = json_array() };
+
+    if (listing.rows)
+        pol_book_each_user(book_of(call), show_user, &listing);
+    answer_rows(call, &listing, "users");
+}
+
+/* --- rules
+ * ------------------------------------------------------------------------------------------ */
+
+static struct hd_slice
+package_arg(const struct call *call)
+{
+    struct hd_slice package = arg_slice(call, "package");
+
+    return package.p ? package : HD_LIT("*");
+}
+
+static json_t *
+rule_json(const struct pol_rule *rule)
+{
+    return json_pack("{s:i, s:o, s:o, s:o, s:s}", "id", (int)rule->id, "resource",
+                     hd_json_slice(rule->resource), "watcher", hd_json_slice(rule->watcher),
+                     "package", hd_json_slice(rule->package), "action",
+                     rule->action == POL_ALLOW ? "allow" : "block");
+}
+
+static void
+policy_set(const struct call *call, enum pol_action action)
+{
+    struct key resource, watcher;
+    struct pol_rule rule = { .package = package_arg(call), .action = action };
+    struct pol_book *after = NULL;
+    json_t *result = NULL, *shown;
+    enum hd_err err;
+
+    if (!resource_ok(call, "resource", &resource) || !watcher_ok(call, &watcher))
+        return;
+    if (!hd_slice_eq(rule.package, HD_LIT("*")) &&
+        !evt_config_package(call->daemon->config, rule.package)) {
+        hd_reply_error(call->reply, "there is no package %.*s",
+                       (int)(rule.package.n < 300 ? rule.package.n : 300), rule.package.p);
+        return;
+    }
+    rule.resource = key_slice(&resource);
+    rule.watcher = key_slice(&watcher);
+    err = pol_book_with_rule(book_of(call), &rule, &rule.id, &after);
+    if (!err) {
+        shown = rule_json(&rule);
+        result = shown ? json_pack("{s:o}", "rule", shown) : NULL;
+    }
+    answer_edit(call, err, after, rule.resource, result);
+}
+
+static void
+call_policy_allow(const struct call *call)
+{
+    policy_set(call, POL_ALLOW);
+}
+
+static void
+call_policy_block(const struct call *call)
+{
+    policy_set(call, POL_BLOCK);
+}
+
+static void
+call_policy_remove(const struct call *call)
+{
+    struct key resource, watcher;
+    struct pol_book *after = NULL;
+    enum hd_err err;
+
+    if (!resource_ok(call, "resource", &resource) || !watcher_ok(call, &watcher))
+        return;
+    err = pol_book_without_rule(book_of(call), key_slice(&resource), key_slice(&watcher),
+                                package_arg(call), &after);
+    if (err == HD_ENOMATCH)
+        hd_reply_error(call->reply, "there is no such rule; policy-list shows those that are");
+    else
+        answer_edit(call, err, after, key_slice(&resource), json_object());
+}
+
+static bool
+show_rule(void *context, const struct pol_rule *rule)
+{
+    struct listing *listing = context;
+
+    if (listing->only.n == 0 || hd_slice_eq(listing->only, rule->resource))
+        add_row(listing, rule_json(rule));
+    return !listing->failed;
+}
+
+static void
+call_policy_list(const struct call *call)
+{
+    struct listing listing = { .call = call };
+    struct key only;
+
+    if (arg_slice(call, "resource").p) {
+        if (!resource_ok(call, "resource", &only))
+            return;
+        listing.only = key_slice(&only);
+    }
+    listing.rows = json_array();
+    if (listing.rows)
+        pol_book_each_rule(book_of(call), show_rule, &listing);
+    answer_rows(call, &listing, "rules");
+}
+
+/* --- packages
+ * --------------------------------------------------------------------------------------- */
+
+static json_t *
+slices_json(const struct hd_slice *slices, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n && array; i++)
+        if (json_array_append_new(array, hd_json_slice(slices[i])) != 0) {
+            json_decref(array);
+            array = NULL;
+        }
+    return array;
+}
+
+static void
+call_package_list(const struct call *call)
+{
+    static const char *const deliveries[] = { "state", "every" };
+    static const char *const composes[] = { "latest", "list", "own" };
+    static const char *const authorisations[] = { "owner", "allow", "block" };
+    const struct evt_config *config = call->daemon->config;
+    struct listing listing = { .call = call, .rows = json_array() };
+
+    for (size_t i = 0; i < config->n_packages && listing.rows; i++) {
+        const struct evt_package *p = config->packages[i];
+
+        add_row(&listing,
+                json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "name",
+                          hd_json_slice(p->name), "types", slices_json(p->types, p->n_types),
+                          "min_expires_s", (json_int_t)p->min_expires_s, "default_expires_s",
+                          (json_int_t)p->default_expires_s, "max_expires_s",
+                          (json_int_t)p->max_expires_s, "max_body",
+                          (json_int_t)(p->max_body ? p->max_body : config->limits.max_body),
+                          "pace_ms", (json_int_t)p->pace_ms, "delivery", deliveries[p->delivery],
+                          "compose", composes[p->compose], "authorisation",
+                          authorisations[p->authorisation], "publishers",
+                          slices_json(p->publishers, p->n_publishers)));
+    }
+    answer_rows(call, &listing, "packages");
+}
+
+/* --- listings of the shards
+ * ---------------------------------------------------------------------------- */
+
+enum what { WHAT_SUBS = 0, WHAT_PUBS, WHAT_BINDINGS };
+
+struct part {
+    json_t *rows;
+    bool failed;
+};
+
+struct query {
+    enum what what;
+    struct hd_reply *reply;
+    struct key only;
+    uint32_t limit;
+    unsigned shards;
+    struct part parts[];
+};
+
+static void
+part_add(struct part *part, json_t *row)
+{
+    if (!row || !part->rows || json_array_append_new(part->rows, row) != 0)
+        part->failed = true;
+}
+
+static json_t *
+addr_json(const struct hd_addr *addr)
+{
+    char text[HD_ADDR_TEXT];
+
+    return json_stringn(text, hd_addr_text(addr, text));
+}
+
+static void
+visit_sub(void *context, const struct evt_sub_row *row)
+{
+    char id[17];
+
+    (void)snprintf(id, sizeof(id), "%016" PRIx64, row->id);
+    part_add(
+        context,
+        json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s}",
+                  "resource", hd_json_slice(row->resource), "package", hd_json_slice(row->package),
+                  "watcher", hd_json_slice(row->watcher), "state", row->state, "health",
+                  row->health, "expires_s", (json_int_t)row->expires_s, "cseq",
+                  (json_int_t)row->cseq, "event_id", hd_json_slice(row->event_id), "call_id",
+                  hd_json_slice(row->call_id), "target", hd_json_slice(row->target), "transport",
+                  hd_json_slice(hd_transport_name((enum hd_transport)row->flow.transport)), "local",
+                  addr_json(&row->flow.local), "remote", addr_json(&row->flow.remote), "shard",
+                  (int)row->shard, "id", id));
+}
+
+static void
+visit_pub(void *context, const struct evt_pub_row *row)
+{
+    part_add(context,
+             json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:i}", "resource",
+                       hd_json_slice(row->resource), "package", hd_json_slice(row->package),
+                       "publisher", hd_json_slice(row->publisher), "type", hd_json_slice(row->type),
+                       "size", (json_int_t)row->size, "etag", hd_json_slice(row->etag), "expires_s",
+                       (json_int_t)row->expires_s, "shard", (int)row->shard));
+}
+
+static void
+visit_binding(void *context, const struct evt_binding_row *row)
+{
+    part_add(context, json_pack("{s:o, s:o, s:I, s:i}", "resource", hd_json_slice(row->resource),
+                                "contact", hd_json_slice(row->contact), "expires_s",
+                                (json_int_t)row->expires_s, "shard", (int)row->shard));
+}
+
+static void
+run_query(void *context, unsigned shard, struct evt_shard *evt, struct net_shard *net,
+          uint64_t now_us)
+{
+    struct query *query = context;
+    struct part *part = &query->parts[shard];
+    struct hd_slice only = key_slice(&query->only);
+    uint32_t limit = query->limit + 1; /* one more tells that there are more */
+
+    (void)net;
+    part->rows = json_array();
+    switch (query->what) {
+    case WHAT_SUBS:
+        evt_shard_list_subs(evt, only, limit, now_us, visit_sub, part);
+        break;
+    case WHAT_PUBS:
+        evt_shard_list_pubs(evt, only, limit, now_us, visit_pub, part);
+        break;
+    case WHAT_BINDINGS:
+        evt_shard_list_bindings(evt, only, limit, now_us, visit_binding, part);
+        break;
+    }
+}
+
+static void
+finish_query(void *context)
+{
+    static const char *const names[] = { "subs", "pubs", "bindings" };
+    struct query *query = context;
+    json_t *all = json_array(), *result = NULL;
+    bool truncated = false, failed = !all;
+
+    for (unsigned i = 0; i < query->shards; i++) {
+        struct part *part = &query->parts[i];
+        size_t room = all ? query->limit - json_array_size(all) : 0;
+
+        if (!part->rows || part->failed) {
+            failed = true;
+            continue;
+        }
+        truncated = truncated || json_array_size(part->rows) > room;
+        while (json_array_size(part->rows) > room)
+            (void)json_array_remove(part->rows, json_array_size(part->rows) - 1);
+        failed = failed || json_array_extend(all, part->rows) != 0;
+    }
+    if (!failed)
+        result = json_pack("{s:O, s:b}", names[query->what], all, "truncated", truncated);
+    json_decref(all);
+    for (unsigned i = 0; i < query->shards; i++)
+        json_decref(query->parts[i].rows);
+    hd_reply_result(query->reply, result);
+    free(query);
+}
+
+static const struct hd_sweep_ops query_ops = { run_query, finish_query };
+
+static void
+list(const struct call *call, enum what what)
+{
+    unsigned shards = hd_host_shards(call->daemon->host);
+    struct query *query = calloc(1, sizeof(*query) + shards * sizeof(query->parts[0]));
+    json_t *limit = json_object_get(call->args, "limit");
+
+    if (!query) {
+        hd_reply_result(call->reply, NULL);
+        return;
+    }
+    *query = (struct query){ .what = what, .reply = call->reply, .shards = shards };
+    query->limit = LIST_USUAL;
+    if (limit && (json_integer_value(limit) < 1 || json_integer_value(limit) > LIST_MOST)) {
+        hd_reply_error(call->reply, "limit is out of range; expected 1 to %d", LIST_MOST);
+        free(query);
+        return;
+    }
+    if (limit)
+        query->limit = (uint32_t)json_integer_value(limit);
+    if (arg_slice(call, "resource").p && !resource_ok(call, "resource", &query->only)) {
+        free(query);
+        return;
+    }
+    if (call->daemon->phase == HD_PHASE_ENDED ||
+        hd_host_sweep(call->daemon->host, &query_ops, query)) {
+        hd_reply_error(call->reply, "the daemon is about to end");
+        free(query);
+    }
+}
+
+static void
+call_subs(const struct call *call)
+{
+    list(call, WHAT_SUBS);
+}
+
+static void
+call_pubs(const struct call *call)
+{
+    list(call, WHAT_PUBS);
+}
+
+static void
+call_bindings(const struct call *call)
+{
+    list(call, WHAT_BINDINGS);
+}
+
+/* --- status
+ * ----------------------------------------------------------------------------------------- */
+
+struct number {
+    const char *name;
+    size_t offset;
+    const char *words;
+};
+
+#define COUNTER(name, words) { #name, offsetof(struct evt_counters, name), words },
+static const struct number counters[] = { EVT_COUNTERS(COUNTER) };
+static const struct number gauges[] = { EVT_GAUGES(COUNTER) };
+#undef COUNTER
+
+#define NET(name, words)                                                                           \
+    {                                                                                              \
+#name, offsetof(struct net_counters, name), words                                          \
+    }
+static const struct number net_numbers[] = {
+    NET(datagrams_in, "datagrams received"),
+    NET(datagrams_out, "datagrams sent"),
+    NET(datagram_errors, "datagrams that the kernel refused to send"),
+    NET(receive_drops, "datagrams that the kernel dropped because the receive buffer was full"),
+    NET(streams_accepted, "connections accepted"),
+    NET(streams_refused, "connections refused because there are too many"),
+    NET(streams_opened, "connections opened"),
+    NET(streams_closed, "connections closed"),
+    NET(streams_open, "connections open now"),
+    NET(octets_in, "octets received"),
+    NET(octets_out, "octets sent"),
+    NET(frames_bad, "streams closed because they could not be framed"),
+    NET(pings, "keep-alives answered"),
+};
+#undef NET
+
+static uint64_t
+number_read(const void *base, const struct number *number)
+{
+    const _Atomic uint64_t *p =
+        (const _Atomic uint64_t *)(const void *)((const char *)base + number->offset);
+
+    return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+/* An object of name and number, in sum over n bases. */
+static json_t *
+numbers_json(const struct number *numbers, size_t n_numbers, const void *const *bases, unsigned n)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < n_numbers && object; i++) {
+        uint64_t sum = 0;
+
+        for (unsigned k = 0; k < n; k++)
+            sum += number_read(bases[k], &numbers[i]);
+        (void)json_object_set_new(object, numbers[i].name, json_integer((json_int_t)sum));
+    }
+    return object;
+}
+
+/* Fields for n shards in an object. */
+static void
+add_numbers(json_t *object, const void *const *evt, const void *const *net, unsigned n)
+{
+    (void)json_object_set_new(object, "counters",
+                              numbers_json(counters, HD_ARRAY_LEN(counters), evt, n));
+    (void)json_object_set_new(object, "gauges", numbers_json(gauges, HD_ARRAY_LEN(gauges), evt, n));
+    (void)json_object_set_new(object, "net",
+                              numbers_json(net_numbers, HD_ARRAY_LEN(net_numbers), net, n));
+}
+
+static json_t *
+words_json(void)
+{
+    static const struct {
+        const struct number *numbers;
+        size_t n;
+    } all[] = { { counters, HD_ARRAY_LEN(counters) },
+                { gauges, HD_ARRAY_LEN(gauges) },
+                { net_numbers, HD_ARRAY_LEN(net_numbers) } };
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(all); i++)
+        for (size_t k = 0; k < all[i].n && object; k++)
+            (void)json_object_set_new(object, all[i].numbers[k].name,
+                                      json_string(all[i].numbers[k].words));
+    return object;
+}
+
+static json_t *
+methods_json(const void *const *evt, unsigned n)
+{
+    json_t *object = json_object();
+
+    for (int m = 0; m < SIP_METHOD_COUNT && object; m++) {
+        struct hd_slice name =
+            m == SIP_METHOD_UNKNOWN ? HD_LIT("other") : sip_method_name((enum sip_method)m);
+        char text[32];
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < n; i++)
+            sum += atomic_load_explicit(&((const struct evt_counters *)evt[i])->by_method[m],
+                                        memory_order_relaxed);
+        (void)snprintf(text, sizeof(text), "%.*s", HD_FMT(name));
+        if (sum > 0)
+            (void)json_object_set_new(object, text, json_integer((json_int_t)sum));
+    }
+    return object;
+}
+
+static json_t *
+statuses_json(const void *const *evt, unsigned n)
+{
+    json_t *object = json_object();
+
+    for (int code = 0; code < 700 && object; code++) {
+        char text[16];
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < n; i++)
+            sum += atomic_load_explicit(&((const struct evt_counters *)evt[i])->by_status[code],
+                                        memory_order_relaxed);
+        (void)snprintf(text, sizeof(text), "%d", code);
+        if (sum > 0)
+            (void)json_object_set_new(object, text, json_integer((json_int_t)sum));
+    }
+    return object;
+}
+
+static json_t *
+listeners_json(const struct evt_config *config)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < config->n_listeners && array; i++) {
+        const struct evt_listener *l = &config->listeners[i];
+
+        (void)json_array_append_new(array,
+                                    json_pack("{s:o, s:o, s:s}", "transport",
+                                              hd_json_slice(hd_transport_name(l->transport)),
+                                              "address", addr_json(&l->addr), "authentication",
+                                              l->authenticate ? "digest" : "none"));
+    }
+    return array;
+}
+
+static void
+call_status(const struct call *call)
+{
+    struct hd_daemon *daemon = call->daemon;
+    const struct hd_host *host = daemon->host;
+    unsigned n = hd_host_shards(host);
+    const void *evt[EVT_MAX_SHARDS], *net[EVT_MAX_SHARDS];
+    json_t *per_shard = json_array(), *result;
+    uint64_t mailbox = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        json_t *row = json_pack("{s:i, s:I}", "shard", (int)i, "mailbox",
+                                (json_int_t)hd_host_mailbox(host, i));
+
+        evt[i] = hd_host_counters(host, i);
+        net[i] = hd_host_net(host, i);
+        mailbox += hd_host_mailbox(host, i);
+        add_numbers(row, &evt[i], &net[i], 1);
+        (void)json_array_append_new(per_shard, row);
+    }
+    result =
+        json_pack("{s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
+                  "version", HERALD_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
+                  (json_int_t)((net_now_us() - daemon->started_us) / 1000000), "shards", (int)n,
+                  "config_version", (json_int_t)daemon->config->version, "users",
+                  (json_int_t)pol_book_user_count(book_of(call)), "rules",
+                  (json_int_t)pol_book_rule_count(book_of(call)), "domains",
+                  slices_json(daemon->config->served.domains, daemon->config->served.n_domains),
+                  "listeners", listeners_json(daemon->config), "mailbox", (json_int_t)mailbox,
+                  "methods", methods_json(evt, n), "statuses", statuses_json(evt, n), "per_shard",
+                  per_shard, "words", words_json());
+    if (result)
+        add_numbers(result, evt, net, n);
+    hd_reply_result(call->reply, result);
+}
+
+/* --- the daemon
+ * ------------------------------------------------------------------------------------- */
+
+static void
+call_log_level(const struct call *call)
+{
+    static const char *const names[] = { "error", "warn", "info", "debug" };
+    struct hd_slice wanted = arg_slice(call, "level");
+    int level = -1;
+
+    for (int i = 0; i < (int)HD_ARRAY_LEN(names); i++) {
+        if (wanted.p && hd_slice_eq(wanted, hd_slice_str(names[i])))
+            level = i;
+        if (!wanted.p && hd_log_wanted((enum hd_level)i))
+            level = i;
+    }
+    if (wanted.p && level < 0) {
+        hd_reply_error(call->reply, "there is no such level; expected error, warn, info or debug");
+        return;
+    }
+    if (wanted.p) {
+        hd_log_level((enum hd_level)level);
+        call->daemon->options.log_level = level; /* stays over a reload */
+    }
+    hd_reply_result(call->reply, json_pack("{s:s}", "level", level < 0 ? "none" : names[level]));
+}
+
+static void
+keep_line(void *context, const char *line)
+{
+    struct hd_str *lines = context;
+
+    if (lines->n > 0)
+        hd_str_add_char(lines, '\n');
+    hd_str_add_str(lines, line);
+}
+
+static void
+call_reload(const struct call *call)
+{
+    struct waiting *waiting = calloc(1, sizeof(*waiting));
+    struct hd_str lines = { 0 };
+
+    if (!waiting || !(waiting->result = json_object())) {
+        free(waiting);
+        hd_reply_result(call->reply, NULL);
+        return;
+    }
+    waiting->reply = call->reply;
+    if (hd_daemon_reload(call->daemon, keep_line, &lines, answer_version, waiting)) {
+        json_decref(waiting->result);
+        free(waiting);
+        hd_reply_error(call->reply, "%s", hd_str_text(&lines));
+    }
+    hd_str_done(&lines);
+}
+
+/* --- the table
+ * -------------------------------------------------------------------------------------- */
+
+struct arg {
+    const char *name;
+    json_type type;
+    bool needed;
+};
+
+#define ARGS_MAX 4
+static const struct {
+    const char *name;
+    void (*run)(const struct call *call);
+    struct arg args[ARGS_MAX]; /* up to the first without a name */
+} table[] = {
+    { "user-add",
+      call_user_add,
+      { { "name", JSON_STRING, true }, { "password", JSON_STRING, false } } },
+    { "user-remove", call_user_remove, { { "name", JSON_STRING, true } } },
+    { "user-list", call_user_list, { { NULL, JSON_NULL, false } } },
+    { "policy-allow",
+      call_policy_allow,
+      { { "resource", JSON_STRING, true },
+        { "watcher", JSON_STRING, true },
+        { "package", JSON_STRING, false } } },
+    { "policy-block",
+      call_policy_block,
+      { { "resource", JSON_STRING, true },
+        { "watcher", JSON_STRING, true },
+        { "package", JSON_STRING, false } } },
+    { "policy-remove",
+      call_policy_remove,
+      { { "resource", JSON_STRING, true },
+        { "watcher", JSON_STRING, true },
+        { "package", JSON_STRING, false } } },
+    { "policy-list", call_policy_list, { { "resource", JSON_STRING, false } } },
+    { "package-list", call_package_list, { { NULL, JSON_NULL, false } } },
+    { "subs", call_subs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
+    { "pubs", call_pubs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
+    { "bindings",
+      call_bindings,
+      { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
+    { "status", call_status, { { NULL, JSON_NULL, false } } },
+    { "log-level", call_log_level, { { "level", JSON_STRING, false } } },
+    { "reload", call_reload, { { NULL, JSON_NULL, false } } },
+};
+
+static const struct arg *
+find_arg(const struct arg *args, const char *name)
+{
+    for (size_t i = 0; i < ARGS_MAX && args[i].name; i++)
+        if (strcmp(args[i].name, name) == 0)
+            return &args[i];
+    return NULL;
+}
+
+static const char *
+type_words(json_type type)
+{
+    return type == JSON_INTEGER ? "an integer" : "a string";
+}
+
+/* Answers with what is wrong, or says that the arguments are as they should be. */
+static bool
+args_ok(const struct call *call, const struct arg *args)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(call->args, name, value)
+    {
+        const struct arg *arg = find_arg(args, name);
+
+        if (strcmp(name, "id") == 0 || strcmp(name, "call") == 0)
+            continue;
+        if (!arg) {
+            hd_reply_error(call->reply, "this call knows no key \"%.100s\"", name);
+            return false;
+        }
+        if (json_typeof(value) != arg->type) {
+            hd_reply_error(call->reply, "%s must be %s", name, type_words(arg->type));
+            return false;
+        }
+    }
+    for (size_t i = 0; i < ARGS_MAX && args[i].name; i++)
+        if (args[i].needed && !json_object_get(call->args, args[i].name)) {
+            hd_reply_error(call->reply, "%s is missing; expected %s", args[i].name,
+                           type_words(args[i].type));
+            return false;
+        }
+    return true;
+}
+
+void
+hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *args)
+{
+    struct call call = { .daemon = context, .reply = reply, .args = args };
+
+    HD_ASSERT_OBJ(call.daemon, HD_DAEMON_MAGIC);
+    if (!call.daemon->config) {
+        hd_reply_error(reply, "the daemon is not ready yet");
+        return;
+    }
+    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++)
+        if (strcmp(table[i].name, name) == 0) {
+            if (args_ok(&call, table[i].args))
+                table[i].run(&call);
+            return;
+        }
+    hd_reply_error(reply, "there is no call \"%.100s\"", name);
+}

@@ -1,0 +1,13 @@
+/* calls.h - what the admin socket can be asked (doc/admin-protocol.md).
+ * Thread: the main thread's. */
+#ifndef HD_HERALDD_CALLS_H
+#define HD_HERALDD_CALLS_H
+
+#include <jansson.h>
+
+#include "heraldd/admin.h"
+
+/** Answers one call; context is the struct hd_daemon.  Fits hd_admin_call_f. */
+void hd_calls_take(void *context, struct hd_reply *reply, const char *call, json_t *args);
+
+#endif
