@@ -1,5 +1,6 @@
 /* config.h - what the core needs to know of the configuration: immutable, reference-counted.
- * A new version is posted to every shard; what holds the old one keeps it alive.  Thread: any, read only. */
+ * A new version is posted to every shard; what holds the old one keeps it alive.  Thread: any, read
+ * only. */
 #ifndef HD_EVENT_CONFIG_H
 #define HD_EVENT_CONFIG_H
 
@@ -15,36 +16,38 @@
 
 struct evt_listener {
     enum hd_transport transport;
-    struct hd_addr addr;           /* as bound; may be a wildcard */
-    bool authenticate;             /* false: identity from From, for sources in trusted; others are held to the bound for unproven addresses */
+    struct hd_addr addr; /* as bound; may be a wildcard */
+    bool authenticate; /* false: identity from From, for sources in trusted; others are held to the
+                          bound for unproven addresses */
     const struct hd_prefix *trusted;
     size_t n_trusted;
-    struct hd_slice contact;       /* configured Contact URI, empty: made from the local address */
+    struct hd_slice contact; /* configured Contact URI, empty: made from the local address */
 };
 
 /* What happens to a subscription whose NOTIFY is never answered (RFC 6665 4.2.2). */
 enum evt_on_timeout { EVT_TIMEOUT_END = 0, EVT_TIMEOUT_PARK };
 
 struct evt_limits {
-    uint32_t max_body;                 /* octets of a body, any request */
-    uint32_t subscriptions;            /* per shard */
-    uint32_t subscriptions_per_watcher;/* per shard */
+    uint32_t max_body;                          /* octets of a body, any request */
+    uint32_t subscriptions;                     /* per shard */
+    uint32_t subscriptions_per_watcher;         /* per shard */
     uint32_t resources, publications, bindings; /* per shard */
     uint32_t publications_per_resource;
     uint32_t bindings_per_user;
-    uint32_t waiting_per_record;       /* requests queued behind one change: 16 */
-    uint32_t waiting;                  /* requests waiting for the store in one shard: 8192 */
-    uint32_t retry_after_s;            /* said with 500 and 503 */
-    uint32_t failures_burst;           /* refused requests of one source in a row before it is not answered; 0: no bound */
-    uint32_t failures_per_s;           /* how fast that budget fills again */
-    uint32_t sends_per_turn;           /* 128 */
-    uint32_t window_start;             /* per next hop: 32 */
-    uint32_t window_from;              /* a next hop with more subscriptions than this has a window: 16 */
-    uint32_t udp_size;                 /* above this a NOTIFY tries TCP: 1300 */
-    uint32_t tcp_try_ms;               /* for this long: 3000 */
-    uint32_t expires_jitter;           /* percent that a granted duration may be shortened by, 0: exact */
-    uint32_t park_first_s, park_most_s;/* retries of a parked subscription: 30, 600 */
-    uint32_t route_delay_ms;           /* first NOTIFY through a Route: 15 */
+    uint32_t waiting_per_record; /* requests queued behind one change: 16 */
+    uint32_t waiting;            /* requests waiting for the store in one shard: 8192 */
+    uint32_t retry_after_s;      /* said with 500 and 503 */
+    uint32_t failures_burst; /* refused requests of one source in a row before it is not answered;
+                                0: no bound */
+    uint32_t failures_per_s; /* how fast that budget fills again */
+    uint32_t sends_per_turn; /* 128 */
+    uint32_t window_start;   /* per next hop: 32 */
+    uint32_t window_from;    /* a next hop with more subscriptions than this has a window: 16 */
+    uint32_t udp_size;       /* above this a NOTIFY tries TCP: 1300 */
+    uint32_t tcp_try_ms;     /* for this long: 3000 */
+    uint32_t expires_jitter; /* percent that a granted duration may be shortened by, 0: exact */
+    uint32_t park_first_s, park_most_s; /* retries of a parked subscription: 30, 600 */
+    uint32_t route_delay_ms;            /* first NOTIFY through a Route: 15 */
 };
 
 struct evt_registrar {
@@ -64,15 +67,17 @@ struct evt_config {
     struct evt_limits limits;
     struct evt_registrar registrar;
     enum evt_on_timeout on_timeout;
-    struct hd_slice server;      /* Server header value, empty: none */
-    struct hd_slice instance;    /* "urn:uuid:...": the gr parameter of our Contact */
-    const void *policy;          /* what the policy layer reads; released by free */
+    struct hd_slice server;                  /* Server header value, empty: none */
+    struct hd_slice instance;                /* "urn:uuid:...": the gr parameter of our Contact */
+    const void *policy;                      /* what the policy layer reads; released by free */
     void (*free)(struct evt_config *config); /* called when the last reference goes */
 };
 
 struct evt_config *evt_config_ref(struct evt_config *config);
-struct evt_config *evt_config_unref(struct evt_config *config); /* NULL, for  x = evt_config_unref(x); */
-/** A package by its Event header value (case-sensitive token, RFC 6665 8.2.1 compares octet by octet), or NULL. */
+struct evt_config *
+evt_config_unref(struct evt_config *config); /* NULL, for  x = evt_config_unref(x); */
+/** A package by its Event header value (case-sensitive token, RFC 6665 8.2.1 compares octet by
+ * octet), or NULL. */
 const struct evt_package *evt_config_package(const struct evt_config *config, struct hd_slice name);
 /** The limits that hold when nothing is configured. */
 struct evt_limits evt_limits_default(void);

@@ -1,4 +1,5 @@
-/* counters.h - what a shard counts.  Written by the shard alone, read by any thread without order (relaxed). */
+/* counters.h - what a shard counts.  Written by the shard alone, read by any thread without order
+ * (relaxed). */
 #ifndef HD_EVENT_COUNTERS_H
 #define HD_EVENT_COUNTERS_H
 
@@ -61,9 +62,9 @@ struct evt_counters {
 /* Only the owner writes, so no read-modify-write is needed. */
 #define EVT_COUNT(shard, name) EVT_COUNT_ADD(shard, name, 1)
 #define EVT_COUNT_ADD(shard, name, n)                                                              \
-    atomic_store_explicit(                                                                         \
-        &(shard)->counters.name,                                                                   \
-        atomic_load_explicit(&(shard)->counters.name, memory_order_relaxed) + (uint64_t)(n),       \
-        memory_order_relaxed)
+    atomic_store_explicit(&(shard)->counters.name,                                                 \
+                          atomic_load_explicit(&(shard)->counters.name, memory_order_relaxed) +    \
+                              (uint64_t)(n),                                                       \
+                          memory_order_relaxed)
 
 #endif

@@ -1,5 +1,6 @@
-/* package.h - an event package: a validator and a composer behind one interface, and its definition.
- * Definitions are immutable and live as long as the configuration that holds them.  Thread: any; ops are pure functions. */
+/* package.h - an event package: a validator and a composer behind one interface, and its
+ * definition. Definitions are immutable and live as long as the configuration that holds them.
+ * Thread: any; ops are pure functions. */
 #ifndef HD_EVENT_PACKAGE_H
 #define HD_EVENT_PACKAGE_H
 
@@ -28,21 +29,28 @@ struct evt_doc *evt_doc_unref(struct evt_doc *doc); /* accepts NULL, returns NUL
 /* One publication as a composer sees it. */
 struct evt_published {
     struct evt_doc *doc; /* borrowed; immutable, but a composer may take a reference */
-    uint32_t number; /* stable over the publication's life and unlike its neighbours': for renaming ids */
+    uint32_t number; /* stable over the publication's life and unlike its neighbours': for renaming
+                        ids */
 };
 
 enum evt_delivery {
     EVT_DELIVER_STATE = 0, /* the latest state wins */
-    EVT_DELIVER_EVERY      /* each event matters: a bounded queue per subscription, drops are counted */
+    EVT_DELIVER_EVERY /* each event matters: a bounded queue per subscription, drops are counted */
 };
-enum evt_compose { EVT_COMPOSE_LATEST = 0, EVT_COMPOSE_LIST, EVT_COMPOSE_OWN /* the package's own rule */ };
+enum evt_compose {
+    EVT_COMPOSE_LATEST = 0,
+    EVT_COMPOSE_LIST,
+    EVT_COMPOSE_OWN /* the package's own rule */
+};
 enum evt_authorisation { EVT_AUTHORISE_OWNER = 0, EVT_AUTHORISE_ALLOW, EVT_AUTHORISE_BLOCK };
 
 struct evt_package;
 struct evt_package_ops {
     /**
-     * Whether a published document may be kept.  Its media type is already one of the package's types.
-     * @return HD_OK; HD_ESYNTAX (400) with a static phrase in ret_reason; HD_ENOTSUP (415); HD_ENOMEM
+     * Whether a published document may be kept.  Its media type is already one of the package's
+     * types.
+     * @return HD_OK; HD_ESYNTAX (400) with a static phrase in ret_reason; HD_ENOTSUP (415);
+     * HD_ENOMEM
      */
     enum hd_err (*validate)(const struct evt_package *package, struct hd_slice type,
                             struct hd_slice body, const char **ret_reason);
@@ -50,7 +58,8 @@ struct evt_package_ops {
      * One document out of n >= 1 publications, newest first.
      * @param entity   the resource's URI ("sip:alice@example.test")
      * @param ret_doc  one reference, the caller's; may be a reference to an input document
-     * @return HD_OK, HD_ENOMEM, or HD_ESYNTAX when nothing can be composed (the caller keeps the newest as it is)
+     * @return HD_OK, HD_ENOMEM, or HD_ESYNTAX when nothing can be composed (the caller keeps the
+     * newest as it is)
      */
     enum hd_err (*compose)(const struct evt_package *package, struct hd_slice entity,
                            const struct evt_published *published, size_t n,
@@ -69,19 +78,21 @@ struct evt_package_ops {
 
 struct evt_package {
     unsigned magic;
-    struct hd_slice name;          /* "presence" */
+    struct hd_slice name; /* "presence" */
     const struct evt_package_ops *ops;
-    const struct hd_slice *types;  /* media types that may be published and are shown; the first is the default of Accept */
+    const struct hd_slice *types; /* media types that may be published and are shown; the first is
+                                     the default of Accept */
     size_t n_types;
     uint32_t min_expires_s, default_expires_s, max_expires_s; /* subscriptions and publications */
-    uint32_t max_body;             /* octets; 0: the general limit */
-    uint32_t pace_ms;              /* least time between two NOTIFYs of one subscription, 0: none */
+    uint32_t max_body;                                        /* octets; 0: the general limit */
+    uint32_t pace_ms; /* least time between two NOTIFYs of one subscription, 0: none */
     enum evt_delivery delivery;
-    uint32_t queue_max;            /* EVT_DELIVER_EVERY: events kept per subscription */
+    uint32_t queue_max; /* EVT_DELIVER_EVERY: events kept per subscription */
     enum evt_compose compose;
     enum evt_authorisation authorisation;
     struct hd_slice neutral_type, neutral_body; /* configured packages; empty type: none */
-    const struct hd_slice *publishers; /* user names that may publish any resource of this package */
+    const struct hd_slice
+        *publishers; /* user names that may publish any resource of this package */
     size_t n_publishers;
 };
 

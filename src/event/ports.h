@@ -15,9 +15,11 @@
 /* --- sending ------------------------------------------------------------------------------- */
 
 struct evt_net_ops {
-    /** Room for one message of up to size octets; NULL when memory is short.  Valid until the next call. */
+    /** Room for one message of up to size octets; NULL when memory is short.  Valid until the next
+     * call. */
     char *(*reserve)(void *net, size_t size);
-    /** Sends n octets of the last reserve.  TCP with flow->conn 0: any connection to flow->remote, or a new one.
+    /** Sends n octets of the last reserve.  TCP with flow->conn 0: any connection to flow->remote,
+     * or a new one.
      *  @param owner  not 0: evt_shard_send_failed() is called with it when it could not be sent */
     void (*commit)(void *net, const struct hd_flow *flow, size_t n, uint64_t owner);
 };
@@ -28,10 +30,12 @@ enum evt_record_kind { EVT_RECORD_SUBSCRIPTION = 1, EVT_RECORD_PUBLICATION, EVT_
 
 struct evt_store_ops {
     /**
-     * Queues one record: insert or replace by (kind, id); an empty record removes.  Partitioned by bucket: records of one bucket
-     * are kept in the order given.  The outcome is always posted later (evt_stored_post), never told from inside the call.
+     * Queues one record: insert or replace by (kind, id); an empty record removes.  Partitioned by
+     * bucket: records of one bucket are kept in the order given.  The outcome is always posted
+     * later (evt_stored_post), never told from inside the call.
      * @param record  borrowed for the call
-     * @return HD_OK: an outcome with this ticket will be posted to the shard; anything else: none will
+     * @return HD_OK: an outcome with this ticket will be posted to the shard; anything else: none
+     * will
      */
     enum hd_err (*put)(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kind,
                        uint64_t id, struct hd_slice record, uint64_t ticket);
@@ -42,8 +46,8 @@ struct evt_store_ops {
 struct evt_identity {
     char key[SIP_KEY_MAX]; /* canonical "sip:user@domain"; length key_len, 0: nobody */
     uint8_t key_len;
-    bool authenticated;    /* by digest; false: from From on a listener without authentication */
-    bool proven;           /* the source returned a nonce bound to it, or is trusted */
+    bool authenticated; /* by digest; false: from From on a listener without authentication */
+    bool proven;        /* the source returned a nonce bound to it, or is trusted */
 };
 
 enum evt_auth {
@@ -56,7 +60,7 @@ enum evt_auth {
 
 struct evt_auth_result {
     struct evt_identity identity;
-    bool has_count;     /* the nonce's count must be taken on the nonce's shard before it is OK */
+    bool has_count; /* the nonce's count must be taken on the nonce's shard before it is OK */
     uint64_t nonce_id;
     uint32_t nc;
     const char *reason; /* for EVT_AUTH_BAD, static */
@@ -102,14 +106,23 @@ enum evt_did {
     EVT_DID_END,        /* the subscription ended; detail: enum evt_reason */
     EVT_DID_PUBLISH,    /* a publication was applied; detail: snapshot number */
 };
-enum evt_held { EVT_HELD_IN_FLIGHT = 1, EVT_HELD_PACE, EVT_HELD_WINDOW, EVT_HELD_BACKOFF, EVT_HELD_PARKED, EVT_HELD_UNPROVEN, EVT_HELD_ROUTE };
+enum evt_held {
+    EVT_HELD_IN_FLIGHT = 1,
+    EVT_HELD_PACE,
+    EVT_HELD_WINDOW,
+    EVT_HELD_BACKOFF,
+    EVT_HELD_PARKED,
+    EVT_HELD_UNPROVEN,
+    EVT_HELD_ROUTE
+};
 
 struct evt_recorder_ops {
     /** Called at every decision; must be cheap.  NULL recorder ops: not called. */
     void (*did)(void *recorder, uint64_t now_us, uint64_t id, enum evt_did what, uint64_t detail);
 };
 
-/* --- all of them, for one shard ----------------------------------------------------------------- */
+/* --- all of them, for one shard -----------------------------------------------------------------
+ */
 
 struct evt_ports {
     const struct evt_net_ops *net;

@@ -1,8 +1,10 @@
-/* shard.h - one shard of the broker core, as its host sees it: messages and time go in, messages leave through the ports.
+/* shard.h - one shard of the broker core, as its host sees it: messages and time go in, messages
+ * leave through the ports.
  *
- * The host (heraldd, or the scenario player on a fake clock) creates all shards of a core, then for each shard in its own
- * thread or turn: evt_shard_drain, evt_shard_receive for each packet, evt_shard_turn.  No function here makes a system call or reads a clock.
- * Thread: the shard's own, but for the functions that say any. */
+ * The host (heraldd, or the scenario player on a fake clock) creates all shards of a core, then for
+ * each shard in its own thread or turn: evt_shard_drain, evt_shard_receive for each packet,
+ * evt_shard_turn.  No function here makes a system call or reads a clock. Thread: the shard's own,
+ * but for the functions that say any. */
 #ifndef HD_EVENT_SHARD_H
 #define HD_EVENT_SHARD_H
 
@@ -40,18 +42,22 @@ struct evt_shard_params {
 };
 
 /** HD_OK, HD_ENOMEM.  The shards of one core are then told of each other. */
-HD_NODISCARD enum hd_err evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shard);
+HD_NODISCARD enum hd_err evt_shard_new(const struct evt_shard_params *params,
+                                       struct evt_shard **ret_shard);
 /** peers[0..count-1], in order, this shard among them; the array is copied. */
 void evt_shard_connect(struct evt_shard *shard, struct evt_shard *const *peers);
-/** Frees everything; no NOTIFY is sent.  After all threads have stopped; mails left in the box are freed. */
+/** Frees everything; no NOTIFY is sent.  After all threads have stopped; mails left in the box are
+ * freed. */
 void evt_shard_free(struct evt_shard *shard);
 
-/** Handles the mails that are in the box.  Before the packets of a batch, so that a fetch after a 200 sees the new state. */
+/** Handles the mails that are in the box.  Before the packets of a batch, so that a fetch after a
+ * 200 sees the new state. */
 void evt_shard_drain(struct evt_shard *shard, uint64_t now_us);
 /** One datagram or framed message, borrowed for the call. */
 void evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice octets,
                        uint64_t now_us);
-/** Timers and fan-out.  Returns milliseconds until the next turn is wanted, 0: more is waiting, UINT64_MAX: nothing. */
+/** Timers and fan-out.  Returns milliseconds until the next turn is wanted, 0: more is waiting,
+ * UINT64_MAX: nothing. */
 uint64_t evt_shard_turn(struct evt_shard *shard, uint64_t now_us);
 /** What was committed with this owner could not be sent. */
 void evt_shard_send_failed(struct evt_shard *shard, uint64_t owner, const struct hd_flow *flow,
@@ -63,16 +69,19 @@ bool evt_shard_conn_in_use(const struct evt_shard *shard, uint64_t conn);
 struct hd_mailbox *evt_shard_mailbox(struct evt_shard *shard);
 unsigned evt_shard_index(const struct evt_shard *shard);
 
-/* --- from any thread ---------------------------------------------------------------------------- */
+/* --- from any thread ----------------------------------------------------------------------------
+ */
 
 struct evt_outcome {
     uint64_t ticket;
     enum hd_err err; /* HD_OK: it is kept */
 };
 /** The store tells what became of n records; copied.  HD_ENOMEM: try again. */
-HD_NODISCARD enum hd_err evt_stored_post(struct evt_shard *shard, const struct evt_outcome *outcomes, size_t n);
+HD_NODISCARD enum hd_err evt_stored_post(struct evt_shard *shard,
+                                         const struct evt_outcome *outcomes, size_t n);
 
-/** A function to run on the shard; the call object belongs to the caller, who waits until done was called on the shard's thread. */
+/** A function to run on the shard; the call object belongs to the caller, who waits until done was
+ * called on the shard's thread. */
 struct evt_call {
     struct hd_mail mail;
     void (*run)(struct evt_shard *shard, struct evt_call *call, uint64_t now_us);
@@ -81,14 +90,17 @@ struct evt_call {
 };
 void evt_call_post(struct evt_shard *shard, struct evt_call *call);
 
-/* --- on the shard's thread, as a rule inside an evt_call ------------------------------------------- */
+/* --- on the shard's thread, as a rule inside an evt_call
+ * ------------------------------------------- */
 
-/** Takes a new configuration.  changed: the resource whose rules changed; empty: any may have.  Subscriptions are judged again. */
-void evt_shard_configure(struct evt_shard *shard, struct evt_config *config, struct hd_slice changed,
-                         uint64_t now_us);
+/** Takes a new configuration.  changed: the resource whose rules changed; empty: any may have.
+ * Subscriptions are judged again. */
+void evt_shard_configure(struct evt_shard *shard, struct evt_config *config,
+                         struct hd_slice changed, uint64_t now_us);
 /** Stops taking initial SUBSCRIBE, PUBLISH and REGISTER (503); what is held goes on. */
 void evt_shard_drain_begin(struct evt_shard *shard);
-/** Ends all subscriptions of a store in memory, paced by the turns: reason "deactivated" or "probation" with retry_after_s (> 0). */
+/** Ends all subscriptions of a store in memory, paced by the turns: reason "deactivated" or
+ * "probation" with retry_after_s (> 0). */
 void evt_shard_terminate_all(struct evt_shard *shard, uint32_t retry_after_s, uint64_t now_us);
 /** Whether nothing is in flight and nothing waits for the store. */
 bool evt_shard_quiet(const struct evt_shard *shard);
@@ -123,7 +135,8 @@ void evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint
 void evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                              uint64_t now_us, evt_binding_visit_f visit, void *context);
 
-/** Checks the invariants of all tables; NULL when they hold, else one line (static storage or the shard's).  For tests and the debug build. */
+/** Checks the invariants of all tables; NULL when they hold, else one line (static storage or the
+ * shard's).  For tests and the debug build. */
 const char *evt_shard_check(struct evt_shard *shard);
 
 #endif

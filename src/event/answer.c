@@ -1,0 +1,363 @@
+/* answer.c - answers: writing them, sending them the way back, and remembering what left no record.
+ *
+ * What depends on a request's octets alone is answered without a trace: the same octets give the
+ * same answer.  A refusal that depends on state leaves transaction and code in a capped ring for
+ * 64*T1, so that a retransmission hears the same (RFC 3261 17.2.2). */
+#include <stdlib.h>
+
+#include "event/core.h"
+#include "sip/dialog.h"
+
+/* --- the ring
+ * ------------------------------------------------------------------------------------- */
+
+static struct evt_ring_entry *
+ring_set(const struct evt_shard *shard, uint64_t txn)
+{
+    return &shard->ring[txn % EVT_RING_SETS * EVT_RING_WAYS];
+}
+
+static bool
+ring_alive(const struct evt_shard *shard, const struct evt_ring_entry *entry)
+{
+    return entry->txn && (int32_t)(entry->until_ms - (uint32_t)shard->now_ms) > 0;
+}
+
+void
+evt_ring_put(struct evt_shard *shard, uint64_t txn, unsigned status)
+{
+    struct evt_ring_entry *set = ring_set(shard, txn), *place = &set[0];
+
+    for (unsigned i = 0; i < EVT_RING_WAYS; i++) {
+        if (set[i].txn == txn || !ring_alive(shard, &set[i])) {
+            place = &set[i];
+            if (set[i].txn == txn)
+                break;
+        } else if (ring_alive(shard, place) && (int32_t)(set[i].until_ms - place->until_ms) < 0) {
+            place = &set[i]; /* the oldest goes first */
+        }
+    }
+    *place = (struct evt_ring_entry){ .txn = txn,
+                                      .until_ms = (uint32_t)shard->now_ms + EVT_LINGER_MS,
+                                      .status = (uint16_t)status };
+}
+
+bool
+evt_ring_find(struct evt_shard *shard, uint64_t txn, unsigned *ret_status)
+{
+    const struct evt_ring_entry *set = ring_set(shard, txn);
+
+    for (unsigned i = 0; i < EVT_RING_WAYS; i++) {
+        if (set[i].txn == txn && ring_alive(shard, &set[i])) {
+            *ret_status = set[i].status;
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+evt_ring_drop(struct evt_shard *shard, uint64_t txn)
+{
+    struct evt_ring_entry *set = ring_set(shard, txn);
+
+    for (unsigned i = 0; i < EVT_RING_WAYS; i++)
+        if (set[i].txn == txn)
+            set[i].txn = 0;
+}
+
+/* --- sending
+ * --------------------------------------------------------------------------------------- */
+
+/* Octets were written to what ports.net->reserve gave.  A connection of another shard gets them by
+ * mail. */
+void
+evt_send(struct evt_shard *shard, const struct hd_flow *flow, size_t n, char *octets,
+         uint64_t owner)
+{
+    unsigned to = flow->conn ? hd_conn_shard(flow->conn) : shard->index;
+
+    if (to == shard->index || to >= shard->count) {
+        shard->ports.net->commit(shard->ports.net_context, flow, n, owner);
+        return;
+    }
+    struct evt_mail_octets *mail = malloc(sizeof(*mail) + n);
+    if (!mail)
+        return; /* as if the network had lost it: retransmission or the peer's covers it */
+    mail->flow = *flow;
+    mail->owner = owner;
+    mail->n = n;
+    memcpy(mail->octets, octets, n);
+    evt_post(shard, to, EVT_MAIL_OCTETS, &mail->mail);
+}
+
+/* --- beginning and ending an answer
+ * ------------------------------------------------------------------- */
+
+/* A To-tag for answers outside of dialogs: computed, so that a retransmission gets the same one
+ * (RFC 3261 8.2.7). */
+static struct hd_slice
+reply_tag(const struct evt_shard *shard, const struct evt_request *request, char ret[16])
+{
+    static const char hex[] = "0123456789abcdef";
+    uint64_t tag = hd_hash_mix(request->txn, hd_hash(&shard->keys.id, request->msg->call_id));
+
+    for (int i = 0; i < 16; i++, tag >>= 4)
+        ret[i] = hex[tag & 15];
+    return hd_slice(ret, 16);
+}
+
+static struct hd_flow
+reply_flow(const struct evt_request *request)
+{
+    struct hd_flow flow = *request->flow;
+
+    if (flow.transport == HD_UDP)
+        flow.remote = sip_reply_target(request->msg, &request->flow->remote);
+    return flow;
+}
+
+bool
+evt_reply_begin(struct evt_shard *shard, struct evt_request *request, unsigned status,
+                struct hd_slice phrase, struct hd_slice to_tag, struct evt_reply *reply)
+{
+    size_t cap = EVT_REPLY_MAX + request->octets.n;
+    char *buffer = shard->ports.net->reserve(shard->ports.net_context, cap);
+    char tag[16];
+
+    if (!buffer)
+        return false;
+    if (!to_tag.n)
+        to_tag = reply_tag(shard, request, tag);
+    reply->flow = reply_flow(request);
+    reply->status = status;
+    sip_out_init(&reply->out, buffer, cap);
+    sip_reply_begin(&reply->out, request->msg, status, phrase, to_tag, &request->flow->remote);
+    return true;
+}
+
+static void
+out_status(struct sip_out *out, unsigned status)
+{
+    sip_out_lit(out, "SIP/2.0 ");
+    sip_out_u32(out, status);
+    sip_out_char(out, ' ');
+    sip_out_slice(out, sip_status_phrase(status));
+    sip_out_crlf(out);
+}
+
+bool
+evt_reply_begin_head(struct evt_shard *shard, const struct evt_head *head, unsigned status,
+                     struct evt_reply *reply)
+{
+    size_t cap = EVT_REPLY_MAX + head->n;
+    char *buffer = shard->ports.net->reserve(shard->ports.net_context, cap);
+
+    if (!buffer)
+        return false;
+    reply->flow = head->flow;
+    reply->status = status;
+    sip_out_init(&reply->out, buffer, cap);
+    out_status(&reply->out, status);
+    sip_out_slice(&reply->out, hd_slice(head->octets, head->n));
+    return true;
+}
+
+void
+evt_reply_send(struct evt_shard *shard, struct evt_reply *reply)
+{
+    size_t n;
+
+    if (shard->config->server.n)
+        sip_out_header(&reply->out, HD_LIT("Server"), shard->config->server);
+    sip_reply_end(&reply->out);
+    /* The buffer holds the request's own size and more than all we add. */
+    if (sip_out_finish(&reply->out, &n))
+        return;
+    if (reply->status < HD_ARRAY_LEN(shard->counters.by_status))
+        EVT_COUNT(shard, by_status[reply->status]);
+    evt_send(shard, &reply->flow, n, reply->out.p, 0);
+}
+
+struct evt_head *
+evt_head_new(struct evt_shard *shard, struct evt_request *request, struct hd_slice to_tag,
+             bool route)
+{
+    struct sip_out out;
+    char tag[16];
+    size_t cap = request->octets.n + 1024, n;
+    struct evt_head *head = malloc(sizeof(*head) + cap);
+
+    if (!head)
+        return NULL;
+    if (!to_tag.n)
+        to_tag = reply_tag(shard, request, tag);
+    sip_out_init(&out, head->octets, cap);
+    sip_reply_begin(&out, request->msg, 200, HD_LIT("OK"), to_tag, &request->flow->remote);
+    if (route)
+        sip_route_echo(request->msg, &out);
+    if (sip_out_finish(&out, &n)) {
+        free(head);
+        return NULL;
+    }
+    /* The status line is written anew with each answer. */
+    const char *rest = memchr(head->octets, '\n', n);
+    HD_ASSERT(rest != NULL);
+    head->n = n - (size_t)(rest + 1 - head->octets);
+    memmove(head->octets, rest + 1, head->n);
+    head->flow = reply_flow(request);
+    return head;
+}
+
+/* --- refusals
+ * ------------------------------------------------------------------------------------------- */
+
+/* Codes that depend on what we hold, not on the request's octets alone. */
+static bool
+status_needs_trace(unsigned status)
+{
+    switch (status) {
+    case 403:
+    case 404:
+    case 412:
+    case 481:
+    case 482:
+    case 488:
+    case 500:
+    case 503:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void
+evt_refused(struct evt_shard *shard, struct evt_request *request, unsigned status)
+{
+    evt_did(shard, request->txn, EVT_DID_REFUSE, status);
+    if (status_needs_trace(status))
+        evt_ring_put(shard, request->txn, status);
+    if (status >= 400)
+        evt_source_failed(shard, request->flow);
+}
+
+void
+evt_refuse(struct evt_shard *shard, struct evt_request *request, unsigned status,
+           struct hd_slice phrase)
+{
+    struct evt_reply reply;
+
+    evt_refused(shard, request, status);
+    if (evt_reply_begin(shard, request, status, phrase, hd_slice(NULL, 0), &reply))
+        evt_reply_send(shard, &reply);
+}
+
+void
+evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned status,
+                 struct hd_slice phrase)
+{
+    struct evt_reply reply;
+
+    evt_did(shard, request->txn, EVT_DID_REFUSE, status);
+    evt_ring_put(shard, request->txn, status);
+    if (!evt_reply_begin(shard, request, status, phrase, hd_slice(NULL, 0), &reply))
+        return;
+    sip_out_header_u32(&reply.out, HD_LIT("Retry-After"), evt_limits(shard)->retry_after_s);
+    evt_reply_send(shard, &reply);
+}
+
+void
+evt_refuse_later_head(struct evt_shard *shard, const struct evt_head *head, unsigned status)
+{
+    struct evt_reply reply;
+
+    if (!evt_reply_begin_head(shard, head, status, &reply))
+        return;
+    sip_out_header_u32(&reply.out, HD_LIT("Retry-After"), evt_limits(shard)->retry_after_s);
+    evt_reply_send(shard, &reply);
+}
+
+/* RFC 4320 4.1: a non-INVITE that takes long is told so, once Timer E of the client has reached T2.
+ */
+void
+evt_trying(struct evt_shard *shard, const struct evt_head *head)
+{
+    struct evt_reply reply;
+
+    if (evt_reply_begin_head(shard, head, 100, &reply))
+        evt_reply_send(shard, &reply);
+}
+
+void
+evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t min_s)
+{
+    struct evt_reply reply;
+
+    evt_refused(shard, request, 423);
+    if (!evt_reply_begin(shard, request, 423, HD_LIT("Interval Too Brief"), hd_slice(NULL, 0),
+                         &reply))
+        return;
+    sip_out_header_u32(&reply.out, HD_LIT("Min-Expires"), min_s);
+    evt_reply_send(shard, &reply);
+}
+
+/* --- header fields that several answers share
+ * --------------------------------------------------------------- */
+
+/* Contact: configured, or the address on which the peer reaches us, with our GRUU's parameter (RFC
+ * 5627, RFC 6665 4.5.1). */
+void
+evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow)
+{
+    const struct evt_config *config = shard->config;
+
+    sip_out_lit(out, "Contact: <");
+    if (flow->listener < config->n_listeners && config->listeners[flow->listener].contact.n) {
+        sip_out_slice(out, config->listeners[flow->listener].contact);
+    } else {
+        sip_out_lit(out, "sip:");
+        sip_out_addr(out, &flow->local);
+        if (flow->transport == HD_TCP)
+            sip_out_lit(out, ";transport=tcp");
+        if (config->instance.n) {
+            sip_out_lit(out, ";gr=");
+            sip_out_slice(out, config->instance);
+        }
+    }
+    sip_out_lit(out, ">\r\n");
+}
+
+void
+evt_out_allow_events(struct evt_shard *shard, struct sip_out *out)
+{
+    const struct evt_config *config = shard->config;
+
+    sip_out_lit(out, "Allow-Events: ");
+    for (size_t i = 0; i < config->n_packages; i++) {
+        if (i)
+            sip_out_lit(out, ", ");
+        sip_out_slice(out, config->packages[i]->name);
+    }
+    sip_out_crlf(out);
+}
+
+void
+evt_out_accept(const struct evt_package *package, struct sip_out *out)
+{
+    sip_out_lit(out, "Accept: ");
+    for (size_t i = 0; i < package->n_types; i++) {
+        if (i)
+            sip_out_lit(out, ", ");
+        sip_out_slice(out, package->types[i]);
+    }
+    sip_out_crlf(out);
+}
+
+void
+evt_out_allow(const struct evt_shard *shard, struct sip_out *out)
+{
+    sip_out_lit(out, "Allow: SUBSCRIBE, PUBLISH, OPTIONS, CANCEL");
+    if (shard->config->registrar.enabled)
+        sip_out_lit(out, ", REGISTER");
+    sip_out_crlf(out);
+}

@@ -1,0 +1,756 @@
+/* core.h - the records of one shard and the functions that its modules call among each other.
+ * Private to event/.
+ *
+ * Who owns what: a shard owns everything in its tables.  Mails carry values, references to
+ * immutable objects, or ownership of a packet; no pointer into a table ever leaves its shard.
+ *
+ *     resource (home shard)   publications, the newest snapshot, which shards are interested
+ *     mirror                  the newest snapshot as this shard knows it, its subscriptions, the
+ * rendered views subscription            dialog, state, the NOTIFY in flight, the last two answers
+ *     hop                     where NOTIFYs of one or many subscriptions go: flow, window, proof
+ */
+#ifndef HD_EVENT_CORE_H
+#define HD_EVENT_CORE_H
+
+#include "base/arena.h"
+#include "base/id.h"
+#include "base/map.h"
+#include "base/table.h"
+#include "base/wheel.h"
+#include "event/shard.h"
+#include "sip/header.h"
+#include "sip/reply.h"
+#include "sip/txn.h"
+
+#define EVT_SHARD_MAGIC 0x45534852u
+#define EVT_SUB_MAGIC 0x45535542u
+#define EVT_PUB_MAGIC 0x45505542u
+#define EVT_MIRROR_MAGIC 0x454d4952u
+#define EVT_RESOURCE_MAGIC 0x45524553u
+#define EVT_SNAPSHOT_MAGIC 0x45534e41u
+#define EVT_VIEW_MAGIC 0x45564945u
+#define EVT_HOP_MAGIC 0x45484f50u
+#define EVT_ACCOUNT_MAGIC 0x45414343u
+
+#define EVT_NONE HD_TABLE_NONE
+#define EVT_PUBLISHED_MAX 256u /* publications of one resource that are composed */
+#define EVT_REPLY_MAX 16384    /* octets of the largest answer */
+#define EVT_LINGER_MS SIP_TIMER_F_MS
+
+/* Which object embeds a timer. */
+enum evt_timer_kind { EVT_TIMER_SUB = 1, EVT_TIMER_PUB, EVT_TIMER_ACCOUNT };
+
+/* --- snapshots and views (snapshot.c)
+ * ------------------------------------------------------------- */
+
+/* One immutable version of a resource's event state. */
+struct evt_snapshot {
+    unsigned magic;
+    _Atomic uint32_t refs;
+    uint64_t number;     /* grows with every version; unique within its home shard */
+    struct evt_doc *doc; /* NULL: nothing to show, NOTIFY without body */
+};
+struct evt_snapshot *evt_snapshot_new(uint64_t number,
+                                      struct evt_doc *doc); /* takes its own reference of doc */
+struct evt_snapshot *evt_snapshot_ref(struct evt_snapshot *snapshot);
+struct evt_snapshot *evt_snapshot_unref(struct evt_snapshot *snapshot);
+
+/* What a subscriber may see of a snapshot. */
+enum evt_transform {
+    EVT_SEE_ALL = 0,
+    EVT_SEE_NEUTRAL, /* polite block: the document shown while nothing is published */
+    EVT_SEE_NOTHING  /* pending: no body */
+};
+
+/* What makes two subscribers share a rendered body. */
+struct evt_view_key {
+    uint64_t snapshot; /* number */
+    uint64_t base;     /* number of the snapshot that a partial document starts from, 0: full */
+    uint32_t filter;   /* which filter, 0: none */
+    uint8_t types;     /* which of the package's types the subscriber takes: a bit each */
+    uint8_t transform; /* enum evt_transform */
+};
+
+/* A snapshot rendered for a key.  At most one hole: the version number that some formats count per
+ * subscription. */
+struct evt_view {
+    unsigned magic;
+    uint32_t refs; /* views never leave their shard */
+    struct evt_view_key key;
+    struct evt_doc *doc; /* what the slices point into; NULL: no body */
+    struct hd_slice type, before, after;
+    bool has_hole;
+    struct evt_view *next; /* in the mirror's list */
+};
+struct evt_view *evt_view_unref(struct evt_view *view);
+size_t evt_view_size(const struct evt_view *view, uint32_t version);
+void evt_view_write(const struct evt_view *view, uint32_t version, struct sip_out *out);
+
+/* --- requests on their way
+ * ------------------------------------------------------------------------- */
+
+/* A message that has to wait or to travel: a copy on the heap, owned by whoever holds it. */
+struct evt_packet {
+    struct hd_mail mail;
+    struct hd_flow flow;
+    uint64_t arrived_us;
+    uint64_t txn;                 /* transaction hash of a request */
+    struct evt_packet *next;      /* behind a change under way */
+    struct evt_identity identity; /* valid when authenticated */
+    bool authenticated;           /* the digest and its count were accepted */
+    bool stale;                   /* the count was seen before */
+    bool rerouted;                /* a CANCEL on its second shard */
+    unsigned from_shard;          /* EVT_MAIL_COUNT: who asks */
+    uint64_t nonce_id;
+    uint32_t nc;
+    size_t n;
+    char octets[];
+};
+
+/* A request while it is handled; lives on the stack. */
+struct evt_request {
+    const struct hd_flow *flow;
+    struct hd_slice octets;
+    const struct sip_msg *msg;
+    uint64_t txn;
+    uint64_t arrived_us;
+    struct evt_packet *packet; /* the copy that carries it, or NULL: octets are borrowed */
+    bool keep_packet;          /* someone took the packet over */
+    bool rerouted;
+    struct evt_identity identity;
+    bool authenticated;
+    bool stale;
+};
+
+/* The part of an answer that is copied from a request, kept while the store works. */
+struct evt_head {
+    struct hd_flow flow; /* where the answer goes */
+    size_t n;
+    char octets[]; /* Via to CSeq, To with its tag */
+};
+
+/* A request that was answered, for its retransmissions. */
+struct evt_done {
+    uint64_t txn; /* 0: none */
+    uint32_t expires_s;
+    uint32_t etag; /* publications: sequence of the entity-tag given */
+    uint16_t status;
+};
+
+/* Subscriptions in a row, linked through themselves. */
+struct evt_list {
+    uint32_t head, tail; /* EVT_NONE: empty */
+};
+enum evt_queued { EVT_QUEUED_NOT = 0, EVT_QUEUED_READY, EVT_QUEUED_HOP };
+
+/* --- next hops (hop.c)
+ * -------------------------------------------------------------------------------- */
+
+struct evt_hop {
+    unsigned magic;
+    uint32_t index;
+    struct hd_flow flow;
+    uint64_t hash;
+    uint32_t subs;      /* subscriptions that go this way */
+    uint32_t in_flight; /* NOTIFYs that count against the window */
+    uint32_t window;
+    struct evt_list waiting;        /* subscriptions held by the window */
+    uint64_t octets_in, octets_out; /* while unproven */
+    uint64_t no_tcp_until_ms;       /* a large NOTIFY over TCP failed */
+    bool proven;        /* DESIGN: an address that answered, returned a nonce, or is a connection */
+    bool authenticated; /* the next hop of an authenticated request: one transaction at a time */
+};
+struct evt_hop *
+evt_hop_get(struct evt_shard *shard,
+            const struct hd_flow *flow); /* a reference (subs) is taken; NULL: full */
+void evt_hop_put(struct evt_shard *shard, uint32_t hop);
+struct evt_hop *evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow);
+struct evt_hop *evt_hop_at(struct evt_shard *shard, uint32_t index);
+bool evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop);
+void evt_hop_answered(struct evt_shard *shard, struct evt_hop *hop, bool good);
+
+/* --- subscriptions (sub.c, subscribe.c, notify.c)
+ * ------------------------------------------------------- */
+
+/* Notifier's view of a subscription (RFC 6665 section 4.2.2).
+ *   INIT    -> PENDING      evt_sub_apply       policy: confirm
+ *   INIT    -> ACTIVE       evt_sub_apply       policy: allow, polite
+ *   PENDING -> ACTIVE       evt_sub_judge       the rule changed
+ *   any     -> TERMINATED   evt_sub_terminate   final NOTIFY owed or silent, reason kept */
+enum evt_sub_state { EVT_SUB_INIT = 0, EVT_SUB_PENDING, EVT_SUB_ACTIVE, EVT_SUB_TERMINATED };
+
+/* Reasons of RFC 6665 section 4.2.2, and the silent ends. */
+enum evt_reason {
+    EVT_REASON_NONE = 0,
+    EVT_REASON_DEACTIVATED,
+    EVT_REASON_PROBATION,
+    EVT_REASON_REJECTED,
+    EVT_REASON_TIMEOUT,
+    EVT_REASON_GIVEUP,
+    EVT_REASON_NORESOURCE,
+    EVT_REASON_INVARIANT,
+    EVT_REASON_SILENT /* the subscriber is gone: nobody to tell */
+};
+struct hd_slice evt_reason_name(enum evt_reason reason);
+
+/* Strings of a subscription, one block; piece i begins where i - 1 ends. */
+enum evt_text {
+    EVT_TEXT_CALL_ID = 0,
+    EVT_TEXT_REMOTE, /* From of the SUBSCRIBE, tag included: To of our NOTIFY */
+    EVT_TEXT_REMOTE_TAG,
+    EVT_TEXT_LOCAL,  /* To of the SUBSCRIBE without tag: From of our NOTIFY */
+    EVT_TEXT_TARGET, /* remote target URI */
+    EVT_TEXT_ROUTE,  /* route set */
+    EVT_TEXT_EVENT_ID,
+    EVT_TEXT_WATCHER, /* canonical identity */
+    EVT_TEXT_COUNT
+};
+struct evt_texts {
+    uint16_t n[EVT_TEXT_COUNT];
+    bool has_event_id;
+    char octets[];
+};
+struct hd_slice evt_texts_get(const struct evt_texts *texts, enum evt_text which);
+struct evt_texts *evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id);
+
+/* A NOTIFY transaction (RFC 3261 17.1.2): all that a retransmission needs to be identical. */
+struct evt_flight {
+    uint64_t snapshot; /* number shown */
+    struct evt_snapshot
+        *event; /* delivery every: goes back to the queue when it fails; else NULL */
+    struct evt_view *view;
+    uint64_t next_ms;      /* Timer E, UINT64_MAX on reliable transports */
+    uint64_t deadline_ms;  /* Timer F */
+    uint64_t tcp_until_ms; /* a large one tried over TCP: when to fall back, 0: not so */
+    uint32_t interval_ms;
+    uint32_t branch, cseq, version, expires_s, retry_after_s;
+    uint8_t state, reason;
+    bool counted; /* against the hop's window */
+    struct evt_flight *next_free;
+};
+
+enum evt_change_kind { EVT_CHANGE_CREATE = 1, EVT_CHANGE_REFRESH, EVT_CHANGE_END };
+
+/* A change of a subscription that waits for the store. */
+struct evt_sub_change {
+    enum evt_change_kind kind;
+    struct evt_done done; /* how the request will be answered */
+    struct evt_head *head;
+    struct evt_texts *texts; /* new ones, or NULL: as they are */
+    uint64_t started_ms;
+    struct hd_flow came;
+    uint32_t hop; /* next hop, a reference */
+    uint32_t cseq;
+    uint8_t state, transform, types;
+    bool direct;
+    bool trying_sent;
+};
+
+/* Events that wait for a subscription of a package with delivery every. */
+struct evt_queue {
+    uint32_t n, first, cap;
+    uint32_t dropped;
+    struct evt_snapshot *ring[];
+};
+
+struct evt_sub {
+    unsigned magic;
+    uint32_t index;
+    /* what fan-out reads */
+    uint8_t state, reason, transform;
+    uint8_t types; /* of the package's types: those that the subscriber takes, a bit each */
+    bool owed; /* a NOTIFY that does not wait: to a SUBSCRIBE, a change of state, the last one */
+    uint8_t queued; /* enum evt_queued: in the ready list or in its hop's */
+    bool stored;    /* the store holds a record of it */
+    bool in_mirror; /* has a place in the mirror's list */
+    bool lingering; /* over: kept for retransmissions only */
+    bool parked;
+    bool fetch;
+    bool again;  /* the last NOTIFY failed: the whole state is to be sent again */
+    bool direct; /* no proxy between us */
+    uint32_t mirror, place, hop;
+    uint64_t seen; /* snapshot number of the last NOTIFY that was sent */
+    struct evt_flight *flight;
+    uint64_t last_sent_ms;  /* 0: never */
+    uint64_t hold_until_ms; /* back-off, parked or route delay */
+    uint32_t next_queued, prev_queued;
+    uint32_t backoff_ms;
+    uint32_t cseq_local, cseq_remote;
+    uint32_t branch;        /* of the last NOTIFY */
+    uint32_t target_branch; /* the first NOTIFY that went to the current target */
+    uint32_t version;
+    uint32_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
+    /* cold */
+    uint64_t id;
+    uint64_t expires_at_ms;
+    struct hd_timer timer;
+    struct evt_texts *texts;
+    struct evt_sub_change *change;
+    struct evt_packet *waiting, **waiting_end;
+    struct evt_queue *queue;
+    uint64_t call_hash;
+    struct hd_flow came; /* how the last SUBSCRIBE came: its local address is in our Contact */
+    struct evt_done done[2];
+    uint8_t n_waiting;
+};
+
+struct evt_sub *evt_sub_at(struct evt_shard *shard, uint32_t index);
+struct evt_sub *evt_sub_find(struct evt_shard *shard, uint64_t id);
+/** A record in state INIT with its maps; NULL with *ret_err HD_EFULL or HD_ENOMEM.  texts are taken
+ * on success. */
+struct evt_sub *evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts,
+                            uint64_t call_hash, enum hd_err *ret_err);
+void evt_sub_free(struct evt_shard *shard, struct evt_sub *sub);
+/** Ends a subscription: reason SILENT sends nothing, others owe a last NOTIFY. */
+void evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
+                       uint32_t retry_after_s);
+/** Starts, keeps or moves the one timer to the nearest deadline. */
+void evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub);
+void evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub);
+/** Judges it by the rules in force; a stored change of state follows. */
+void evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub);
+/** Sends what may be sent now, or arranges for later. */
+void evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub);
+/** After anything happened to it: sends what may be sent, settles what is over, sets the timer. */
+void evt_sub_finish(struct evt_shard *shard, struct evt_sub *sub);
+void evt_sub_owe(struct evt_shard *shard, struct evt_sub *sub);
+void evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub,
+                         struct evt_snapshot *snapshot);
+/** Forgets the NOTIFY in flight: failed: it was not answered 2xx, so that an event goes back to its
+ * queue. */
+void evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed);
+void evt_notify_send(struct evt_shard *shard, struct evt_sub *sub);
+/** Handles what waited behind a change that is over. */
+void evt_sub_waiting(struct evt_shard *shard, struct evt_sub *sub);
+void evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub);
+void evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err);
+/** Sends again the NOTIFY in flight, over the way that is due. */
+void evt_notify_timer(struct evt_shard *shard, struct evt_sub *sub);
+void evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg,
+                         const struct hd_flow *flow, struct evt_sub *sub, uint32_t branch);
+void evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub,
+                            const struct hd_flow *flow);
+/** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came.  HD_ENOMATCH:
+ * nowhere that can be reached. */
+HD_NODISCARD enum hd_err evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came,
+                                         bool direct, struct hd_slice route, struct hd_slice target,
+                                         struct hd_flow *ret_flow);
+/** Puts a subscription into the ready list or its hop's; takes it out of the one it is in. */
+void evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where);
+void evt_dequeue(struct evt_shard *shard, struct evt_sub *sub);
+
+/* --- mirrors (mirror.c)
+ * ------------------------------------------------------------------------------------ */
+
+struct evt_mirror {
+    unsigned magic;
+    uint32_t index;
+    uint64_t hash;
+    struct evt_config *config; /* keeps package alive */
+    const struct evt_package *package;
+    struct hd_slice key;           /* heap */
+    struct evt_snapshot *snapshot; /* NULL: asked, not here yet */
+    struct evt_view *views;        /* of the current snapshot */
+    struct evt_doc *neutral;       /* for EVT_SEE_NEUTRAL, made when first needed */
+    uint32_t members;              /* subscriptions that refer to it */
+    uint32_t *subs;                /* places; EVT_NONE: free */
+    uint32_t n_subs, cap_subs, free_places;
+    uint32_t walk_at, walk_left; /* fan-out under way */
+    bool walking;
+    uint32_t next_walk;
+};
+/** Finds or makes the mirror and counts one member; asks the home when it is new.  NULL: HD_EFULL
+ * or HD_ENOMEM. */
+struct evt_mirror *evt_mirror_join(struct evt_shard *shard, struct hd_slice key,
+                                   const struct evt_package *package);
+void evt_mirror_leave(struct evt_shard *shard, uint32_t mirror);
+struct evt_mirror *evt_mirror_at(struct evt_shard *shard, uint32_t index);
+struct evt_mirror *evt_mirror_find(struct evt_shard *shard, struct hd_slice key,
+                                   struct hd_slice package);
+HD_NODISCARD enum hd_err evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror,
+                                          struct evt_sub *sub);
+void evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub);
+void evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
+                         struct evt_snapshot *snapshot);
+/** The view for a key, with a reference for the caller; NULL when memory is short. */
+struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror,
+                                 struct evt_snapshot *snapshot, uint8_t transform, uint8_t types);
+/** Goes on with fan-outs until the turn's sends are used up. */
+void evt_mirror_walk(struct evt_shard *shard);
+void evt_mirror_configure(struct evt_shard *shard, struct evt_config *config);
+
+/* --- resources and publications (resource.c, publish.c)
+ * ------------------------------------------------------- */
+
+struct evt_resource {
+    unsigned magic;
+    uint32_t index;
+    uint64_t hash;
+    struct evt_config *config;
+    const struct evt_package *package;
+    struct hd_slice key;           /* heap */
+    struct evt_snapshot *snapshot; /* NULL: not composed since it was made */
+    uint64_t interested;           /* a bit per shard */
+    uint32_t newest; /* publications, newest applied first; those not yet applied are in it too */
+    uint32_t n_pubs, n_live;
+};
+
+struct evt_pub_change {
+    enum evt_change_kind kind;
+    struct evt_done done;
+    struct evt_head *head;
+    struct evt_doc *doc; /* NULL: body as it is */
+    uint64_t started_ms;
+    bool trying_sent;
+};
+
+struct evt_pub {
+    unsigned magic;
+    uint32_t index;
+    uint32_t resource, newer, older;
+    uint32_t etag; /* sequence of the entity-tag in force */
+    bool live;     /* applied and not over */
+    bool gone;     /* over; kept for retransmissions */
+    uint64_t id;
+    uint64_t expires_at_ms;
+    struct hd_timer timer;
+    struct evt_doc *doc;
+    struct evt_pub_change *change;
+    struct evt_packet *waiting, **waiting_end;
+    struct evt_done done[2];
+    struct hd_slice publisher; /* heap */
+    uint8_t n_waiting;
+};
+struct evt_resource *
+evt_resource_get(struct evt_shard *shard, struct hd_slice key,
+                 const struct evt_package *package); /* finds or makes; NULL: full */
+struct evt_resource *evt_resource_find(struct evt_shard *shard, struct hd_slice key,
+                                       struct hd_slice package);
+struct evt_resource *evt_resource_at(struct evt_shard *shard, uint32_t index);
+/** Frees it when nobody publishes and nobody is interested. */
+void evt_resource_release(struct evt_shard *shard, struct evt_resource *resource);
+/** Makes the next snapshot from the live publications and posts it to the interested shards. */
+void evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource);
+void evt_resource_interest(struct evt_shard *shard, struct hd_slice key, struct hd_slice package,
+                           unsigned from, bool on);
+void evt_resource_configure(struct evt_shard *shard, struct evt_config *config);
+struct evt_pub *evt_pub_at(struct evt_shard *shard, uint32_t index);
+struct evt_pub *evt_pub_find(struct evt_shard *shard, uint64_t id);
+struct evt_pub *evt_pub_new(struct evt_shard *shard, struct evt_resource *resource,
+                            struct hd_slice publisher);
+void evt_pub_free(struct evt_shard *shard, struct evt_pub *pub);
+void evt_pub_newest(struct evt_shard *shard, struct evt_pub *pub); /* moves it to the front */
+void evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub);
+void evt_pub_stored(struct evt_shard *shard, struct evt_pub *pub, enum hd_err err);
+
+/* --- registrations (registrar.c)
+ * ------------------------------------------------------------------------------- */
+
+struct evt_binding {
+    struct hd_slice contact; /* URI; heap, contact and call_id in one block */
+    struct hd_slice call_id;
+    uint32_t cseq;
+    uint16_t q; /* 0 to 1000 */
+    uint64_t expires_at_ms;
+};
+struct evt_account {
+    unsigned magic;
+    uint32_t index;
+    uint64_t hash;
+    struct hd_slice key; /* heap */
+    struct evt_binding *bindings;
+    uint32_t n;
+    struct hd_timer timer;
+    struct evt_account_change *change;
+    struct evt_packet *waiting, **waiting_end;
+    uint8_t n_waiting;
+    struct evt_done done[2];
+};
+struct evt_account *evt_account_at(struct evt_shard *shard, uint32_t index);
+void evt_account_free(struct evt_shard *shard, struct evt_account *account);
+void evt_account_fired(struct evt_shard *shard, struct evt_account *account);
+void evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd_err err);
+
+/* --- mails between shards (mail.c)
+ * ------------------------------------------------------------------------------- */
+
+enum evt_mail_kind {
+    EVT_MAIL_PACKET = 1, /* a message that this shard owns */
+    EVT_MAIL_COUNT,      /* take the count of a nonce whose window is here, send back */
+    EVT_MAIL_COUNTED,    /* and here it is back */
+    EVT_MAIL_INTEREST,   /* a shard begins or ceases to mirror a resource */
+    EVT_MAIL_SNAPSHOT,   /* a resource's new state */
+    EVT_MAIL_STORED,     /* outcomes of the store */
+    EVT_MAIL_OCTETS,     /* octets for a connection of this shard */
+    EVT_MAIL_FAILED,     /* octets that could not be sent */
+    EVT_MAIL_GATHER,     /* a home asks for the watchers of a resource */
+    EVT_MAIL_GATHERED,   /* and gets them */
+    EVT_MAIL_CALL
+};
+
+struct evt_mail_interest {
+    struct hd_mail mail;
+    unsigned from;
+    bool on;
+    size_t key_n, package_n;
+    char text[];
+};
+struct evt_mail_snapshot {
+    struct hd_mail mail;
+    struct evt_snapshot *snapshot; /* a reference */
+    size_t key_n, package_n;
+    char text[];
+};
+struct evt_mail_stored {
+    struct hd_mail mail;
+    size_t n;
+    struct evt_outcome outcomes[];
+};
+struct evt_mail_octets {
+    struct hd_mail mail;
+    struct hd_flow flow;
+    uint64_t owner;
+    size_t n;
+    char octets[];
+};
+struct evt_mail_failed {
+    struct hd_mail mail;
+    struct hd_flow flow;
+    uint64_t owner;
+};
+
+/* The watchers of a resource, collected by its home from all shards. */
+struct evt_watcher {
+    uint64_t id;
+    enum evt_sub_state state;
+    struct evt_watcher *next;
+    size_t n;
+    char watcher[]; /* canonical identity */
+};
+typedef void (*evt_gathered_f)(void *context, const struct evt_watcher *watchers);
+struct evt_gather;
+struct evt_mail_gather {
+    struct hd_mail mail;
+    struct evt_gather *gather; /* the home's; touched there alone */
+    unsigned home;
+    struct evt_watcher *watchers; /* the answer */
+    size_t key_n, package_n;
+    char text[];
+};
+
+struct evt_packet *evt_packet_new(const struct hd_flow *flow, struct hd_slice octets,
+                                  uint64_t arrived_us);
+void evt_post(struct evt_shard *shard, unsigned to, uint32_t kind, struct hd_mail *mail);
+void evt_mail_free(struct hd_mail *mail);
+/**
+ * Collects the watchers of a resource from all shards; called on the home shard.  visit is called
+ * once, there, when all have answered. HD_ENOMEM: nothing was asked.
+ */
+HD_NODISCARD enum hd_err evt_gather_start(struct evt_shard *shard, struct hd_slice key,
+                                          struct hd_slice package, evt_gathered_f visit,
+                                          void *context);
+void evt_gather_answer(struct evt_shard *shard, struct evt_mail_gather *mail);
+void evt_gather_collect(struct evt_shard *shard, struct evt_mail_gather *mail);
+void evt_watchers_free(struct evt_watcher *watchers);
+
+/* --- requests and answers (request.c, answer.c)
+ * ----------------------------------------------------------------------- */
+
+/* Answers of requests that left no record, for their retransmissions: a capped ring. */
+struct evt_ring_entry {
+    uint64_t txn;
+    uint32_t until_ms; /* lower bits of the clock */
+    uint16_t status;   /* or EVT_RING_WORKING, EVT_RING_RECORD */
+};
+#define EVT_RING_WORKING 0u /* it waits for the store, or for its nonce's count */
+#define EVT_RING_RECORD 1u  /* the record that it made or changed answers its repetitions */
+#define EVT_RING_SETS 4096u
+#define EVT_RING_WAYS 4u
+
+void evt_ring_put(struct evt_shard *shard, uint64_t txn, unsigned status);
+bool evt_ring_find(struct evt_shard *shard, uint64_t txn, unsigned *ret_status);
+void evt_ring_drop(struct evt_shard *shard, uint64_t txn);
+
+/* Routing (receive.c): which shard owns a message. */
+bool evt_route_home(struct evt_shard *shard, struct hd_slice uri, unsigned *ret_shard);
+/** The bucket of a subscription that a SUBSCRIBE outside of a dialog makes. */
+unsigned evt_route_bucket(struct evt_shard *shard, const struct hd_flow *flow,
+                          const struct sip_msg *msg);
+bool evt_direct(const struct evt_shard *shard, const struct hd_flow *flow,
+                const struct sip_msg *msg);
+/** Passes a request on to another shard, once; false when memory is short. */
+bool evt_forward(struct evt_shard *shard, struct evt_request *request, unsigned to);
+void evt_request_handle(struct evt_shard *shard, struct evt_request *request);
+/** Handles a packet from the front; takes it over. */
+void evt_packet_handle(struct evt_shard *shard, struct evt_packet *packet);
+/** Puts a request behind a change under way; answers 500 or 503 when too many wait. */
+void evt_request_wait(struct evt_shard *shard, struct evt_request *request,
+                      struct evt_packet ***end, struct evt_packet **head, uint8_t *count);
+/** Handles what waited behind a change that is over, until one waits again. */
+struct evt_packet *evt_waiting_take(struct evt_shard *shard, struct evt_packet **head,
+                                    struct evt_packet ***end, uint8_t *count);
+enum evt_authed { EVT_AUTHED = 1, EVT_ANSWERED /* or sent for its count */ };
+/** Makes sure who asks.  EVT_ANSWERED: the request is dealt with. */
+enum evt_authed evt_request_authenticate(struct evt_shard *shard, struct evt_request *request);
+/** Header checks that all requests with event state share: 420 for Require, 415 for
+ * Content-Encoding.  True: answered. */
+bool evt_request_unsupported(struct evt_shard *shard, struct evt_request *request);
+/** The package of the Event header, or NULL: answered with 489 or 400. */
+const struct evt_package *evt_request_package(struct evt_shard *shard, struct evt_request *request,
+                                              struct sip_event *ret_event);
+/** The resource key of the Request-URI, or false: answered with 404, 414, 416, 400. */
+bool evt_request_resource(struct evt_shard *shard, struct evt_request *request, struct hd_slice uri,
+                          char key[SIP_KEY_MAX], size_t *ret_n);
+
+void evt_subscribe(struct evt_shard *shard, struct evt_request *request);
+void evt_publish(struct evt_shard *shard, struct evt_request *request);
+void evt_register(struct evt_shard *shard, struct evt_request *request);
+
+/* An answer being written. */
+struct evt_reply {
+    struct sip_out out;
+    struct hd_flow flow;
+    unsigned status;
+};
+/** Begins an answer to a request; false when memory is short. */
+bool evt_reply_begin(struct evt_shard *shard, struct evt_request *request, unsigned status,
+                     struct hd_slice phrase, struct hd_slice to_tag, struct evt_reply *reply);
+/** Begins an answer from a kept head. */
+bool evt_reply_begin_head(struct evt_shard *shard, const struct evt_head *head, unsigned status,
+                          struct evt_reply *reply);
+void evt_reply_send(struct evt_shard *shard, struct evt_reply *reply);
+/** A refusal without further headers; codes that depend on state leave their trace in the ring. */
+void evt_refuse(struct evt_shard *shard, struct evt_request *request, unsigned status,
+                struct hd_slice phrase);
+/** What every refusal does besides its answer: counters, ring, the source's budget. */
+void evt_refused(struct evt_shard *shard, struct evt_request *request, unsigned status);
+/** 500 or 503 with Retry-After. */
+void evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned status,
+                      struct hd_slice phrase);
+void evt_refuse_later_head(struct evt_shard *shard, const struct evt_head *head, unsigned status);
+void evt_trying(struct evt_shard *shard, const struct evt_head *head);
+/** route: with the request's Record-Route, as a dialog's answer has it. */
+struct evt_head *evt_head_new(struct evt_shard *shard, struct evt_request *request,
+                              struct hd_slice to_tag, bool route);
+void evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow);
+void evt_out_allow_events(struct evt_shard *shard, struct sip_out *out);
+void evt_out_accept(const struct evt_package *package, struct sip_out *out);
+void evt_out_allow(const struct evt_shard *shard, struct sip_out *out);
+void evt_send(struct evt_shard *shard, const struct hd_flow *flow, size_t n, char *octets,
+              uint64_t owner);
+/** The duration granted for one asked (UINT32_MAX: none asked); 0 stays 0.  HD_ERANGE: too brief,
+ * 423. */
+HD_NODISCARD enum hd_err evt_grant(struct evt_shard *shard, const struct sip_msg *msg,
+                                   uint32_t min_s, uint32_t default_s, uint32_t max_s,
+                                   bool hour_is_enough, uint32_t *ret_s);
+void evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t min_s);
+
+/* --- sources (source.c)
+ * --------------------------------------------------------------------------------------------------
+ */
+
+struct evt_source {
+    uint64_t hash;
+    uint64_t at_ms;
+    uint32_t spent; /* failures, in thousandths */
+};
+#define EVT_SOURCES 4096u
+/** False: the source has spent its budget of failures, the message is not answered. */
+bool evt_source_allowed(struct evt_shard *shard, const struct hd_flow *flow);
+void evt_source_failed(struct evt_shard *shard, const struct hd_flow *flow);
+void evt_source_good(struct evt_shard *shard,
+                     const struct hd_flow *flow); /* gives one failure back */
+bool evt_listener_trusts(const struct evt_config *config, const struct hd_flow *flow);
+
+/* --- stored records (record.c)
+ * ---------------------------------------------------------------------------------------------- */
+
+/** Writes a record and queues it; HD_ESTORE and others: nothing is queued. */
+HD_NODISCARD enum hd_err evt_record_sub(struct evt_shard *shard, const struct evt_sub *sub,
+                                        const struct evt_sub_change *change, uint64_t ticket);
+HD_NODISCARD enum hd_err evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
+                                        const struct evt_pub_change *change, uint64_t ticket);
+HD_NODISCARD enum hd_err evt_record_account(struct evt_shard *shard,
+                                            const struct evt_account *account,
+                                            const struct evt_binding *bindings, uint32_t n,
+                                            uint64_t ticket);
+HD_NODISCARD enum hd_err evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind,
+                                           unsigned bucket, uint64_t id, uint64_t ticket);
+static inline uint64_t
+evt_ticket(enum evt_record_kind kind, uint32_t index, uint32_t generation)
+{
+    return (uint64_t)kind << 56 | (uint64_t)(generation & 0xffffff) << 32 | index;
+}
+
+/* --- the shard
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+
+struct evt_shard {
+    unsigned magic;
+    unsigned index, count;
+    uint64_t now_us, now_ms;
+    struct evt_config *config;
+    struct evt_ports ports;
+    struct evt_keys keys;
+    struct hd_rng rng;
+    struct hd_wheel wheel;
+
+    struct hd_table subs, mirrors, hops, resources, pubs, accounts;
+    struct hd_map sub_by_id, sub_by_call, mirror_by_key, hop_by_flow, resource_by_key, pub_by_id,
+        account_by_key, watcher_by_name, hop_by_conn;
+    struct hd_table watchers;
+
+    struct evt_list ready;         /* subscriptions whose turn it is */
+    uint32_t walk_head, walk_tail; /* mirrors with a fan-out under way */
+    uint32_t sends_left;           /* in this turn */
+    uint32_t waiting;              /* requests behind changes, and changes under way */
+    uint32_t n_flights;
+    uint64_t last_number; /* of snapshots made here */
+    struct evt_flight *free_flights;
+    bool draining;
+    uint32_t end_at; /* evt_shard_terminate_all: next index, EVT_NONE: not so */
+    uint32_t end_retry_after_s;
+
+    struct evt_ring_entry *ring; /* EVT_RING_SETS * EVT_RING_WAYS */
+    struct evt_source *sources;  /* EVT_SOURCES */
+    struct hd_mailbox box;
+    struct evt_shard *peers[EVT_MAX_SHARDS];
+    char parse_memory[8192];
+    char record_memory[16384];
+    struct evt_counters counters;
+};
+
+static inline const struct evt_limits *
+evt_limits(const struct evt_shard *shard)
+{
+    return &shard->config->limits;
+}
+static inline void
+evt_did(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t detail)
+{
+    if (shard->ports.recorder)
+        shard->ports.recorder->did(shard->ports.recorder_context, shard->now_us, id, what, detail);
+}
+static inline void
+evt_gauge(struct evt_shard *shard, _Atomic uint64_t *gauge, int64_t by)
+{
+    (void)shard;
+    atomic_store_explicit(gauge, atomic_load_explicit(gauge, memory_order_relaxed) + (uint64_t)by,
+                          memory_order_relaxed);
+}
+void evt_shard_tick(struct evt_shard *shard, uint64_t now_us);
+/* How many subscriptions a watcher has in this shard; the keyed 64-bit hash of his name stands for
+ * him. */
+struct evt_watcher_count {
+    uint64_t hash;
+    uint32_t n;
+};
+/** Quota of subscriptions per watcher: counts one more; false when it is reached. */
+bool evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher);
+void evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher);
+uint64_t evt_key_hash(const struct evt_shard *shard, struct hd_slice key, struct hd_slice package);
+/** The home shard of a resource key. */
+unsigned evt_home(const struct evt_shard *shard, struct hd_slice key);
+
+#endif

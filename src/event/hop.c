@@ -1,0 +1,135 @@
+/* hop.c - next hops: where the NOTIFYs of one subscription, or of thousands behind one proxy, go.
+ *
+ * A hop has a window when many subscriptions share it (a phone has one, an edge proxy thousands):
+ * it grows with every answer and is halved when a NOTIFY has to be sent again.  A NOTIFY stops
+ * counting at its first retransmission, so that the dead behind a hop hold no place of the living.
+ * A hop also remembers what is proven of its address: nobody makes us send much to an address that
+ * never answered. */
+#include "event/core.h"
+
+#define WINDOW_MOST 4096u
+
+struct evt_hop *
+evt_hop_at(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_hop *hop = hd_table_at(&shard->hops, index);
+    HD_ASSERT_OBJ(hop, EVT_HOP_MAGIC);
+    return hop;
+}
+
+static uint64_t
+hop_hash(const struct evt_shard *shard, const struct hd_flow *flow)
+{
+    uint64_t hash = hd_addr_hash(&shard->keys.table, &flow->remote, true);
+    hash = hd_hash_mix(hash, hd_addr_hash(&shard->keys.table, &flow->local, true));
+    return hd_hash_mix(hash, flow->conn ^ (uint64_t)flow->transport << 48 ^
+                                 (uint64_t)flow->listener << 56);
+}
+
+static bool
+hop_same(const struct hd_flow *a, const struct hd_flow *b)
+{
+    return a->transport == b->transport && a->listener == b->listener && a->conn == b->conn &&
+           hd_addr_eq(&a->remote, &b->remote) && hd_addr_eq(&a->local, &b->local);
+}
+
+struct evt_hop *
+evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow)
+{
+    uint64_t hash = hop_hash(shard, flow);
+    struct hd_map_walk walk;
+
+    for (uint32_t i = hd_map_first(&walk, &shard->hop_by_flow, hash); i != HD_MAP_NONE;
+         i = hd_map_more(&walk)) {
+        struct evt_hop *hop = evt_hop_at(shard, i);
+        if (hop_same(&hop->flow, flow))
+            return hop;
+    }
+    return NULL;
+}
+
+struct evt_hop *
+evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
+{
+    struct evt_hop *hop = evt_hop_find(shard, flow);
+    struct hd_handle handle;
+    void *object;
+
+    if (hop) {
+        hop->subs++;
+        return hop;
+    }
+    if (hd_table_add(&shard->hops, &handle, &object))
+        return NULL;
+    hop = object;
+    hop->magic = EVT_HOP_MAGIC;
+    hop->index = handle.index;
+    hop->flow = *flow;
+    hop->hash = hop_hash(shard, flow);
+    hop->subs = 1;
+    hop->window = evt_limits(shard)->window_start;
+    hop->waiting = (struct evt_list){ EVT_NONE, EVT_NONE };
+    hop->proven = flow->conn != 0;
+    if (hd_map_put(&shard->hop_by_flow, hop->hash, hop->index)) {
+        hd_table_remove(&shard->hops, handle.index);
+        return NULL;
+    }
+    if (flow->conn &&
+        hd_map_put(&shard->hop_by_conn, hd_hash_mix(flow->conn, flow->conn), hop->index)) {
+        hd_map_remove(&shard->hop_by_flow, hop->hash, hop->index);
+        hd_table_remove(&shard->hops, handle.index);
+        return NULL;
+    }
+    evt_gauge(shard, &shard->counters.hops, 1);
+    return hop;
+}
+
+void
+evt_hop_put(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_hop *hop = evt_hop_at(shard, index);
+
+    HD_ASSERT(hop->subs > 0);
+    if (--hop->subs > 0)
+        return;
+    HD_ASSERT(hop->in_flight == 0 && hop->waiting.head == EVT_NONE);
+    hd_map_remove(&shard->hop_by_flow, hop->hash, index);
+    if (hop->flow.conn)
+        hd_map_remove(&shard->hop_by_conn, hd_hash_mix(hop->flow.conn, hop->flow.conn), index);
+    hd_table_remove(&shard->hops, index);
+    evt_gauge(shard, &shard->counters.hops, -1);
+}
+
+/* How many more NOTIFYs may be in flight to this hop. */
+static uint32_t
+hop_room(const struct evt_shard *shard, const struct evt_hop *hop)
+{
+    uint32_t most = UINT32_MAX;
+
+    if (!hop->proven && hop->authenticated)
+        most = 1;
+    else if (hop->subs > evt_limits(shard)->window_from)
+        most = hop->window;
+    return hop->in_flight < most ? most - hop->in_flight : 0;
+}
+
+bool
+evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop)
+{
+    return hop_room(shard, hop) > 0;
+}
+
+/* A NOTIFY that counted is over: answered (good), or to be sent again.  The next one that waits
+ * gets its turn. */
+void
+evt_hop_answered(struct evt_shard *shard, struct evt_hop *hop, bool good)
+{
+    HD_ASSERT(hop->in_flight > 0);
+    hop->in_flight--;
+    if (good && hop->window < WINDOW_MOST)
+        hop->window++;
+    else if (!good)
+        hop->window = hop->window > 1 ? hop->window / 2 : 1;
+    for (uint32_t room = hop_room(shard, hop); room > 0 && hop->waiting.head != EVT_NONE; room--)
+        evt_enqueue(shard, evt_sub_at(shard, hop->waiting.head), EVT_QUEUED_READY);
+}

@@ -1,0 +1,375 @@
+/* mirror.c - the newest snapshot of a resource as one shard knows it, and its fan-out to that
+ * shard's subscriptions.
+ *
+ * The subscriptions are an array of indexes that a fan-out walks; it is walked from where the last
+ * walk stopped, once around, so that a new snapshot in the middle of a walk just makes it go around
+ * again.  Places of the gone are left empty until no walk is under way. */
+#include <stdlib.h>
+
+#include "event/core.h"
+
+#define VIEWS_KEPT 16u /* renderings of one mirror */
+
+struct evt_mirror *
+evt_mirror_at(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_mirror *mirror = hd_table_at(&shard->mirrors, index);
+    HD_ASSERT_OBJ(mirror, EVT_MIRROR_MAGIC);
+    return mirror;
+}
+
+struct evt_mirror *
+evt_mirror_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
+{
+    uint64_t hash = evt_key_hash(shard, key, package);
+    struct hd_map_walk walk;
+
+    for (uint32_t i = hd_map_first(&walk, &shard->mirror_by_key, hash); i != HD_MAP_NONE;
+         i = hd_map_more(&walk)) {
+        struct evt_mirror *mirror = evt_mirror_at(shard, i);
+        if (hd_slice_eq(mirror->key, key) && hd_slice_eq(mirror->package->name, package))
+            return mirror;
+    }
+    return NULL;
+}
+
+/* --- joining and leaving
+ * ----------------------------------------------------------------------------------- */
+
+static enum hd_err
+mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on)
+{
+    struct hd_slice name = mirror->package->name;
+    struct evt_mail_interest *mail = malloc(sizeof(*mail) + mirror->key.n + name.n);
+
+    if (!mail)
+        return HD_ENOMEM;
+    mail->from = shard->index;
+    mail->on = on;
+    mail->key_n = mirror->key.n;
+    mail->package_n = name.n;
+    memcpy(mail->text, mirror->key.p, mirror->key.n);
+    memcpy(mail->text + mirror->key.n, name.p, name.n);
+    evt_post(shard, evt_home(shard, mirror->key), EVT_MAIL_INTEREST, &mail->mail);
+    return HD_OK;
+}
+
+static struct evt_mirror *
+mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package)
+{
+    struct hd_handle handle;
+    struct evt_mirror *mirror;
+    void *object;
+    char *copy = hd_slice_strdup(key);
+
+    if (!copy || hd_table_add(&shard->mirrors, &handle, &object)) {
+        free(copy);
+        return NULL;
+    }
+    mirror = object;
+    mirror->magic = EVT_MIRROR_MAGIC;
+    mirror->index = handle.index;
+    mirror->hash = evt_key_hash(shard, key, package->name);
+    mirror->key = hd_slice(copy, key.n);
+    mirror->config = evt_config_ref(shard->config);
+    mirror->package = package;
+    mirror->next_walk = EVT_NONE;
+    if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
+        goto fail;
+    if (mirror_ask(shard, mirror, true)) {
+        hd_map_remove(&shard->mirror_by_key, mirror->hash, mirror->index);
+        goto fail;
+    }
+    evt_gauge(shard, &shard->counters.mirrors, 1);
+    return mirror;
+fail:
+    evt_config_unref(mirror->config);
+    free(copy);
+    hd_table_remove(&shard->mirrors, handle.index);
+    return NULL;
+}
+
+struct evt_mirror *
+evt_mirror_join(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package)
+{
+    struct evt_mirror *mirror = evt_mirror_find(shard, key, package->name);
+
+    if (!mirror)
+        mirror = mirror_new(shard, key, package);
+    if (mirror)
+        mirror->members++;
+    return mirror;
+}
+
+static void
+mirror_forget_views(struct evt_mirror *mirror)
+{
+    while (mirror->views) {
+        struct evt_view *next = mirror->views->next;
+        evt_view_unref(mirror->views);
+        mirror->views = next;
+    }
+}
+
+static void
+mirror_walk_remove(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    uint32_t before = EVT_NONE;
+
+    for (uint32_t i = shard->walk_head; i != mirror->index; i = evt_mirror_at(shard, i)->next_walk)
+        before = i;
+    if (before == EVT_NONE)
+        shard->walk_head = mirror->next_walk;
+    else
+        evt_mirror_at(shard, before)->next_walk = mirror->next_walk;
+    if (shard->walk_tail == mirror->index)
+        shard->walk_tail = before;
+    mirror->walking = false;
+    mirror->next_walk = EVT_NONE;
+}
+
+void
+evt_mirror_leave(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, index);
+
+    HD_ASSERT(mirror->members > 0);
+    if (--mirror->members > 0)
+        return;
+    /* When memory is short the home keeps posting to us until it is told again; a mail for no
+     * mirror is dropped. */
+    (void)!mirror_ask(shard, mirror, false);
+    if (mirror->walking)
+        mirror_walk_remove(shard, mirror);
+    mirror_forget_views(mirror);
+    evt_snapshot_unref(mirror->snapshot);
+    evt_doc_unref(mirror->neutral);
+    hd_map_remove(&shard->mirror_by_key, mirror->hash, index);
+    evt_config_unref(mirror->config);
+    free(mirror->subs);
+    free((void *)(uintptr_t)mirror->key.p);
+    mirror->magic = 0;
+    hd_table_remove(&shard->mirrors, index);
+    evt_gauge(shard, &shard->counters.mirrors, -1);
+}
+
+/* --- places
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static void
+mirror_compact(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < mirror->n_subs; i++) {
+        if (mirror->subs[i] == EVT_NONE)
+            continue;
+        evt_sub_at(shard, mirror->subs[i])->place = n;
+        mirror->subs[n++] = mirror->subs[i];
+    }
+    mirror->n_subs = n;
+    mirror->free_places = 0;
+    mirror->walk_at = 0;
+}
+
+enum hd_err
+evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_sub *sub)
+{
+    HD_ASSERT(!sub->in_mirror);
+    if (mirror->n_subs == mirror->cap_subs && mirror->free_places > 0 && !mirror->walking)
+        mirror_compact(shard, mirror);
+    if (mirror->n_subs == mirror->cap_subs) {
+        uint32_t cap = mirror->cap_subs ? mirror->cap_subs * 2 : 4;
+        uint32_t *subs = realloc(mirror->subs, cap * sizeof(*subs));
+        if (!subs)
+            return HD_ENOMEM;
+        mirror->subs = subs;
+        mirror->cap_subs = cap;
+    }
+    sub->place = mirror->n_subs;
+    sub->in_mirror = true;
+    mirror->subs[mirror->n_subs++] = sub->index;
+    return HD_OK;
+}
+
+void
+evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+
+    HD_ASSERT(sub->in_mirror && mirror->subs[sub->place] == sub->index);
+    mirror->subs[sub->place] = EVT_NONE;
+    mirror->free_places++;
+    sub->in_mirror = false;
+    if (!mirror->walking && mirror->free_places > 32 && mirror->free_places > mirror->n_subs / 2)
+        mirror_compact(shard, mirror);
+}
+
+/* --- snapshots and views
+ * --------------------------------------------------------------------------------------------- */
+
+static void
+mirror_walk_add(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    mirror->walk_left = mirror->n_subs;
+    if (mirror->walking || mirror->n_subs == 0)
+        return;
+    mirror->walking = true;
+    mirror->next_walk = EVT_NONE;
+    if (shard->walk_head == EVT_NONE)
+        shard->walk_head = mirror->index;
+    else
+        evt_mirror_at(shard, shard->walk_tail)->next_walk = mirror->index;
+    shard->walk_tail = mirror->index;
+}
+
+void
+evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
+                    struct evt_snapshot *snapshot)
+{
+    bool first = mirror->snapshot == NULL;
+
+    if (!first && mirror->snapshot->number == snapshot->number)
+        return;
+    evt_snapshot_unref(mirror->snapshot);
+    mirror->snapshot = evt_snapshot_ref(snapshot);
+    if (mirror->package->delivery == EVT_DELIVER_EVERY && !first) {
+        for (uint32_t i = 0; i < mirror->n_subs; i++)
+            if (mirror->subs[i] != EVT_NONE)
+                evt_sub_queue_event(shard, evt_sub_at(shard, mirror->subs[i]), snapshot);
+    } else {
+        mirror_forget_views(mirror);
+    }
+    mirror_walk_add(shard, mirror);
+}
+
+/* Which of the package's types a document has, as a bit; one that is none of them (a list of
+ * several) is taken by all. */
+static uint8_t
+type_bit(const struct evt_package *package, const struct evt_doc *doc)
+{
+    for (size_t i = 0; i < package->n_types; i++)
+        if (sip_media_same(package->types[i], doc->type))
+            return (uint8_t)(1u << i);
+    return 0xff;
+}
+
+static struct evt_view *
+view_render(const struct evt_mirror *mirror, const struct evt_view_key *key, struct evt_doc *doc)
+{
+    struct evt_view *view = calloc(1, sizeof(*view));
+
+    if (!view)
+        return NULL;
+    view->magic = EVT_VIEW_MAGIC;
+    view->refs = 1;
+    view->key = *key;
+    if (doc && (type_bit(mirror->package, doc) & key->types)) {
+        view->doc = evt_doc_ref(doc);
+        view->type = doc->type;
+        view->before = doc->body;
+    }
+    return view;
+}
+
+static struct evt_doc *
+mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uint8_t transform)
+{
+    switch ((enum evt_transform)transform) {
+    case EVT_SEE_ALL:
+        return snapshot->doc;
+    case EVT_SEE_NEUTRAL:
+        if (!mirror->neutral &&
+            mirror->package->ops->neutral(mirror->package, mirror->key, &mirror->neutral))
+            return NULL;
+        return mirror->neutral;
+    case EVT_SEE_NOTHING:
+        break;
+    }
+    return NULL;
+}
+
+struct evt_view *
+evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_snapshot *snapshot,
+                uint8_t transform, uint8_t types)
+{
+    struct evt_view_key key = { .snapshot = snapshot->number,
+                                .types = types,
+                                .transform = transform };
+    struct evt_view **end = &mirror->views, *view;
+    unsigned n = 0;
+
+    for (; (view = *end); end = &view->next, n++) {
+        if (view->key.snapshot == key.snapshot && view->key.types == types &&
+            view->key.transform == transform && view->key.base == key.base &&
+            view->key.filter == key.filter) {
+            view->refs++;
+            return view;
+        }
+    }
+    view = view_render(mirror, &key, mirror_shown(mirror, snapshot, transform));
+    if (!view)
+        return NULL;
+    EVT_COUNT(shard, views);
+    if (n >= VIEWS_KEPT) { /* the oldest goes: it stands first */
+        struct evt_view *oldest = mirror->views;
+        mirror->views = oldest->next;
+        if (end == &oldest->next)
+            end = &mirror->views;
+        evt_view_unref(oldest);
+    }
+    *end = view; /* the mirror's reference */
+    view->refs++;
+    return view;
+}
+
+/* --- fan-out
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static void
+mirror_step(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    if (mirror->walk_at >= mirror->n_subs)
+        mirror->walk_at = 0;
+    uint32_t at = mirror->walk_at++;
+    mirror->walk_left--;
+    if (at + 4 < mirror->n_subs && mirror->subs[at + 4] != EVT_NONE)
+        __builtin_prefetch(hd_table_at(&shard->subs, mirror->subs[at + 4]));
+    if (mirror->subs[at] != EVT_NONE)
+        evt_sub_kick(shard, evt_sub_at(shard, mirror->subs[at]));
+}
+
+void
+evt_mirror_walk(struct evt_shard *shard)
+{
+    while (shard->walk_head != EVT_NONE && shard->sends_left > 0) {
+        struct evt_mirror *mirror = evt_mirror_at(shard, shard->walk_head);
+        while (mirror->walk_left > 0 && mirror->n_subs > 0 && shard->sends_left > 0)
+            mirror_step(shard, mirror);
+        if (mirror->walk_left > 0 && mirror->n_subs > 0)
+            return;
+        mirror_walk_remove(shard, mirror);
+        if (mirror->free_places > 32 && mirror->free_places > mirror->n_subs / 2)
+            mirror_compact(shard, mirror);
+    }
+}
+
+/* A package that the new configuration no longer has lives on for the subscriptions that use it. */
+void
+evt_mirror_configure(struct evt_shard *shard, struct evt_config *config)
+{
+    for (uint32_t i = 0; (i = hd_table_next(&shard->mirrors, i)) != HD_TABLE_NONE; i++) {
+        struct evt_mirror *mirror = evt_mirror_at(shard, i);
+        const struct evt_package *package = evt_config_package(config, mirror->package->name);
+        if (!package)
+            continue;
+        evt_config_ref(config);
+        evt_config_unref(mirror->config);
+        mirror->config = config;
+        mirror->package = package;
+        mirror->neutral = evt_doc_unref(mirror->neutral);
+        mirror_forget_views(mirror);
+    }
+}

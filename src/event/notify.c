@@ -1,0 +1,688 @@
+/* notify.c - NOTIFY: writing it, sending it again, and what its answer means (RFC 6665
+ * section 4.2.2, RFC 3261 17.1.2).
+ *
+ * One NOTIFY is in flight per subscription.  Its record pins the rendered body and holds all else
+ * that is in it, so that a retransmission is the same to the octet; a new state makes a new
+ * transaction. */
+#include <stdlib.h>
+
+#include "event/core.h"
+#include "sip/dialog.h"
+
+#define BACKOFF_FIRST_MS 4000u
+#define BACKOFF_MOST_MS 600000u
+#define BRANCH_COOKIE "z9hG4bK"
+
+/* --- where it goes
+ * -------------------------------------------------------------------------------------------- */
+
+/* A datagram listener on the address that a stream came to, for targets that want datagrams; its
+ * index or -1. */
+static int
+udp_listener(const struct evt_config *config, const struct hd_flow *came, uint16_t *ret_port)
+{
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct evt_listener *listener = &config->listeners[i];
+        if (listener->transport == HD_UDP && listener->addr.family == came->local.family &&
+            (hd_addr_is_any(&listener->addr) || hd_addr_same_ip(&listener->addr, &came->local))) {
+            *ret_port = listener->addr.port;
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool
+same_family(const struct hd_flow *came, const struct hd_addr *addr)
+{
+    return came->local.family == addr->family;
+}
+
+/* A stream that the subscriber opened is the way back to him; so is his source when his Contact is
+ * a name that cannot be looked up. */
+enum hd_err
+evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct,
+                struct hd_slice route, struct hd_slice target, struct hd_flow *ret_flow)
+{
+    struct sip_hop hop;
+    enum hd_transport transport;
+    struct hd_addr addr;
+    uint16_t port;
+
+    if (sip_dialog_hop(route, target, &hop))
+        return HD_ESYNTAX;
+    *ret_flow = *came;
+    if (came->conn && direct)
+        return HD_OK;
+    if (sip_uri_addr(&hop.next, &transport, &addr) || !same_family(came, &addr))
+        return direct || came->conn ? HD_OK : HD_ENOMATCH;
+    ret_flow->conn = 0;
+    ret_flow->remote = addr;
+    if (transport == (enum hd_transport)came->transport)
+        return HD_OK;
+    if (transport == HD_UDP) {
+        int listener = udp_listener(shard->config, came, &port);
+        if (listener < 0) {
+            *ret_flow = *came;
+            return HD_OK;
+        }
+        ret_flow->listener = (uint8_t)listener;
+        ret_flow->local.port = port;
+    } else if (transport != HD_TCP) {
+        *ret_flow = *came; /* a transport that this server does not speak: the way it came */
+        return HD_OK;
+    }
+    ret_flow->transport = (uint8_t)transport;
+    return HD_OK;
+}
+
+/* --- writing it
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+static void
+out_via(struct sip_out *out, const struct evt_shard *shard, const struct evt_sub *sub,
+        const struct evt_flight *flight, const struct hd_flow *flow)
+{
+    char branch[HD_ID_TEXT];
+
+    hd_id_text(&shard->keys.id, HD_ID_BRANCH, sub->id, flight->branch, branch);
+    sip_out_lit(out, "Via: SIP/2.0/");
+    sip_out_slice(out, hd_transport_name((enum hd_transport)flow->transport));
+    sip_out_char(out, ' ');
+    sip_out_addr(out, &flow->local);
+    sip_out_lit(out, ";rport;branch=" BRANCH_COOKIE);
+    sip_out_slice(out, hd_slice(branch, HD_ID_TEXT));
+    sip_out_lit(out, "\r\nMax-Forwards: 70\r\n");
+}
+
+static void
+out_route(struct sip_out *out, const struct sip_hop *hop)
+{
+    if (!hop->route.n && !hop->route_last.n)
+        return;
+    sip_out_lit(out, "Route: ");
+    sip_out_slice(out, hop->route);
+    if (hop->route_last.n) { /* strict routing: the target goes last (RFC 3261 12.2.1.1) */
+        if (hop->route.n)
+            sip_out_lit(out, ", ");
+        sip_out_char(out, '<');
+        sip_out_slice(out, hop->route_last);
+        sip_out_char(out, '>');
+    }
+    sip_out_crlf(out);
+}
+
+static void
+out_dialog(struct sip_out *out, const struct evt_shard *shard, const struct evt_sub *sub,
+           const struct evt_flight *flight)
+{
+    char tag[HD_ID_TEXT];
+
+    hd_id_text(&shard->keys.id, HD_ID_TAG, sub->id, 0, tag);
+    sip_out_lit(out, "From: ");
+    sip_out_unfolded(out, evt_texts_get(sub->texts, EVT_TEXT_LOCAL));
+    sip_out_lit(out, ";tag=");
+    sip_out_slice(out, hd_slice(tag, HD_ID_TEXT));
+    sip_out_lit(out, "\r\nTo: ");
+    sip_out_unfolded(out, evt_texts_get(sub->texts, EVT_TEXT_REMOTE));
+    sip_out_lit(out, "\r\nCall-ID: ");
+    sip_out_slice(out, evt_texts_get(sub->texts, EVT_TEXT_CALL_ID));
+    sip_out_lit(out, "\r\nCSeq: ");
+    sip_out_u32(out, flight->cseq);
+    sip_out_lit(out, " NOTIFY\r\n");
+}
+
+static void
+out_event(struct sip_out *out, const struct evt_sub *sub, const struct evt_mirror *mirror)
+{
+    sip_out_lit(out, "Event: ");
+    sip_out_slice(out, mirror->package->name);
+    if (sub->texts->has_event_id) {
+        sip_out_lit(out, ";id=");
+        sip_out_slice(out, evt_texts_get(sub->texts, EVT_TEXT_EVENT_ID));
+    }
+    sip_out_crlf(out);
+}
+
+/* RFC 6665 8.2.3: expires with active and pending, reason and retry-after with terminated. */
+static void
+out_state(struct sip_out *out, const struct evt_flight *flight)
+{
+    sip_out_lit(out, "Subscription-State: ");
+    if (flight->state == EVT_SUB_TERMINATED) {
+        sip_out_lit(out, "terminated;reason=");
+        sip_out_slice(out, evt_reason_name((enum evt_reason)flight->reason));
+        if (flight->retry_after_s) {
+            sip_out_lit(out, ";retry-after=");
+            sip_out_u32(out, flight->retry_after_s);
+        }
+    } else {
+        sip_out_slice(out, flight->state == EVT_SUB_PENDING ? HD_LIT("pending") : HD_LIT("active"));
+        sip_out_lit(out, ";expires=");
+        sip_out_u32(out, flight->expires_s);
+    }
+    sip_out_crlf(out);
+}
+
+static void
+out_body(struct sip_out *out, const struct evt_flight *flight)
+{
+    const struct evt_view *view = flight->view;
+    size_t n = evt_view_size(view, flight->version);
+
+    if (n)
+        sip_out_header(out, HD_LIT("Content-Type"), view->type);
+    sip_out_lit(out, "Content-Length: ");
+    sip_out_u64(out, n);
+    sip_out_lit(out, "\r\n\r\n");
+    evt_view_write(view, flight->version, out);
+}
+
+/* All that is not fixed is bounded: strings of the record, the view, and what we add ourselves. */
+static size_t
+notify_room(const struct evt_sub *sub, const struct evt_flight *flight)
+{
+    size_t room = 2048 + evt_view_size(flight->view, flight->version) + flight->view->type.n;
+
+    for (int i = 0; i < EVT_TEXT_COUNT; i++)
+        room += sub->texts->n[i];
+    return room;
+}
+
+static bool
+notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_flight *flight,
+             const struct hd_flow *flow, struct sip_out *out)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    size_t room = notify_room(sub, flight), n;
+    char *buffer = shard->ports.net->reserve(shard->ports.net_context, room);
+    struct sip_hop hop;
+
+    if (!buffer || sip_dialog_hop(evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
+                                  evt_texts_get(sub->texts, EVT_TEXT_TARGET), &hop))
+        return false;
+    sip_out_init(out, buffer, room);
+    sip_out_lit(out, "NOTIFY ");
+    sip_out_slice(out, hop.request_uri);
+    sip_out_lit(out, " SIP/2.0\r\n");
+    out_via(out, shard, sub, flight, flow);
+    out_route(out, &hop);
+    out_dialog(out, shard, sub, flight);
+    evt_out_contact(shard, out, &sub->came);
+    out_event(out, sub, mirror);
+    out_state(out, flight);
+    out_body(out, flight);
+    return sip_out_finish(out, &n) == HD_OK;
+}
+
+/* --- sending it
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+/* The way of a NOTIFY: its hop's, or TCP to the same address while a large one is tried there (RFC
+ * 3261 18.1.1). */
+static struct hd_flow
+flight_flow(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_flight *flight)
+{
+    struct hd_flow flow = evt_hop_at(shard, sub->hop)->flow;
+
+    if (flight->tcp_until_ms) {
+        flow.transport = HD_TCP;
+        flow.conn = 0;
+    }
+    return flow;
+}
+
+/* Nobody makes us send more than three times what he sent to an address that has not proven itself.
+ */
+static bool
+hop_pays(const struct evt_hop *hop, size_t n)
+{
+    return hop->proven || hop->authenticated || hop->octets_out + n <= 3 * hop->octets_in;
+}
+
+static void
+flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    struct hd_flow flow = flight_flow(shard, sub, sub->flight);
+    struct sip_out out;
+
+    if (!notify_write(shard, sub, sub->flight, &flow, &out))
+        return; /* Timer E tries again */
+    if (!hop_pays(hop, out.n)) {
+        EVT_COUNT(shard, held_unproven);
+        evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_UNPROVEN);
+        return;
+    }
+    if (!hop->proven)
+        hop->octets_out += out.n;
+    evt_send(shard, &flow, out.n, out.p, sub->id);
+}
+
+/* Contact and Route that say udp keep even a large NOTIFY there. */
+static bool
+target_says_udp(const struct evt_sub *sub)
+{
+    struct sip_hop hop;
+    struct hd_slice transport;
+
+    if (sip_dialog_hop(evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
+                       evt_texts_get(sub->texts, EVT_TEXT_TARGET), &hop))
+        return true;
+    return sip_uri_param(&hop.next, HD_LIT("transport"), &transport) &&
+           hd_slice_ieq(transport, HD_LIT("udp"));
+}
+
+/* Timers of a transaction that starts now on the way that the flight says. */
+static void
+flight_start(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_flight *flight = sub->flight;
+    struct hd_flow flow = flight_flow(shard, sub, flight);
+    bool reliable = hd_transport_reliable((enum hd_transport)flow.transport);
+
+    flight->branch = ++sub->branch;
+    flight->interval_ms = SIP_T1_MS;
+    flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
+    flight->deadline_ms = shard->now_ms + SIP_TIMER_F_MS;
+    flight_transmit(shard, sub);
+}
+
+static struct evt_flight *
+flight_new(struct evt_shard *shard)
+{
+    struct evt_flight *flight = shard->free_flights;
+
+    if (flight)
+        shard->free_flights = flight->next_free;
+    else
+        flight = malloc(sizeof(*flight));
+    if (!flight)
+        return NULL;
+    memset(flight, 0, sizeof(*flight));
+    shard->n_flights++;
+    evt_gauge(shard, &shard->counters.in_flight, 1);
+    return flight;
+}
+
+static struct evt_snapshot *
+queue_take(struct evt_queue *queue)
+{
+    if (!queue || queue->n == 0)
+        return NULL;
+    struct evt_snapshot *event = queue->ring[queue->first];
+    queue->first = (queue->first + 1) % queue->cap;
+    queue->n--;
+    return event;
+}
+
+/* A reason that says why there is nothing to see has no body either. */
+static uint8_t
+flight_transform(const struct evt_sub *sub)
+{
+    if (sub->state == EVT_SUB_TERMINATED && sub->reason != EVT_REASON_TIMEOUT)
+        return EVT_SEE_NOTHING;
+    return sub->transform;
+}
+
+/* Rounded up: a subscriber that refreshes just before this runs out is in time.  Never above what
+ * was granted. */
+static uint32_t
+seconds_left(const struct evt_shard *shard, const struct evt_sub *sub)
+{
+    if (sub->expires_at_ms <= shard->now_ms)
+        return 0;
+    uint64_t left = (sub->expires_at_ms - shard->now_ms + 999) / 1000;
+    return left > sub->done[0].expires_s ? sub->done[0].expires_s : (uint32_t)left;
+}
+
+void
+evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    struct evt_snapshot nothing = { .magic = EVT_SNAPSHOT_MAGIC, .number = 0 };
+    struct evt_snapshot *shown = mirror->snapshot ? mirror->snapshot : &nothing;
+    struct evt_flight *flight;
+
+    HD_ASSERT(!sub->flight);
+    flight = flight_new(shard);
+    if (!flight) {
+        sub->hold_until_ms = shard->now_ms + SIP_T1_MS; /* memory is short: later */
+        evt_sub_rearm(shard, sub);
+        return;
+    }
+    flight->event = sub->transform == EVT_SEE_ALL ? queue_take(sub->queue) : NULL;
+    if (flight->event)
+        shown = flight->event;
+    sub->flight = flight;
+    flight->view = evt_mirror_view(shard, mirror, shown, flight_transform(sub), sub->types);
+    if (!flight->view) {
+        evt_sub_drop_flight(shard, sub, true);
+        sub->hold_until_ms = shard->now_ms + SIP_T1_MS;
+        evt_sub_rearm(shard, sub);
+        return;
+    }
+    flight->snapshot = shown->number;
+    flight->state = sub->state;
+    flight->reason = sub->reason;
+    flight->retry_after_s = sub->retry_after_s;
+    flight->expires_s = seconds_left(shard, sub);
+    flight->cseq = ++sub->cseq_local;
+    flight->version = sub->version++;
+    if (hop->flow.transport == HD_UDP && shard->now_ms >= hop->no_tcp_until_ms &&
+        notify_room(sub, flight) > evt_limits(shard)->udp_size && !target_says_udp(sub)) {
+        struct hd_flow flow = hop->flow;
+        struct sip_out out;
+        /* Measured as it would go, Route headers and all. */
+        if (notify_write(shard, sub, flight, &flow, &out) && out.n > evt_limits(shard)->udp_size)
+            flight->tcp_until_ms = shard->now_ms + evt_limits(shard)->tcp_try_ms;
+    }
+    sub->seen = shown->number;
+    sub->owed = false;
+    sub->again = false;
+    sub->last_sent_ms = shard->now_ms;
+    flight->counted = true;
+    hop->in_flight++;
+    EVT_COUNT(shard, notifies);
+    evt_did(shard, sub->id, EVT_DID_SEND, flight->cseq);
+    flight_start(shard, sub);
+    evt_sub_rearm(shard, sub);
+}
+
+/* --- it goes wrong
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+/* Failed, and the subscription lives: the whole state again after a time that doubles. */
+static void
+notify_retry(struct evt_shard *shard, struct evt_sub *sub, uint32_t retry_after_s)
+{
+    uint64_t wait_ms = (uint64_t)retry_after_s * 1000;
+
+    EVT_COUNT(shard, notifies_failed);
+    evt_sub_drop_flight(shard, sub, true);
+    if (sub->state == EVT_SUB_TERMINATED)
+        return; /* that was the last one */
+    sub->backoff_ms = sub->backoff_ms ? sub->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (sub->backoff_ms > BACKOFF_MOST_MS)
+        sub->backoff_ms = BACKOFF_MOST_MS;
+    if (wait_ms < sub->backoff_ms)
+        wait_ms = sub->backoff_ms;
+    sub->again = true;
+    sub->hold_until_ms = shard->now_ms + wait_ms;
+    evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_BACKOFF);
+}
+
+static void
+notify_park(struct evt_shard *shard, struct evt_sub *sub)
+{
+    const struct evt_limits *limits = evt_limits(shard);
+
+    evt_sub_drop_flight(shard, sub, true);
+    if (!sub->parked) {
+        sub->parked = true;
+        sub->backoff_ms = limits->park_first_s * 1000;
+        evt_gauge(shard, &shard->counters.parked, 1);
+    } else if (sub->backoff_ms < limits->park_most_s * 1000) {
+        sub->backoff_ms = sub->backoff_ms * 2 < limits->park_most_s * 1000
+                              ? sub->backoff_ms * 2
+                              : limits->park_most_s * 1000;
+    }
+    sub->again = true;
+    sub->hold_until_ms = shard->now_ms + sub->backoff_ms;
+    evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_PARKED);
+}
+
+/* Timer F, or 408 which says the same of a hop behind (RFC 5057 5.1). */
+static void
+notify_timeout(struct evt_shard *shard, struct evt_sub *sub)
+{
+    bool proven = evt_hop_at(shard, sub->hop)->proven;
+
+    EVT_COUNT(shard, notifies_failed);
+    evt_did(shard, sub->id, EVT_DID_TIMEOUT, sub->flight->cseq);
+    if (sub->state == EVT_SUB_TERMINATED) {
+        evt_sub_drop_flight(shard, sub, true);
+    } else if (shard->config->on_timeout == EVT_TIMEOUT_PARK && proven) {
+        notify_park(shard, sub);
+    } else {
+        EVT_COUNT(shard, subscriptions_timed_out);
+        evt_sub_terminate(shard, sub, EVT_REASON_SILENT, 0);
+    }
+}
+
+/* TCP did not work for a large NOTIFY: over UDP after all, as a new transaction, and this is
+ * remembered for a while. */
+static void
+notify_fall_back(struct evt_shard *shard, struct evt_sub *sub)
+{
+    evt_hop_at(shard, sub->hop)->no_tcp_until_ms = shard->now_ms + 3600 * 1000;
+    sub->flight->tcp_until_ms = 0;
+    flight_start(shard, sub);
+}
+
+void
+evt_notify_timer(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_flight *flight = sub->flight;
+
+    if (flight->tcp_until_ms && shard->now_ms >= flight->tcp_until_ms) {
+        notify_fall_back(shard, sub);
+        return;
+    }
+    if (shard->now_ms >= flight->deadline_ms) {
+        notify_timeout(shard, sub);
+        return;
+    }
+    if (shard->now_ms < flight->next_ms)
+        return;
+    if (flight->counted) { /* the dead hold no place in a window */
+        flight->counted = false;
+        evt_hop_answered(shard, evt_hop_at(shard, sub->hop), false);
+    }
+    flight->interval_ms = sip_timer_e_next(flight->interval_ms);
+    flight->next_ms = shard->now_ms + flight->interval_ms;
+    EVT_COUNT(shard, notifies_resent);
+    evt_did(shard, sub->id, EVT_DID_RESEND, flight->cseq);
+    flight_transmit(shard, sub);
+}
+
+/* The way a subscriber came is gone: a new connection to his target; when that fails too he is
+ * parked until he refreshes. */
+void
+evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struct hd_flow *flow)
+{
+    struct evt_hop *hop;
+    struct hd_flow way;
+
+    if (!sub->flight || sub->hop == EVT_NONE)
+        return;
+    if (sub->flight->tcp_until_ms) {
+        notify_fall_back(shard, sub);
+        evt_sub_rearm(shard, sub);
+        return;
+    }
+    if (!hd_transport_reliable((enum hd_transport)flow->transport))
+        return; /* an ICMP error may pass: Timer E tries again, Timer F ends it */
+    hop = evt_hop_at(shard, sub->hop);
+    if (hop->flow.conn && hop->flow.conn == flow->conn &&
+        evt_notify_flow(shard,
+                        &(struct hd_flow){ .transport = hop->flow.transport,
+                                           .listener = hop->flow.listener,
+                                           .local = hop->flow.local,
+                                           .remote = hop->flow.remote },
+                        false, evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
+                        evt_texts_get(sub->texts, EVT_TEXT_TARGET), &way) == HD_OK) {
+        struct evt_hop *other = evt_hop_get(shard, &way);
+        if (other) {
+            other->authenticated = other->authenticated || hop->authenticated;
+            if (sub->flight->counted) {
+                sub->flight->counted = false;
+                evt_hop_answered(shard, hop, true);
+            }
+            evt_dequeue(shard, sub);
+            evt_hop_put(shard, sub->hop);
+            sub->hop = other->index;
+            flight_start(shard, sub);
+            evt_sub_rearm(shard, sub);
+            return;
+        }
+    }
+    if (sub->state == EVT_SUB_TERMINATED)
+        evt_sub_drop_flight(shard, sub, true); /* nobody is there for the last word */
+    else
+        notify_park(shard, sub);
+    evt_sub_finish(shard, sub);
+}
+
+/* --- its answer
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+enum verdict { VERDICT_GOOD, VERDICT_ENDS, VERDICT_TIMEOUT, VERDICT_RETRY };
+
+/* RFC 6665 4.2.2 and RFC 5057 5.1: which failures end the subscription, and which only the
+ * transaction. */
+static enum verdict
+status_verdict(unsigned status)
+{
+    if (status < 300)
+        return VERDICT_GOOD;
+    if (status >= 480 && status <= 485)
+        return VERDICT_ENDS;
+    switch (status) {
+    case 404:
+    case 405:
+    case 410:
+    case 416:
+    case 489:
+    case 501:
+    case 502:
+    case 604:
+        return VERDICT_ENDS;
+    case 408:
+        return VERDICT_TIMEOUT;
+    default:
+        return VERDICT_RETRY;
+    }
+}
+
+/* A 2xx to NOTIFY updates the remote target (RFC 3261 12.2.1.2); one that we could not reach is not
+ * taken. */
+static void
+target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *msg)
+{
+    struct hd_slice pieces[EVT_TEXT_COUNT];
+    struct sip_addr contact;
+    struct hd_flow way;
+    struct evt_hop *hop;
+    struct evt_texts *texts;
+
+    if (sip_contact_one(msg, &contact) ||
+        hd_slice_eq(contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)))
+        return;
+    for (int i = 0; i < EVT_TEXT_COUNT; i++)
+        pieces[i] = evt_texts_get(sub->texts, (enum evt_text)i);
+    pieces[EVT_TEXT_TARGET] = contact.uri;
+    if (evt_notify_flow(shard, &sub->came, sub->direct, pieces[EVT_TEXT_ROUTE], contact.uri, &way))
+        return;
+    texts = evt_texts_new(pieces, sub->texts->has_event_id);
+    hop = texts ? evt_hop_get(shard, &way) : NULL;
+    if (!hop) {
+        free(texts);
+        return;
+    }
+    hop->authenticated = hop->authenticated || evt_hop_at(shard, sub->hop)->authenticated;
+    evt_dequeue(shard, sub);
+    evt_hop_put(shard, sub->hop);
+    sub->hop = hop->index;
+    free(sub->texts);
+    sub->texts = texts;
+    sub->target_branch = sub->branch + 1;
+}
+
+static void
+notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *msg)
+{
+    EVT_COUNT(shard, notifies_answered);
+    evt_sub_drop_flight(shard, sub, false);
+    sub->backoff_ms = 0;
+    if (sub->parked) {
+        sub->parked = false;
+        evt_gauge(shard, &shard->counters.parked, -1);
+    }
+    if (sub->state == EVT_SUB_TERMINATED)
+        return;
+    if (sip_msg_has(msg, SIP_HDR_CONTACT))
+        target_refresh(shard, sub, msg);
+}
+
+static uint32_t
+retry_after(const struct sip_msg *msg)
+{
+    struct hd_slice value = sip_msg_value(msg, SIP_HDR_RETRY_AFTER);
+    uint32_t seconds;
+
+    if (!value.p || sip_retry_after_parse(value, &seconds))
+        return 0;
+    return seconds > 3600 ? 3600 : seconds;
+}
+
+/* The answer to a NOTIFY that was abandoned for a newer one: only a code that ends the subscription
+ * counts, and only when it went to where the newer ones go. */
+static void
+abandoned_response(struct evt_shard *shard, struct evt_sub *sub, unsigned status, uint32_t branch)
+{
+    if (status_verdict(status) == VERDICT_ENDS && branch >= sub->target_branch &&
+        sub->state != EVT_SUB_TERMINATED)
+        evt_sub_terminate(shard, sub, EVT_REASON_SILENT, 0);
+}
+
+void
+evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg, const struct hd_flow *flow,
+                    struct evt_sub *sub, uint32_t branch)
+{
+    unsigned status = msg->status;
+
+    if (sub->lingering || sub->hop == EVT_NONE) {
+        EVT_COUNT(shard, strays);
+        return;
+    }
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    if (branch >= sub->target_branch &&
+        (hop->flow.conn || hd_addr_same_ip(&hop->flow.remote, &flow->remote)))
+        hop->proven = true;
+    if (!sub->flight || sub->flight->branch != branch) {
+        if (status >= 300)
+            abandoned_response(shard, sub, status, branch);
+        else
+            EVT_COUNT(shard, strays);
+        evt_sub_finish(shard, sub);
+        return;
+    }
+    if (status < 200) { /* RFC 3261 17.1.2.2: Proceeding, Timer E at T2 */
+        sub->flight->interval_ms = SIP_T2_MS;
+        return;
+    }
+    evt_did(shard, sub->id, EVT_DID_ANSWERED, status);
+    switch (status_verdict(status)) {
+    case VERDICT_GOOD:
+        notify_good(shard, sub, msg);
+        break;
+    case VERDICT_ENDS:
+        EVT_COUNT(shard, notifies_failed);
+        evt_sub_drop_flight(shard, sub, true);
+        evt_sub_terminate(shard, sub, EVT_REASON_SILENT, 0);
+        break;
+    case VERDICT_TIMEOUT:
+        notify_timeout(shard, sub);
+        break;
+    case VERDICT_RETRY:
+        notify_retry(shard, sub, retry_after(msg));
+        break;
+    }
+    evt_sub_finish(shard, sub);
+}

@@ -1,0 +1,505 @@
+/* publish.c - PUBLISH: the event state compositor (RFC 3903 section 6).
+ *
+ * Completely or not at all: a change is prepared, kept, and then applied, composed and answered in
+ * one step.  A publication is its own transaction: it knows the last two requests that it answered,
+ * and lingers after its end for their repetitions. */
+#include <stdlib.h>
+
+#include "event/core.h"
+
+/* --- answering
+ * ------------------------------------------------------------------------------------------- */
+
+static void
+out_published(struct evt_shard *shard, struct evt_reply *reply, uint64_t id,
+              const struct evt_done *done)
+{
+    char etag[HD_ID_TEXT];
+
+    hd_id_text(&shard->keys.id, HD_ID_ETAG, id, done->etag, etag);
+    sip_out_header(&reply->out, HD_LIT("SIP-ETag"), hd_slice(etag, HD_ID_TEXT));
+    sip_out_header_u32(&reply->out, HD_LIT("Expires"), done->expires_s);
+    evt_reply_send(shard, reply);
+}
+
+static void
+answer_again(struct evt_shard *shard, struct evt_request *request, const struct evt_pub *pub,
+             const struct evt_done *done)
+{
+    struct evt_reply reply;
+
+    EVT_COUNT(shard, retransmitted);
+    if (evt_reply_begin(shard, request, done->status, hd_slice(NULL, 0), hd_slice(NULL, 0), &reply))
+        out_published(shard, &reply, pub->id, done);
+}
+
+static bool
+repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_pub *pub)
+{
+    if (pub->change && pub->change->done.txn == request->txn) {
+        EVT_COUNT(shard, absorbed);
+        return true;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (pub->done[i].txn == request->txn) {
+            answer_again(shard, request, pub, &pub->done[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- the life of a publication
+ * ------------------------------------------------------------------------------- */
+
+static void
+pub_change_free(struct evt_shard *shard, struct evt_pub *pub)
+{
+    struct evt_pub_change *change = pub->change;
+
+    if (!change)
+        return;
+    pub->change = NULL;
+    free(change->head);
+    evt_doc_unref(change->doc);
+    free(change);
+    shard->waiting--;
+    evt_gauge(shard, &shard->counters.waiting, -1);
+}
+
+static void
+pub_rearm(struct evt_shard *shard, struct evt_pub *pub)
+{
+    uint64_t due = pub->live || pub->gone ? pub->expires_at_ms : UINT64_MAX;
+
+    if (pub->change && !pub->change->trying_sent) {
+        uint64_t trying = pub->change->started_ms + SIP_TRYING_AFTER_MS;
+        due = trying < due ? trying : due;
+    }
+    if (due != UINT64_MAX)
+        hd_wheel_start(&shard->wheel, &pub->timer, due);
+}
+
+/* Over: what it published is no longer shown; the record stays for repetitions of its last request.
+ */
+static void
+pub_end(struct evt_shard *shard, struct evt_pub *pub)
+{
+    struct evt_resource *resource = evt_resource_at(shard, pub->resource);
+
+    if (pub->live) {
+        pub->live = false;
+        resource->n_live--;
+        EVT_COUNT(shard, publications_ended);
+        evt_gauge(shard, &shard->counters.publications, -1);
+    }
+    pub->gone = true;
+    pub->doc = evt_doc_unref(pub->doc);
+    pub->expires_at_ms = shard->now_ms + EVT_LINGER_MS;
+    pub_rearm(shard, pub);
+    evt_resource_compose(shard, resource);
+}
+
+void
+evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub)
+{
+    if (pub->change && !pub->change->trying_sent &&
+        shard->now_ms >= pub->change->started_ms + SIP_TRYING_AFTER_MS) {
+        pub->change->trying_sent = true;
+        evt_trying(shard, pub->change->head);
+    }
+    if (pub->change || shard->now_ms < pub->expires_at_ms) {
+        pub_rearm(shard, pub);
+        return;
+    }
+    if (pub->gone) {
+        evt_pub_free(shard, pub);
+        return;
+    }
+    /* RFC 3903 section 6: the state expires by itself.  A record that stays behind in the store has
+     * expired as well. */
+    (void)!evt_record_remove(shard, EVT_RECORD_PUBLICATION, hd_id_bucket(pub->id), pub->id, 0);
+    pub_end(shard, pub);
+}
+
+/* --- the store's word
+ * --------------------------------------------------------------------------------------------- */
+
+static void
+pub_apply(struct evt_shard *shard, struct evt_pub *pub)
+{
+    struct evt_pub_change *change = pub->change;
+    struct evt_resource *resource = evt_resource_at(shard, pub->resource);
+    struct evt_reply reply;
+
+    pub->done[1] = pub->done[0];
+    pub->done[0] = change->done;
+    pub->etag = change->done.etag;
+    pub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
+    if (change->kind == EVT_CHANGE_CREATE) {
+        pub->live = true;
+        resource->n_live++;
+        EVT_COUNT(shard, publications_made);
+        evt_gauge(shard, &shard->counters.publications, 1);
+    }
+    if (change->kind == EVT_CHANGE_END) {
+        pub_end(shard, pub);
+    } else if (change->doc) {
+        evt_doc_unref(pub->doc);
+        pub->doc = change->doc;
+        change->doc = NULL;
+        evt_pub_newest(shard, pub);
+        evt_resource_compose(shard, resource);
+    }
+    evt_did(shard, pub->id, EVT_DID_PUBLISH, resource->snapshot ? resource->snapshot->number : 0);
+    /* The new state is in the mirrors' mailboxes before the 200 leaves: a fetch after it sees it.
+     */
+    evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
+    if (evt_reply_begin_head(shard, change->head, 200, &reply))
+        out_published(shard, &reply, pub->id, &pub->done[0]);
+}
+
+void
+evt_pub_stored(struct evt_shard *shard, struct evt_pub *pub, enum hd_err err)
+{
+    struct evt_packet *packet;
+
+    if (!pub->change)
+        return;
+    if (err) { /* the old state is untouched */
+        evt_ring_put(shard, pub->change->done.txn, 503);
+        evt_refuse_later_head(shard, pub->change->head, 503);
+        if (pub->change->kind == EVT_CHANGE_CREATE) {
+            pub_change_free(shard, pub);
+            evt_pub_free(shard, pub); /* nobody knows its entity-tag, so nothing waits behind it */
+            return;
+        }
+    } else {
+        pub_apply(shard, pub);
+    }
+    pub_change_free(shard, pub);
+    pub_rearm(shard, pub);
+    while (!pub->change &&
+           (packet = evt_waiting_take(shard, &pub->waiting, &pub->waiting_end, &pub->n_waiting)))
+        evt_packet_handle(shard, packet);
+}
+
+static void
+pub_submit(struct evt_shard *shard, struct evt_pub *pub, struct evt_request *request)
+{
+    struct hd_handle handle = hd_table_handle(&shard->pubs, pub->index);
+    uint64_t ticket = evt_ticket(EVT_RECORD_PUBLICATION, pub->index, handle.generation);
+    enum hd_err err;
+
+    evt_ring_put(shard, request->txn, EVT_RING_WORKING);
+    if (pub->change->kind == EVT_CHANGE_END)
+        err = evt_record_remove(shard, EVT_RECORD_PUBLICATION, hd_id_bucket(pub->id), pub->id,
+                                ticket);
+    else
+        err = evt_record_pub(shard, pub, pub->change, ticket);
+    if (err) {
+        EVT_COUNT(shard, store_failures);
+        evt_pub_stored(shard, pub, HD_ESTORE);
+        return;
+    }
+    pub_rearm(shard, pub);
+}
+
+/* --- reading a PUBLISH
+ * ------------------------------------------------------------------------------------------------
+ */
+
+struct wanted {
+    const struct evt_package *package;
+    struct sip_event event;
+    char key[SIP_KEY_MAX];
+    size_t key_n;
+    uint32_t expires_s;
+    struct hd_slice type;
+    bool has_etag;
+    uint64_t id;
+    uint32_t etag;
+};
+
+/* RFC 3903 section 6 step 4: SIP-If-Match names one publication, or nothing that we know.  The tag
+ * is read before the transaction is looked for, and judged after it. */
+static bool
+read_if_match(struct evt_shard *shard, const struct sip_msg *msg, struct wanted *want)
+{
+    struct hd_slice value = sip_msg_value(msg, SIP_HDR_SIP_IF_MATCH);
+
+    want->has_etag = value.p != NULL;
+    return value.p &&
+           hd_id_read(&shard->keys.id, HD_ID_ETAG, value, &want->id, &want->etag) == HD_OK;
+}
+
+static bool
+read_expires(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct evt_package *package = want->package;
+
+    switch (evt_grant(shard, request->msg, package->min_expires_s, package->default_expires_s,
+                      package->max_expires_s, false, &want->expires_s)) {
+    case HD_OK:
+        return true;
+    case HD_ERANGE:
+        evt_refuse_brief(shard, request, package->min_expires_s);
+        return false;
+    default:
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Expires"));
+        return false;
+    }
+}
+
+static void
+refuse_type(struct evt_shard *shard, struct evt_request *request, const struct evt_package *package)
+{
+    struct evt_reply reply;
+
+    evt_refused(shard, request, 415);
+    if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
+                         &reply))
+        return;
+    evt_out_accept(package, &reply.out);
+    evt_reply_send(shard, &reply);
+}
+
+/* The published document: its type, its size, and the package's own word on it. */
+static bool
+read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct evt_package *package = want->package;
+    struct hd_slice body = request->msg->body;
+    uint32_t most = package->max_body ? package->max_body : evt_limits(shard)->max_body;
+    const char *reason = NULL;
+    bool known = package->n_types == 0;
+
+    if (body.n > most) {
+        evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
+        return false;
+    }
+    want->type = sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE);
+    if (!want->type.n) {
+        evt_refuse(shard, request, 400, HD_LIT("Missing Content-Type Header"));
+        return false;
+    }
+    for (size_t i = 0; i < package->n_types; i++)
+        known = known || sip_media_same(package->types[i], want->type);
+    if (!known) {
+        refuse_type(shard, request, package);
+        return false;
+    }
+    switch (package->ops->validate(package, want->type, body, &reason)) {
+    case HD_OK:
+        return true;
+    case HD_ENOTSUP:
+        refuse_type(shard, request, package);
+        return false;
+    case HD_ENOMEM:
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+        return false;
+    default:
+        evt_refuse(shard, request, 400, reason ? hd_slice_str(reason) : HD_LIT("Malformed Body"));
+        return false;
+    }
+}
+
+static struct evt_pub_change *
+change_new(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+           enum evt_change_kind kind, uint32_t etag)
+{
+    struct evt_pub_change *change = calloc(1, sizeof(*change));
+
+    if (!change)
+        return NULL;
+    change->kind = kind;
+    change->started_ms = request->arrived_us / 1000;
+    change->done = (struct evt_done){
+        .txn = request->txn, .expires_s = want->expires_s, .etag = etag, .status = 200
+    };
+    change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
+    if (request->msg->body.n && kind != EVT_CHANGE_END)
+        change->doc = evt_doc_new(want->type, request->msg->body);
+    if (!change->head || (request->msg->body.n && kind != EVT_CHANGE_END && !change->doc)) {
+        free(change->head);
+        evt_doc_unref(change->doc);
+        free(change);
+        return NULL;
+    }
+    shard->waiting++;
+    evt_gauge(shard, &shard->counters.waiting, 1);
+    return change;
+}
+
+/* --- initial
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+/* RFC 3903 section 6 step 6 with Expires: 0: it expires at once, so nothing is kept; the tag is one
+ * that no publication has. */
+static void
+answer_gone_at_once(struct evt_shard *shard, struct evt_request *request, const struct wanted *want)
+{
+    struct evt_done done = { .txn = request->txn, .status = 200 };
+    struct evt_reply reply;
+    uint64_t bucket = hd_hash_bucket(hd_hash(&shard->keys.table, hd_slice(want->key, want->key_n)));
+
+    /* Computed from the request, so that a repetition hears the same. */
+    uint64_t id = bucket << (64 - HD_BUCKET_BITS) | request->txn >> HD_BUCKET_BITS;
+    if (evt_reply_begin(shard, request, 200, HD_LIT("OK"), hd_slice(NULL, 0), &reply))
+        out_published(shard, &reply, id, &done);
+}
+
+static void
+publish_initial(struct evt_shard *shard, struct evt_request *request, const struct wanted *want)
+{
+    struct evt_resource *resource;
+    struct evt_pub *pub;
+
+    if (want->expires_s == 0) {
+        answer_gone_at_once(shard, request, want);
+        return;
+    }
+    resource = evt_resource_get(shard, hd_slice(want->key, want->key_n), want->package);
+    if (!resource) {
+        EVT_COUNT(shard, caps_reached);
+        evt_refuse_later(shard, request, 503, HD_LIT("No Room For A Resource"));
+        return;
+    }
+    if (resource->n_live >= evt_limits(shard)->publications_per_resource) {
+        EVT_COUNT(shard, caps_reached);
+        evt_refuse(shard, request, 403, HD_LIT("Too Many Publications Of This Resource"));
+        return;
+    }
+    pub = evt_pub_new(shard, resource, hd_slice(request->identity.key, request->identity.key_len));
+    if (!pub) {
+        EVT_COUNT(shard, caps_reached);
+        evt_resource_release(shard, resource);
+        evt_refuse_later(shard, request, 503, HD_LIT("No Room For A Publication"));
+        return;
+    }
+    pub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, 1);
+    if (!pub->change) {
+        evt_pub_free(shard, pub);
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+        return;
+    }
+    pub_submit(shard, pub, request);
+}
+
+/* --- modify, refresh, remove
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void
+publish_change(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+               struct evt_pub *pub)
+{
+    enum evt_change_kind kind = want->expires_s == 0 ? EVT_CHANGE_END : EVT_CHANGE_REFRESH;
+
+    pub->change = change_new(shard, request, want, kind, pub->etag + 1);
+    if (!pub->change) {
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+        return;
+    }
+    pub_submit(shard, pub, request);
+}
+
+/* Whether the tag is the one in force of a publication of this resource and package. */
+static bool
+pub_matches(struct evt_shard *shard, const struct evt_pub *pub, const struct wanted *want)
+{
+    if (!pub || !pub->live || pub->etag != want->etag)
+        return false;
+    const struct evt_resource *resource = evt_resource_at(shard, pub->resource);
+    return hd_slice_eq(resource->key, hd_slice(want->key, want->key_n)) &&
+           hd_slice_eq(resource->package->name, want->package->name);
+}
+
+/* An initial PUBLISH that was answered, or is being worked on, is found among the publications of
+ * its resource. */
+static bool
+initial_known(struct evt_shard *shard, struct evt_request *request)
+{
+    struct sip_event event;
+    struct sip_uri uri;
+    char key[SIP_KEY_MAX];
+    size_t n;
+
+    if (sip_uri_parse(request->msg->uri, &uri) ||
+        sip_resource_key(&uri, &shard->config->served, key, &n) ||
+        sip_event_parse(sip_msg_value(request->msg, SIP_HDR_EVENT), &event))
+        return false;
+    const struct evt_resource *resource = evt_resource_find(shard, hd_slice(key, n), event.package);
+    for (uint32_t i = resource ? resource->newest : EVT_NONE; i != EVT_NONE;) {
+        const struct evt_pub *pub = evt_pub_at(shard, i);
+        if (repeated(shard, request, pub))
+            return true;
+        i = pub->older;
+    }
+    return false;
+}
+
+void
+evt_publish(struct evt_shard *shard, struct evt_request *request)
+{
+    struct wanted want;
+    struct evt_pub *pub = NULL;
+
+    memset(&want, 0, sizeof(want));
+    if (read_if_match(shard, request->msg, &want))
+        pub = evt_pub_find(shard, want.id);
+    if (pub ? repeated(shard, request, pub) : !want.has_etag && initial_known(shard, request))
+        return;
+    if (pub && pub->change) {
+        evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);
+        return;
+    }
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
+        return;
+    want.package = evt_request_package(shard, request, &want.event);
+    if (!want.package ||
+        !evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n))
+        return;
+    if (evt_request_unsupported(shard, request))
+        return;
+    struct evt_verdict verdict =
+        shard->ports.policy->publish(shard->ports.policy_context, shard->config, &request->identity,
+                                     hd_slice(want.key, want.key_n), want.package);
+    if (verdict.decision != EVT_ALLOW) {
+        evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Publish This Resource"));
+        return;
+    }
+    if (sip_msg_count(request->msg, SIP_HDR_SIP_IF_MATCH) > 1 ||
+        hd_slice_find(sip_msg_value(request->msg, SIP_HDR_SIP_IF_MATCH), ',') <
+            sip_msg_value(request->msg, SIP_HDR_SIP_IF_MATCH).n) {
+        evt_refuse(shard, request, 400, HD_LIT("More Than One Entity-Tag"));
+        return;
+    }
+    if (want.has_etag && !pub_matches(shard, pub, &want)) {
+        evt_refuse(shard, request, 412, HD_LIT("Conditional Request Failed"));
+        return;
+    }
+    if (!read_expires(shard, request, &want))
+        return;
+    if (!want.has_etag && request->msg->body.n == 0) {
+        evt_refuse(shard, request, 400, HD_LIT("Initial PUBLISH Without Body"));
+        return;
+    }
+    if (request->msg->body.n > 0 && !(want.has_etag && want.expires_s == 0) &&
+        !read_body(shard, request, &want))
+        return;
+    if (shard->draining) {
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
+        return;
+    }
+    if (shard->waiting >= evt_limits(shard)->waiting) {
+        EVT_COUNT(shard, refused_busy);
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
+        return;
+    }
+    if (want.has_etag)
+        publish_change(shard, request, &want, pub);
+    else
+        publish_initial(shard, request, &want);
+}

@@ -1,0 +1,452 @@
+/* request.c - the order in which every request is handled: transaction, digest, method, package,
+ * and the rest.
+ *
+ * The transaction comes first (RFC 3261 17.2.3), so that a retransmission of an authenticated
+ * request gets its answer and not a stale nonce.  Records that are their own transactions
+ * (subscriptions, publications, registrations) are asked by the method's handler; what left no
+ * record is found in the ring. */
+#include <stdlib.h>
+
+#include "event/core.h"
+
+/* --- waiting behind a change under way
+ * -------------------------------------------------------------------- */
+
+void
+evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct evt_packet ***end,
+                 struct evt_packet **head, uint8_t *count)
+{
+    for (const struct evt_packet *p = *head; p; p = p->next) {
+        if (p->txn == request->txn) {
+            EVT_COUNT(shard, absorbed);
+            return;
+        }
+    }
+    if (*count >= evt_limits(shard)->waiting_per_record) {
+        EVT_COUNT(shard, refused_busy);
+        evt_refuse_later(shard, request, 500, HD_LIT("Too Many Changes Under Way"));
+        return;
+    }
+    if (shard->waiting >= evt_limits(shard)->waiting) {
+        EVT_COUNT(shard, refused_busy);
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
+        return;
+    }
+    struct evt_packet *packet = request->packet;
+    if (!packet)
+        packet = evt_packet_new(request->flow, request->octets, request->arrived_us);
+    if (!packet) {
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+        return;
+    }
+    request->keep_packet = true;
+    packet->txn = request->txn;
+    packet->next = NULL;
+    packet->authenticated = request->authenticated;
+    packet->identity = request->identity;
+    if (!*head)
+        *end = head;
+    **end = packet;
+    *end = &packet->next;
+    (*count)++;
+    shard->waiting++;
+    evt_gauge(shard, &shard->counters.waiting, 1);
+}
+
+struct evt_packet *
+evt_waiting_take(struct evt_shard *shard, struct evt_packet **head, struct evt_packet ***end,
+                 uint8_t *count)
+{
+    struct evt_packet *packet = *head;
+
+    if (!packet)
+        return NULL;
+    *head = packet->next;
+    if (!*head)
+        *end = head;
+    packet->next = NULL;
+    (*count)--;
+    shard->waiting--;
+    evt_gauge(shard, &shard->counters.waiting, -1);
+    return packet;
+}
+
+/* --- who asks
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static void
+request_challenge(struct evt_shard *shard, struct evt_request *request, bool stale)
+{
+    struct evt_reply reply;
+
+    EVT_COUNT(shard, challenges);
+    evt_refused(shard, request, 401);
+    if (!evt_reply_begin(shard, request, 401, HD_LIT("Unauthorized"), hd_slice(NULL, 0), &reply))
+        return;
+    shard->ports.policy->challenge(shard->ports.policy_context, shard->config, request->flow,
+                                   shard->now_us, stale, &reply.out);
+    evt_reply_send(shard, &reply);
+}
+
+/* The count of a nonce is taken on the shard that holds its window; the request travels there and
+ * back. */
+static void
+request_count_elsewhere(struct evt_shard *shard, struct evt_request *request,
+                        const struct evt_auth_result *result, unsigned to)
+{
+    struct evt_packet *packet = request->packet;
+
+    if (!packet)
+        packet = evt_packet_new(request->flow, request->octets, request->arrived_us);
+    if (!packet) {
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+        return;
+    }
+    request->keep_packet = true;
+    packet->txn = request->txn;
+    packet->identity = result->identity;
+    packet->nonce_id = result->nonce_id;
+    packet->nc = result->nc;
+    packet->from_shard = shard->index;
+    evt_ring_put(shard, request->txn, EVT_RING_WORKING); /* a repetition meanwhile is absorbed */
+    evt_post(shard, to, EVT_MAIL_COUNT, &packet->mail);
+}
+
+enum evt_authed
+evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
+{
+    const struct evt_policy_ops *policy = shard->ports.policy;
+    void *context = shard->ports.policy_context;
+    struct evt_auth_result result;
+
+    if (request->authenticated)
+        return EVT_AUTHED;
+    if (request->stale) {
+        request_challenge(shard, request, true);
+        return EVT_ANSWERED;
+    }
+    memset(&result, 0, sizeof(result));
+    switch (policy->authenticate(context, shard->config, request->msg, request->flow, shard->now_us,
+                                 &result)) {
+    case EVT_AUTH_OK:
+        break;
+    case EVT_AUTH_CHALLENGE:
+    case EVT_AUTH_WRONG:
+        request_challenge(shard, request, false);
+        return EVT_ANSWERED;
+    case EVT_AUTH_STALE:
+        request_challenge(shard, request, true);
+        return EVT_ANSWERED;
+    case EVT_AUTH_BAD:
+        evt_refuse(shard, request, 400, hd_slice_str(result.reason));
+        return EVT_ANSWERED;
+    }
+    if (result.has_count) {
+        unsigned to = hd_bucket_shard(hd_id_bucket(result.nonce_id), shard->count);
+        if (to != shard->index) {
+            request_count_elsewhere(shard, request, &result, to);
+            return EVT_ANSWERED;
+        }
+        if (!policy->count(context, result.nonce_id, result.nc, shard->now_us)) {
+            request_challenge(shard, request, true);
+            return EVT_ANSWERED;
+        }
+    }
+    if (result.identity.authenticated)
+        evt_source_good(shard, request->flow); /* gives back what the challenge took */
+    request->identity = result.identity;
+    request->authenticated = true;
+    return EVT_AUTHED;
+}
+
+/* --- checks that several methods share
+ * ------------------------------------------------------------------------------ */
+
+bool
+evt_request_unsupported(struct evt_shard *shard, struct evt_request *request)
+{
+    struct sip_walk walk = { 0 };
+    struct evt_reply reply;
+    struct hd_slice item;
+
+    /* RFC 3261 8.2.2.3: we implement no extension that a request could require. */
+    if (sip_msg_has(request->msg, SIP_HDR_REQUIRE)) {
+        evt_refused(shard, request, 420);
+        if (!evt_reply_begin(shard, request, 420, HD_LIT("Bad Extension"), hd_slice(NULL, 0),
+                             &reply))
+            return true;
+        sip_out_lit(&reply.out, "Unsupported: ");
+        for (bool more = false; sip_msg_walk(request->msg, SIP_HDR_REQUIRE, &walk, &item);
+             more = true) {
+            if (more)
+                sip_out_lit(&reply.out, ", ");
+            sip_out_unfolded(&reply.out, item);
+        }
+        sip_out_crlf(&reply.out);
+        evt_reply_send(shard, &reply);
+        return true;
+    }
+    memset(&walk, 0, sizeof(walk));
+    while (sip_msg_walk(request->msg, SIP_HDR_CONTENT_ENCODING, &walk, &item)) {
+        if (hd_slice_ieq(item, HD_LIT("identity")))
+            continue;
+        evt_refused(shard, request, 415);
+        if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Content Encoding"),
+                             hd_slice(NULL, 0), &reply))
+            return true;
+        sip_out_lit(&reply.out, "Accept-Encoding: identity\r\n");
+        evt_reply_send(shard, &reply);
+        return true;
+    }
+    return false;
+}
+
+static void
+refuse_event(struct evt_shard *shard, struct evt_request *request)
+{
+    struct evt_reply reply;
+
+    evt_refused(shard, request, 489);
+    if (!evt_reply_begin(shard, request, 489, HD_LIT("Bad Event"), hd_slice(NULL, 0), &reply))
+        return;
+    evt_out_allow_events(shard, &reply.out);
+    evt_reply_send(shard, &reply);
+}
+
+/* RFC 6665 4.2.1.1 and RFC 3903 6: an Event header that is missing, or that names no package of
+ * ours. */
+const struct evt_package *
+evt_request_package(struct evt_shard *shard, struct evt_request *request,
+                    struct sip_event *ret_event)
+{
+    struct hd_slice value = sip_msg_value(request->msg, SIP_HDR_EVENT);
+
+    if (!value.p) {
+        refuse_event(shard, request);
+        return NULL;
+    }
+    if (sip_event_parse(value, ret_event)) {
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Event Header"));
+        return NULL;
+    }
+    const struct evt_package *package = evt_config_package(shard->config, ret_event->package);
+    if (!package)
+        refuse_event(shard, request);
+    return package;
+}
+
+bool
+evt_request_resource(struct evt_shard *shard, struct evt_request *request, struct hd_slice text,
+                     char key[SIP_KEY_MAX], size_t *ret_n)
+{
+    struct sip_uri uri;
+
+    switch (sip_uri_parse(text, &uri)) {
+    case HD_OK:
+        break;
+    case HD_ERANGE:
+        evt_refuse(shard, request, 414, HD_LIT("Request-URI Too Long"));
+        return false;
+    default:
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Request-URI"));
+        return false;
+    }
+    /* RFC 5630 3.1: a sips resource is not served over plain transport unless a hop that we trust
+     * brought it. */
+    if (uri.scheme == SIP_SCHEME_SIPS && request->flow->transport != HD_TLS &&
+        request->flow->transport != HD_WSS && !evt_listener_trusts(shard->config, request->flow)) {
+        evt_refuse(shard, request, 480, HD_LIT("SIPS Needs A Secure Transport"));
+        return false;
+    }
+    switch (sip_resource_key(&uri, &shard->config->served, key, ret_n)) {
+    case HD_OK:
+        return true;
+    case HD_ENOTSUP:
+        evt_refuse(shard, request, 416, HD_LIT("Unsupported URI Scheme"));
+        return false;
+    case HD_ENOMATCH:
+        evt_refuse(shard, request, 404, HD_LIT("Domain Not Served Here"));
+        return false;
+    case HD_ERANGE:
+        evt_refuse(shard, request, 414, HD_LIT("Request-URI Too Long"));
+        return false;
+    default:
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Request-URI"));
+        return false;
+    }
+}
+
+enum hd_err
+evt_grant(struct evt_shard *shard, const struct sip_msg *msg, uint32_t min_s, uint32_t default_s,
+          uint32_t max_s, bool hour_is_enough, uint32_t *ret_s)
+{
+    struct hd_slice value = sip_msg_value(msg, SIP_HDR_EXPIRES);
+    uint32_t asked = default_s, jitter;
+
+    if (value.p) {
+        if (sip_delta_parse(value, &asked))
+            return HD_ESYNTAX;
+        if (asked == 0) {
+            *ret_s = 0;
+            return HD_OK;
+        }
+        /* RFC 6665 4.2.1.1: 423 only for less than an hour. */
+        if (asked < min_s && (!hour_is_enough || asked < 3600))
+            return HD_ERANGE;
+    }
+    if (asked > max_s)
+        asked = max_s;
+    /* Refreshes of many are spread by granting a little less; never below the minimum, never more.
+     */
+    jitter = (uint32_t)((uint64_t)asked * evt_limits(shard)->expires_jitter / 100);
+    if (jitter > 0 && asked > min_s) {
+        if (jitter > asked - min_s)
+            jitter = asked - min_s;
+        asked -= hd_rng_below(&shard->rng, jitter + 1);
+    }
+    *ret_s = asked;
+    return HD_OK;
+}
+
+/* --- methods without state
+ * --------------------------------------------------------------------------------------------- */
+
+static void
+request_options(struct evt_shard *shard, struct evt_request *request)
+{
+    const struct evt_config *config = shard->config;
+    struct evt_reply reply;
+    bool first = true;
+
+    if (evt_request_unsupported(shard, request))
+        return;
+    if (!evt_reply_begin(shard, request, 200, HD_LIT("OK"), hd_slice(NULL, 0), &reply))
+        return;
+    evt_out_allow(shard, &reply.out);
+    sip_out_lit(&reply.out, "Accept: ");
+    for (size_t i = 0; i < config->n_packages; i++) {
+        for (size_t k = 0; k < config->packages[i]->n_types; k++, first = false) {
+            if (!first)
+                sip_out_lit(&reply.out, ", ");
+            sip_out_slice(&reply.out, config->packages[i]->types[k]);
+        }
+    }
+    sip_out_lit(&reply.out, "\r\nAccept-Encoding: identity\r\nSupported:\r\n");
+    evt_out_allow_events(shard, &reply.out);
+    evt_reply_send(shard, &reply);
+}
+
+static void
+request_not_allowed(struct evt_shard *shard, struct evt_request *request, unsigned status)
+{
+    struct evt_reply reply;
+
+    evt_refused(shard, request, status);
+    if (!evt_reply_begin(shard, request, status, hd_slice(NULL, 0), hd_slice(NULL, 0), &reply))
+        return;
+    evt_out_allow(shard, &reply.out);
+    evt_reply_send(shard, &reply);
+}
+
+/* CANCEL has no effect on a transaction that is not INVITE, but is answered: 200 when it matches
+ * one that we are working on or have answered (RFC 3261 9.2).  It travels as a SUBSCRIBE would; a
+ * transaction that was routed by its resource is asked for there. */
+static void
+request_cancel(struct evt_shard *shard, struct evt_request *request)
+{
+    static const enum sip_method methods[] = { SIP_SUBSCRIBE, SIP_PUBLISH, SIP_REGISTER };
+    unsigned status, home;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(methods); i++) {
+        struct evt_reply reply;
+        uint64_t txn =
+            sip_txn_hash_as(&shard->keys.table, request->msg, sip_method_name(methods[i]));
+        if (!evt_ring_find(shard, txn, &status))
+            continue;
+        if (evt_reply_begin(shard, request, 200, HD_LIT("OK"), hd_slice(NULL, 0), &reply))
+            evt_reply_send(shard, &reply);
+        return;
+    }
+    if (!request->rerouted && evt_route_home(shard, request->msg->uri, &home) &&
+        home != shard->index && evt_forward(shard, request, home))
+        return;
+    evt_refuse(shard, request, 481, hd_slice(NULL, 0));
+}
+
+/* --- all requests
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static bool
+request_repeated(struct evt_shard *shard, struct evt_request *request)
+{
+    unsigned status;
+
+    if (request->packet && (request->authenticated || request->stale))
+        return false; /* it is the one that the ring marks as under way */
+    if (!evt_ring_find(shard, request->txn, &status))
+        return false;
+    if (status == EVT_RING_RECORD)
+        return false; /* the record that it made answers */
+    if (status == EVT_RING_WORKING) {
+        EVT_COUNT(shard, absorbed);
+        return true;
+    }
+    EVT_COUNT(shard, retransmitted);
+    struct evt_reply reply;
+    if (!evt_reply_begin(shard, request, status, hd_slice(NULL, 0), hd_slice(NULL, 0), &reply))
+        return true;
+    if (status == 500 || status == 503)
+        sip_out_header_u32(&reply.out, HD_LIT("Retry-After"), evt_limits(shard)->retry_after_s);
+    evt_reply_send(shard, &reply);
+    return true;
+}
+
+void
+evt_request_handle(struct evt_shard *shard, struct evt_request *request)
+{
+    enum sip_method method = request->msg->method;
+
+    if (!request->authenticated &&
+        !request->stale) { /* the others were counted when they came first */
+        EVT_COUNT(shard, requests);
+        EVT_COUNT(shard, by_method[method]);
+    }
+    if (method == SIP_ACK)
+        return; /* never answered */
+    if (request_repeated(shard, request))
+        return;
+    switch (method) {
+    case SIP_SUBSCRIBE:
+        evt_subscribe(shard, request);
+        return;
+    case SIP_PUBLISH:
+        evt_publish(shard, request);
+        return;
+    case SIP_REGISTER:
+        evt_register(shard, request);
+        return;
+    case SIP_OPTIONS:
+        request_options(shard, request);
+        return;
+    case SIP_CANCEL:
+        request_cancel(shard, request);
+        return;
+    case SIP_METHOD_UNKNOWN:
+    case SIP_METHOD_COUNT:
+        request_not_allowed(shard, request, 501);
+        return;
+    case SIP_INVITE:
+    case SIP_ACK:
+    case SIP_BYE:
+    case SIP_NOTIFY:
+    case SIP_MESSAGE:
+    case SIP_INFO:
+    case SIP_PRACK:
+    case SIP_UPDATE:
+    case SIP_REFER:
+        request_not_allowed(shard, request, 405);
+        return;
+    }
+}

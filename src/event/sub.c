@@ -1,0 +1,712 @@
+/* sub.c - the record of a subscription: its strings, its one timer, its states, when it may send,
+ * how it ends.
+ *
+ * A subscription is freed by its timer alone, when it has lingered for the retransmissions of its
+ * last SUBSCRIBE; so no function that is handed one has to fear that a callee freed it. Exceptions:
+ * a creation that the store refused, and the end of the shard. */
+#include <stdlib.h>
+
+#include "event/core.h"
+
+struct hd_slice
+evt_reason_name(enum evt_reason reason)
+{
+    switch (reason) {
+    case EVT_REASON_DEACTIVATED:
+        return HD_LIT("deactivated");
+    case EVT_REASON_PROBATION:
+        return HD_LIT("probation");
+    case EVT_REASON_REJECTED:
+        return HD_LIT("rejected");
+    case EVT_REASON_TIMEOUT:
+        return HD_LIT("timeout");
+    case EVT_REASON_GIVEUP:
+        return HD_LIT("giveup");
+    case EVT_REASON_NORESOURCE:
+        return HD_LIT("noresource");
+    case EVT_REASON_INVARIANT:
+        return HD_LIT("invariant");
+    case EVT_REASON_NONE:
+    case EVT_REASON_SILENT:
+        break;
+    }
+    return hd_slice(NULL, 0);
+}
+
+/* --- strings
+ * ------------------------------------------------------------------------------------------ */
+
+struct hd_slice
+evt_texts_get(const struct evt_texts *texts, enum evt_text which)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < (int)which; i++)
+        at += texts->n[i];
+    return hd_slice(texts->octets + at, texts->n[which]);
+}
+
+struct evt_texts *
+evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id)
+{
+    struct evt_texts *texts;
+    size_t total = 0;
+
+    for (int i = 0; i < EVT_TEXT_COUNT; i++) {
+        if (pieces[i].n > UINT16_MAX)
+            return NULL;
+        total += pieces[i].n;
+    }
+    texts = malloc(sizeof(*texts) + total);
+    if (!texts)
+        return NULL;
+    texts->has_event_id = has_event_id;
+    for (size_t i = 0, at = 0; i < EVT_TEXT_COUNT; at += pieces[i].n, i++) {
+        texts->n[i] = (uint16_t)pieces[i].n;
+        if (pieces[i].n)
+            memcpy(texts->octets + at, pieces[i].p, pieces[i].n);
+    }
+    return texts;
+}
+
+/* --- quotas
+ * --------------------------------------------------------------------------------------------- */
+
+static struct evt_watcher_count *
+watcher_find(struct evt_shard *shard, uint64_t hash, uint32_t *ret_index)
+{
+    struct hd_map_walk walk;
+
+    for (uint32_t i = hd_map_first(&walk, &shard->watcher_by_name, hash); i != HD_MAP_NONE;
+         i = hd_map_more(&walk)) {
+        struct evt_watcher_count *count = hd_table_at(&shard->watchers, i);
+        if (count && count->hash == hash) {
+            *ret_index = i;
+            return count;
+        }
+    }
+    return NULL;
+}
+
+bool
+evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher)
+{
+    uint64_t hash = hd_hash(&shard->keys.table, watcher);
+    uint32_t index;
+    struct evt_watcher_count *count = watcher_find(shard, hash, &index);
+    struct hd_handle handle;
+    void *object;
+
+    if (count) {
+        if (count->n >= evt_limits(shard)->subscriptions_per_watcher)
+            return false;
+        count->n++;
+        return true;
+    }
+    if (hd_table_add(&shard->watchers, &handle, &object))
+        return false;
+    if (hd_map_put(&shard->watcher_by_name, hash, handle.index)) {
+        hd_table_remove(&shard->watchers, handle.index);
+        return false;
+    }
+    *(struct evt_watcher_count *)object = (struct evt_watcher_count){ .hash = hash, .n = 1 };
+    return true;
+}
+
+void
+evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher)
+{
+    uint64_t hash = hd_hash(&shard->keys.table, watcher);
+    uint32_t index;
+    struct evt_watcher_count *count = watcher_find(shard, hash, &index);
+
+    if (!count || --count->n > 0)
+        return;
+    hd_map_remove(&shard->watcher_by_name, hash, index);
+    hd_table_remove(&shard->watchers, index);
+}
+
+/* --- lists
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static struct evt_list *
+list_of(struct evt_shard *shard, const struct evt_sub *sub)
+{
+    return sub->queued == EVT_QUEUED_HOP ? &evt_hop_at(shard, sub->hop)->waiting : &shard->ready;
+}
+
+void
+evt_dequeue(struct evt_shard *shard, struct evt_sub *sub)
+{
+    if (sub->queued == EVT_QUEUED_NOT)
+        return;
+    struct evt_list *list = list_of(shard, sub);
+    if (sub->prev_queued == EVT_NONE)
+        list->head = sub->next_queued;
+    else
+        evt_sub_at(shard, sub->prev_queued)->next_queued = sub->next_queued;
+    if (sub->next_queued == EVT_NONE)
+        list->tail = sub->prev_queued;
+    else
+        evt_sub_at(shard, sub->next_queued)->prev_queued = sub->prev_queued;
+    sub->queued = EVT_QUEUED_NOT;
+}
+
+void
+evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where)
+{
+    evt_dequeue(shard, sub);
+    if (where == EVT_QUEUED_NOT)
+        return;
+    sub->queued = (uint8_t)where;
+    struct evt_list *list = list_of(shard, sub);
+    sub->next_queued = EVT_NONE;
+    sub->prev_queued = list->tail;
+    if (list->tail == EVT_NONE)
+        list->head = sub->index;
+    else
+        evt_sub_at(shard, list->tail)->next_queued = sub->index;
+    list->tail = sub->index;
+}
+
+/* --- making and freeing
+ * ------------------------------------------------------------------------------------------ */
+
+struct evt_sub *
+evt_sub_at(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_sub *sub = hd_table_at(&shard->subs, index);
+    HD_ASSERT_OBJ(sub, EVT_SUB_MAGIC);
+    return sub;
+}
+
+struct evt_sub *
+evt_sub_find(struct evt_shard *shard, uint64_t id)
+{
+    struct hd_map_walk walk;
+
+    for (uint32_t i = hd_map_first(&walk, &shard->sub_by_id, id); i != HD_MAP_NONE;
+         i = hd_map_more(&walk)) {
+        struct evt_sub *sub = evt_sub_at(shard, i);
+        if (sub->id == id)
+            return sub;
+    }
+    return NULL;
+}
+
+struct evt_sub *
+evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts, uint64_t call_hash,
+            enum hd_err *ret_err)
+{
+    struct hd_handle handle;
+    struct evt_sub *sub;
+    void *object;
+
+    *ret_err = hd_table_add(&shard->subs, &handle, &object);
+    if (*ret_err)
+        return NULL;
+    *ret_err = HD_ENOMEM;
+    if (hd_map_put(&shard->sub_by_id, id, handle.index))
+        goto no_id;
+    if (hd_map_put(&shard->sub_by_call, call_hash, handle.index))
+        goto no_call;
+    sub = object;
+    sub->magic = EVT_SUB_MAGIC;
+    sub->index = handle.index;
+    sub->id = id;
+    sub->call_hash = call_hash;
+    sub->texts = texts;
+    sub->mirror = sub->hop = EVT_NONE;
+    sub->waiting_end = &sub->waiting;
+    sub->timer.kind = EVT_TIMER_SUB;
+    /* Below 2^31 for ever: it would take 2^30 NOTIFYs to get there (RFC 3261 8.1.1.5). */
+    sub->cseq_local = hd_rng_below(&shard->rng, 10000);
+    *ret_err = HD_OK;
+    return sub;
+no_call:
+    hd_map_remove(&shard->sub_by_id, id, handle.index);
+no_id:
+    hd_table_remove(&shard->subs, handle.index);
+    return NULL;
+}
+
+static void
+sub_change_free(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_sub_change *change = sub->change;
+
+    if (!change)
+        return;
+    sub->change = NULL;
+    if (change->hop != EVT_NONE)
+        evt_hop_put(shard, change->hop);
+    free(change->head);
+    free(change->texts);
+    free(change);
+    shard->waiting--;
+    evt_gauge(shard, &shard->counters.waiting, -1);
+}
+
+/* Gives back all that only a living subscription needs. */
+static void
+sub_release(struct evt_shard *shard, struct evt_sub *sub)
+{
+    evt_dequeue(shard, sub);
+    evt_sub_drop_flight(shard, sub, false);
+    if (sub->queue) {
+        for (uint32_t i = 0; i < sub->queue->n; i++)
+            evt_snapshot_unref(sub->queue->ring[(sub->queue->first + i) % sub->queue->cap]);
+        free(sub->queue);
+        sub->queue = NULL;
+    }
+    if (sub->in_mirror)
+        evt_mirror_unplace(shard, sub);
+    if (sub->mirror != EVT_NONE) {
+        evt_mirror_leave(shard, sub->mirror);
+        sub->mirror = EVT_NONE;
+    }
+    if (sub->hop != EVT_NONE) {
+        evt_hop_put(shard, sub->hop);
+        sub->hop = EVT_NONE;
+    }
+}
+
+void
+evt_sub_free(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_packet *packet;
+
+    hd_wheel_stop(&shard->wheel, &sub->timer);
+    while ((packet = evt_waiting_take(shard, &sub->waiting, &sub->waiting_end, &sub->n_waiting)))
+        free(packet);
+    sub_change_free(shard, sub);
+    sub_release(shard, sub);
+    if (!sub->lingering)
+        evt_watcher_give(shard, evt_texts_get(sub->texts, EVT_TEXT_WATCHER));
+    if (sub->parked)
+        evt_gauge(shard, &shard->counters.parked, -1);
+    if (sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING)
+        evt_gauge(shard, &shard->counters.subscriptions, -1);
+    hd_map_remove(&shard->sub_by_id, sub->id, sub->index);
+    hd_map_remove(&shard->sub_by_call, sub->call_hash, sub->index);
+    free(sub->texts);
+    sub->magic = 0;
+    hd_table_remove(&shard->subs, sub->index);
+}
+
+/* --- the timer
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t
+sub_deadline(const struct evt_sub *sub)
+{
+    uint64_t due = UINT64_MAX;
+
+    if (sub->lingering || ((sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&
+                           !(sub->change && sub->change->kind == EVT_CHANGE_END)))
+        due = sub->expires_at_ms;
+    if (sub->flight) {
+        due = earlier(due, earlier(sub->flight->next_ms, sub->flight->deadline_ms));
+        if (sub->flight->tcp_until_ms)
+            due = earlier(due, sub->flight->tcp_until_ms);
+    }
+    if (sub->hold_until_ms && !sub->lingering)
+        due = earlier(due, sub->hold_until_ms);
+    if (sub->change && !sub->change->trying_sent)
+        due = earlier(due, sub->change->started_ms + SIP_TRYING_AFTER_MS);
+    return due;
+}
+
+/* The timer is only ever moved to an earlier time: when it fires too early it is set anew.  An
+ * answered NOTIFY costs no move. */
+void
+evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub)
+{
+    uint64_t due = sub_deadline(sub);
+
+    if (due == UINT64_MAX || (hd_timer_running(&sub->timer) && sub->timer.due_ms <= due))
+        return;
+    hd_wheel_start(&shard->wheel, &sub->timer, due);
+}
+
+/* Over, and everything said: only retransmissions of the last SUBSCRIBE are still answered (64*T1,
+ * 0 on reliable transports). */
+static void
+sub_settle(struct evt_shard *shard, struct evt_sub *sub)
+{
+    if (sub->state != EVT_SUB_TERMINATED || sub->lingering || sub->flight || sub->owed ||
+        sub->change)
+        return;
+    sub_release(shard, sub);
+    evt_watcher_give(shard, evt_texts_get(sub->texts, EVT_TEXT_WATCHER));
+    sub->lingering = true;
+    sub->hold_until_ms = 0;
+    sub->expires_at_ms =
+        shard->now_ms +
+        (hd_transport_reliable((enum hd_transport)sub->came.transport) ? 0 : EVT_LINGER_MS);
+    evt_sub_rearm(shard, sub);
+}
+
+/* After anything happened to it: the next NOTIFY, the end, the timer. */
+void
+evt_sub_finish(struct evt_shard *shard, struct evt_sub *sub)
+{
+    evt_sub_kick(shard, sub);
+    sub_settle(shard, sub);
+    evt_sub_rearm(shard, sub);
+}
+
+void
+evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
+{
+    uint64_t now = shard->now_ms;
+
+    if (sub->lingering) {
+        if (now >= sub->expires_at_ms && !sub->waiting)
+            evt_sub_free(shard, sub);
+        else
+            evt_sub_rearm(shard, sub);
+        return;
+    }
+    if (sub->change && !sub->change->trying_sent &&
+        now >= sub->change->started_ms + SIP_TRYING_AFTER_MS) {
+        sub->change->trying_sent = true;
+        evt_trying(shard, sub->change->head);
+    }
+    if (sub->flight)
+        evt_notify_timer(shard, sub);
+    if ((sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&
+        now >= sub->expires_at_ms && !(sub->change && sub->change->kind == EVT_CHANGE_END))
+        evt_sub_terminate(shard, sub, EVT_REASON_TIMEOUT, 0);
+    if (sub->hold_until_ms && now >= sub->hold_until_ms) {
+        sub->hold_until_ms = 0;
+        evt_sub_kick(shard, sub);
+    }
+    sub_settle(shard, sub);
+    evt_sub_rearm(shard, sub);
+}
+
+/* --- events that each matter
+ * -------------------------------------------------------------------------------------------- */
+
+static struct evt_queue *
+queue_new(uint32_t cap)
+{
+    struct evt_queue *queue = calloc(1, sizeof(*queue) + cap * sizeof(queue->ring[0]));
+    if (queue)
+        queue->cap = cap;
+    return queue;
+}
+
+void
+evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *snapshot)
+{
+    uint32_t cap = evt_mirror_at(shard, sub->mirror)->package->queue_max;
+
+    if (sub->transform != EVT_SEE_ALL || sub->state == EVT_SUB_TERMINATED)
+        return;
+    if (!sub->queue)
+        sub->queue = queue_new(cap ? cap : 1);
+    struct evt_queue *queue = sub->queue;
+    if (!queue || queue->n == queue->cap) {
+        EVT_COUNT(shard, events_dropped);
+        evt_did(shard, sub->id, EVT_DID_DROP, snapshot->number);
+        if (queue)
+            queue->dropped++;
+        return;
+    }
+    queue->ring[(queue->first + queue->n++) % queue->cap] = evt_snapshot_ref(snapshot);
+}
+
+/* An event whose NOTIFY was not acknowledged comes first again. */
+static void
+queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *event)
+{
+    struct evt_queue *queue = sub->queue;
+
+    HD_ASSERT(queue != NULL);
+    if (queue->n == queue->cap) {
+        EVT_COUNT(shard, events_dropped);
+        queue->dropped++;
+        evt_snapshot_unref(event);
+        return;
+    }
+    queue->first = (queue->first + queue->cap - 1) % queue->cap;
+    queue->ring[queue->first] = event;
+    queue->n++;
+}
+
+void
+evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
+{
+    struct evt_flight *flight = sub->flight;
+
+    if (!flight)
+        return;
+    sub->flight = NULL;
+    if (flight->event) {
+        if (failed && sub->state != EVT_SUB_TERMINATED)
+            queue_give_back(shard, sub, flight->event);
+        else
+            evt_snapshot_unref(flight->event);
+    }
+    if (flight->counted)
+        evt_hop_answered(shard, evt_hop_at(shard, sub->hop), true);
+    evt_view_unref(flight->view);
+    flight->next_free = shard->free_flights;
+    shard->free_flights = flight;
+    shard->n_flights--;
+    evt_gauge(shard, &shard->counters.in_flight, -1);
+}
+
+/* --- when to send
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static bool
+sub_has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
+{
+    if (sub->again)
+        return true;
+    if (sub->transform != EVT_SEE_ALL || !mirror->snapshot)
+        return false; /* who may not see a state learns nothing of its changes either */
+    if (mirror->package->delivery == EVT_DELIVER_EVERY)
+        return sub->queue && sub->queue->n > 0;
+    return mirror->snapshot->number != sub->seen;
+}
+
+/* Whether what is owed has all it needs: a body needs the snapshot. */
+static bool
+sub_can_say(const struct evt_sub *sub, const struct evt_mirror *mirror)
+{
+    if (mirror->snapshot)
+        return true;
+    return sub->state == EVT_SUB_TERMINATED && sub->reason != EVT_REASON_TIMEOUT;
+}
+
+static void
+sub_hold(struct evt_shard *shard, struct evt_sub *sub, uint64_t until_ms, enum evt_held why)
+{
+    sub->hold_until_ms = until_ms;
+    evt_did(shard, sub->id, EVT_DID_HOLD, why);
+    evt_sub_rearm(shard, sub);
+}
+
+/* An owed NOTIFY does not wait for the one in flight, nor for pace, window or the turn's share;
+ * only an address that has not proven itself gets one transaction at a time. */
+static void
+sub_kick_owed(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mirror *mirror)
+{
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+
+    if (!sub_can_say(sub, mirror) || sub->hold_until_ms > shard->now_ms)
+        return;
+    evt_sub_drop_flight(shard, sub, true);
+    if (!hop->proven && !evt_hop_may_send(shard, hop)) {
+        EVT_COUNT(shard, held_unproven);
+        evt_enqueue(shard, sub, EVT_QUEUED_HOP);
+        return;
+    }
+    evt_dequeue(shard, sub);
+    evt_notify_send(shard, sub);
+}
+
+void
+evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
+{
+    if (sub->state == EVT_SUB_INIT || sub->lingering || sub->queued == EVT_QUEUED_HOP)
+        return;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    if (sub->owed) {
+        sub_kick_owed(shard, sub, mirror);
+        return;
+    }
+    if (sub->state == EVT_SUB_TERMINATED || !sub_has_news(sub, mirror))
+        return;
+    if (sub->flight) {
+        evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_IN_FLIGHT);
+        return;
+    }
+    if (sub->hold_until_ms > shard->now_ms)
+        return;
+    if (mirror->package->pace_ms && sub->last_sent_ms &&
+        shard->now_ms < sub->last_sent_ms + mirror->package->pace_ms) {
+        EVT_COUNT(shard, held_by_pace);
+        sub_hold(shard, sub, sub->last_sent_ms + mirror->package->pace_ms, EVT_HELD_PACE);
+        return;
+    }
+    if (!evt_hop_may_send(shard, evt_hop_at(shard, sub->hop))) {
+        EVT_COUNT(shard, held_by_window);
+        evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_WINDOW);
+        evt_enqueue(shard, sub, EVT_QUEUED_HOP);
+        return;
+    }
+    if (shard->sends_left == 0) {
+        if (sub->queued == EVT_QUEUED_NOT)
+            evt_enqueue(shard, sub, EVT_QUEUED_READY);
+        return;
+    }
+    shard->sends_left--;
+    evt_notify_send(shard, sub);
+}
+
+void
+evt_sub_owe(struct evt_shard *shard, struct evt_sub *sub)
+{
+    sub->owed = true;
+    sub->hold_until_ms = 0;
+    sub->backoff_ms = 0;
+    if (sub->parked) {
+        sub->parked = false;
+        evt_gauge(shard, &shard->counters.parked, -1);
+    }
+    evt_dequeue(shard, sub);
+    evt_sub_kick(shard, sub);
+}
+
+/* --- ends and rules
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+void
+evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
+                  uint32_t retry_after_s)
+{
+    if (sub->state == EVT_SUB_TERMINATED || sub->state == EVT_SUB_INIT)
+        return;
+    sub->state = EVT_SUB_TERMINATED;
+    sub->reason = (uint8_t)reason;
+    sub->retry_after_s = retry_after_s;
+    sub->again = false;
+    EVT_COUNT(shard, subscriptions_ended);
+    evt_gauge(shard, &shard->counters.subscriptions, -1);
+    evt_did(shard, sub->id, EVT_DID_END, reason);
+    if (sub->stored) {
+        sub->stored = false;
+        /* Nobody waits for this one: a record that stays behind expires by itself. */
+        (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id, 0);
+    }
+    if (reason == EVT_REASON_SILENT) {
+        if (sub->parked) {
+            sub->parked = false;
+            evt_gauge(shard, &shard->counters.parked, -1);
+        }
+        evt_sub_drop_flight(shard, sub, false);
+        sub->owed = false;
+    } else {
+        evt_sub_owe(shard, sub);
+    }
+    sub_settle(shard, sub);
+    evt_sub_rearm(shard, sub);
+}
+
+void
+evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_identity identity = { .key_len = 0 };
+    struct hd_slice watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER);
+
+    if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
+        return;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    memcpy(identity.key, watcher.p, watcher.n);
+    identity.key_len = (uint8_t)watcher.n;
+    identity.authenticated = true;
+    struct evt_verdict verdict = shard->ports.policy->subscribe(
+        shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
+    uint8_t state = EVT_SUB_ACTIVE, transform = EVT_SEE_ALL;
+    switch (verdict.decision) {
+    case EVT_DENY:
+        evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
+        return;
+    case EVT_ALLOW:
+        break;
+    case EVT_CONFIRM:
+        state = EVT_SUB_PENDING;
+        transform = EVT_SEE_NOTHING;
+        break;
+    case EVT_POLITE:
+        transform = EVT_SEE_NEUTRAL;
+        break;
+    }
+    if (state == sub->state && transform == sub->transform)
+        return;
+    sub->state = state;
+    sub->transform = transform;
+    evt_sub_owe(shard, sub);
+    evt_sub_rearm(shard, sub);
+}
+
+/* --- the store's word
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+void
+evt_sub_waiting(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_packet *packet;
+
+    while (!sub->change &&
+           (packet = evt_waiting_take(shard, &sub->waiting, &sub->waiting_end, &sub->n_waiting)))
+        evt_packet_handle(shard, packet);
+}
+
+static void
+sub_create_failed(struct evt_shard *shard, struct evt_sub *sub, unsigned status)
+{
+    struct evt_packet *waiting = sub->waiting;
+
+    evt_ring_put(shard, sub->change->done.txn, status);
+    evt_refuse_later_head(shard, sub->change->head, status);
+    for (const struct evt_packet *p = waiting; p; p = p->next) {
+        shard->waiting--;
+        evt_gauge(shard, &shard->counters.waiting, -1);
+    }
+    sub->waiting = NULL;
+    evt_sub_free(shard, sub);
+    while (waiting) {
+        struct evt_packet *next = waiting->next;
+        evt_packet_handle(shard, waiting);
+        waiting = next;
+    }
+}
+
+void
+evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
+{
+    struct evt_sub_change *change = sub->change;
+
+    if (!change)
+        return;
+    if (!err && change->kind == EVT_CHANGE_CREATE)
+        err = evt_mirror_place(shard, evt_mirror_at(shard, sub->mirror), sub);
+    if (err && change->kind == EVT_CHANGE_CREATE) {
+        sub_create_failed(shard, sub, err == HD_ESTORE ? 503 : 500);
+        return;
+    }
+    if (err || sub->state == EVT_SUB_TERMINATED) {
+        /* The record in the store is as it was, or the subscription ended while its refresh was
+         * being kept. */
+        unsigned status = err ? 503 : 481;
+        evt_ring_put(shard, change->done.txn, status);
+        evt_refuse_later_head(shard, change->head, status);
+        if (!err && sub->state == EVT_SUB_TERMINATED)
+            (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
+                                     0);
+        sub_change_free(shard, sub);
+    } else {
+        evt_sub_apply(shard, sub);
+        sub_change_free(shard, sub);
+    }
+    sub_settle(shard, sub);
+    evt_sub_rearm(shard, sub);
+    evt_sub_waiting(shard, sub);
+}

@@ -1,0 +1,631 @@
+/* subscribe.c - SUBSCRIBE: creating, refreshing, fetching and ending subscriptions (RFC 6665
+ * section 4.2.1).
+ *
+ * A change is prepared, given to the store, and applied in one step when it is kept: only then
+ * state changes, the answer leaves, and the NOTIFY that it owes is sent.  A fetch is kept nowhere
+ * and applied at once. */
+#include <stdlib.h>
+
+#include "event/core.h"
+#include "sip/dialog.h"
+
+#define ROUTE_MAX 2048 /* octets of a route set */
+
+/* --- answering
+ * ---------------------------------------------------------------------------------------------- */
+
+static void
+out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct hd_flow *came,
+             uint32_t expires_s)
+{
+    evt_out_contact(shard, &reply->out, came);
+    sip_out_header_u32(&reply->out, HD_LIT("Expires"), expires_s);
+    evt_reply_send(shard, reply);
+}
+
+/* A repeated SUBSCRIBE hears what the first one heard. */
+static void
+answer_again(struct evt_shard *shard, struct evt_request *request, const struct evt_sub *sub,
+             const struct evt_done *done)
+{
+    struct evt_reply reply;
+    char tag[HD_ID_TEXT];
+
+    EVT_COUNT(shard, retransmitted);
+    hd_id_text(&shard->keys.id, HD_ID_TAG, sub->id, 0, tag);
+    if (!evt_reply_begin(shard, request, done->status, hd_slice(NULL, 0), hd_slice(tag, HD_ID_TEXT),
+                         &reply))
+        return;
+    sip_route_echo(request->msg, &reply.out);
+    out_accepted(shard, &reply, &sub->came, done->expires_s);
+}
+
+/* True when the request is a repetition of one that this subscription has answered or is working
+ * on. */
+static bool
+repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_sub *sub)
+{
+    if (sub->change && sub->change->done.txn == request->txn) {
+        EVT_COUNT(shard, absorbed);
+        return true;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (sub->done[i].txn == request->txn) {
+            answer_again(shard, request, sub, &sub->done[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- applying
+ * --------------------------------------------------------------------------------------------------
+ */
+
+/* A subscription that goes another way than before takes its place in the window along. */
+static void
+sub_take_hop(struct evt_shard *shard, struct evt_sub *sub, uint32_t hop)
+{
+    if (sub->hop == hop) {
+        evt_hop_put(shard, hop); /* it had one reference already */
+        return;
+    }
+    evt_dequeue(shard, sub);
+    evt_sub_drop_flight(shard, sub, true);
+    if (sub->hop != EVT_NONE)
+        evt_hop_put(shard, sub->hop);
+    sub->hop = hop;
+}
+
+void
+evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_sub_change *change = sub->change;
+    struct evt_reply reply;
+
+    HD_ASSERT(change != NULL && sub->state != EVT_SUB_TERMINATED);
+    if (change->kind == EVT_CHANGE_CREATE) {
+        EVT_COUNT(shard, subscriptions_made);
+        evt_gauge(shard, &shard->counters.subscriptions, 1);
+    }
+    if (change->texts) {
+        free(sub->texts);
+        sub->texts = change->texts;
+        change->texts = NULL;
+    }
+    if (change->hop != EVT_NONE) {
+        sub_take_hop(shard, sub, change->hop);
+        change->hop = EVT_NONE;
+    }
+    sub->came = change->came;
+    sub->direct = change->direct;
+    sub->state = change->state;
+    sub->transform = change->transform;
+    sub->types = change->types;
+    sub->cseq_remote = change->cseq;
+    sub->done[1] = sub->done[0];
+    sub->done[0] = change->done;
+    sub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
+    sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch;
+    sub->target_branch = sub->branch + 1;
+    evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
+    evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
+    if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
+        evt_hop_at(shard, sub->hop)->octets_out += reply.out.n;
+        out_accepted(shard, &reply, &sub->came, change->done.expires_s);
+    }
+    if (change->done.expires_s == 0) {
+        evt_sub_terminate(shard, sub, EVT_REASON_TIMEOUT, 0);
+        return;
+    }
+    /* Through a Route an edge may let the NOTIFY overtake the 2xx: the first one waits a little. */
+    if (change->kind == EVT_CHANGE_CREATE && evt_texts_get(sub->texts, EVT_TEXT_ROUTE).n &&
+        evt_limits(shard)->route_delay_ms) {
+        sub->owed = true;
+        sub->hold_until_ms = shard->now_ms + evt_limits(shard)->route_delay_ms;
+        evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_ROUTE);
+        return;
+    }
+    evt_sub_owe(shard, sub);
+}
+
+/* --- reading a SUBSCRIBE
+ * ------------------------------------------------------------------------------------------- */
+
+/* What a SUBSCRIBE says, checked. */
+struct wanted {
+    const struct evt_package *package;
+    struct sip_event event;
+    struct sip_addr contact;
+    char key[SIP_KEY_MAX];
+    size_t key_n;
+    uint32_t expires_s;
+    uint8_t types, state, transform;
+    uint32_t rule;
+};
+
+static bool
+read_contact(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    switch (sip_contact_one(request->msg, &want->contact)) {
+    case HD_OK:
+        break;
+    case HD_ENOMATCH:
+        evt_refuse(shard, request, 400, HD_LIT("Missing Contact Header"));
+        return false;
+    case HD_EEXIST:
+        evt_refuse(shard, request, 400, HD_LIT("More Than One Contact"));
+        return false;
+    default:
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
+        return false;
+    }
+    return true;
+}
+
+static bool
+read_expires(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct evt_package *package = want->package;
+
+    switch (evt_grant(shard, request->msg, package->min_expires_s, package->default_expires_s,
+                      package->max_expires_s, true, &want->expires_s)) {
+    case HD_OK:
+        return true;
+    case HD_ERANGE:
+        evt_refuse_brief(shard, request, package->min_expires_s);
+        return false;
+    default:
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Expires"));
+        return false;
+    }
+}
+
+/* RFC 6665 4.2.1.1 with RFC 3261 21.4.7: none of our types is acceptable. */
+static bool
+read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct evt_package *package = want->package;
+    struct evt_reply reply;
+
+    want->types = 0;
+    for (size_t i = 0; i < package->n_types && i < EVT_PACKAGE_TYPES_MAX; i++)
+        if (sip_accept_quality(request->msg, package->types[i], package->types[i]) > 0)
+            want->types = (uint8_t)(want->types | 1u << i);
+    if (want->types || package->n_types == 0)
+        return true;
+    evt_refused(shard, request, 406);
+    if (!evt_reply_begin(shard, request, 406, HD_LIT("Not Acceptable"), hd_slice(NULL, 0), &reply))
+        return false;
+    evt_out_accept(package, &reply.out);
+    evt_reply_send(shard, &reply);
+    return false;
+}
+
+/* A body would be a filter, and there are none yet: what is not understood and not optional is
+ * refused (RFC 5621 3.2). */
+static bool
+read_body(struct evt_shard *shard, struct evt_request *request)
+{
+    struct hd_slice disposition = sip_msg_value(request->msg, SIP_HDR_CONTENT_DISPOSITION);
+    struct hd_slice handling;
+    struct evt_reply reply;
+
+    if (request->msg->body.n == 0)
+        return true;
+    if (request->msg->body.n > evt_limits(shard)->max_body) {
+        evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
+        return false;
+    }
+    if (disposition.p) {
+        struct hd_slice rest = hd_slice_from(disposition, hd_slice_find(disposition, ';'));
+        if (sip_param_find(rest, HD_LIT("handling"), &handling) &&
+            hd_slice_ieq(handling, HD_LIT("optional")))
+            return true;
+    }
+    evt_refused(shard, request, 415);
+    if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
+                         &reply))
+        return false;
+    /* No type at all is taken in a SUBSCRIBE (RFC 3261 20.1: an empty Accept). */
+    sip_out_lit(&reply.out, "Accept:\r\n");
+    evt_reply_send(shard, &reply);
+    return false;
+}
+
+/* Who may: fills state and transform.  False: refused with 403, and a subscription that exists ends
+ * (RFC 6665 4.2.1.4). */
+static bool
+read_verdict(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+             struct evt_sub *sub)
+{
+    struct evt_verdict verdict = shard->ports.policy->subscribe(
+        shard->ports.policy_context, shard->config, &request->identity,
+        hd_slice(want->key, want->key_n), want->package);
+
+    want->state = EVT_SUB_ACTIVE;
+    want->transform = EVT_SEE_ALL;
+    want->rule = verdict.rule;
+    switch (verdict.decision) {
+    case EVT_DENY:
+        evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
+        if (sub)
+            evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
+        return false;
+    case EVT_ALLOW:
+        break;
+    case EVT_CONFIRM:
+        want->state = EVT_SUB_PENDING;
+        want->transform = EVT_SEE_NOTHING;
+        break;
+    case EVT_POLITE:
+        want->transform = EVT_SEE_NEUTRAL;
+        break;
+    }
+    return true;
+}
+
+/* --- preparing a change
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* Strings of the subscription after this request; route is kept from the first SUBSCRIBE of the
+ * dialog (RFC 3261 12.2). */
+static struct evt_texts *
+make_texts(const struct evt_request *request, const struct wanted *want, const struct evt_sub *sub,
+           struct hd_slice route)
+{
+    const struct sip_msg *msg = request->msg;
+    struct hd_slice pieces[EVT_TEXT_COUNT];
+
+    if (sub) {
+        for (int i = 0; i < EVT_TEXT_COUNT; i++)
+            pieces[i] = evt_texts_get(sub->texts, (enum evt_text)i);
+        pieces[EVT_TEXT_TARGET] = want->contact.uri;
+        return evt_texts_new(pieces, sub->texts->has_event_id);
+    }
+    pieces[EVT_TEXT_CALL_ID] = msg->call_id;
+    pieces[EVT_TEXT_REMOTE] = msg->from.value;
+    pieces[EVT_TEXT_REMOTE_TAG] = msg->from_tag;
+    pieces[EVT_TEXT_LOCAL] = msg->to.value;
+    pieces[EVT_TEXT_TARGET] = want->contact.uri;
+    pieces[EVT_TEXT_ROUTE] = route;
+    pieces[EVT_TEXT_EVENT_ID] = want->event.id;
+    pieces[EVT_TEXT_WATCHER] = hd_slice(request->identity.key, request->identity.key_len);
+    return evt_texts_new(pieces, want->event.id.p != NULL);
+}
+
+/* What is proven of the way by this request. */
+static void
+hop_learn(struct evt_shard *shard, struct evt_hop *hop, const struct evt_request *request)
+{
+    bool same = hop->flow.conn != 0 || hd_addr_eq(&hop->flow.remote, &request->flow->remote);
+
+    if (evt_listener_trusts(shard->config, &hop->flow) || (same && request->identity.proven))
+        hop->proven = true;
+    if (request->identity.authenticated)
+        hop->authenticated = true;
+    if (same)
+        hop->octets_in += request->octets.n;
+}
+
+static struct evt_sub_change *
+change_new(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+           enum evt_change_kind kind, struct hd_slice tag, const struct hd_flow *way)
+{
+    struct evt_sub_change *change = calloc(1, sizeof(*change));
+
+    if (!change)
+        return NULL;
+    change->kind = kind;
+    change->done =
+        (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s, .status = 200 };
+    change->started_ms = request->arrived_us / 1000;
+    change->came = *request->flow;
+    change->cseq = request->msg->cseq.number;
+    change->state = want->state;
+    change->transform = want->transform;
+    change->types = want->types;
+    change->direct = evt_direct(shard, request->flow, request->msg);
+    change->hop = EVT_NONE;
+    change->head = evt_head_new(shard, request, tag, true);
+    struct evt_hop *hop = change->head ? evt_hop_get(shard, way) : NULL;
+    if (!hop) {
+        free(change->head);
+        free(change);
+        return NULL;
+    }
+    hop_learn(shard, hop, request);
+    change->hop = hop->index;
+    shard->waiting++;
+    evt_gauge(shard, &shard->counters.waiting, 1);
+    return change;
+}
+
+static bool
+shard_is_busy(struct evt_shard *shard, struct evt_request *request)
+{
+    if (shard->waiting < evt_limits(shard)->waiting)
+        return false;
+    EVT_COUNT(shard, refused_busy);
+    evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
+    return true;
+}
+
+/* Gives a prepared change to the store, or applies it at once when nothing is to be kept. */
+static void
+change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *request)
+{
+    struct hd_handle handle = hd_table_handle(&shard->subs, sub->index);
+    uint64_t ticket = evt_ticket(EVT_RECORD_SUBSCRIPTION, sub->index, handle.generation);
+    enum hd_err err;
+
+    evt_ring_put(shard, request->txn, EVT_RING_WORKING);
+    if (sub->fetch) {
+        evt_sub_stored(shard, sub, HD_OK);
+        return;
+    }
+    if (sub->change->kind == EVT_CHANGE_END)
+        err = evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
+                                ticket);
+    else
+        err = evt_record_sub(shard, sub, sub->change, ticket);
+    if (err) {
+        EVT_COUNT(shard, store_failures);
+        evt_sub_stored(shard, sub, HD_ESTORE);
+        return;
+    }
+    evt_sub_rearm(shard, sub);
+}
+
+/* --- a new subscription
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+/* Retransmissions and merged requests are found by Call-ID and From tag (RFC 3261 8.2.2.2, 17.2.3).
+ */
+static bool
+initial_known(struct evt_shard *shard, struct evt_request *request, uint64_t call_hash)
+{
+    struct hd_map_walk walk;
+
+    for (uint32_t i = hd_map_first(&walk, &shard->sub_by_call, call_hash); i != HD_MAP_NONE;
+         i = hd_map_more(&walk)) {
+        const struct evt_sub *sub = evt_sub_at(shard, i);
+        if (!hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_CALL_ID), request->msg->call_id) ||
+            !hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_REMOTE_TAG), request->msg->from_tag))
+            continue;
+        if (repeated(shard, request, sub))
+            return true;
+        uint32_t cseq = sub->change ? sub->change->cseq : sub->cseq_remote;
+        if (cseq == request->msg->cseq.number && !sub->lingering) {
+            evt_refuse(shard, request, 482, HD_LIT("Merged Request"));
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+initial_way(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+            char route_text[ROUTE_MAX], struct hd_slice *ret_route, struct hd_flow *ret_flow)
+{
+    struct sip_out out;
+    size_t n;
+
+    sip_out_init(&out, route_text, ROUTE_MAX);
+    if (sip_route_set(request->msg, &out) || sip_out_finish(&out, &n)) {
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Record-Route"));
+        return false;
+    }
+    *ret_route = hd_slice(route_text, n);
+    if (evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg),
+                        *ret_route, want->contact.uri, ret_flow)) {
+        evt_refuse(shard, request, 400, HD_LIT("Contact Cannot Be Reached"));
+        return false;
+    }
+    return true;
+}
+
+/* Makes the record with its change under way; the table's refusals become answers. */
+static struct evt_sub *
+initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+                uint64_t call_hash)
+{
+    struct hd_slice watcher = hd_slice(request->identity.key, request->identity.key_len), route;
+    char route_text[ROUTE_MAX], tag[HD_ID_TEXT];
+    struct hd_flow way;
+    struct evt_sub *sub = NULL;
+    enum hd_err err = HD_ENOMEM;
+
+    if (!initial_way(shard, request, want, route_text, &route, &way))
+        return NULL;
+    if (!evt_watcher_take(shard, watcher)) {
+        EVT_COUNT(shard, caps_reached);
+        evt_refuse(shard, request, 403, HD_LIT("Too Many Subscriptions Of This Watcher"));
+        return NULL;
+    }
+    uint64_t id = hd_id_new(&shard->rng, evt_route_bucket(shard, request->flow, request->msg));
+    struct evt_texts *texts = make_texts(request, want, NULL, route);
+    if (texts)
+        sub = evt_sub_new(shard, id, texts, call_hash, &err);
+    if (!sub) {
+        free(texts);
+        evt_watcher_give(shard, watcher);
+        if (err == HD_EFULL)
+            EVT_COUNT(shard, caps_reached);
+        evt_refuse_later(shard, request, err == HD_EFULL ? 503 : 500,
+                         HD_LIT("No Room For A Subscription"));
+        return NULL;
+    }
+    const struct evt_mirror *mirror =
+        evt_mirror_join(shard, hd_slice(want->key, want->key_n), want->package);
+    if (mirror)
+        sub->mirror = mirror->index;
+    hd_id_text(&shard->keys.id, HD_ID_TAG, id, 0, tag);
+    if (mirror)
+        sub->change =
+            change_new(shard, request, want, EVT_CHANGE_CREATE, hd_slice(tag, HD_ID_TEXT), &way);
+    if (!sub->change) {
+        EVT_COUNT(shard, caps_reached);
+        evt_sub_free(shard, sub);
+        evt_refuse_later(shard, request, 503, HD_LIT("No Room For A Subscription"));
+        return NULL;
+    }
+    return sub;
+}
+
+static void
+subscribe_initial(struct evt_shard *shard, struct evt_request *request)
+{
+    uint64_t call_hash = hd_hash_mix(hd_hash(&shard->keys.table, request->msg->call_id),
+                                     hd_hash(&shard->keys.table, request->msg->from_tag));
+    struct wanted want;
+
+    memset(&want, 0, sizeof(want));
+    if (initial_known(shard, request, call_hash))
+        return;
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
+        return;
+    want.package = evt_request_package(shard, request, &want.event);
+    if (!want.package ||
+        !evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n))
+        return;
+    if (evt_request_unsupported(shard, request) || !read_contact(shard, request, &want) ||
+        !read_accept(shard, request, &want) || !read_body(shard, request) ||
+        !read_expires(shard, request, &want) || !read_verdict(shard, request, &want, NULL))
+        return;
+    if (shard->draining) {
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
+        return;
+    }
+    if (shard_is_busy(shard, request))
+        return;
+    struct evt_sub *sub = initial_prepare(shard, request, &want, call_hash);
+    if (!sub)
+        return;
+    sub->fetch = want.expires_s == 0;
+    change_submit(shard, sub, request);
+}
+
+/* --- in a dialog
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static struct evt_sub *
+dialog_find(struct evt_shard *shard, const struct sip_msg *msg)
+{
+    uint64_t id;
+    uint32_t sequence;
+
+    if (hd_id_read(&shard->keys.id, HD_ID_TAG, msg->to_tag, &id, &sequence))
+        return NULL;
+    struct evt_sub *sub = evt_sub_find(shard, id);
+    /* The tag only finds the record; the dialog is Call-ID and both tags (RFC 3261 12.2.2). */
+    if (!sub || !hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_CALL_ID), msg->call_id) ||
+        !hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_REMOTE_TAG), msg->from_tag))
+        return NULL;
+    return sub;
+}
+
+/* RFC 6665 4.5.2: one dialog carries one subscription; a second one in it is refused, the first
+ * lives on. */
+static bool
+dialog_same_event(struct evt_shard *shard, struct evt_request *request, const struct evt_sub *sub,
+                  const struct wanted *want)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+
+    if (hd_slice_eq(mirror->package->name, want->event.package) &&
+        sub->texts->has_event_id == (want->event.id.p != NULL) &&
+        hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_EVENT_ID), want->event.id))
+        return true;
+    evt_refuse(shard, request, 403, HD_LIT("One Subscription Per Dialog"));
+    return false;
+}
+
+static bool
+dialog_same_watcher(struct evt_shard *shard, struct evt_request *request, const struct evt_sub *sub)
+{
+    if (hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_WATCHER),
+                    hd_slice(request->identity.key, request->identity.key_len)))
+        return true;
+    evt_refuse(shard, request, 403, HD_LIT("Not The Subscriber"));
+    return false;
+}
+
+static void
+dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_sub *sub,
+               const struct wanted *want)
+{
+    struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
+    struct hd_flow way;
+
+    if (evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg), route,
+                        want->contact.uri, &way)) {
+        evt_refuse(shard, request, 400, HD_LIT("Contact Cannot Be Reached"));
+        return;
+    }
+    struct evt_texts *texts = make_texts(request, want, sub, route);
+    if (texts)
+        sub->change =
+            change_new(shard, request, want, want->expires_s ? EVT_CHANGE_REFRESH : EVT_CHANGE_END,
+                       hd_slice(NULL, 0), &way);
+    if (!sub->change) {
+        free(texts);
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+        return;
+    }
+    sub->change->texts = texts;
+    change_submit(shard, sub, request);
+}
+
+static void
+subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
+{
+    struct evt_sub *sub = dialog_find(shard, request->msg);
+    struct wanted want;
+
+    memset(&want, 0, sizeof(want));
+    if (sub && repeated(shard, request, sub))
+        return;
+    if (sub && sub->change) {
+        evt_request_wait(shard, request, &sub->waiting_end, &sub->waiting, &sub->n_waiting);
+        return;
+    }
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
+        return;
+    if (!sub || sub->state == EVT_SUB_TERMINATED) {
+        evt_refuse(shard, request, 481, HD_LIT("Subscription Does Not Exist"));
+        return;
+    }
+    if (request->msg->cseq.number <= sub->cseq_remote) {
+        evt_refuse(shard, request, 500, HD_LIT("CSeq Out Of Order")); /* RFC 3261 12.2.2 */
+        return;
+    }
+    want.package = evt_request_package(shard, request, &want.event);
+    if (!want.package || evt_request_unsupported(shard, request) ||
+        !dialog_same_watcher(shard, request, sub) || !dialog_same_event(shard, request, sub, &want))
+        return;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    memcpy(want.key, mirror->key.p, mirror->key.n);
+    want.key_n = mirror->key.n;
+    if (!read_contact(shard, request, &want) || !read_body(shard, request) ||
+        !read_expires(shard, request, &want) || !read_verdict(shard, request, &want, sub))
+        return;
+    want.types = sub->types;
+    if (sip_msg_has(request->msg, SIP_HDR_ACCEPT) && !read_accept(shard, request, &want))
+        return;
+    if (shard_is_busy(shard, request))
+        return;
+    dialog_prepare(shard, request, sub, &want);
+}
+
+void
+evt_subscribe(struct evt_shard *shard, struct evt_request *request)
+{
+    if (request->msg->to_tag.n)
+        subscribe_in_dialog(shard, request);
+    else
+        subscribe_initial(shard, request);
+}
