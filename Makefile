@@ -1,0 +1,120 @@
+# The front door; Meson and ninja do the work.  `make help` lists what can be asked.
+
+# Folders of the builds.  Each can be removed at any time.
+BUILD        ?= build
+BUILD_TEST   ?= build-test
+BUILD_TSAN   ?= build-tsan
+BUILD_CLANG  ?= build-clang
+BUILD_FUZZ   ?= build-fuzz
+BUILD_COVER  ?= build-coverage
+
+# make run LISTEN=127.0.0.1 listens on that address alone.
+LISTEN       ?=
+RUN_DIR      ?= run
+CONF         ?= examples/first.conf
+FUZZ_SECONDS ?= 60
+JOBS         ?= $(shell nproc 2>/dev/null || echo 2)
+# make test TESTS="--suite system" or TESTS=uri_test narrows it.
+TESTS        ?=
+PREFIX       ?= /usr/local
+DESTDIR      ?=
+
+# Any report of a sanitizer ends the program that caused it.
+export ASAN_OPTIONS  = abort_on_error=0:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS = halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS  = halt_on_error=1:second_deadlock_stack=1
+
+MESON = meson
+NINJA = ninja -j$(JOBS)
+MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
+
+.PHONY: help all run quick test test-tsan test-clang fuzz coverage install clean deps deps-test format
+
+help:
+	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
+	@echo "                 (LISTEN=127.0.0.1: not for others on the network)"
+	@echo "make quick       tests that take less than two minutes"
+	@echo "make test        all tests, under AddressSanitizer and UBSan (TESTS='--suite system' narrows it)"
+	@echo "make test-tsan   the short tests under ThreadSanitizer"
+	@echo "make test-clang  build with clang without a warning, unit tests"
+	@echo "make fuzz        libFuzzer on every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
+	@echo "make coverage    which lines the tests reach, $(BUILD_COVER)/report/index.html"
+	@echo "make install     programs, manual pages, service and examples under $(PREFIX) (DESTDIR=, PREFIX=)"
+	@echo "make format      clang-format on every source"
+	@echo "make clean       remove the builds; what ./$(RUN_DIR)/ holds stays"
+
+deps:
+	@tools/deps.sh build
+
+deps-test:
+	@tools/deps.sh test
+
+# --- run ---------------------------------------------------------------------------------------
+
+$(BUILD)/build.ninja: | deps
+	@$(MESON) setup --buildtype=release -Db_ndebug=false -Dtests=false --prefix=$(PREFIX) $(BUILD) >$(BUILD).log 2>&1 \
+	    || { cat $(BUILD).log >&2; exit 1; }
+	@mv $(BUILD).log $(BUILD)/setup.log
+
+all: deps $(BUILD)/build.ninja
+	@$(NINJA) -C $(BUILD) --quiet
+	@ln -sf src/herald/herald $(BUILD)/herald
+	@ln -sf src/heraldd/heraldd $(BUILD)/heraldd
+
+run: all
+	@LISTEN="$(LISTEN)" exec $(BUILD)/heraldd -c $(CONF) --run-dir $(RUN_DIR) --tool $(BUILD)/herald
+
+# --- tests -------------------------------------------------------------------------------------
+
+SANITIZE = --optimization=1 --debug -Db_lundef=false
+
+$(BUILD_TEST)/build.ninja: | deps-test
+	@$(MESON) setup $(SANITIZE) -Db_sanitize=address,undefined $(BUILD_TEST)
+
+$(BUILD_TSAN)/build.ninja: | deps-test
+	@$(MESON) setup $(SANITIZE) -Db_sanitize=thread $(BUILD_TSAN)
+
+$(BUILD_CLANG)/build.ninja: | deps-test
+	@CC=clang $(MESON) setup $(SANITIZE) -Db_sanitize=address,undefined $(BUILD_CLANG)
+
+$(BUILD_FUZZ)/build.ninja: | deps-test
+	@CC=clang $(MESON) setup $(SANITIZE) -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined $(BUILD_FUZZ)
+
+$(BUILD_COVER)/build.ninja: | deps-test
+	@$(MESON) setup --optimization=0 --debug -Db_coverage=true $(BUILD_COVER)
+
+quick: deps-test $(BUILD_TEST)/build.ninja
+	@$(NINJA) -C $(BUILD_TEST)
+	@$(MTEST) -C $(BUILD_TEST) --suite quick $(TESTS)
+
+test: deps-test $(BUILD_TEST)/build.ninja
+	@$(NINJA) -C $(BUILD_TEST)
+	@$(MTEST) -C $(BUILD_TEST) $(TESTS)
+
+test-tsan: deps-test $(BUILD_TSAN)/build.ninja
+	@$(NINJA) -C $(BUILD_TSAN)
+	@$(MTEST) -C $(BUILD_TSAN) --suite unit --suite tsan $(TESTS)
+
+test-clang: deps-test $(BUILD_CLANG)/build.ninja
+	@$(NINJA) -C $(BUILD_CLANG)
+	@$(MTEST) -C $(BUILD_CLANG) --suite unit --suite fuzz $(TESTS)
+
+fuzz: deps-test $(BUILD_FUZZ)/build.ninja
+	@$(NINJA) -C $(BUILD_FUZZ)
+	@tools/fuzz.sh $(BUILD_FUZZ) $(FUZZ_SECONDS) $(JOBS)
+
+coverage: deps-test $(BUILD_COVER)/build.ninja
+	@$(NINJA) -C $(BUILD_COVER)
+	@$(MTEST) -C $(BUILD_COVER) $(TESTS)
+	@tools/coverage.sh $(BUILD_COVER)
+
+format:
+	@tools/format.sh fix
+
+# --- the rest ----------------------------------------------------------------------------------
+
+install: all
+	@DESTDIR="$(DESTDIR)" $(MESON) install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) $(BUILD_TEST) $(BUILD_TSAN) $(BUILD_CLANG) $(BUILD_FUZZ) $(BUILD_COVER)

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes sure that the Debian packages of packaging/debian-packages.txt are there.
+#   tools/deps.sh build|test
+# Asks dpkg once when nothing is missing.  As root it installs what is missing without a question; anyone else is told the
+# one command to run.
+set -eu
+part=${1:?build or test}
+list=$(dirname "$0")/../packaging/debian-packages.txt
+case $part in
+build) wanted=$(awk '$1 == "build" { print $2 }' "$list") ;;
+test) wanted=$(awk '$1 == "build" || $1 == "test" { print $2 }' "$list") ;;
+*) echo "deps.sh: build or test, not $part" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "deps.sh: this is not a Debian system; herald needs what these packages hold:" $wanted >&2
+    exit 0 # meson says what it does not find
+fi
+
+# Of the packages asked for, those that are not installed.
+missing=$(
+    {
+        # shellcheck disable=SC2086
+        dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null || true
+        for package in $wanted; do echo "wanted $package"; done
+    } | awk '$1 == "installed" { there[$2] = 1 }
+             $1 == "wanted" && !($2 in there) { printf "%s ", $2 }'
+)
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "Some Debian packages are missing.  Please run this, and then the same make again:" >&2
+    echo "    sudo apt-get install -y --no-install-recommends $missing" >&2
+    exit 1
+fi
+echo "installing: $missing"
+export DEBIAN_FRONTEND=noninteractive
+install() {
+    # shellcheck disable=SC2086
+    apt-get install -y -q --no-install-recommends $missing </dev/null
+}
+# The package lists may be old or not there at all: then they are fetched, once.
+install || { apt-get update -q </dev/null && install; }
