@@ -128,7 +128,9 @@ hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct h
             return HD_ESYNTAX;
         }
     }
-    if (hd_addr_parse(host, (uint16_t)number, ret_addr)) {
+    if (host.n == 0) {
+        *ret_addr = (struct hd_addr){ .family = 4, .port = (uint16_t)number };
+    } else if (hd_addr_parse(host, (uint16_t)number, ret_addr)) {
         *ret_why =
             "the host is not an IPv4 address nor an IPv6 address in [] (names are not looked up)";
         return HD_ESYNTAX;

@@ -151,7 +151,8 @@ static const struct {
     { "listen \"udp://127.0.0.1:5060x\" { }\n", "x.conf:1: ", "not a port" },
     { "listen \"udp://::1\" { }\n", "x.conf:1: ", "udp://ADDRESS:PORT" },
     { "listen \"udp://[::1\" { }\n", "x.conf:1: ", "udp://ADDRESS:PORT" },
-    { "listen \"udp://\" { }\n", "x.conf:1: ", "udp://ADDRESS:PORT" },
+    { "listen \"udp\" { }\n", "x.conf:1: ", "udp://ADDRESS:PORT" },
+    { "listen \"udp://:x\" { }\n", "x.conf:1: ", "not a port" },
     { "listen \"udp://127.0.0.1:5060\" { }\nlisten \"udp://127.0.0.1\" { }\n",
       "x.conf:2: ", "address of another section" },
     { "listen \"udp://127.0.0.1:5060\" {\n authentication = basic\n}\n",
@@ -310,6 +311,8 @@ the_default_domain_is_the_address_of_the_first_listener(void **state)
     } row[] = {
         { "", "127.0.0.1" },
         { "listen \"udp://0.0.0.0:5060\" { }", "127.0.0.1" },
+        { "listen \"udp://:5060\" { }", "127.0.0.1" },
+        { "listen \"udp://${NO_SUCH_VARIABLE}:5060\" { }", "127.0.0.1" },
         { "listen \"tcp://[::]\" { }", "[::1]" },
         { "listen \"tcp://192.0.2.7:5070\" { }\nlisten \"udp://127.0.0.1\" { }", "192.0.2.7" },
         { "listen \"udp://[2001:db8::1]\" { }", "[2001:db8::1]" },

@@ -355,38 +355,39 @@ compare_rules(const void *left, const void *right)
     return order ? order : hd_slice_cmp(a->package, b->package);
 }
 
-/* Takes the object; false when memory is short or the stream refuses. */
 static bool
-dump(FILE *file, json_t *object)
+set_text(json_t *object, const char *key, struct hd_slice text)
 {
-    const bool ok = object && json_dumpf(object, file, JSON_COMPACT) == 0;
-    json_decref(object);
-    return ok;
+    return json_object_set_new(object, key, json_stringn(text.p, text.n)) == 0;
 }
 
 static bool
 write_user(FILE *file, const struct pol_user *user)
 {
     const struct hd_slice md5 = user->ha1[SIP_DIGEST_MD5], sha256 = user->ha1[SIP_DIGEST_SHA256];
-    json_t *object =
-        json_pack("{s:s%, s:s%, s:I}", "name", user->name.p, user->name.n, "realm", user->realm.p,
-                  user->realm.n, "created", (json_int_t)user->created_s);
-    if (object && md5.n && json_object_set_new(object, "md5", json_stringn(md5.p, md5.n)))
-        return json_decref(object), false;
-    if (object && sha256.n &&
-        json_object_set_new(object, "sha256", json_stringn(sha256.p, sha256.n)))
-        return json_decref(object), false;
-    return dump(file, object);
+    json_t *object = json_object();
+    const bool ok =
+        object && set_text(object, "name", user->name) && set_text(object, "realm", user->realm) &&
+        json_object_set_new(object, "created", json_integer((json_int_t)user->created_s)) == 0 &&
+        (md5.n == 0 || set_text(object, "md5", md5)) &&
+        (sha256.n == 0 || set_text(object, "sha256", sha256)) &&
+        json_dumpf(object, file, JSON_COMPACT) == 0;
+    json_decref(object);
+    return ok;
 }
 
 static bool
 write_rule(FILE *file, const struct pol_rule *rule)
 {
-    return dump(file,
-                json_pack("{s:I, s:s%, s:s%, s:s%, s:s}", "id", (json_int_t)rule->id, "resource",
-                          rule->resource.p, rule->resource.n, "watcher", rule->watcher.p,
-                          rule->watcher.n, "package", rule->package.p, rule->package.n, "action",
-                          rule->action == POL_ALLOW ? "allow" : "block"));
+    json_t *object = json_object();
+    const bool ok =
+        object && json_object_set_new(object, "id", json_integer(rule->id)) == 0 &&
+        set_text(object, "resource", rule->resource) &&
+        set_text(object, "watcher", rule->watcher) && set_text(object, "package", rule->package) &&
+        set_text(object, "action", rule->action == POL_ALLOW ? HD_LIT("allow") : HD_LIT("block")) &&
+        json_dumpf(object, file, JSON_COMPACT) == 0;
+    json_decref(object);
+    return ok;
 }
 
 static bool
