@@ -51,18 +51,21 @@ start_line_plausible(struct hd_slice stream)
     return false;
 }
 
-/* The value of one header field, folds included: from p to the CRLF that no blank follows. */
+/* Where the header field that begins at p ends, folds included: behind the CRLF that no blank
+ * follows.  NULL: a CR or LF that is not part of a CRLF, at which another reader might see a field
+ * begin or not. */
 static const char *
 field_end(const char *p, const char *end)
 {
-    for (;;) {
+    while (p < end) {
         const char *lf = memchr(p, '\n', (size_t)(end - p));
-        if (!lf)
-            return end;
-        if (lf + 1 == end || (lf[1] != ' ' && lf[1] != '\t'))
-            return lf + 1;
+        if (!lf || lf == p || memchr(p, '\r', (size_t)(lf - p)) != lf - 1)
+            return NULL;
         p = lf + 1;
+        if (p == end || (*p != ' ' && *p != '\t'))
+            return p;
     }
+    return NULL;
 }
 
 /* Finds Content-Length in a whole head. */
@@ -73,6 +76,8 @@ content_length(struct hd_slice head, uint32_t *ret_length)
     enum length found = LENGTH_NONE;
     for (const char *p = head.p; p < end;) {
         const char *next = field_end(p, end);
+        if (!next)
+            return LENGTH_BAD;
         const char *colon = memchr(p, ':', (size_t)(next - p));
         if (colon && sip_hdr_find(sip_trim(p, colon)) == SIP_HDR_CONTENT_LENGTH) {
             uint32_t length;

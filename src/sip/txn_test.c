@@ -1,0 +1,141 @@
+#include "sip/txn.h"
+
+#include "sip_test.h"
+
+static const struct hd_hash_key key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
+
+static uint64_t
+hash_of(const char *text)
+{
+    struct parsed p;
+    parse_good(&p, text);
+    return sip_txn_hash(&key, &p.msg);
+}
+
+static void
+timer_e_doubles_up_to_t2(void **state)
+{
+    (void)state;
+    uint32_t interval = SIP_T1_MS, sum = interval;
+    static const uint32_t want[] = { 1000, 2000, 4000, 4000, 4000 };
+    for (size_t i = 0; i < HD_ARRAY_LEN(want); i++) {
+        interval = sip_timer_e_next(interval);
+        assert_int_equal(interval, want[i]);
+        sum += i < 2 ? interval : 0;
+    }
+    assert_int_equal(sum, SIP_TRYING_AFTER_MS);
+    assert_int_equal(sip_timer_e_next(3000), 4000);
+    assert_int_equal(sip_timer_e_next(UINT32_MAX), 4000);
+}
+
+#define BRANCH(via, uri, method, cseq)                                                             \
+    method " " uri " SIP/2.0\r\nVia: " via "\r\n" FROM TO CALL_ID "CSeq: " cseq " " method         \
+           "\r\n\r\n"
+
+static void
+with_the_cookie_branch_sent_by_and_method_name_the_transaction(void **state)
+{
+    (void)state;
+    const uint64_t hash =
+        hash_of(BRANCH("SIP/2.0/UDP h.test:5060;branch=z9hG4bKx", "sip:a@b", "NOTIFY", "1"));
+    static const struct {
+        const char *text;
+        bool same;
+    } row[] = {
+        { BRANCH("SIP/2.0/UDP h.test:5060;branch=z9hG4bKx", "sip:a@b", "NOTIFY", "1"), true },
+        { BRANCH("SIP/2.0/TCP H.TEST:5060;x;branch=z9hG4bKx;rport", "sip:c@d", "NOTIFY", "2"),
+          true },
+        { BRANCH("SIP/2.0/UDP h.test:5060;branch=z9hG4bKy", "sip:a@b", "NOTIFY", "1"), false },
+        { BRANCH("SIP/2.0/UDP h.test:5060;branch=z9hG4bKX", "sip:a@b", "NOTIFY", "1"), false },
+        { BRANCH("SIP/2.0/UDP g.test:5060;branch=z9hG4bKx", "sip:a@b", "NOTIFY", "1"), false },
+        { BRANCH("SIP/2.0/UDP h.test:5061;branch=z9hG4bKx", "sip:a@b", "NOTIFY", "1"), false },
+        { BRANCH("SIP/2.0/UDP h.test:5060;branch=z9hG4bKx", "sip:a@b", "PUBLISH", "1"), false },
+        { BRANCH("SIP/2.0/UDP h.test:5060;branch=z9hG4bKx", "sip:a@b", "NOTIFYX", "1"), false },
+    };
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++)
+        if ((hash_of(row[i].text) == hash) != row[i].same)
+            fail_msg("%s", row[i].text);
+}
+
+static void
+without_the_cookie_the_rules_of_rfc_2543_hold(void **state)
+{
+    (void)state;
+#define OLD "SIP/2.0/UDP h.test:5060;branch=1"
+    const uint64_t hash = hash_of(BRANCH(OLD, "sip:a@b", "NOTIFY", "1"));
+    assert_true(hash == hash_of(BRANCH(OLD, "sip:a@b", "NOTIFY", "1")));
+    assert_true(hash != hash_of(BRANCH(OLD, "sip:c@b", "NOTIFY", "1")));
+    assert_true(hash != hash_of(BRANCH(OLD, "sip:a@b", "NOTIFY", "2")));
+    assert_true(hash != hash_of(BRANCH(OLD, "sip:a@b", "PUBLISH", "1")));
+    assert_true(hash != hash_of(BRANCH(OLD ";x", "sip:a@b", "NOTIFY", "1")));
+    /* The cookie alone identifies nothing (RFC 4475 section 3.2.1). */
+    assert_true(hash_of(BRANCH("SIP/2.0/UDP h;branch=z9hG4bK", "sip:a@b", "NOTIFY", "1")) !=
+                hash_of(BRANCH("SIP/2.0/UDP h;branch=z9hG4bK", "sip:a@b", "NOTIFY", "2")));
+}
+
+static void
+ack_and_cancel_find_the_transaction_they_name(void **state)
+{
+    (void)state;
+#define NEW "SIP/2.0/UDP h.test:5060;branch=z9hG4bKx"
+    const uint64_t invite = hash_of(BRANCH(NEW, "sip:a@b", "INVITE", "1"));
+    assert_true(hash_of(BRANCH(NEW, "sip:a@b", "ACK", "1")) == invite);
+    struct parsed p;
+    parse_good(&p, BRANCH(NEW, "sip:a@b", "CANCEL", "1"));
+    assert_true(sip_txn_hash(&key, &p.msg) != invite);
+    assert_true(sip_txn_hash_as(&key, &p.msg, HD_LIT("INVITE")) == invite);
+}
+
+static void
+another_key_gives_another_hash(void **state)
+{
+    (void)state;
+    static const struct hd_hash_key other = { 1, 2 };
+    struct parsed p;
+    parse_good(&p, REQUEST("NOTIFY", ""));
+    assert_true(sip_txn_hash(&key, &p.msg) != sip_txn_hash(&other, &p.msg));
+    assert_true(sip_merge_hash(&key, &p.msg) != sip_merge_hash(&other, &p.msg));
+}
+
+static void
+merged_requests_share_call_id_from_tag_and_cseq(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool same;
+    } row[] = {
+        { REQUEST("SUBSCRIBE", "X: y\r\n"), true },
+        { START("SUBSCRIBE") "Via: SIP/2.0/UDP other;branch=z9hG4bKother\r\n" FROM TO CALL_ID CSEQ(
+              "SUBSCRIBE") "\r\n",
+          true },
+        { REQUEST("NOTIFY", ""), false },
+        { START("SUBSCRIBE") VIA FROM TO CALL_ID "CSeq: 8 SUBSCRIBE\r\n\r\n", false },
+        { START("SUBSCRIBE") VIA
+          "From: <sip:bob@example.test>;tag=f2\r\n" TO CALL_ID CSEQ("SUBSCRIBE") "\r\n",
+          false },
+        { START("SUBSCRIBE") VIA FROM TO "Call-ID: c2\r\n" CSEQ("SUBSCRIBE") "\r\n", false },
+    };
+    struct parsed p;
+    parse_good(&p, REQUEST("SUBSCRIBE", ""));
+    const uint64_t hash = sip_merge_hash(&key, &p.msg);
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        parse_good(&p, row[i].text);
+        if ((sip_merge_hash(&key, &p.msg) == hash) != row[i].same)
+            fail_msg("%s", row[i].text);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(timer_e_doubles_up_to_t2),
+        cmocka_unit_test(with_the_cookie_branch_sent_by_and_method_name_the_transaction),
+        cmocka_unit_test(without_the_cookie_the_rules_of_rfc_2543_hold),
+        cmocka_unit_test(ack_and_cancel_find_the_transaction_they_name),
+        cmocka_unit_test(another_key_gives_another_hash),
+        cmocka_unit_test(merged_requests_share_call_id_from_tag_and_cseq),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
