@@ -72,9 +72,10 @@ count_status(const xmlNode *tuple)
     return n;
 }
 
-/* Puts the id of a node among those seen.  HD_EEXIST: it is there already; HD_ENOMATCH: none. */
+/* Puts the id of a node among those seen, ids of one class (NULL: all) together.  HD_EEXIST: it is
+ * there already; HD_ENOMATCH: none. */
 static enum hd_err
-id_take(xmlHashTable *seen, const xmlNode *node)
+id_take(xmlHashTable *seen, const xmlNode *node, const xmlChar *class)
 {
     const xmlAttr *id = attribute(node, "id");
     xmlChar *text = id ? xmlNodeListGetString(node->doc, id->children, 1) : NULL;
@@ -82,9 +83,9 @@ id_take(xmlHashTable *seen, const xmlNode *node)
 
     if (text && *text) {
         err = HD_OK;
-        if (xmlHashLookup(seen, text))
+        if (xmlHashLookup2(seen, text, class))
             err = HD_EEXIST;
-        else if (xmlHashAddEntry(seen, text, seen) != 0)
+        else if (xmlHashAddEntry2(seen, text, class, seen) != 0)
             err = HD_ENOMEM;
     }
     xmlFree(text);
@@ -92,7 +93,7 @@ id_take(xmlHashTable *seen, const xmlNode *node)
 }
 
 static enum hd_err
-check_child(xmlHashTable *const seen[KIND_COUNT], const xmlNode *child, const char **ret_reason)
+check_child(xmlHashTable *seen, const xmlNode *child, const char **ret_reason)
 {
     const enum kind kind = kind_of(child);
 
@@ -100,7 +101,7 @@ check_child(xmlHashTable *const seen[KIND_COUNT], const xmlNode *child, const ch
         return HD_OK;
     if (kind == KIND_TUPLE && count_status(child) != 1)
         return refuse(ret_reason, "PIDF: a tuple without exactly one status");
-    const enum hd_err err = id_take(seen[kind], child);
+    const enum hd_err err = id_take(seen, child, child->name);
     if (err == HD_EEXIST)
         return refuse(ret_reason, "PIDF: an id stands twice");
     if (err == HD_ENOMATCH)
@@ -111,17 +112,12 @@ check_child(xmlHashTable *const seen[KIND_COUNT], const xmlNode *child, const ch
 static enum hd_err
 check_children(const xmlNode *root, const char **ret_reason)
 {
-    xmlHashTable *seen[KIND_COUNT] = { 0 };
-    enum hd_err err = HD_OK;
+    xmlHashTable *seen = xmlHashCreate(8);
+    enum hd_err err = seen ? HD_OK : HD_ENOMEM;
 
-    for (unsigned kind = 0; kind < KIND_COUNT && !err; kind++) {
-        seen[kind] = xmlHashCreate(16);
-        err = seen[kind] ? HD_OK : HD_ENOMEM;
-    }
     for (const xmlNode *c = root->children; c && !err; c = c->next)
         err = check_child(seen, c, ret_reason);
-    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
-        xmlHashFree(seen[kind], NULL);
+    xmlHashFree(seen, NULL);
     return err;
 }
 
@@ -299,7 +295,7 @@ rename_node(xmlHashTable *seen, xmlNode *node, uint32_t number)
         else
             snprintf(suffix, sizeof(suffix), "-%08x-%u", number, again);
         xmlChar *fresh = xmlStrncatNew(old, X(suffix), -1);
-        err = fresh && xmlSetProp(node, X("id"), fresh) ? id_take(seen, node) : HD_ENOMEM;
+        err = fresh && xmlSetProp(node, X("id"), fresh) ? id_take(seen, node, NULL) : HD_ENOMEM;
         xmlFree(fresh);
     }
     xmlFree(old);
@@ -314,7 +310,7 @@ make_ids_unique_in(xmlHashTable *seen, const xmlDoc *doc, uint32_t number)
         const enum kind kind = kind_of(node);
         if (kind != KIND_TUPLE && kind != KIND_PERSON && kind != KIND_DEVICE)
             continue;
-        err = id_take(seen, node);
+        err = id_take(seen, node, NULL);
         if (err == HD_EEXIST)
             err = rename_node(seen, node, number);
         else if (err == HD_ENOMATCH)

@@ -55,12 +55,35 @@ skip_blanks(struct hd_slice *s)
     return n > 0;
 }
 
+static bool
+ends_name(char c)
+{
+    switch (c) {
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+    case '=':
+    case '/':
+    case '>':
+    case '<':
+    case '"':
+    case '\'':
+    case '&':
+    case '?':
+    case '!':
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* What may be a Name; whether it is one is checked by libxml2. */
 static struct hd_slice
 take_name(struct hd_slice *s)
 {
     size_t n = 0;
-    while (n < s->n && !is_blank(s->p[n]) && !memchr("=/><\"'&?!", s->p[n], 9))
+    while (n < s->n && !ends_name(s->p[n]))
         n++;
     const struct hd_slice name = hd_slice(s->p, n);
     skip(s, n);
@@ -394,7 +417,8 @@ fmt_xml_parse(struct fmt_xml *xml, struct hd_slice text, size_t max, xmlDocPtr *
         return HD_OK;
     }
     xmlFreeDoc(doc);
-    if (xml->ctxt->lastError.code == XML_ERR_NO_MEMORY)
+    /* Failing before the first octet, libxml2 leaves no error behind. */
+    if (xml->ctxt->lastError.code == XML_ERR_NO_MEMORY || xml->ctxt->lastError.code == XML_ERR_OK)
         return HD_ENOMEM;
     *ret_reason = error_reason(xml->ctxt->lastError.code);
     return HD_ESYNTAX;
