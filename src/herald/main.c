@@ -14,6 +14,13 @@ static const struct {
 } command[] = {
     { "sub", sub_main, "subscribe to somebody's event state and print it as it changes" },
     { "pub", pub_main, "publish event state and keep it alive" },
+    { "user", user_main, "users of the broker: add, remove, list" },
+    { "policy", policy_main, "who may see whom: allow, block, remove, list" },
+    { "package", package_main, "event packages of the broker" },
+    { "subs", subs_main, "subscriptions that the broker holds" },
+    { "pubs", pubs_main, "publications that the broker holds" },
+    { "bindings", bindings_main, "where the registered phones are" },
+    { "status", status_main, "what the daemon is doing" },
     { "ladder", ladder_main, "draw the call flow of several traces" },
 };
 

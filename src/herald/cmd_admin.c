@@ -1,0 +1,503 @@
+/* cmd_admin.c - `herald user|policy|package|subs|pubs|bindings|status`: calls to the daemon, shown
+ * as tables or as JSON. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "herald/admin.h"
+#include "herald/grid.h"
+#include "herald/text.h"
+#include "herald/tool.h"
+
+enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_PASSWORD, KEY_PASSWORD_FILE, KEY_PACKAGE, KEY_LIMIT };
+
+struct options {
+    const char *socket, *password, *password_file, *package;
+    uint32_t limit;
+    bool json, wide, all;
+    const char *word[4];
+    unsigned n;
+};
+
+static const struct argp_option common_options[] = {
+    { "socket", KEY_SOCKET, "PATH", 0,
+      "the daemon's admin socket (default: $HERALD_SOCKET, run/herald.sock, "
+      "/run/herald/herald.sock)",
+      10 },
+    { "json", KEY_JSON, NULL, 0, "print the daemon's result as JSON", 10 },
+    { 0 }
+};
+static const struct argp_option user_options[] = {
+    { "password", KEY_PASSWORD, "TEXT", 0,
+      "the password (others on this machine can see it; default: one is made up and printed)", 1 },
+    { "password-file", KEY_PASSWORD_FILE, "FILE", 0,
+      "it is the first line of FILE (-: of "
+      "standard input)",
+      1 },
+    { 0 }
+};
+static const struct argp_option policy_options[] = {
+    { "package", 'p', "PACKAGE", 0, "only for this event package (default: for all)", 1 }, { 0 }
+};
+static const struct argp_option list_options[] = { { "limit", KEY_LIMIT, "N", 0,
+                                                     "at most N rows (default 1000)", 1 },
+                                                   { "wide", 'w', NULL, 0, "more columns", 1 },
+                                                   { 0 } };
+static const struct argp_option status_options[] = {
+    { "all", 'a', NULL, 0, "every counter, those that are 0 as well", 1 }, { 0 }
+};
+
+static error_t
+parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        for (size_t i = 0; state->root_argp->children && state->root_argp->children[i].argp; i++)
+            state->child_inputs[i] = o;
+        return 0;
+    case KEY_SOCKET:
+        o->socket = arg;
+        return 0;
+    case KEY_JSON:
+        o->json = true;
+        return 0;
+    case KEY_PASSWORD:
+        o->password = arg;
+        return 0;
+    case KEY_PASSWORD_FILE:
+        o->password_file = arg;
+        return 0;
+    case 'p':
+        o->package = arg;
+        return 0;
+    case 'w':
+        o->wide = true;
+        return 0;
+    case 'a':
+        o->all = true;
+        return 0;
+    case KEY_LIMIT:
+        if (hd_slice_to_u32(hd_slice_str(arg), &o->limit) != HD_OK || o->limit == 0)
+            argp_error(state, "--limit: \"%s\" is not a number above 0", arg);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->n == HD_ARRAY_LEN(o->word))
+            argp_error(state, "too many words");
+        o->word[o->n++] = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t
+parse_common(int key, char *arg, struct argp_state *state)
+{
+    return key == KEY_SOCKET || key == KEY_JSON ? parse(key, arg, state) : ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp common_argp = { .options = common_options, .parser = parse_common };
+static const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+
+static const struct argp user_argp = { user_options,
+                                       parse,
+                                       "add NAME\nremove NAME\nlist",
+                                       "The users of the broker: who may log in.",
+                                       children,
+                                       NULL,
+                                       NULL };
+static const struct argp policy_argp = {
+    policy_options,
+    parse,
+    "allow RESOURCE WATCHER\nblock RESOURCE WATCHER\nremove RESOURCE WATCHER\nlist [RESOURCE]",
+    "Who may see whose event state.  RESOURCE is a URI or a user's name; WATCHER too, or "
+    "sip:*@domain for everybody of a domain, or * for everybody.",
+    children,
+    NULL,
+    NULL
+};
+static const struct argp package_argp = {
+    NULL, parse, "list", "The event packages that the broker serves.", children, NULL, NULL
+};
+static const struct argp subs_argp = { list_options, parse,
+                                       "[RESOURCE]", "The subscriptions that the broker holds.",
+                                       children,     NULL,
+                                       NULL };
+static const struct argp pubs_argp = { list_options, parse,
+                                       "[RESOURCE]", "The publications that the broker holds.",
+                                       children,     NULL,
+                                       NULL };
+static const struct argp bindings_argp = {
+    list_options, parse, "[RESOURCE]", "Where the registered phones are.", children, NULL, NULL
+};
+static const struct argp status_argp = { status_options, parse, "",  "What the daemon is doing.",
+                                         children,       NULL,  NULL };
+
+/* --- calls ------------------------------------------------------------------------------------ */
+
+static json_t *
+object(void)
+{
+    json_t *args = json_object();
+    if (!args) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+    return args;
+}
+
+/* Not UTF-8: the key stays out, and the daemon would say that it is missing; say what it is. */
+static void
+set(json_t *args, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    if (!text_is_utf8(hd_slice_str(value))) {
+        tool_problem("%s is not UTF-8", key);
+        exit(TOOL_USAGE);
+    }
+    if (json_object_set_new(args, key, json_string(value))) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+}
+
+static int
+print_json(const json_t *result)
+{
+    char *text = json_dumps(result, JSON_INDENT(2));
+    puts(text ? text : "null");
+    free(text);
+    return TOOL_OK;
+}
+
+static void
+print_text(const char *title, const json_t *value)
+{
+    char *text = text_escaped(hd_slice(json_string_value(value), json_string_length(value)), false);
+    printf("%s%s\n", title, text ? text : "");
+    free(text);
+}
+
+/* A list of result->key as a table. */
+static int
+print_list(const struct options *o, const json_t *result, const char *key,
+           const struct grid_column *columns, size_t n)
+{
+    const json_t *rows = json_object_get(result, key);
+    if (o->json)
+        return print_json(result);
+    if (!json_is_array(rows) || !grid_print(rows, columns, n, stdout)) {
+        tool_problem("the daemon's answer cannot be shown");
+        return TOOL_FAILED;
+    }
+    if (json_is_true(json_object_get(result, "truncated")))
+        tool_problem("there are more; --limit shows them");
+    return TOOL_OK;
+}
+
+static bool
+word_is(const struct options *o, const char *verb, unsigned least, unsigned most)
+{
+    return o->n && strcmp(o->word[0], verb) == 0 && o->n - 1 >= least && o->n - 1 <= most;
+}
+
+static int
+usage(const char *command)
+{
+    tool_problem("`herald %s --help` says how it is used", command);
+    return TOOL_USAGE;
+}
+
+/* --- users ------------------------------------------------------------------------------------ */
+
+static int
+user_add(const struct options *o)
+{
+    json_t *args = object(), *result = NULL;
+    char *password = NULL;
+    size_t n;
+
+    set(args, "name", o->word[1]);
+    if (o->password_file) {
+        password = tool_file(o->password_file, 4096, &n);
+        if (!password) {
+            json_decref(args);
+            return TOOL_FAILED;
+        }
+        password[strcspn(password, "\r\n")] = '\0';
+    }
+    set(args, "password", password ? password : o->password);
+    if (password)
+        explicit_bzero(password, strlen(password));
+    free(password);
+    int code = admin_call(o->socket, "user-add", args, &result);
+    if (code)
+        return code;
+    if (o->json) {
+        print_json(result);
+    } else {
+        print_text(json_is_true(json_object_get(result, "replaced")) ? "new password for user "
+                                                                     : "added user ",
+                   json_object_get(result, "resource"));
+        if (json_object_get(result, "password"))
+            print_text("password: ", json_object_get(result, "password"));
+    }
+    json_decref(result);
+    return TOOL_OK;
+}
+
+int
+user_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = { { "USER", "name", false },
+                                                  { "RESOURCE", "resource", false },
+                                                  { "REALM", "realm", false } };
+    struct options o = { 0 };
+    json_t *args, *result = NULL;
+    int code;
+
+    argp_parse(&user_argp, argc, argv, 0, NULL, &o);
+    if (word_is(&o, "add", 1, 1))
+        return user_add(&o);
+    args = object();
+    if (word_is(&o, "remove", 1, 1)) {
+        set(args, "name", o.word[1]);
+        code = admin_call(o.socket, "user-remove", args, &result);
+        if (!code && o.json)
+            print_json(result);
+        else if (!code)
+            print_text("removed user ", json_object_get(result, "name"));
+    } else if (word_is(&o, "list", 0, 0)) {
+        code = admin_call(o.socket, "user-list", args, &result);
+        if (!code)
+            code = print_list(&o, result, "users", columns, HD_ARRAY_LEN(columns));
+    } else {
+        json_decref(args);
+        return usage("user");
+    }
+    json_decref(result);
+    return code;
+}
+
+/* --- policy ----------------------------------------------------------------------------------- */
+
+static int
+policy_change(const struct options *o, const char *call)
+{
+    json_t *args = object(), *result = NULL;
+    set(args, "resource", o->word[1]);
+    set(args, "watcher", o->word[2]);
+    set(args, "package", o->package);
+    int code = admin_call(o->socket, call, args, &result);
+    if (!code && o->json) {
+        print_json(result);
+    } else if (!code) {
+        const json_t *rule = json_object_get(result, "rule");
+        if (rule) {
+            print_text("", json_object_get(rule, "action"));
+            print_text("  watcher  ", json_object_get(rule, "watcher"));
+            print_text("  resource ", json_object_get(rule, "resource"));
+            print_text("  package  ", json_object_get(rule, "package"));
+        } else {
+            puts("removed");
+        }
+    }
+    json_decref(result);
+    return code;
+}
+
+int
+policy_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = { { "ACTION", "action", false },
+                                                  { "RESOURCE", "resource", false },
+                                                  { "WATCHER", "watcher", false },
+                                                  { "PACKAGE", "package", false } };
+    struct options o = { 0 };
+    argp_parse(&policy_argp, argc, argv, 0, NULL, &o);
+    if (word_is(&o, "allow", 2, 2))
+        return policy_change(&o, "policy-allow");
+    if (word_is(&o, "block", 2, 2))
+        return policy_change(&o, "policy-block");
+    if (word_is(&o, "remove", 2, 2))
+        return policy_change(&o, "policy-remove");
+    if (!word_is(&o, "list", 0, 1))
+        return usage("policy");
+    json_t *args = object(), *result = NULL;
+    set(args, "resource", o.n > 1 ? o.word[1] : NULL);
+    int code = admin_call(o.socket, "policy-list", args, &result);
+    if (!code)
+        code = print_list(&o, result, "rules", columns, HD_ARRAY_LEN(columns));
+    json_decref(result);
+    return code;
+}
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+int
+package_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = {
+        { "PACKAGE", "name", false },      { "TYPES", "types", false },
+        { "MIN", "min_expires_s", true },  { "DEFAULT", "default_expires_s", true },
+        { "MAX", "max_expires_s", true },  { "COMPOSE", "compose", false },
+        { "DELIVERY", "delivery", false }, { "SEEN BY", "authorisation", false },
+    };
+    struct options o = { 0 };
+    json_t *result = NULL;
+    argp_parse(&package_argp, argc, argv, 0, NULL, &o);
+    if (!word_is(&o, "list", 0, 0))
+        return usage("package");
+    int code = admin_call(o.socket, "package-list", object(), &result);
+    if (!code)
+        code = print_list(&o, result, "packages", columns, HD_ARRAY_LEN(columns));
+    json_decref(result);
+    return code;
+}
+
+/* subs, pubs and bindings: the first n columns, or all with --wide. */
+static int
+list_call(const struct argp *argp, int argc, char **argv, const char *call,
+          const struct grid_column *columns, size_t n, size_t n_wide)
+{
+    struct options o = { 0 };
+    json_t *args, *result = NULL;
+    argp_parse(argp, argc, argv, 0, NULL, &o);
+    if (o.n > 1)
+        return usage(call);
+    args = object();
+    set(args, "resource", o.n ? o.word[0] : NULL);
+    if (o.limit && json_object_set_new(args, "limit", json_integer(o.limit))) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+    int code = admin_call(o.socket, call, args, &result);
+    if (!code)
+        code = print_list(&o, result, call, columns, o.wide ? n_wide : n);
+    json_decref(result);
+    return code;
+}
+
+int
+subs_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = {
+        { "RESOURCE", "resource", false },
+        { "PACKAGE", "package", false },
+        { "WATCHER", "watcher", false },
+        { "STATE", "state", false },
+        { "HEALTH", "health", false },
+        { "LEFT", "expires_s", true },
+        { "REMOTE", "remote", false },
+        { "OVER", "transport", false },
+        { "CSEQ", "cseq", true },
+        { "SHARD", "shard", true },
+        { "CALL-ID", "call_id", false },
+        { "TARGET", "target", false },
+        { "ID", "id", false },
+    };
+    return list_call(&subs_argp, argc, argv, "subs", columns, 7, HD_ARRAY_LEN(columns));
+}
+
+int
+pubs_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = {
+        { "RESOURCE", "resource", false },
+        { "PACKAGE", "package", false },
+        { "PUBLISHER", "publisher", false },
+        { "TYPE", "type", false },
+        { "SIZE", "size", true },
+        { "LEFT", "expires_s", true },
+        { "ENTITY-TAG", "etag", false },
+        { "SHARD", "shard", true },
+    };
+    return list_call(&pubs_argp, argc, argv, "pubs", columns, 6, HD_ARRAY_LEN(columns));
+}
+
+int
+bindings_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = { { "RESOURCE", "resource", false },
+                                                  { "CONTACT", "contact", false },
+                                                  { "LEFT", "expires_s", true },
+                                                  { "SHARD", "shard", true } };
+    return list_call(&bindings_argp, argc, argv, "bindings", columns, 3, HD_ARRAY_LEN(columns));
+}
+
+/* --- status ----------------------------------------------------------------------------------- */
+
+static void
+print_uptime(json_int_t s)
+{
+    printf("  up       ");
+    if (s >= 86400)
+        printf("%lldd ", (long long)(s / 86400));
+    if (s >= 3600)
+        printf("%lldh ", (long long)(s / 3600 % 24));
+    printf("%lldm %llds\n", (long long)(s / 60 % 60), (long long)(s % 60));
+}
+
+static void
+print_numbers(const char *title, json_t *numbers, const json_t *words, bool all)
+{
+    const char *name;
+    json_t *value;
+    bool any = false;
+    json_object_foreach(numbers, name, value)
+    {
+        const json_t *word = json_object_get(words, name);
+        if (!json_is_integer(value) || (!all && json_integer_value(value) == 0))
+            continue;
+        if (!any)
+            printf("\n%s\n", title);
+        any = true;
+        printf("  %12lld  %-28s", (long long)json_integer_value(value), name);
+        print_text(json_is_string(word) ? " " : "", word);
+    }
+}
+
+static void
+print_status(const json_t *result, bool all)
+{
+    const json_t *words = json_object_get(result, "words");
+    const json_t *listeners = json_object_get(result, "listeners");
+    static const struct grid_column columns[] = { { "TRANSPORT", "transport", false },
+                                                  { "ADDRESS", "address", false },
+                                                  { "AUTHENTICATION", "authentication", false } };
+    print_text("heraldd ", json_object_get(result, "version"));
+    printf("  pid      %lld\n", (long long)json_integer_value(json_object_get(result, "pid")));
+    print_uptime(json_integer_value(json_object_get(result, "uptime_s")));
+    printf("  shards   %lld\n", (long long)json_integer_value(json_object_get(result, "shards")));
+    printf("  users    %lld\n", (long long)json_integer_value(json_object_get(result, "users")));
+    printf("  rules    %lld\n\n", (long long)json_integer_value(json_object_get(result, "rules")));
+    if (json_is_array(listeners) && !grid_print(listeners, columns, HD_ARRAY_LEN(columns), stdout))
+        tool_problem("out of memory");
+    print_numbers("now", json_object_get(result, "gauges"), words, all);
+    print_numbers("requests", json_object_get(result, "methods"), words, all);
+    print_numbers("final answers", json_object_get(result, "statuses"), words, all);
+    print_numbers("since the start", json_object_get(result, "counters"), words, all);
+    print_numbers("sockets", json_object_get(result, "net"), words, all);
+}
+
+int
+status_main(int argc, char **argv)
+{
+    struct options o = { 0 };
+    json_t *result = NULL;
+    argp_parse(&status_argp, argc, argv, 0, NULL, &o);
+    if (o.n)
+        return usage("status");
+    int code = admin_call(o.socket, "status", object(), &result);
+    if (!code && o.json)
+        print_json(result);
+    else if (!code)
+        print_status(result, o.all);
+    json_decref(result);
+    return code;
+}
