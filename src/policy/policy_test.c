@@ -1,6 +1,19 @@
 /* policy_test.c - who is it, and may he: digest with every way it can be wrong, and the order of
  * the rules. */
+#include <stdbool.h>
+#include <stdlib.h>
+
+static bool calloc_fails;
+
+static void *
+test_calloc_(size_t n, size_t size)
+{
+    return calloc_fails ? NULL : calloc(n, size);
+}
+
+#define calloc test_calloc_
 #include "policy/policy.c"
+#undef calloc
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -514,22 +527,33 @@ an_ha1_that_is_missing_or_of_another_realm_is_as_a_wrong_password(void **state)
 
 /* The HA1 that stands in for users that do not exist is known to everybody who reads the source. */
 static void
-knowing_the_stand_in_for_unknown_users_opens_nothing(void **state)
+knowing_the_stand_in_for_a_missing_ha1_opens_nothing(void **state)
 {
     struct world *w = *state;
+    static const char *const names[] = { "nobody", "alice" };
     char line[1024], response[SIP_DIGEST_HEX];
     size_t n;
     struct evt_auth_result result;
+    struct pol_user alice = *pol_book_user(w->settings.book, HD_LIT("alice"));
+    struct pol_book *old = w->settings.book, *book;
     struct sip_digest digest = challenge_of(w, w->shard, SIP_DIGEST_MD5, NOW_US);
+
+    alice.ha1[SIP_DIGEST_MD5] = HD_LIT("");
+    assert_int_equal(pol_book_with_user(old, &alice, &book), HD_OK);
+    w->settings.book = book;
     digest.uri = HD_LIT("sip:example.test");
     digest.qop = (struct hd_slice){ 0 };
     sip_digest_response(&digest, HD_LIT("00000000000000000000000000000000"), HD_LIT("SUBSCRIBE"),
                         response, &n);
-    const int k = snprintf(
-        line, sizeof(line),
-        OURS "username=\"nobody\", nonce=\"%.*s\", uri=\"sip:example.test\", response=\"%.*s\"\r\n",
-        HD_FMT(digest.nonce), (int)n, response);
-    assert_int_equal(authenticate(w, hd_slice(line, (size_t)k), NOW_US, &result), EVT_AUTH_WRONG);
+    for (size_t i = 0; i < HD_ARRAY_LEN(names); i++) {
+        const int k = snprintf(
+            line, sizeof(line),
+            OURS "username=\"%s\", nonce=\"%.*s\", uri=\"sip:example.test\", response=\"%.*s\"\r\n",
+            names[i], HD_FMT(digest.nonce), (int)n, response);
+        assert_int_equal(authenticate(w, hd_slice(line, (size_t)k), NOW_US, &result),
+                         EVT_AUTH_WRONG);
+    }
+    pol_book_unref(old);
 }
 
 static void
@@ -633,6 +657,16 @@ a_nonce_has_its_window_on_the_shard_that_gave_it_out(void **state)
         }
         pol_shard_free(shard);
     }
+}
+
+static void
+a_shard_that_finds_no_memory_is_not_made(void **state)
+{
+    struct world *w = *state;
+    calloc_fails = true;
+    assert_null(new_shard(w, 0, 1, 7));
+    calloc_fails = false;
+    pol_shard_free(NULL);
 }
 
 /* ---- identity from From ---- */
@@ -904,12 +938,13 @@ main(void)
         CASE(ours_is_found_among_credentials_for_others),
         CASE(an_algorithm_that_is_no_longer_offered_is_challenged_anew),
         CASE(an_ha1_that_is_missing_or_of_another_realm_is_as_a_wrong_password),
-        CASE(knowing_the_stand_in_for_unknown_users_opens_nothing),
+        CASE(knowing_the_stand_in_for_a_missing_ha1_opens_nothing),
         CASE(a_user_name_with_its_domain_is_an_identity_of_that_domain),
         CASE(a_source_is_proven_by_its_nonce_a_connection_or_the_operator),
         CASE(the_uri_may_name_the_configured_contact),
         CASE(a_challenge_offers_each_algorithm_in_order_and_escapes_the_realm),
         CASE(a_nonce_has_its_window_on_the_shard_that_gave_it_out),
+        CASE(a_shard_that_finds_no_memory_is_not_made),
         CASE(an_open_listener_takes_the_identity_from_from),
         CASE(an_open_listener_believes_the_address_of_whom_it_trusts),
         CASE(without_rules_the_package_decides_and_the_owner_always_may),
