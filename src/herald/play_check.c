@@ -270,6 +270,28 @@ check_options(struct play *play, const struct play_actor *actor, const struct wa
     return err;
 }
 
+/* Whether this is the message of the step.  With "any" the lines below the step choose as well. */
+static bool
+fits(struct play *play, const struct play_actor *actor, const struct want *want,
+     const struct play_message *message)
+{
+    struct play_var *before = play->vars.first;
+    size_t failure = play->failure.n;
+    bool good = start_fits(play, actor, want, message);
+
+    if (!good || !want->any)
+        return good;
+    good = play_check_lines(play, play->step, message) == HD_OK;
+    play->failure.n = failure;
+    play->failed = failure > 0;
+    while (play->vars.first != before) { /* captures of a message that may not be the one */
+        struct play_var *var = play->vars.first;
+
+        play_vars_unset(&play->vars, hd_slice(var->name, var->name_len));
+    }
+    return good;
+}
+
 static void
 inbox_remove(struct play_actor *actor, struct play_message *message)
 {
@@ -307,7 +329,7 @@ expect_one(struct play *play, struct play_actor *actor, const struct want *want)
     first = message = want->kind == WANT_AGAIN ? actor->inbox : play_inbox(play, actor);
     if (!message)
         return play_fail(play, 0, "nothing came for %s", actor->name);
-    while (message && !start_fits(play, actor, want, message))
+    while (message && !fits(play, actor, want, message))
         message = want->any ? message->next : NULL;
     if (!message) {
         err = play_fail(play, 0, "another message came for %s", actor->name);

@@ -422,6 +422,19 @@ a_notify_whose_cseq_does_not_grow_fails(void **state)
                            "t:8: a NOTIFY for alice has a CSeq that is not new"));
 }
 
+static void
+any_chooses_by_all_lines(void **state)
+{
+    (void)state;
+    assert_string_equal(play(&host, ALICE "notify alice\nnotify alice\nnotify alice changed\n"
+                                          "alice < any NOTIFY\n  Event: y\n  CSeq: {n} NOTIFY\n"
+                                          "alice < NOTIFY as first\n  Event: x\n  CSeq: {n} NOTIFY\n"
+                                          "alice < any again first\n"),
+                        "");
+    assert_non_null(strstr(play(&host, ALICE "notify alice\nalice < any NOTIFY\n  Event: z\n"),
+                           "t:3: another message came for alice"));
+}
+
 int
 main(void)
 {
@@ -436,6 +449,7 @@ main(void)
         cmocka_unit_test(a_deaf_actor_hears_nothing_and_losses_are_counted),
         cmocka_unit_test(blocks_repeat_and_count_in_a_variable),
         cmocka_unit_test(failures_name_line_expectation_and_message),
+        cmocka_unit_test(any_chooses_by_all_lines),
         cmocka_unit_test(captured_values_are_used_later),
         cmocka_unit_test(a_notify_whose_cseq_does_not_grow_fails),
     };
