@@ -172,6 +172,8 @@ static void
 notified(void *context, const struct ua_notification *notification)
 {
     struct job *job = context;
+    if (job->options.count && job->notified >= job->options.count)
+        return; /* the last words after --count */
     if (job->options.peer.json)
         print_json(notification);
     else

@@ -122,6 +122,7 @@ fake_deliver(struct fake *fake, const char *octets)
     memcpy(copy, octets, n);
     ua_client_packet(fake->client, fake->now_ms, &flow, hd_slice(copy, n));
     free(copy);
+    ua_client_advance(fake->client, fake->now_ms); /* as a turn of the loop does */
 }
 
 void

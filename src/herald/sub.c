@@ -34,6 +34,7 @@ struct ua_sub {
     bool closing;         /* SUBSCRIBE with Expires: 0 went out */
     bool terminated;      /* the last NOTIFY came while a SUBSCRIBE was under way */
     bool known;           /* the initial SUBSCRIBE was accepted */
+    bool answering;       /* a NOTIFY is being taken: what it causes is sent behind its answer */
     bool told;            /* a NOTIFY said how long it lasts since the last SUBSCRIBE went out */
     uint64_t txn;         /* SUBSCRIBE under way, or 0 */
     uint32_t expires_s;   /* to ask for; raised by 423 */
@@ -293,7 +294,7 @@ refresh_fire(void *context)
 {
     struct ua_sub *sub = context;
     if (sub->dialog.remote_tag_n && !sub->txn && !sub->closing && sub->params.expires_s)
-        sub_send(sub);
+        sub_send(sub); /* with Expires: 0 when the end is wanted */
 }
 
 static void
@@ -391,7 +392,7 @@ state_take(struct ua_sub *sub, const struct sip_substate *state)
         ua_timer_start(sub->client, &sub->refresh, 0); /* came due before there was a dialog */
     }
     if (sub->leaving && !sub->closing && !sub->txn)
-        sub_send(sub);
+        ua_timer_start(sub->client, &sub->refresh, 0);
 }
 
 static struct ua_reply
@@ -466,6 +467,7 @@ notify_take(void *context, const struct sip_msg *msg, const struct hd_flow *flow
     ua_timer_stop(sub->client, &sub->timer_n);
     if (sub->closing || sub->params.expires_s == 0) /* perhaps not yet the last one */
         ua_timer_start(sub->client, &sub->timer_n, TIMER_N_MS);
+    sub->answering = true;
     sub->params.notified(sub->params.context, &(struct ua_notification){
                                                   .state = state,
                                                   .type = sip_msg_value(msg, SIP_HDR_CONTENT_TYPE),
@@ -473,6 +475,7 @@ notify_take(void *context, const struct sip_msg *msg, const struct hd_flow *flow
                                                   .cseq = msg->cseq.number,
                                                   .msg = msg });
     state_take(sub, &state);
+    sub->answering = false;
     return true;
 }
 
@@ -568,7 +571,7 @@ ua_sub_leave(struct ua_sub *sub)
     }
     /* With a SUBSCRIBE under way, or before the dialog is there, the answer or the NOTIFY goes on
      * (RFC 6665 4.4.1: the dialog is made by the NOTIFY). */
-    if (sub->dialog.remote_tag_n && !sub->txn)
+    if (sub->dialog.remote_tag_n && !sub->txn && !sub->answering)
         sub_send(sub);
 }
 
