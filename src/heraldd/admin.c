@@ -275,7 +275,9 @@ client_call(struct client *client, struct hd_slice line)
 static bool
 client_keep(struct client *client, struct hd_slice octets)
 {
-    if (client->n + octets.n > HD_ADMIN_LINE_MAX)
+    if (octets.n == 0)
+        return true;
+    if (client->n + octets.n >= HD_ADMIN_LINE_MAX) /* the LF counts */
         return false;
     if (client->n + octets.n > client->cap) {
         size_t cap = (client->n + octets.n) * 2;
