@@ -267,13 +267,14 @@ evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned 
 }
 
 void
-evt_refuse_later_head(struct evt_shard *shard, const struct evt_head *head, unsigned status)
+evt_refuse_head(struct evt_shard *shard, const struct evt_head *head, unsigned status)
 {
     struct evt_reply reply;
 
     if (!evt_reply_begin_head(shard, head, status, &reply))
         return;
-    sip_out_header_u32(&reply.out, HD_LIT("Retry-After"), evt_limits(shard)->retry_after_s);
+    if (status >= 500)
+        sip_out_header_u32(&reply.out, HD_LIT("Retry-After"), evt_limits(shard)->retry_after_s);
     evt_reply_send(shard, &reply);
 }
 

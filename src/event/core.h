@@ -167,7 +167,9 @@ void evt_hop_put(struct evt_shard *shard, uint32_t hop);
 struct evt_hop *evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow);
 struct evt_hop *evt_hop_at(struct evt_shard *shard, uint32_t index);
 bool evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop);
-void evt_hop_answered(struct evt_shard *shard, struct evt_hop *hop, bool good);
+enum evt_window { EVT_WINDOW_KEEP = 0, EVT_WINDOW_GROW, EVT_WINDOW_SHRINK };
+/** A NOTIFY that counted against the window is over. */
+void evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window);
 
 /* --- subscriptions (sub.c, subscribe.c, notify.c)
  * ------------------------------------------------------- */
@@ -238,6 +240,7 @@ struct evt_sub_change {
     struct evt_head *head;
     struct evt_texts *texts; /* new ones, or NULL: as they are */
     uint64_t started_ms;
+    uint32_t judged; /* the shard's configurations when the rules were asked */
     struct hd_flow came;
     uint32_t hop; /* next hop, a reference */
     uint32_t cseq;
@@ -627,7 +630,7 @@ void evt_refused(struct evt_shard *shard, struct evt_request *request, unsigned 
 /** 500 or 503 with Retry-After. */
 void evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned status,
                       struct hd_slice phrase);
-void evt_refuse_later_head(struct evt_shard *shard, const struct evt_head *head, unsigned status);
+void evt_refuse_head(struct evt_shard *shard, const struct evt_head *head, unsigned status);
 void evt_trying(struct evt_shard *shard, const struct evt_head *head);
 /** route: with the request's Record-Route, as a dialog's answer has it. */
 struct evt_head *evt_head_new(struct evt_shard *shard, struct evt_request *request,
@@ -709,7 +712,8 @@ struct evt_shard {
     uint64_t last_number; /* of snapshots made here */
     struct evt_flight *free_flights;
     bool draining;
-    uint32_t end_at; /* evt_shard_terminate_all: next index, EVT_NONE: not so */
+    uint32_t configurations; /* how many were taken */
+    uint32_t end_at;         /* evt_shard_terminate_all: next index, EVT_NONE: not so */
     uint32_t end_retry_after_s;
 
     struct evt_ring_entry *ring; /* EVT_RING_SETS * EVT_RING_WAYS */

@@ -69,7 +69,7 @@ evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
     hop->subs = 1;
     hop->window = evt_limits(shard)->window_start;
     hop->waiting = (struct evt_list){ EVT_NONE, EVT_NONE };
-    hop->proven = flow->conn != 0;
+    hop->proven = flow->conn != 0 || evt_listener_trusts(shard->config, flow);
     if (hd_map_put(&shard->hop_by_flow, hop->hash, hop->index)) {
         hd_table_remove(&shard->hops, handle.index);
         return NULL;
@@ -119,17 +119,22 @@ evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop)
     return hop_room(shard, hop) > 0;
 }
 
-/* A NOTIFY that counted is over: answered (good), or to be sent again.  The next one that waits
- * gets its turn. */
+/* The next ones that wait get their turn. */
 void
-evt_hop_answered(struct evt_shard *shard, struct evt_hop *hop, bool good)
+evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window)
 {
     HD_ASSERT(hop->in_flight > 0);
     hop->in_flight--;
-    if (good && hop->window < WINDOW_MOST)
-        hop->window++;
-    else if (!good)
+    switch (window) {
+    case EVT_WINDOW_GROW:
+        hop->window += hop->window < WINDOW_MOST;
+        break;
+    case EVT_WINDOW_SHRINK:
         hop->window = hop->window > 1 ? hop->window / 2 : 1;
+        break;
+    case EVT_WINDOW_KEEP:
+        break;
+    }
     for (uint32_t room = hop_room(shard, hop); room > 0 && hop->waiting.head != EVT_NONE; room--)
         evt_enqueue(shard, evt_sub_at(shard, hop->waiting.head), EVT_QUEUED_READY);
 }

@@ -479,9 +479,10 @@ evt_notify_timer(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (shard->now_ms < flight->next_ms)
         return;
-    if (flight->counted) { /* the dead hold no place in a window */
+    /* The dead hold no place in a window; an address that never answered keeps its one. */
+    if (flight->counted && evt_hop_at(shard, sub->hop)->proven) {
         flight->counted = false;
-        evt_hop_answered(shard, evt_hop_at(shard, sub->hop), false);
+        evt_hop_landed(shard, evt_hop_at(shard, sub->hop), EVT_WINDOW_SHRINK);
     }
     flight->interval_ms = sip_timer_e_next(flight->interval_ms);
     flight->next_ms = shard->now_ms + flight->interval_ms;
@@ -521,7 +522,7 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
             other->authenticated = other->authenticated || hop->authenticated;
             if (sub->flight->counted) {
                 sub->flight->counted = false;
-                evt_hop_answered(shard, hop, true);
+                evt_hop_landed(shard, hop, EVT_WINDOW_KEEP);
             }
             evt_dequeue(shard, sub);
             evt_hop_put(shard, sub->hop);

@@ -168,7 +168,7 @@ evt_pub_stored(struct evt_shard *shard, struct evt_pub *pub, enum hd_err err)
         return;
     if (err) { /* the old state is untouched */
         evt_ring_put(shard, pub->change->done.txn, 503);
-        evt_refuse_later_head(shard, pub->change->head, 503);
+        evt_refuse_head(shard, pub->change->head, 503);
         if (pub->change->kind == EVT_CHANGE_CREATE) {
             pub_change_free(shard, pub);
             evt_pub_free(shard, pub); /* nobody knows its entity-tag, so nothing waits behind it */

@@ -226,7 +226,7 @@ evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd
         return;
     if (err) {
         evt_ring_put(shard, change->done.txn, 503);
-        evt_refuse_later_head(shard, change->head, 503);
+        evt_refuse_head(shard, change->head, 503);
     } else {
         struct evt_binding *old = account->bindings;
         uint32_t n_old = account->n;

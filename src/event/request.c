@@ -252,10 +252,9 @@ evt_request_resource(struct evt_shard *shard, struct evt_request *request, struc
         evt_refuse(shard, request, 400, HD_LIT("Malformed Request-URI"));
         return false;
     }
-    /* RFC 5630 3.1: a sips resource is not served over plain transport unless a hop that we trust
-     * brought it. */
+    /* RFC 5630 3.1: a sips resource is not served over plain transport. */
     if (uri.scheme == SIP_SCHEME_SIPS && request->flow->transport != HD_TLS &&
-        request->flow->transport != HD_WSS && !evt_listener_trusts(shard->config, request->flow)) {
+        request->flow->transport != HD_WSS) {
         evt_refuse(shard, request, 480, HD_LIT("SIPS Needs A Secure Transport"));
         return false;
     }

@@ -12,6 +12,13 @@ evt_shard_tick(struct evt_shard *shard, uint64_t now_us)
     }
 }
 
+/* For a host that polls. */
+static void
+wake_nobody(void *context)
+{
+    (void)context;
+}
+
 enum hd_err
 evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shard)
 {
@@ -38,7 +45,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     evt_shard_tick(shard, params->now_us);
     hd_rng_init(&shard->rng, params->entropy, params->entropy_context);
     hd_wheel_init(&shard->wheel, shard->now_ms);
-    hd_mailbox_init(&shard->box, params->wake, params->wake_context);
+    hd_mailbox_init(&shard->box, params->wake ? params->wake : wake_nobody, params->wake_context);
 
     const struct evt_limits *limits = evt_limits(shard);
     hd_table_init(&shard->subs, sizeof(struct evt_sub), limits->subscriptions);
@@ -84,6 +91,8 @@ evt_shard_free(struct evt_shard *shard)
     if (!shard)
         return;
     HD_ASSERT_OBJ(shard, EVT_SHARD_MAGIC);
+    for (unsigned i = 0; i < shard->count; i++)
+        shard->peers[i] = shard; /* the others may be gone: what is still said stays here */
     while ((mail = hd_mailbox_take(&shard->box)))
         evt_mail_free(mail);
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++)
@@ -400,11 +409,13 @@ evt_shard_configure(struct evt_shard *shard, struct evt_config *config, struct h
         evt_resource_configure(shard, config);
         evt_config_unref(old);
     }
+    shard->configurations++;
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         struct evt_sub *sub = evt_sub_at(shard, i);
-        if (changed.n && !hd_slice_eq(evt_mirror_at(shard, sub->mirror)->key, changed))
-            continue;
-        evt_sub_judge(shard, sub);
+        if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
+            continue; /* one that is being kept is judged when it is */
+        if (!changed.n || hd_slice_eq(evt_mirror_at(shard, sub->mirror)->key, changed))
+            evt_sub_judge(shard, sub);
     }
 }
 

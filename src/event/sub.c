@@ -459,7 +459,8 @@ evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
             evt_snapshot_unref(flight->event);
     }
     if (flight->counted)
-        evt_hop_answered(shard, evt_hop_at(shard, sub->hop), true);
+        evt_hop_landed(shard, evt_hop_at(shard, sub->hop),
+                       failed ? EVT_WINDOW_KEEP : EVT_WINDOW_GROW);
     evt_view_unref(flight->view);
     flight->next_free = shard->free_flights;
     shard->free_flights = flight;
@@ -665,7 +666,7 @@ sub_create_failed(struct evt_shard *shard, struct evt_sub *sub, unsigned status)
     struct evt_packet *waiting = sub->waiting;
 
     evt_ring_put(shard, sub->change->done.txn, status);
-    evt_refuse_later_head(shard, sub->change->head, status);
+    evt_refuse_head(shard, sub->change->head, status);
     for (const struct evt_packet *p = waiting; p; p = p->next) {
         shard->waiting--;
         evt_gauge(shard, &shard->counters.waiting, -1);
@@ -686,8 +687,12 @@ evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
 
     if (!change)
         return;
-    if (!err && change->kind == EVT_CHANGE_CREATE)
+    if (!err && change->kind == EVT_CHANGE_CREATE) {
         err = evt_mirror_place(shard, evt_mirror_at(shard, sub->mirror), sub);
+        if (err)
+            (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
+                                     0);
+    }
     if (err && change->kind == EVT_CHANGE_CREATE) {
         sub_create_failed(shard, sub, err == HD_ESTORE ? 503 : 500);
         return;
@@ -697,14 +702,17 @@ evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
          * being kept. */
         unsigned status = err ? 503 : 481;
         evt_ring_put(shard, change->done.txn, status);
-        evt_refuse_later_head(shard, change->head, status);
+        evt_refuse_head(shard, change->head, status);
         if (!err && sub->state == EVT_SUB_TERMINATED)
             (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
                                      0);
         sub_change_free(shard, sub);
     } else {
+        bool judge = change->judged != shard->configurations;
         evt_sub_apply(shard, sub);
         sub_change_free(shard, sub);
+        if (judge) /* the rules changed while it was being kept */
+            evt_sub_judge(shard, sub);
     }
     sub_settle(shard, sub);
     evt_sub_rearm(shard, sub);

@@ -188,11 +188,11 @@ read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted 
     const struct evt_package *package = want->package;
     struct evt_reply reply;
 
-    want->types = 0;
+    want->types = package->n_types ? 0 : 0xff;
     for (size_t i = 0; i < package->n_types && i < EVT_PACKAGE_TYPES_MAX; i++)
         if (sip_accept_quality(request->msg, package->types[i], package->types[i]) > 0)
             want->types = (uint8_t)(want->types | 1u << i);
-    if (want->types || package->n_types == 0)
+    if (want->types)
         return true;
     evt_refused(shard, request, 406);
     if (!evt_reply_begin(shard, request, 406, HD_LIT("Not Acceptable"), hd_slice(NULL, 0), &reply))
@@ -297,11 +297,11 @@ make_texts(const struct evt_request *request, const struct wanted *want, const s
 
 /* What is proven of the way by this request. */
 static void
-hop_learn(struct evt_shard *shard, struct evt_hop *hop, const struct evt_request *request)
+hop_learn(struct evt_hop *hop, const struct evt_request *request)
 {
     bool same = hop->flow.conn != 0 || hd_addr_eq(&hop->flow.remote, &request->flow->remote);
 
-    if (evt_listener_trusts(shard->config, &hop->flow) || (same && request->identity.proven))
+    if (same && request->identity.proven)
         hop->proven = true;
     if (request->identity.authenticated)
         hop->authenticated = true;
@@ -327,6 +327,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->transform = want->transform;
     change->types = want->types;
     change->direct = evt_direct(shard, request->flow, request->msg);
+    change->judged = shard->configurations;
     change->hop = EVT_NONE;
     change->head = evt_head_new(shard, request, tag, true);
     struct evt_hop *hop = change->head ? evt_hop_get(shard, way) : NULL;
@@ -335,7 +336,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
         free(change);
         return NULL;
     }
-    hop_learn(shard, hop, request);
+    hop_learn(hop, request);
     change->hop = hop->index;
     shard->waiting++;
     evt_gauge(shard, &shard->counters.waiting, 1);
