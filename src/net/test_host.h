@@ -31,7 +31,7 @@ struct host {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* Set by the test before the shard runs. */
-    bool echo;           /* every packet goes back on its flow */
+    _Atomic bool echo;   /* every packet goes back on its flow */
     bool again;          /* what failed is committed again on the same flow */
     uint64_t wait_ms;    /* what turn returns */
     _Atomic bool in_use; /* what in_use returns */
