@@ -112,16 +112,28 @@ forward_octets(struct evt_shard *shard, const struct hd_flow *flow, struct hd_sl
 /* --- responses
  * -------------------------------------------------------------------------------------------- */
 
+/* Whether sent-by is what we write into our Via: the local address of a flow. */
+static bool
+sent_by_us(const struct evt_shard *shard, const struct hd_flow *flow, const struct sip_via *via)
+{
+    struct hd_addr addr;
+
+    if (hd_addr_parse(via->host, via->port ? via->port : 5060, &addr) == HD_OK &&
+        hd_addr_eq(&addr, &flow->local))
+        return true;
+    return sip_served_host(&shard->config->served, via->host, via->port) != SIP_OURS_NO;
+}
+
 /* Only an answer to what we sent: one Via, ours, with a branch that only we can have made (RFC
  * 3261 18.1.2, 8.1.3.3). */
 static bool
-response_owner(const struct evt_shard *shard, const struct sip_msg *msg, uint64_t *ret_id,
-               uint32_t *ret_branch)
+response_owner(const struct evt_shard *shard, const struct hd_flow *flow, const struct sip_msg *msg,
+               uint64_t *ret_id, uint32_t *ret_branch)
 {
     struct hd_slice branch = msg->via.branch;
 
     if (msg->n_vias != 1 || msg->cseq.method != SIP_NOTIFY || branch.n != 7 + HD_ID_TEXT ||
-        !hd_slice_starts(branch, HD_LIT("z9hG4bK")))
+        !hd_slice_starts(branch, HD_LIT("z9hG4bK")) || !sent_by_us(shard, flow, &msg->via))
         return false;
     return hd_id_read(&shard->keys.id, HD_ID_BRANCH, hd_slice_from(branch, 7), ret_id,
                       ret_branch) == HD_OK;
@@ -134,7 +146,7 @@ receive_response(struct evt_shard *shard, const struct hd_flow *flow, struct hd_
     uint64_t id;
     uint32_t branch;
 
-    if (!response_owner(shard, msg, &id, &branch)) {
+    if (!response_owner(shard, flow, msg, &id, &branch)) {
         EVT_COUNT(shard, strays);
         return;
     }

@@ -77,6 +77,19 @@ sub_take_hop(struct evt_shard *shard, struct evt_sub *sub, uint32_t hop)
     sub->hop = hop;
 }
 
+/* Whether NOTIFYs go elsewhere from now on: what was sent before says nothing about the new target.
+ */
+static bool
+change_moves(const struct evt_sub *sub, const struct evt_sub_change *change)
+{
+    if (!sub->texts || (change->hop != EVT_NONE && change->hop != sub->hop))
+        return true;
+    return change->texts && !(hd_slice_eq(evt_texts_get(change->texts, EVT_TEXT_TARGET),
+                                          evt_texts_get(sub->texts, EVT_TEXT_TARGET)) &&
+                              hd_slice_eq(evt_texts_get(change->texts, EVT_TEXT_ROUTE),
+                                          evt_texts_get(sub->texts, EVT_TEXT_ROUTE)));
+}
+
 void
 evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -84,6 +97,8 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     struct evt_reply reply;
 
     HD_ASSERT(change != NULL && sub->state != EVT_SUB_TERMINATED);
+    if (change_moves(sub, change))
+        sub->target_branch = sub->branch + 1;
     if (change->kind == EVT_CHANGE_CREATE) {
         EVT_COUNT(shard, subscriptions_made);
         evt_gauge(shard, &shard->counters.subscriptions, 1);
@@ -107,7 +122,6 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub->done[0] = change->done;
     sub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
     sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch;
-    sub->target_branch = sub->branch + 1;
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
     if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
