@@ -370,9 +370,6 @@ lab_free(struct lab *lab)
     if (!lab)
         return;
     for (unsigned i = 0; i < lab->params.shards; i++) {
-        /*TMP*/ struct evt_shard *self[EVT_MAX_SHARDS];
-        for (unsigned k = 0; k < EVT_MAX_SHARDS; k++) self[k] = lab->seats[i].evt;
-        if (lab->seats[i].evt) evt_shard_connect(lab->seats[i].evt, self); /*TMP*/
         evt_shard_free(lab->seats[i].evt);
         pol_shard_free(lab->seats[i].policy);
         queue_done(&lab->seats[i].packets);
