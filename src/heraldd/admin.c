@@ -93,8 +93,7 @@ hd_json_slice(struct hd_slice octets)
     return value;
 }
 
-/* --- lives
- * ---------------------------------------------------------------------------------------- */
+/* --- lives ----------------------------------------------------------------------------- */
 
 static void
 admin_drop(struct hd_admin *admin)
@@ -146,8 +145,7 @@ client_close(struct client *client)
     uv_close((uv_handle_t *)&client->pipe, client_closed);
 }
 
-/* --- answers
- * --------------------------------------------------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------- */
 
 static void
 answer_written(uv_write_t *write, int status)
@@ -232,8 +230,7 @@ hd_reply_error(struct hd_reply *reply, const char *format, ...)
     json_decref(value);
 }
 
-/* --- calls
- * ----------------------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------- */
 
 /* One line without its LF.  The client may be closed by it, not freed. */
 static void
@@ -370,8 +367,7 @@ accept_client(uv_stream_t *stream, int status)
         client_close(client);
 }
 
-/* --- the socket
- * ------------------------------------------------------------------------------------ */
+/* --- the socket ------------------------------------------------------------------------ */
 
 /* Removes a socket that nobody answers on; one that somebody answers on is a live daemon's. */
 static enum hd_err

@@ -27,8 +27,7 @@ struct call {
     json_t *args;
 };
 
-/* --- arguments
- * ------------------------------------------------------------------------------------- */
+/* --- arguments ------------------------------------------------------------------------- */
 
 static struct hd_slice
 arg_slice(const struct call *call, const char *key)
@@ -95,8 +94,7 @@ watcher_ok(const struct call *call, struct key *ret_key)
     return false;
 }
 
-/* --- users
- * ------------------------------------------------------------------------------------------ */
+/* --- users ----------------------------------------------------------------------------- */
 
 /* A call that waits until every shard has taken a change. */
 struct waiting {
@@ -262,8 +260,7 @@ call_user_list(const struct call *call)
     answer_rows(call, &listing, "users");
 }
 
-/* --- rules
- * ------------------------------------------------------------------------------------------ */
+/* --- rules ----------------------------------------------------------------------------- */
 
 static struct hd_slice
 package_arg(const struct call *call)
@@ -365,8 +362,7 @@ call_policy_list(const struct call *call)
     answer_rows(call, &listing, "rules");
 }
 
-/* --- packages
- * --------------------------------------------------------------------------------------- */
+/* --- packages -------------------------------------------------------------------------- */
 
 static json_t *
 slices_json(const struct hd_slice *slices, size_t n)
@@ -408,8 +404,7 @@ call_package_list(const struct call *call)
     answer_rows(call, &listing, "packages");
 }
 
-/* --- listings of the shards
- * ---------------------------------------------------------------------------- */
+/* --- listings of the shards ------------------------------------------------------------ */
 
 enum what { WHAT_SUBS = 0, WHAT_PUBS, WHAT_BINDINGS };
 
@@ -585,8 +580,7 @@ call_bindings(const struct call *call)
     list(call, WHAT_BINDINGS);
 }
 
-/* --- status
- * ----------------------------------------------------------------------------------------- */
+/* --- status ---------------------------------------------------------------------------- */
 
 struct number {
     const char *name;
@@ -767,8 +761,7 @@ call_status(const struct call *call)
     hd_reply_result(call->reply, result);
 }
 
-/* --- the daemon
- * ------------------------------------------------------------------------------------- */
+/* --- the daemon ------------------------------------------------------------------------ */
 
 static void
 call_log_level(const struct call *call)
@@ -824,8 +817,7 @@ call_reload(const struct call *call)
     hd_str_done(&lines);
 }
 
-/* --- the table
- * -------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------- */
 
 struct arg {
     const char *name;

@@ -97,8 +97,7 @@ static const char *const package_keys[] = { "enabled",       "min_expires",  "de
 static const char *const log_keys[] = { "level", "format" };
 static const char *const admin_keys[] = { "socket" };
 
-/* --- units --------------------------------------------------------------------------------------
- */
+/* --- units ----------------------------------------------------------------------------- */
 
 enum hd_err
 hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct hd_addr *ret_addr,
@@ -235,8 +234,7 @@ kind_words(enum kind kind)
     return "";
 }
 
-/* --- libconfuse ----------------------------------------------------------------------------------
- */
+/* --- libconfuse ------------------------------------------------------------------------ */
 
 static int
 take_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
@@ -370,8 +368,7 @@ confuse_read(struct reader *r)
     return HD_ESYNTAX;
 }
 
-/* --- values --------------------------------------------------------------------------------------
- */
+/* --- values ---------------------------------------------------------------------------- */
 
 static const struct value *
 value_of(cfg_t *sec, const char *key)
@@ -511,8 +508,7 @@ read_list(struct reader *r, cfg_t *sec, const char *key, check_f check,
     *n = used;
 }
 
-/* --- sections ------------------------------------------------------------------------------------
- */
+/* --- sections -------------------------------------------------------------------------- */
 
 /* A host name (letters, digits and '-' in labels, RFC 3261 section 25.1 "hostname") or an address,
  * in lower case. */
@@ -754,8 +750,7 @@ read_limits(struct reader *r)
                    "park_first is longer than park_most; expected at most as long");
 }
 
-/* --- packages ------------------------------------------------------------------------------------
- */
+/* --- packages -------------------------------------------------------------------------- */
 
 struct builtin {
     struct hd_slice name;
@@ -948,8 +943,7 @@ read_packages(struct reader *r)
     }
 }
 
-/* --- the rest
- * ------------------------------------------------------------------------------------- */
+/* --- the rest -------------------------------------------------------------------------- */
 
 static void
 read_shards(struct reader *r)

@@ -79,8 +79,7 @@ package(const struct hd_conf *conf, const char *name)
     return NULL;
 }
 
-/* --- refused -------------------------------------------------------------------------------------
- */
+/* --- refused --------------------------------------------------------------------------- */
 
 /* A text and what must stand in what is told, "line: words". */
 static const struct {
@@ -274,8 +273,7 @@ a_file_that_is_not_there_is_named(void **state)
     assert_non_null(strstr(told.text, "/no/such.conf: cannot be read (No such file"));
 }
 
-/* --- accepted ------------------------------------------------------------------------------------
- */
+/* --- accepted -------------------------------------------------------------------------- */
 
 static void
 without_a_configuration_it_is_loopback_with_digest_and_two_packages(void **state)
@@ -464,8 +462,7 @@ the_environment_can_stand_in_a_text(void **state)
     hd_conf_unref(conf);
 }
 
-/* --- the core's view
- * ------------------------------------------------------------------------------ */
+/* --- the core's view ------------------------------------------------------------------- */
 
 static void
 what_is_published_keeps_the_configuration_and_the_book_alive(void **state)

@@ -62,8 +62,7 @@ read_conf(const struct hd_options *options, const struct teller *teller, struct 
     return err;
 }
 
-/* --- start
- * ----------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------- */
 
 /* Shards have their own loop: this wakes the main one. */
 static void
@@ -293,8 +292,7 @@ hd_daemon_run(struct hd_daemon *daemon)
         (void)uv_run(&daemon->loop, UV_RUN_ONCE);
 }
 
-/* --- end
- * ------------------------------------------------------------------------------------------- */
+/* --- end ------------------------------------------------------------------------------- */
 
 static void
 finish_nothing(void *context)
@@ -428,8 +426,7 @@ hd_daemon_free(struct hd_daemon *daemon)
     free(daemon);
 }
 
-/* --- changes
- * --------------------------------------------------------------------------------------- */
+/* --- changes --------------------------------------------------------------------------- */
 
 struct change {
     struct evt_config *config;

@@ -17,8 +17,10 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/arena.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
+#include "sip/reply.h"
 #include "store/memory.h"
 
 #define HOST_MAGIC 0x484f5354u
@@ -80,8 +82,7 @@ fill_entropy(void *context, void *octets, size_t n)
     }
 }
 
-/* --- from net/ to the core
- * ------------------------------------------------------------------------- */
+/* --- from net/ to the core ------------------------------------------------------------- */
 
 static void
 on_batch(void *context)
@@ -164,8 +165,41 @@ on_frame(struct hd_slice stream, size_t max_body, size_t *ret_len)
     return NET_FRAME_BAD;
 }
 
-/* --- from the core to net/
- * --------------------------------------------------------------------------- */
+/* A message on a stream that will not be read, since its body is above the limit: 413, from its
+ * head alone, so without any state (RFC 3261 section 21.4.11); net/ closes the connection behind
+ * it. */
+static void
+on_too_large(void *context, const struct hd_flow *flow, struct hd_slice head)
+{
+    struct seat *seat = context;
+    uint8_t memory[8192], tag[16];
+    char text[2 * sizeof(tag)], *buffer;
+    struct hd_arena arena;
+    struct sip_msg msg;
+    struct sip_fault fault;
+    struct sip_out out, tag_out;
+    enum hd_err err;
+    size_t n;
+
+    hd_arena_init(&arena, memory, sizeof(memory));
+    err = sip_msg_parse(head, false, &arena, &msg, &fault);
+    if (err == HD_ENOSPC || (err && !fault.answerable) || !msg.request || msg.method == SIP_ACK)
+        return;
+    hd_hash128(&seat->host->keys.id, head, tag);
+    sip_out_init(&tag_out, text, sizeof(text));
+    sip_out_hex(&tag_out, tag, sizeof(tag));
+    buffer = net_reserve(seat->net, head.n + 512);
+    if (!buffer)
+        return;
+    sip_out_init(&out, buffer, head.n + 512);
+    sip_reply_begin(&out, &msg, 413, HD_LIT("Request Entity Too Large"),
+                    hd_slice(text, sizeof(text)), &flow->remote);
+    sip_reply_end(&out);
+    if (sip_out_finish(&out, &n) == HD_OK)
+        net_commit(seat->net, flow, n, 0);
+}
+
+/* --- from the core to net -------------------------------------------------------------- */
 
 static char *
 net_port_reserve(void *context, size_t size)
@@ -182,8 +216,7 @@ net_port_commit(void *context, const struct hd_flow *flow, size_t n, uint64_t ow
 static const struct evt_net_ops net_port = { .reserve = net_port_reserve,
                                              .commit = net_port_commit };
 
-/* --- opening
- * ----------------------------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------- */
 
 static enum hd_err
 open_seat(struct hd_host *host, unsigned index, const struct hd_conf *conf, char problem[256])
@@ -209,7 +242,8 @@ open_seat(struct hd_host *host, unsigned index, const struct hd_conf *conf, char
                 .send_failed = on_send_failed,
                 .closed = on_closed,
                 .frame = on_frame,
-                .in_use = on_in_use },
+                .in_use = on_in_use,
+                .too_large = on_too_large },
     };
 
     HD_ASSERT(conf->n_listeners <= HD_CONF_LISTENERS);
@@ -257,8 +291,7 @@ hd_host_bound(const struct hd_host *host, size_t i)
     return net_shard_bound(host->seats[0].net, i);
 }
 
-/* --- threads
- * ----------------------------------------------------------------------------------------- */
+/* --- threads --------------------------------------------------------------------------- */
 
 static enum hd_err
 make_shard(struct seat *seat, struct evt_config *config)
@@ -407,8 +440,7 @@ hd_host_mailbox(const struct hd_host *host, unsigned shard)
     return hd_mailbox_depth(evt_shard_mailbox(host->seats[shard].evt));
 }
 
-/* --- sweeps
- * ------------------------------------------------------------------------------------------- */
+/* --- sweeps ---------------------------------------------------------------------------- */
 
 static void
 sweep_run(struct evt_shard *evt, struct evt_call *call, uint64_t now_us)

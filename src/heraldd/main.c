@@ -98,8 +98,7 @@ static const struct argp parser = {
            "SIGHUP reads the configuration again, SIGTERM and SIGINT drain and end it.",
 };
 
-/* --- log
- * --------------------------------------------------------------------------------------------- */
+/* --- log ------------------------------------------------------------------------------- */
 
 /* One write per line, so that lines of several threads do not mix. */
 static void
@@ -148,8 +147,7 @@ open_log(enum hd_log_format format, enum hd_level most)
     hd_log_setup(format == HD_LOG_JSON ? write_json : write_text, NULL, most, format);
 }
 
-/* --- signals
- * ----------------------------------------------------------------------------------------- */
+/* --- signals --------------------------------------------------------------------------- */
 
 static void
 log_line(void *context, const char *line)
@@ -194,8 +192,7 @@ watch(struct hd_daemon *daemon, uv_signal_t *handle, uv_signal_cb call, int numb
     return uv_signal_start(handle, call, number) == 0;
 }
 
-/* --- start
- * ------------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------- */
 
 static void
 print_line(void *context, const char *line)
