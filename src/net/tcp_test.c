@@ -148,7 +148,7 @@ keep_alive_is_answered_and_may_come_in_parts(void **state)
     for (uint64_t cut = 1; cut < 4; cut++) {
         tcp_write(fd, "\r\n\r\n", cut);
         wait_octets(host, 4 * cut + cut);
-        tcp_write(fd, "\r\n\r\n" + cut, 4 - cut);
+        tcp_write(fd, &"\r\n\r\n"[cut], 4 - cut);
         tcp_expect(fd, "\r\n", 2);
     }
     tcp_write(fd, "M01x", 4);
