@@ -618,6 +618,10 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
         return;
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    if (!evt_config_package(shard->config, mirror->package->name)) {
+        evt_sub_terminate(shard, sub, EVT_REASON_NORESOURCE, 0);
+        return;
+    }
     memcpy(identity.key, watcher.p, watcher.n);
     identity.key_len = (uint8_t)watcher.n;
     identity.authenticated = true;
