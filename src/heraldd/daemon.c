@@ -85,6 +85,7 @@ open_loop(struct hd_daemon *daemon, const struct teller *teller)
 {
     int rc = uv_loop_init(&daemon->loop);
 
+    daemon->loop.data = rc == 0 ? daemon : NULL;
     if (rc == 0)
         rc = uv_async_init(&daemon->loop, &daemon->async, on_async);
     if (rc == 0)
@@ -409,8 +410,8 @@ hd_daemon_free(struct hd_daemon *daemon)
     if (daemon->host)
         hd_host_stop(daemon->host); /* answers the calls that still wait */
     hd_admin_close(daemon->admin);
-    /* A loop that could not be opened is all zero. */
-    if (daemon->loop.data || daemon->async.data) {
+    /* One that could not be opened has no data. */
+    if (daemon->loop.data) {
         uv_walk(&daemon->loop, close_handle, NULL);
         (void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
         (void)uv_loop_close(&daemon->loop);
