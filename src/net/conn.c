@@ -532,7 +532,7 @@ static bool
 conn_read(struct net_conn *conn)
 {
     struct net_shard *net = conn->net;
-    ssize_t n = recv(conn->fd, net->tcp.scratch, NET_SCRATCH, MSG_DONTWAIT);
+    ssize_t n = recv(conn->fd, net->tcp.scratch, net->tcp.read_size, MSG_DONTWAIT);
 
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
@@ -548,6 +548,7 @@ conn_read(struct net_conn *conn)
         net_conn_watch(conn);
         return false;
     }
+    net->tcp.reads++;
     net_count(&net->counters.octets_in, (uint64_t)n);
     conn->traffic_ms = net->now_ms;
     if (conn->state != NET_CONN_OPEN)

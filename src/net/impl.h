@@ -68,7 +68,9 @@ void net_udp_drain(struct net_shard *net);
 
 /* --- streams (tcp.c) ------------------------------------------------------------------------ */
 
-#define NET_SCRATCH (64u << 10) /* octets of one read */
+#define NET_SCRATCH (64u << 10) /* octets of one read, at most */
+#define NET_READS (256u << 10)  /* octets read in one turn from all connections, about */
+#define NET_READ_LEAST 2048
 
 struct net_conn;
 
@@ -92,6 +94,10 @@ struct net_tcp {
     struct hd_timer reaccept; /* runs while accepting rests for lack of descriptors */
     struct hd_log_limit accept_log;
     char *scratch; /* one read */
+    /* Every connection that is readable is read once in a turn, so that none starves, and the less
+     * from each the more there were in the turn before, so that a turn does not last. */
+    size_t read_size;
+    uint32_t reads; /* in this turn */
 };
 
 /* What a running timer of the wheel belongs to (hd_timer.kind). */

@@ -65,6 +65,16 @@ set_int(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+void
+net_sock_tune_stream(int fd)
+{
+    (void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    (void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+    (void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
+    (void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
+}
+
 /* Opens a socket that can be bound next; -1 and errno. */
 static int
 open_socket(const struct net_listener *listener)
@@ -82,6 +92,8 @@ open_socket(const struct net_listener *listener)
         errno = error;
         return -1;
     }
+    if (type == SOCK_STREAM)
+        net_sock_tune_stream(fd);
     return fd;
 }
 
@@ -175,14 +187,4 @@ net_sock_listen(const struct net_listener *listener, const struct net_params *pa
     }
     *ret_fd = fd;
     return HD_OK;
-}
-
-void
-net_sock_tune_stream(int fd)
-{
-    (void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    (void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    (void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
-    (void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
-    (void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
 }

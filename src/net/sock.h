@@ -34,8 +34,8 @@ HD_NODISCARD enum hd_err net_sock_listen(const struct net_listener *listener,
                                          const struct net_params *params,
                                          char ret_problem[NET_PROBLEM_SIZE], int *ret_fd,
                                          struct hd_addr *ret_bound);
-/** Sets what each of our stream sockets has: no delay, keep-alive probes.  Failures do not matter.
- */
+/** Sets what each of our stream sockets has: no delay, keep-alive probes.  Accepted ones have it
+ * from their listening socket.  Failures do not matter. */
 void net_sock_tune_stream(int fd);
 
 #endif

@@ -136,11 +136,23 @@ net_tcp_tell(struct net_shard *net)
     }
 }
 
+static void
+set_read_size(struct net_tcp *tcp)
+{
+    size_t size = tcp->reads > 0 ? NET_READS / tcp->reads : NET_SCRATCH;
+
+    tcp->read_size = size > NET_SCRATCH      ? NET_SCRATCH
+                     : size < NET_READ_LEAST ? NET_READ_LEAST
+                                             : size;
+    tcp->reads = 0;
+}
+
 void
 net_tcp_flush(struct net_shard *net)
 {
     struct net_conn *conn;
 
+    set_read_size(&net->tcp);
     while ((conn = net->tcp.dirty)) {
         net->tcp.dirty = conn->next_dirty;
         conn->is_dirty = false;
@@ -167,7 +179,7 @@ accepted(struct net_tcp_sock *sock, int fd, const union net_sockaddr *name)
         close(fd);
         return;
     }
-    net_sock_tune_stream(fd);
+    /* It has the options of the listening socket. */
     if (net_conn_new(net, fd, sock->listener, &remote, NET_CONN_OPEN, &conn)) {
         net_count(&net->counters.streams_refused, 1);
         return;
@@ -309,6 +321,7 @@ net_tcp_init(struct net_shard *net, char ret_problem[NET_PROBLEM_SIZE])
         return HD_EIO;
     for (size_t i = 0; i < net->params.n_listeners; i++)
         n += net->listeners[i].transport == HD_TCP;
+    set_read_size(tcp);
     tcp->scratch = malloc(NET_SCRATCH);
     tcp->socks = calloc(n + 1, sizeof(*tcp->socks));
     if (!tcp->scratch || !tcp->socks)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -372,6 +373,36 @@ three_hundred_connections_live_side_by_side(void **state)
     assert_int_equal(counters->streams_closed, 2 * N);
     for (unsigned i = 0; i < N; i++)
         assert_int_not_equal(host_packet(host, i).flow.conn, host_packet(host, N + i).flow.conn);
+    host_stop(host);
+}
+
+static void
+connection_waits_while_descriptors_are_used_up(void **state)
+{
+    struct host *host = host_echo(HD_TCP, "127.0.0.1");
+    struct hd_addr to = bound(host);
+    struct rlimit limit, low;
+    int fd, last;
+    uint64_t turns;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    /* The peer takes the last number that there is. */
+    last = dup(0);
+    close(last);
+    low = limit;
+    low.rlim_cur = (rlim_t)last + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    fd = peer_connect(&to);
+    tcp_write(fd, "M01x", 4);
+    sleep_ms(300);
+    turns = host->turns;
+    sleep_ms(300);
+    assert_in_range(host->turns - turns, 0, 1000); /* it rests, and tries again */
+    assert_int_equal(net_shard_counters(host->net)->streams_accepted, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    tcp_expect(fd, "M01x", 4);
+    close(fd);
     host_stop(host);
 }
 
@@ -853,6 +884,7 @@ main(void)
         cmocka_unit_test(line_ends_alone_have_no_deadline),
         cmocka_unit_test(idle_connection_is_closed_unless_it_is_in_use),
         cmocka_unit_test(connections_above_the_cap_are_refused),
+        cmocka_unit_test(connection_waits_while_descriptors_are_used_up),
         cmocka_unit_test(three_hundred_connections_live_side_by_side),
         cmocka_unit_test(refused_connection_is_told_to_each_owner),
         cmocka_unit_test(connection_attempt_has_a_deadline),
