@@ -258,7 +258,7 @@ message_that_does_not_become_whole_ends_the_connection(void **state)
     }
     tcp_expect_end(trickling);
     assert_int_equal(host_packet(host, 0).n, 4);
-    assert_int_equal(net_shard_counters(host->net)->octets_out, 4);
+    wait_counter_is(&net_shard_counters(host->net)->octets_out, 4);
     close(trickling);
     host_stop(host);
 }
@@ -433,7 +433,8 @@ static void
 refused_connection_is_told_to_each_owner(void **state)
 {
     struct host *host = host_echo(HD_TCP, "127.0.0.1");
-    struct hd_addr dead = nobody(SOCK_STREAM);
+    struct hd_addr dead;
+    int fd = peer_refusing(&dead);
     struct sends sends = { to_remote(&dead), { "M01a", "M01b" }, 7 };
 
     (void)state;
@@ -444,6 +445,7 @@ refused_connection_is_told_to_each_owner(void **state)
         assert_int_equal(failure.err, HD_EIO);
         assert_true(hd_addr_eq(&failure.flow.remote, &dead));
     }
+    close(fd);
     assert_int_equal(host->n_closed, 0); /* nobody knew of it */
     assert_int_equal(net_shard_counters(host->net)->streams_open, 0);
     host_stop(host);

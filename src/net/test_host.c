@@ -450,13 +450,23 @@ peer_accept(int listener)
     return fd;
 }
 
-struct hd_addr
-nobody(int type)
+int
+peer_refusing(struct hd_addr *ret_bound)
 {
-    struct hd_addr addr;
+    return peer_bound("127.0.0.1", SOCK_STREAM, ret_bound);
+}
 
-    close(peer_bound("127.0.0.1", type, &addr));
-    return addr;
+void
+peer_deaf(int fd)
+{
+    struct hd_addr addr = peer_local(fd);
+    union net_sockaddr name;
+    socklen_t len;
+
+    /* A connected socket takes datagrams of its peer alone. */
+    addr.port = 9;
+    len = net_sockaddr_from(&addr, &name);
+    assert_int_equal(connect(fd, &name.any, len), 0);
 }
 
 void

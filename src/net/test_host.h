@@ -93,8 +93,10 @@ int peer_connect(const struct hd_addr *to);
 int peer_accept(int fd);
 struct hd_addr peer_local(int fd);
 struct hd_addr addr_of(const char *ip, uint16_t port);
-/** A port of that kind where nobody listens. */
-struct hd_addr nobody(int type);
+/** An address where connections are refused, while the socket that is returned holds its port. */
+int peer_refusing(struct hd_addr *ret_bound);
+/** Has a datagram socket hear nobody any more: what is sent to it is refused. */
+void peer_deaf(int fd);
 void udp_to(int fd, const struct hd_addr *to, const char *p, size_t n);
 /** One datagram; its length, and its source when wanted. */
 size_t udp_from(int fd, char *ret, size_t cap, struct hd_addr *ret_from);
