@@ -81,6 +81,14 @@ sip_trim(const char *p, const char *end)
     return hd_slice(p, (size_t)(end - p));
 }
 
+/** Whether s is the word of a literal in any case; most senders write it as the RFC does. */
+#define sip_word(s, literal) sip_word_n(s, "" literal, sizeof(literal) - 1)
+static inline bool
+sip_word_n(struct hd_slice s, const char *word, size_t n)
+{
+    return s.n == n && (memcmp(s.p, word, n) == 0 || hd_slice_ieq(s, hd_slice(word, n)));
+}
+
 /** The letter in lower case, another octet unchanged. */
 static inline char
 sip_lower(char c)

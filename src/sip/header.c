@@ -184,8 +184,8 @@ display_end(const char *p, const char *end)
  * display-name  =  *(token LWS) / quoted-string
  * An addr-spec that holds a comma, semicolon or question mark must be in brackets (RFC 3261 section
  * 20), so that without them all parameters are the header's (20.10). */
-enum hd_err
-sip_addr_parse(struct hd_slice value, struct sip_addr *ret_addr)
+static enum hd_err
+addr_split(struct hd_slice value, struct sip_addr *ret_addr)
 {
     const char *end = sip_end(value);
     const char *p = sip_skip_lws(value.p, end);
@@ -219,9 +219,43 @@ sip_addr_parse(struct hd_slice value, struct sip_addr *ret_addr)
         return HD_ESYNTAX;
     rest = sip_skip_lws(rest, end);
     addr.params = hd_slice(rest, (size_t)(end - rest));
-    if (!params_valid(addr.params))
+    *ret_addr = addr;
+    return HD_OK;
+}
+
+enum hd_err
+sip_addr_parse(struct hd_slice value, struct sip_addr *ret_addr)
+{
+    struct sip_addr addr;
+    if (addr_split(value, &addr) || !params_valid(addr.params))
         return HD_ESYNTAX;
     *ret_addr = addr;
+    return HD_OK;
+}
+
+/* tag-param  =  "tag" EQUAL token */
+enum hd_err
+sip_addr_tag_parse(struct hd_slice value, struct sip_addr *ret_addr, struct hd_slice *ret_tag)
+{
+    struct sip_addr addr;
+    if (addr_split(value, &addr))
+        return HD_ESYNTAX;
+    struct hd_slice rest = addr.params, name, found, tag = { NULL, 0 };
+    enum hd_err err;
+    bool bad = false;
+    while ((err = sip_param_next(&rest, &name, &found)) == HD_OK) {
+        if (!sip_word(name, "tag"))
+            continue;
+        bad = bad || tag.n || found.n == 0 || found.n > SIP_MAX_TOKEN ||
+              sip_span(found.p, sip_end(found), SIP_C_TOKEN) != found.n;
+        tag = found;
+    }
+    if (err != HD_ENOMATCH)
+        return HD_ESYNTAX;
+    if (bad)
+        return HD_EEXIST;
+    *ret_addr = addr;
+    *ret_tag = tag;
     return HD_OK;
 }
 
@@ -285,22 +319,22 @@ via_params(struct sip_via *via)
         bool *seen = NULL;
         switch (name.n) {
         case 5:
-            if (hd_slice_ieq(name, HD_LIT("rport"))) {
+            if (sip_word(name, "rport")) {
                 seen = &seen_rport;
                 via->rport = value.n == 0;
-            } else if (hd_slice_ieq(name, HD_LIT("maddr"))) {
+            } else if (sip_word(name, "maddr")) {
                 seen = &seen_maddr;
                 via->maddr = value;
             }
             break;
         case 6:
-            if (hd_slice_ieq(name, HD_LIT("branch"))) {
+            if (sip_word(name, "branch")) {
                 seen = &seen_branch;
                 via->branch = value;
             }
             break;
         case 8:
-            if (hd_slice_ieq(name, HD_LIT("received"))) {
+            if (sip_word(name, "received")) {
                 seen = &seen_received;
                 via->received = value;
             }
@@ -329,7 +363,7 @@ sip_via_sent_by(struct hd_slice value, struct sip_via *ret_via)
         if (n == 0)
             return HD_ESYNTAX;
         via.transport = hd_slice(p, n);
-        if (part == 0 && !hd_slice_ieq(via.transport, HD_LIT("SIP")))
+        if (part == 0 && !sip_word(via.transport, "SIP"))
             return HD_ESYNTAX;
         p += n;
         if (part < 2) {
@@ -407,7 +441,7 @@ sip_event_parse(struct hd_slice value, struct sip_event *ret_event)
     enum hd_err err;
     bool seen = false;
     while ((err = sip_param_next(&rest, &name, &found)) == HD_OK) {
-        if (!hd_slice_ieq(name, HD_LIT("id")))
+        if (!sip_word(name, "id"))
             continue;
         if (seen || found.n == 0)
             return HD_ESYNTAX;
@@ -433,15 +467,15 @@ sip_substate_parse(struct hd_slice value, struct sip_substate *ret_state)
     struct hd_slice rest = hd_slice(value.p + n, value.n - n), name, found;
     enum hd_err err;
     while ((err = sip_param_next(&rest, &name, &found)) == HD_OK) {
-        if (hd_slice_ieq(name, HD_LIT("reason"))) {
+        if (sip_word(name, "reason")) {
             if (state.reason.p || found.n == 0)
                 return HD_ESYNTAX;
             state.reason = found;
-        } else if (hd_slice_ieq(name, HD_LIT("expires"))) {
+        } else if (sip_word(name, "expires")) {
             if (state.has_expires || sip_delta_parse(found, &state.expires_s))
                 return HD_ESYNTAX;
             state.has_expires = true;
-        } else if (hd_slice_ieq(name, HD_LIT("retry-after"))) {
+        } else if (sip_word(name, "retry-after")) {
             if (state.has_retry_after || sip_delta_parse(found, &state.retry_after_s))
                 return HD_ESYNTAX;
             state.has_retry_after = true;

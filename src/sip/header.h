@@ -33,6 +33,9 @@ bool sip_msg_lists(const struct sip_msg *msg, enum sip_hdr id, struct hd_slice t
 HD_NODISCARD enum hd_err sip_addr_parse(struct hd_slice value, struct sip_addr *ret_addr);
 /** One via-parm.  HD_ESYNTAX, HD_ERANGE (port). */
 HD_NODISCARD enum hd_err sip_via_parse(struct hd_slice value, struct sip_via *ret_via);
+/** The same with the tag parameter; p NULL: none.  HD_EEXIST: a tag that is no token of at most SIP_MAX_TOKEN octets, or two. */
+HD_NODISCARD enum hd_err sip_addr_tag_parse(struct hd_slice value, struct sip_addr *ret_addr,
+                                            struct hd_slice *ret_tag);
 /** Only sent-protocol and sent-by; params is what follows, unread, and what comes from them is empty.  Enough to answer a request
  *  whose Via parameters are bad.  HD_ESYNTAX, HD_ERANGE (port). */
 HD_NODISCARD enum hd_err sip_via_sent_by(struct hd_slice value, struct sip_via *ret_via);

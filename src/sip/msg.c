@@ -11,6 +11,7 @@
 
 #include "sip/chars.h"
 #include "sip/header.h"
+#include "sip/scan.h"
 
 struct parse {
     struct sip_msg *msg;
@@ -57,7 +58,7 @@ status_line(struct parse *s, struct hd_slice line)
     const struct hd_slice version = hd_slice_cut(&rest, ' ');
     const struct hd_slice code = hd_slice_cut(&rest, ' ');
     uint32_t status;
-    if (!hd_slice_ieq(version, HD_LIT("SIP/2.0")))
+    if (!sip_word(version, "SIP/2.0"))
         fault_set(s, 505, "Version Not Supported");
     else if (code.n != 3 || hd_slice_to_u32(code, &status) || status < 100 || status > 699)
         fault_set(s, 400, "Bad Status Code");
@@ -106,7 +107,7 @@ request_line(struct parse *s, struct hd_slice line)
     msg->uri = hd_slice(uri, (size_t)(space - uri));
     if (!version_shaped(version))
         fault_set(s, 400, "Bad SIP-Version In Request-Line");
-    else if (!hd_slice_ieq(version, HD_LIT("SIP/2.0")))
+    else if (!sip_word(version, "SIP/2.0"))
         fault_set(s, 505, "Version Not Supported");
     else if (msg->uri.n > SIP_MAX_URI)
         fault_set(s, 414, "Request-URI Too Long");
@@ -117,14 +118,13 @@ request_line(struct parse *s, struct hd_slice line)
 /* ---- header fields ---- */
 
 static void
-header_add(struct parse *s, const char *line, const char *end)
+header_add(struct parse *s, const char *line, const char *colon, const char *end)
 {
     struct sip_msg *msg = s->msg;
     if ((size_t)(end - line) > SIP_MAX_LINE) {
         fault_set(s, 400, "Header Field Too Long");
         return;
     }
-    const char *colon = memchr(line, ':', (size_t)(end - line));
     if (!colon) {
         fault_set(s, 400, "Header Field Without Colon");
         return;
@@ -163,23 +163,47 @@ header_add(struct parse *s, const char *line, const char *end)
     s->last[id] = (uint8_t)at;
 }
 
-/* The end of the line that begins at p without its CRLF; *ret_next is where the next begins.  NULL:
- * it does not end. */
-static const char *
-line_end(struct parse *s, const char *p, const char *end, const char **ret_next)
+/* Whether the NUL at p, in the line that begins at line, is the second octet of a quoted-pair: only
+ * there it is allowed (25.1). */
+static bool
+nul_quoted(const char *line, const char *p)
 {
-    const char *lf = memchr(p, '\n', (size_t)(end - p));
-    if (!lf)
-        return NULL;
-    const char *text = lf;
-    if (lf > p && lf[-1] == '\r')
-        text--;
-    else
-        fault_set(s, 400, "Bare LF In Header");
-    if (memchr(p, '\r', (size_t)(text - p)))
-        fault_set(s, 400, "Bare CR In Header");
-    *ret_next = lf + 1;
-    return text;
+    const char *slash = p;
+    while (slash > line && slash[-1] == '\\')
+        slash--;
+    return (p - slash) % 2 != 0;
+}
+
+struct line {
+    const char *text_end; /* without its CRLF */
+    const char *next;     /* where the next line begins */
+    const char *colon;    /* the first, NULL: none */
+};
+
+/* Finds the end of the line that begins at p.  False: it does not end. */
+static inline bool
+line_find(struct parse *s, const char *p, const char *end, struct line *line)
+{
+    const char *const begin = p;
+    while ((p = sip_scan(p, end, &line->colon)) < end) {
+        if (*p == '\r' && p + 1 < end && p[1] == '\n') {
+            line->text_end = p;
+            line->next = p + 2;
+            return true;
+        }
+        if (*p == '\n') {
+            fault_set(s, 400, "Bare LF In Header");
+            line->text_end = p;
+            line->next = p + 1;
+            return true;
+        }
+        if (*p == '\r')
+            fault_set(s, 400, "Bare CR In Header");
+        else if (!nul_quoted(begin, p))
+            fault_set(s, 400, "NUL In Header");
+        p++;
+    }
+    return false;
 }
 
 /* Cuts the header fields out of the head; where the body begins, or NULL when there is no empty
@@ -188,22 +212,18 @@ static const char *
 headers_read(struct parse *s, const char *p, const char *end)
 {
     while (p < end) {
-        const char *next;
-        const char *text = line_end(s, p, end, &next);
-        if (!text)
-            break;
-        if (text == p)
-            return next;
+        struct line line = { .colon = NULL };
+        bool whole = line_find(s, p, end, &line);
+        if (whole && line.text_end == p)
+            return line.next;
         /* A line that begins with a blank continues the one before (7.3.1). */
-        while (text && next < end && (*next == ' ' || *next == '\t'))
-            text = line_end(s, next, end, &next);
-        if (!text)
-            break;
-        header_add(s, p, text);
-        p = next;
+        while (whole && line.next < end && (*line.next == ' ' || *line.next == '\t'))
+            whole = line_find(s, line.next, end, &line);
+        header_add(s, p, line.colon, whole ? line.text_end : end);
+        if (!whole)
+            return NULL;
+        p = line.next;
     }
-    if (p < end)
-        header_add(s, p, end);
     return NULL;
 }
 
@@ -254,22 +274,6 @@ via_check(struct parse *s)
         fault_set(s, 400, "Too Many Via Values");
 }
 
-/* The tag parameter; false when it is there twice, is no token, or is too long. */
-static bool
-tag_find(struct hd_slice params, struct hd_slice *ret_tag)
-{
-    struct hd_slice name, value;
-    while (sip_param_next(&params, &name, &value) == HD_OK) {
-        if (name.n != 3 || !hd_slice_ieq(name, HD_LIT("tag")))
-            continue;
-        if (ret_tag->n || value.n == 0 || value.n > SIP_MAX_TOKEN ||
-            sip_span(value.p, sip_end(value), SIP_C_TOKEN) != value.n)
-            return false;
-        *ret_tag = value;
-    }
-    return true;
-}
-
 struct address_words {
     enum sip_hdr id;
     const char *missing, *bad, *bad_tag, *too_long;
@@ -282,12 +286,13 @@ address_check(struct parse *s, const struct address_words *words, struct sip_add
     const struct hd_slice value = sip_msg_value(s->msg, words->id);
     if (!value.p) {
         fault_set(s, 400, words->missing);
-    } else if (sip_addr_parse(value, ret_addr)) {
+        return;
+    }
+    const enum hd_err err = sip_addr_tag_parse(value, ret_addr, ret_tag);
+    if (err) {
         /* A refusal repeats the value as it came. */
         *ret_addr = (struct sip_addr){ .value = value };
-        fault_set(s, 400, words->bad);
-    } else if (!tag_find(ret_addr->params, ret_tag)) {
-        fault_set(s, 400, words->bad_tag);
+        fault_set(s, 400, err == HD_EEXIST ? words->bad_tag : words->bad);
     } else if (ret_addr->uri.n > SIP_MAX_URI) {
         fault_set(s, 400, words->too_long);
     }
@@ -393,22 +398,6 @@ message_check(struct parse *s)
 
 /* ---- the parse ---- */
 
-/* A NUL octet is only allowed after the backslash of a quoted-pair (25.1). */
-static bool
-nul_bare(const char *head, const char *end)
-{
-    const char *p = head;
-    while (p < end && (p = memchr(p, '\0', (size_t)(end - p))) != NULL) {
-        const char *slash = p;
-        while (slash > head && slash[-1] == '\\')
-            slash--;
-        if ((p - slash) % 2 == 0)
-            return true;
-        p++;
-    }
-    return false;
-}
-
 /* Takes what is free of the arena for the header array, at most SIP_MAX_HEADERS of them. */
 static bool
 headers_take(struct parse *s, struct hd_arena *arena)
@@ -431,18 +420,18 @@ head_read(struct parse *s, struct hd_slice octets, bool stream)
     /* Empty lines before the start line are ignored (7.5). */
     while (end - p >= 2 && p[0] == '\r' && p[1] == '\n')
         p += 2;
-    const char *start = p, *next;
-    const char *text = p < end ? line_end(s, p, end, &next) : NULL;
-    if (!text) {
+    const char *const start = p;
+    struct line line = { .colon = NULL };
+    if (p == end || !line_find(s, p, end, &line)) {
         fault_set(s, 400, "Incomplete Message");
         return;
     }
-    const struct hd_slice line = hd_slice(p, (size_t)(text - p));
-    if (hd_slice_istarts(line, HD_LIT("SIP/")))
-        status_line(s, line);
+    const struct hd_slice text = hd_slice(p, (size_t)(line.text_end - p));
+    if (hd_slice_istarts(text, HD_LIT("SIP/")))
+        status_line(s, text);
     else
-        request_line(s, line);
-    const char *body = headers_read(s, next, end);
+        request_line(s, text);
+    const char *body = headers_read(s, line.next, end);
     if (!body) {
         fault_set(s, 400, "Missing Empty Line");
         body = end;
@@ -450,8 +439,6 @@ head_read(struct parse *s, struct hd_slice octets, bool stream)
     const size_t head = (size_t)(body - start);
     if (head > SIP_MAX_HEAD)
         fault_set(s, 413, "Message Head Too Large");
-    if (nul_bare(start, start + head))
-        fault_set(s, 400, "NUL In Header");
     message_check(s);
     body_check(s, hd_slice(body, (size_t)(end - body)), stream);
 }

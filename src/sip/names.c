@@ -144,6 +144,25 @@ static const uint8_t hdr_compact[26] = {
     ['v' - 'a'] = SIP_HDR_VIA,
 };
 
+static inline uint64_t
+load8(const char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+/* n octets are the same; without a call for the lengths that names have. */
+static inline bool
+octets_same(const char *a, const char *b, size_t n)
+{
+    if (n >= 8 && n <= 16)
+        return load8(a) == load8(b) && load8(a + n - 8) == load8(b + n - 8);
+    if (n == 2 || n == 3)
+        return a[0] == b[0] && a[1] == b[1] && a[n - 1] == b[n - 1];
+    return memcmp(a, b, n) == 0;
+}
+
 enum sip_hdr
 sip_hdr_find(struct hd_slice name)
 {
@@ -162,7 +181,7 @@ sip_hdr_find(struct hd_slice name)
     if (known.n != name.n)
         return SIP_HDR_OTHER;
     /* Nearly everyone writes the name as the RFC does. */
-    if (memcmp(known.p, name.p, name.n) == 0 || hd_slice_ieq(known, name))
+    if (octets_same(known.p, name.p, name.n) || hd_slice_ieq(known, name))
         return id;
     return SIP_HDR_OTHER;
 }

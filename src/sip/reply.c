@@ -26,8 +26,7 @@ top_via_write(struct sip_out *out, const struct sip_via *via, const struct hd_ad
     sip_out_unfolded(out, hd_slice_trim(head));
     struct hd_slice rest = via->params, name, value;
     while (sip_param_next(&rest, &name, &value) == HD_OK) {
-        if (hd_slice_ieq(name, HD_LIT("received")) ||
-            (value.n == 0 && hd_slice_ieq(name, HD_LIT("rport"))))
+        if (sip_word(name, "received") || (value.n == 0 && sip_word(name, "rport")))
             continue;
         sip_out_char(out, ';');
         sip_out_slice(out, name);

@@ -192,13 +192,13 @@ tel_read(struct hd_slice text, struct sip_uri *uri)
 static enum sip_scheme
 scheme_find(struct hd_slice name)
 {
-    if (hd_slice_ieq(name, HD_LIT("sip")))
+    if (sip_word(name, "sip"))
         return SIP_SCHEME_SIP;
-    if (hd_slice_ieq(name, HD_LIT("sips")))
+    if (sip_word(name, "sips"))
         return SIP_SCHEME_SIPS;
-    if (hd_slice_ieq(name, HD_LIT("tel")))
+    if (sip_word(name, "tel"))
         return SIP_SCHEME_TEL;
-    if (hd_slice_ieq(name, HD_LIT("pres")))
+    if (sip_word(name, "pres"))
         return SIP_SCHEME_PRES;
     return SIP_SCHEME_OTHER;
 }
@@ -273,15 +273,15 @@ sip_uri_transport(const struct sip_uri *uri)
     struct hd_slice value;
     if (!sip_uri_param(uri, HD_LIT("transport"), &value))
         return secure ? HD_TLS : HD_UDP;
-    if (hd_slice_ieq(value, HD_LIT("tcp")))
+    if (sip_word(value, "tcp"))
         return secure ? HD_TLS : HD_TCP;
-    if (hd_slice_ieq(value, HD_LIT("tls")))
+    if (sip_word(value, "tls"))
         return HD_TLS;
-    if (hd_slice_ieq(value, HD_LIT("ws")))
+    if (sip_word(value, "ws"))
         return secure ? HD_WSS : HD_WS;
-    if (hd_slice_ieq(value, HD_LIT("wss")))
+    if (sip_word(value, "wss"))
         return HD_WSS;
-    if (hd_slice_ieq(value, HD_LIT("udp")) && !secure)
+    if (sip_word(value, "udp") && !secure)
         return HD_UDP;
     return (enum hd_transport)0;
 }
@@ -431,7 +431,7 @@ sip_served_host(const struct sip_served *served, struct hd_slice host, uint16_t 
         if (hd_slice_ieq(host, served->domains[i]))
             return SIP_OURS_DOMAIN;
     struct hd_addr addr;
-    if (hd_slice_ieq(host, HD_LIT("localhost"))) {
+    if (sip_word(host, "localhost")) {
         if (hd_addr_parse(HD_LIT("127.0.0.1"), port, &addr) == HD_OK && address_ours(served, &addr))
             return SIP_OURS_ADDRESS;
         host = HD_LIT("::1");
