@@ -123,6 +123,7 @@ static const struct {
     { "shards += 4\n", "x.conf:1: ", "'+' cannot stand here" },
     { "log { log { } }\n", "x.conf:1: ", "log" },
     { "shards = { { { { { { { { { 1 } } } } } } } } }\n", "x.conf:1: ", "" },
+    { "log {{{{{{{{{{{{{{{{{{{{ level = info\n", "x.conf:1: ", "more than 8 braces" },
     /* numbers */
     { "shards = 0\n", "x.conf:1: ", "auto or a number from 1 to 64" },
     { "shards = 65\n", "x.conf:1: ", "auto or a number from 1 to 64" },

@@ -79,7 +79,9 @@ is_word(char c)
 static unsigned
 in_section(const struct scanner *s)
 {
-    return s->depth ? s->open[s->depth - 1].section : 0;
+    unsigned depth = s->depth < SCAN_DEPTH ? s->depth : SCAN_DEPTH; /* deeper was told, not kept */
+
+    return depth ? s->open[depth - 1].section : 0;
 }
 
 /* Notes a key or a section and refuses the second of a kind. */
