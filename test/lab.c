@@ -577,9 +577,10 @@ host_now(void *context)
 }
 
 static void
-host_await(void *context, struct play_actor *actor)
+host_await(void *context, struct play_actor *actor, bool silence)
 {
     (void)context;
+    (void)silence;
     (void)actor; /* the laboratory has settled: what comes has come */
 }
 

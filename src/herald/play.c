@@ -66,7 +66,7 @@ play_show(struct play *play, const char *title, struct hd_slice octets)
 
             if (c == '\r' && i + 1 == line.n)
                 continue;
-            if (c < 0x20 || c == 0x7f)
+            if (c < 0x20 || c >= 0x7f)
                 hd_str_addf(&play->failure, "\\x%02x", c);
             else
                 hd_str_add(&play->failure, hd_slice(&line.p[i], 1));
@@ -362,7 +362,7 @@ is_repeat(const struct play *play, const struct play_message *message)
 struct play_message *
 play_inbox(struct play *play, struct play_actor *actor)
 {
-    while (play->params.skip_repeats && actor->inbox && is_repeat(play, actor->inbox)) {
+    while (play->params.real_time && actor->inbox && is_repeat(play, actor->inbox)) {
         actor->inbox = actor->inbox->next;
         if (!actor->inbox)
             actor->inbox_last = &actor->inbox;
@@ -572,7 +572,7 @@ step_of_actor(struct play *play, struct play_actor *actor, const struct hd_slice
     if (hd_slice_eq(words[0], HD_LIT("<")))
         return play_expect_step(play, actor, words + 1, n - 1);
     if (hd_slice_eq(words[0], HD_LIT("silent"))) {
-        play->params.host.await(play->params.host.context, actor);
+        play->params.host.await(play->params.host.context, actor, true);
         return play_expect_nothing(play, actor);
     }
     if (hd_slice_eq(words[0], HD_LIT("login")))

@@ -78,8 +78,9 @@ struct play_host {
      *  @param words  options of the step that are not the player's.  False with a problem. */
     bool (*send)(void *context, struct play_actor *actor, const struct play_message *reply_to,
                  struct hd_slice octets, const struct hd_slice *words, unsigned n, char *problem);
-    /** Waits until the actor's inbox holds something, no longer than the host thinks right. */
-    void (*await)(void *context, struct play_actor *actor);
+    /** Waits until the actor's inbox holds something, no longer than the host thinks right.
+     *  silence: nothing is hoped for, so it need not wait long */
+    void (*await)(void *context, struct play_actor *actor, bool silence);
     /** All that can happen now happens.  False with a problem (the core's invariants do not hold).
      */
     bool (*settle)(void *context, char *problem);
@@ -98,8 +99,8 @@ struct play_params {
     struct play_host host;
     const char *salt;       /* makes Call-IDs, tags and branches unlike those of another run */
     struct hd_slice domain; /* of the actors' own URIs; empty: example.test */
-    bool skip_repeats; /* octets that came before are dropped unless "again" is expected: for real
-                          networks */
+    bool real_time; /* octets that came before are dropped unless "again" is expected, and "at" is
+                       not checked: for real networks */
 };
 
 /** HD_OK, HD_ENOMEM. */

@@ -74,9 +74,10 @@ host_send(void *context, struct play_actor *actor, const struct play_message *re
 }
 
 static void
-host_await(void *context, struct play_actor *actor)
+host_await(void *context, struct play_actor *actor, bool silence)
 {
     (void)context;
+    (void)silence;
     (void)actor;
 }
 
@@ -426,10 +427,11 @@ static void
 any_chooses_by_all_lines(void **state)
 {
     (void)state;
-    assert_string_equal(play(&host, ALICE "notify alice\nnotify alice\nnotify alice changed\n"
-                                          "alice < any NOTIFY\n  Event: y\n  CSeq: {n} NOTIFY\n"
-                                          "alice < NOTIFY as first\n  Event: x\n  CSeq: {n} NOTIFY\n"
-                                          "alice < any again first\n"),
+    assert_string_equal(play(&host,
+                             ALICE "notify alice\nnotify alice\nnotify alice changed\n"
+                                   "alice < any NOTIFY\n  Event: y\n  CSeq: {n} NOTIFY\n"
+                                   "alice < NOTIFY as first\n  Event: x\n  CSeq: {n} NOTIFY\n"
+                                   "alice < any again first\n"),
                         "");
     assert_non_null(strstr(play(&host, ALICE "notify alice\nalice < any NOTIFY\n  Event: z\n"),
                            "t:3: another message came for alice"));

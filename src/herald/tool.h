@@ -21,6 +21,7 @@ typedef int (*tool_command_f)(int argc, char **argv);
 int sub_main(int argc, char **argv);
 int pub_main(int argc, char **argv);
 int ladder_main(int argc, char **argv);
+int play_main(int argc, char **argv);
 int user_main(int argc, char **argv);
 int policy_main(int argc, char **argv);
 int package_main(int argc, char **argv);
