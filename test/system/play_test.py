@@ -25,7 +25,7 @@ def play_all(shards, names):
 
 
 QUICK = ["subscribe-event-id", "publish-every", "message-summary", "presence-composed", "retransmit-refresh",
-         "notify-one-in-flight", "subscribe-too-brief", "route-names-us", "register-star"]
+         "subscribe-several", "subscribe-too-brief", "route-names-us", "register-star"]
 
 
 def test_scenarios_hold_against_a_live_server_with_one_shard():
