@@ -47,6 +47,7 @@ struct job {
     bool removing;  /* the removal is under way */
     bool line_held; /* a line waits until the PUBLISH under way is answered */
     struct hd_str line;
+    unsigned tuple; /* names our tuple in presence documents */
     int code;
 };
 
@@ -61,56 +62,74 @@ static const struct {
 /* --- bodies ----------------------------------------------------------------------------------- */
 
 static void
-xml_add(struct hd_str *str, const char *text)
+xml_add(struct hd_str *str, struct hd_slice text)
 {
-    for (; *text; text++) {
-        if (*text == '<')
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '<')
             hd_str_add_str(str, "&lt;");
-        else if (*text == '>')
+        else if (c == '>')
             hd_str_add_str(str, "&gt;");
-        else if (*text == '&')
+        else if (c == '&')
             hd_str_add_str(str, "&amp;");
-        else if (*text == '"')
+        else if (c == '"')
             hd_str_add_str(str, "&quot;");
-        else if ((unsigned char)*text >= ' ' || *text == '\t')
-            hd_str_add_char(str, *text);
+        else if ((unsigned char)c >= ' ' || c == '\t')
+            hd_str_add_char(str, c);
     }
 }
 
 /* RFC 3863 section 4: the shortest document that says open or closed. */
 static void
-pidf_make(struct job *job, struct hd_str *str)
+pidf_make(const struct job *job, bool open, struct hd_slice note, struct hd_str *str)
 {
     hd_str_add_str(str, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
                         "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"");
-    xml_add(str, job->peer.uri);
-    hd_str_add_str(str, "\">\r\n  <tuple id=\"herald\">\r\n    <status><basic>");
-    hd_str_add_str(str, job->options.open ? "open" : "closed");
+    xml_add(str, hd_slice_str(job->peer.uri));
+    /* Another publisher for the same person has another tuple: two programs, two ids. */
+    hd_str_addf(str, "\">\r\n  <tuple id=\"t%08x\">\r\n    <status><basic>", job->tuple);
+    hd_str_add_str(str, open ? "open" : "closed");
     hd_str_add_str(str, "</basic></status>\r\n");
-    if (job->options.note) {
+    if (note.n) {
         hd_str_add_str(str, "    <note>");
-        xml_add(str, job->options.note);
+        xml_add(str, note);
         hd_str_add_str(str, "</note>\r\n");
     }
     hd_str_add_str(str, "  </tuple>\r\n</presence>\r\n");
 }
 
-/* RFC 3842 section 5.2. */
+/* RFC 3842 section 5.2, from "2/5".  False: it is something else. */
 static bool
-summary_make(struct job *job, struct hd_str *str)
+summary_make(const struct job *job, struct hd_slice counts, struct hd_str *str)
 {
-    struct hd_slice rest = hd_slice_str(job->options.voice);
+    struct hd_slice rest = counts;
     struct hd_slice first = hd_slice_cut(&rest, '/');
     uint32_t fresh, old = 0;
     if (hd_slice_to_u32(first, &fresh) != HD_OK ||
-        (rest.n && hd_slice_to_u32(rest, &old) != HD_OK)) {
-        tool_problem("--voice: \"%s\" is not NEW/OLD, as in 2/5", job->options.voice);
+        (first.n < counts.n && hd_slice_to_u32(rest, &old) != HD_OK))
         return false;
-    }
     hd_str_addf(str, "Messages-Waiting: %s\r\nMessage-Account: ", fresh ? "yes" : "no");
     hd_str_add_str(str, job->peer.uri);
     hd_str_addf(str, "\r\nVoice-Message: %u/%u\r\n", (unsigned)fresh, (unsigned)old);
     return true;
+}
+
+/* What people may write on a line instead of a whole document: "open NOTE", "closed NOTE", "2/5".
+ */
+static void
+line_make(const struct job *job, struct hd_slice line, struct hd_str *str)
+{
+    struct hd_slice rest = hd_slice_trim(line);
+    struct hd_slice word = hd_slice_cut(&rest, ' ');
+    struct hd_slice type = hd_slice_str(job->options.type);
+    bool open = hd_slice_eq(word, HD_LIT("open"));
+
+    if (hd_slice_eq(type, HD_LIT("application/pidf+xml")) &&
+        (open || hd_slice_eq(word, HD_LIT("closed"))))
+        pidf_make(job, open, hd_slice_trim(rest), str);
+    else if (!hd_slice_eq(type, HD_LIT("application/simple-message-summary")) ||
+             !summary_make(job, hd_slice_trim(line), str))
+        hd_str_add(str, line);
 }
 
 /* TOOL_OK, with job->body when there is one to begin with. */
@@ -131,9 +150,11 @@ body_make(struct job *job)
     if (o->body)
         hd_str_add_str(&str, o->body);
     else if (o->open || o->closed)
-        pidf_make(job, &str);
-    else if (!summary_make(job, &str))
+        pidf_make(job, o->open, hd_slice_str(o->note), &str);
+    else if (!summary_make(job, hd_slice_str(o->voice), &str)) {
+        tool_problem("--voice: \"%s\" is not NEW/OLD, as in 2/5", o->voice);
         return TOOL_USAGE;
+    }
     job->body_n = str.n;
     job->body = hd_str_take(&str);
     if (job->body && job->body_n)
@@ -316,13 +337,16 @@ line_read(void *context, struct hd_slice line)
         link_want_line(job->link);
         return;
     }
-    if (ua_pub_busy(job->pub)) { /* a refresh is under way */
-        hd_str_clear(&job->line);
-        hd_str_add(&job->line, line);
-        job->line_held = true;
+    hd_str_clear(&job->line);
+    line_make(job, line, &job->line);
+    if (job->line.err) {
+        tool_problem("out of memory");
+        job_stop(job, TOOL_FAILED);
         return;
     }
-    job_publish(job, line);
+    job->line_held = ua_pub_busy(job->pub); /* a refresh is under way */
+    if (!job->line_held)
+        job_publish(job, hd_str_slice(&job->line));
 }
 
 static void
@@ -489,6 +513,8 @@ pub_main(int argc, char **argv)
     job.keep.context = &job;
     hd_str_init(&job.line);
     argp_parse(&argp, argc, argv, 0, NULL, &job.options);
+    if (getentropy(&job.tuple, sizeof job.tuple) != 0)
+        job.tuple = (unsigned)getpid();
     int code = peer_resolve(&job.options.peer, job.options.uri, &job.peer);
     if (!code)
         code = body_make(&job);

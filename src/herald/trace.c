@@ -17,6 +17,7 @@
 
 #define SCRATCH 16384
 #define PART_WIDTH 34 /* characters between two columns */
+#define TIME_WIDTH 14
 
 uint64_t
 trace_wall_us(void)
@@ -308,7 +309,7 @@ column_of(size_t part)
 static void
 print_head(const struct trace_part *parts, size_t n_parts, const char *server, FILE *to)
 {
-    fprintf(to, "%-15s", "");
+    fprintf(to, "%-*s", TIME_WIDTH, "");
     for (size_t column = 0; column <= n_parts; column++) {
         const char *name = column == 1 ? server : parts[column ? column - 1 : 0].name;
         if (column < n_parts)
@@ -335,7 +336,7 @@ print_row(const struct step *step, size_t n_parts, FILE *to)
     for (size_t i = left + 1; i < right; i++)
         row[i] = '-';
     row[rightwards ? right - 1 : left + 1] = rightwards ? '>' : '<';
-    size_t room = PART_WIDTH - 7, n = strlen(step->summary);
+    size_t room = right - left - 7, n = strlen(step->summary);
     /* Only the method or the status stands on the arrow; what is long goes to its right. */
     char *end = strchr(step->summary, ' ');
     size_t word = end ? (size_t)(end - step->summary) : n;
@@ -347,8 +348,18 @@ print_row(const struct step *step, size_t n_parts, FILE *to)
     row[left + 3] = ' ';
     memcpy(row + left + 4, step->summary, word);
     row[left + 4 + word] = ' ';
-    fprintf(to, "%.15s%s  %s%s\n", step->time + 11, row, step->summary + word + (n > word),
+    fprintf(to, "%.12s  %s  %s%s\n", step->time + 11, row, step->summary + word + (n > word),
             step->again ? "  (again)" : "");
+}
+
+static void
+print_indented(const char *message, FILE *to)
+{
+    while (message && *message) {
+        size_t n = strcspn(message, "\n");
+        fprintf(to, "%-*s%.*s\n", TIME_WIDTH + 4, "", (int)n, message);
+        message += n + (message[n] == '\n');
+    }
 }
 
 enum hd_err
@@ -371,8 +382,8 @@ trace_merge(const struct trace_part *parts, size_t n_parts, const char *server, 
     print_head(parts, n_parts, server, to);
     for (size_t i = 0; i < picture.n; i++) {
         print_row(&picture.steps[i], n_parts, to);
-        if (full && picture.steps[i].message)
-            fprintf(to, "%s\n", picture.steps[i].message);
+        if (full)
+            print_indented(picture.steps[i].message, to);
     }
 out:
     for (size_t i = 0; i < n_parts && i < TRACE_PARTS; i++)
