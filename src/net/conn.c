@@ -5,21 +5,26 @@
  * Invariants: the memory of a connection stays until libuv has told the end of its handle, the
  * owner has been told (on.closed), and the list of dirty ones has let go, so a callback may close
  * the connection that it is called for; a GONE connection is in no index and its id finds nothing;
- * octets before out_at have left; owed[] is in the order of the stream. */
+ * octets before out_at have left; owed[] is in the order of the stream and holds all that is not
+ * known to be acknowledged. */
 #include "net/conn.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "net/sock.h"
 
 /* After our end was closed the peer may take this long to read what was sent and close his. */
 #define LINGER_MS 2000
-/* Octets that could not leave for 64*T1 are of transactions that have failed (RFC 3261 section
- * 17.1.2.2, Timer F). */
+/* Octets that could not leave, or are not acknowledged, for 64*T1 are of transactions that have
+ * failed (RFC 3261 section 17.1.2.2, Timer F). */
 #define STUCK_MS 32000
+/* How often the kernel is asked what the peer has acknowledged, while somebody wants to know. */
+#define ASK_MS 4000
 /* A head and a body are bounded by the framer; this only bounds one that never decides. */
 #define HELD_MARGIN (256u << 10)
 
@@ -55,6 +60,12 @@ conn_queued(const struct net_conn *conn)
     return conn->out_n - conn->out_at;
 }
 
+static bool
+conn_owes(const struct net_conn *conn)
+{
+    return conn->owed_at < conn->owed_n;
+}
+
 /* --- timers --------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -86,6 +97,8 @@ conn_due(const struct net_conn *conn)
             due_ms = sooner(due_ms, conn->begun_ms, params->message_ms);
         if (conn_queued(conn) > 0)
             due_ms = sooner(due_ms, conn->left_ms, STUCK_MS);
+        if (conn_owes(conn))
+            due_ms = sooner(due_ms, conn->asked_ms, ASK_MS);
         return due_ms;
     case NET_CONN_CLOSING:
         return closing_since(conn) + LINGER_MS;
@@ -150,6 +163,33 @@ conn_set_waiting(struct net_conn *conn, bool before)
         conn->net->tcp.waiting--;
 }
 
+/* Strikes off what the peer has acknowledged, so that what a dead peer never got has failed though
+ * it has left: his messages go another way at once, not when their transactions time out. */
+static void
+conn_settle(struct net_conn *conn)
+{
+    int unacked = 0;
+    uint64_t acked;
+
+    conn->asked_ms = conn->net->now_ms;
+    if (ioctl(conn->fd, SIOCOUTQ, &unacked) < 0 || unacked < 0)
+        unacked = 0;
+    else if (conn->shut && unacked > 0)
+        unacked--; /* the end of the stream counts as an octet */
+    acked = conn->sent > (uint64_t)unacked ? conn->sent - (uint64_t)unacked : 0;
+    if (conn->acked < acked) {
+        conn->acked = acked;
+        conn->acked_ms = conn->net->now_ms;
+    }
+    while (conn_owes(conn) && conn->owed[conn->owed_at].end <= conn->acked)
+        conn->owed_at++;
+    if (conn_owes(conn))
+        return;
+    free(conn->owed);
+    conn->owed = NULL;
+    conn->owed_at = conn->owed_n = conn->owed_cap = 0;
+}
+
 void
 net_conn_drop(struct net_conn *conn, enum hd_err err)
 {
@@ -159,11 +199,13 @@ net_conn_drop(struct net_conn *conn, enum hd_err err)
     if (conn->state == NET_CONN_GONE)
         return;
     hd_wheel_stop(&net->wheel, &conn->timer);
+    if (conn_owes(conn) && conn->was_open)
+        conn_settle(conn);
     conn_set_state(conn, NET_CONN_GONE);
     conn_set_waiting(conn, waited);
     for (size_t i = conn->owed_at; i < conn->owed_n; i++)
         net_fail(net, conn->owed[i].owner, &conn->owed[i].flow, err);
-    conn->owed_n = 0;
+    conn->owed_at = conn->owed_n;
     if (conn->indexed)
         (void)hd_map_remove(&net->tcp.by_remote, conn->hash, conn->place);
     uv_close((uv_handle_t *)&conn->poll, on_handle_end);
@@ -303,11 +345,20 @@ make_room(struct net_conn *conn, size_t n)
 static bool
 make_room_owed(struct net_conn *conn)
 {
-    size_t cap = conn->owed_cap ? conn->owed_cap * 2 : 4;
+    size_t cap;
     struct net_owed *owed;
 
     if (conn->owed_n < conn->owed_cap)
         return true;
+    if (conn_owes(conn))
+        conn_settle(conn);
+    if (conn->owed_at > conn->owed_cap / 2) {
+        conn->owed_n -= conn->owed_at;
+        memmove(conn->owed, conn->owed + conn->owed_at, conn->owed_n * sizeof(*owed));
+        conn->owed_at = 0;
+        return true;
+    }
+    cap = conn->owed_cap ? conn->owed_cap * 2 : 2;
     owed = realloc(conn->owed, cap * sizeof(*owed));
     if (!owed)
         return false;
@@ -330,16 +381,13 @@ conn_append(struct net_conn *conn, const char *p, size_t n)
         conn_set_dirty(conn);
 }
 
-/* Everything has left: an idle connection keeps no memory for sending. */
+/* Everything has left: the connection keeps no memory for octets. */
 static void
 conn_emptied(struct net_conn *conn)
 {
     free(conn->out);
     conn->out = NULL;
     conn->out_at = conn->out_n = conn->out_cap = 0;
-    free(conn->owed);
-    conn->owed = NULL;
-    conn->owed_at = conn->owed_n = conn->owed_cap = 0;
 }
 
 static void
@@ -351,8 +399,6 @@ conn_sent(struct net_conn *conn, size_t n)
     conn->sent += n;
     conn->traffic_ms = conn->left_ms = net->now_ms;
     net_count(&net->counters.octets_out, n);
-    while (conn->owed_at < conn->owed_n && conn->owed[conn->owed_at].end <= conn->sent)
-        conn->owed_at++;
     conn_set_waiting(conn, true);
     if (conn_queued(conn) == 0)
         conn_emptied(conn);
@@ -580,6 +626,8 @@ net_conn_queue(struct net_conn *conn, const struct hd_flow *flow, struct hd_slic
     if (!make_room(conn, octets.n) || (owner != 0 && !make_room_owed(conn)))
         return HD_ENOMEM;
     conn_append(conn, octets.p, octets.n);
+    if (owner != 0 && !conn_owes(conn))
+        conn->asked_ms = conn->acked_ms = conn->net->now_ms;
     if (owner != 0)
         conn->owed[conn->owed_n++] = (struct net_owed){ .owner = owner,
                                                         .end = conn->sent + conn_queued(conn),
@@ -652,8 +700,11 @@ net_conn_timer(struct net_conn *conn)
             net_conn_drop(conn, HD_EIO);
         break;
     case NET_CONN_OPEN:
+        if (conn_owes(conn) && passed(conn->asked_ms, ASK_MS, now_ms))
+            conn_settle(conn);
         if ((conn->begun_ms != 0 && passed(conn->begun_ms, params->message_ms, now_ms)) ||
-            (conn_queued(conn) > 0 && passed(conn->left_ms, STUCK_MS, now_ms))) {
+            (conn_queued(conn) > 0 && passed(conn->left_ms, STUCK_MS, now_ms)) ||
+            (conn_owes(conn) && passed(conn->acked_ms, STUCK_MS, now_ms))) {
             net_conn_drop(conn, HD_EIO);
         } else if (passed(conn->traffic_ms, params->idle_ms, now_ms)) {
             if (params->on.in_use && params->on.in_use(params->on.context, conn->id))

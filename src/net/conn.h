@@ -13,7 +13,7 @@
 
 enum net_conn_state { NET_CONN_CONNECTING = 1, NET_CONN_OPEN, NET_CONN_CLOSING, NET_CONN_GONE };
 
-/* A queued message that somebody wants to know about. */
+/* A message that somebody wants to know about, until the peer's TCP has acknowledged it. */
 struct net_owed {
     uint64_t owner;
     uint64_t end; /* in octets of the whole stream */
@@ -44,12 +44,15 @@ struct net_conn {
     uint64_t since_ms;   /* of the state */
     uint64_t traffic_ms; /* of the last octet either way */
     uint64_t left_ms;    /* since when octets wait without one leaving */
+    uint64_t acked_ms;   /* since when no more is known to be acknowledged */
+    uint64_t asked_ms;   /* when it was last asked what is acknowledged */
     uint64_t begun_ms;   /* of the first octet of a message that is not whole; 0: none is held */
     char *in;            /* a message that is not whole */
     size_t in_n, in_cap;
     char *out;
     size_t out_at, out_n, out_cap; /* out_at: where what waits begins, out_n: where it ends */
     uint64_t sent;                 /* octets of the stream that have left */
+    uint64_t acked;                /* of these, how many the peer is known to have */
     struct net_owed *owed;
     size_t owed_at, owed_n, owed_cap;
     uv_poll_t poll;

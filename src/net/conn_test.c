@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -20,6 +21,7 @@ struct fake {
     char sent[65536];
     long allocations_left; /* below 0: no limit */
     bool no_poll;
+    int unacked; /* what SIOCOUTQ says */
 };
 
 static struct fake fake;
@@ -27,11 +29,14 @@ static struct fake fake;
 static ssize_t fake_send(int fd, const void *p, size_t n, int flags);
 static void *fake_realloc(void *old, size_t size);
 static int fake_poll_init(uv_loop_t *loop, uv_poll_t *poll, int fd);
+static int fake_ioctl(int fd, unsigned long request, int *ret);
 
+#define ioctl fake_ioctl
 #define send fake_send
 #define realloc fake_realloc
 #define uv_poll_init fake_poll_init
 #include "net/conn.c"
+#undef ioctl
 #undef send
 #undef realloc
 #undef uv_poll_init
@@ -71,6 +76,15 @@ static int
 fake_poll_init(uv_loop_t *loop, uv_poll_t *poll, int fd)
 {
     return fake.no_poll ? UV_EINVAL : uv_poll_init(loop, poll, fd);
+}
+
+static int
+fake_ioctl(int fd, unsigned long request, int *ret)
+{
+    (void)fd;
+    assert_int_equal(request, SIOCOUTQ);
+    *ret = fake.unacked;
+    return 0;
 }
 
 /* --- a shard that never runs, and one connection --------------------------------------------- */
@@ -168,6 +182,18 @@ queue(struct pair *pair, const char *text, uint64_t owner)
     return net_conn_queue(pair->conn, &pair->flow, hd_slice_str(text), owner);
 }
 
+/* Moves the shard's clock and lets the timers fire, as a turn does. */
+static void
+pass(struct pair *pair, uint64_t ms)
+{
+    pair->net->now_ms += ms;
+    conn_arm(pair->conn);
+    if (hd_timer_running(&pair->conn->timer) && pair->conn->timer.due_ms <= pair->net->now_ms) {
+        hd_wheel_stop(&pair->net->wheel, &pair->conn->timer);
+        net_conn_timer(pair->conn);
+    }
+}
+
 /* --- writing -------------------------------------------------------------------------------- */
 
 static void
@@ -185,6 +211,7 @@ messages_of_a_turn_leave_in_one_write(void **state)
     assert_memory_equal(fake.sent, "onetwo", 6);
     assert_false(net_tcp_waiting(pair.net));
     assert_null(pair.conn->out); /* an idle connection holds no memory */
+    pass(&pair, ASK_MS);
     assert_null(pair.conn->owed);
     free_pair(&pair);
 }
@@ -267,18 +294,6 @@ queue_above_its_cap_ends_the_connection(void **state)
 
 /* --- deadlines on a clock of the test ------------------------------------------------------- */
 
-/* Moves the shard's clock and lets the timers fire, as a turn does. */
-static void
-pass(struct pair *pair, uint64_t ms)
-{
-    pair->net->now_ms += ms;
-    conn_arm(pair->conn);
-    if (hd_timer_running(&pair->conn->timer) && pair->conn->timer.due_ms <= pair->net->now_ms) {
-        hd_wheel_stop(&pair->net->wheel, &pair->conn->timer);
-        net_conn_timer(pair->conn);
-    }
-}
-
 static void
 give(struct pair *pair, const char *text)
 {
@@ -334,7 +349,7 @@ octets_that_do_not_leave_end_the_connection_in_use(void **state)
     (void)state;
     pair.net->params.idle_ms = 0;
     SCRIPT(1, -EAGAIN, 1, -EAGAIN);
-    assert_int_equal(queue(&pair, "text", 5), HD_OK);
+    assert_int_equal(queue(&pair, "text", 0), HD_OK);
     net_tcp_flush(pair.net);
     pass(&pair, STUCK_MS - 1);
     assert_int_equal(pair.conn->state, NET_CONN_OPEN);
@@ -344,7 +359,84 @@ octets_that_do_not_leave_end_the_connection_in_use(void **state)
     assert_int_equal(pair.conn->state, NET_CONN_OPEN);
     pass(&pair, 1);
     assert_int_equal(pair.conn->state, NET_CONN_GONE);
-    assert_int_equal(pair.net->failures[0].owner, 5);
+    free_pair(&pair);
+}
+
+static void
+what_a_peer_never_acknowledged_fails_with_the_connection(void **state)
+{
+    struct pair pair = new_pair();
+
+    (void)state;
+    pair.net->params.idle_ms = 0;
+    assert_int_equal(queue(&pair, "one", 1), HD_OK);
+    assert_int_equal(queue(&pair, "two", 2), HD_OK);
+    assert_int_equal(queue(&pair, "three", 3), HD_OK);
+    assert_int_equal(queue(&pair, "four", 0), HD_OK);
+    net_tcp_flush(pair.net);
+    fake.unacked = 12; /* "one" has arrived, and a part of "two" counts for nothing */
+    net_conn_drop(pair.conn, HD_EIO);
+    assert_int_equal(pair.net->n_failures, 2);
+    assert_int_equal(pair.net->failures[0].owner, 2);
+    assert_int_equal(pair.net->failures[1].owner, 3);
+    free_pair(&pair);
+}
+
+static void
+end_of_our_side_is_not_an_octet_of_a_message(void **state)
+{
+    struct pair pair = new_pair();
+
+    (void)state;
+    assert_int_equal(queue(&pair, "bye", 1), HD_OK);
+    net_conn_close(pair.conn);
+    net_tcp_flush(pair.net);
+    assert_true(pair.conn->shut);
+    fake.unacked = 1;
+    net_conn_drop(pair.conn, HD_EIO);
+    assert_int_equal(pair.net->n_failures, 0);
+    free_pair(&pair);
+}
+
+static void
+peer_who_acknowledges_nothing_is_given_up(void **state)
+{
+    struct pair pair = new_pair();
+
+    (void)state;
+    pair.net->params.idle_ms = 0;
+    fake.unacked = 3;
+    assert_int_equal(queue(&pair, "one", 1), HD_OK);
+    net_tcp_flush(pair.net);
+    for (unsigned ms = 0; ms + ASK_MS < STUCK_MS; ms += ASK_MS) {
+        pass(&pair, ASK_MS);
+        assert_int_equal(pair.conn->state, NET_CONN_OPEN);
+        assert_int_equal(queue(&pair, "more", 2), HD_OK); /* that it leaves is no sign of life */
+        net_tcp_flush(pair.net);
+        fake.unacked += 4;
+    }
+    pass(&pair, ASK_MS);
+    assert_int_equal(pair.conn->state, NET_CONN_GONE);
+    assert_int_equal(pair.net->n_failures, 8);
+    free_pair(&pair);
+}
+
+static void
+notes_of_owners_do_not_grow_with_what_is_acknowledged(void **state)
+{
+    struct pair pair = new_pair();
+
+    (void)state;
+    for (unsigned i = 1; i < 1000; i++) {
+        assert_int_equal(queue(&pair, "12345", i), HD_OK);
+        net_tcp_flush(pair.net);
+        fake.unacked = 10; /* always the last two */
+        assert_true(pair.conn->owed_cap <= 8);
+    }
+    net_conn_drop(pair.conn, HD_EIO);
+    assert_int_equal(pair.net->n_failures, 2);
+    assert_int_equal(pair.net->failures[0].owner, 998);
+    assert_int_equal(pair.net->failures[1].owner, 999);
     free_pair(&pair);
 }
 
@@ -437,6 +529,10 @@ main(void)
         cmocka_unit_test(deadline_of_a_message_begins_with_its_first_octet),
         cmocka_unit_test(idle_time_begins_with_the_last_octet),
         cmocka_unit_test(octets_that_do_not_leave_end_the_connection_in_use),
+        cmocka_unit_test(what_a_peer_never_acknowledged_fails_with_the_connection),
+        cmocka_unit_test(end_of_our_side_is_not_an_octet_of_a_message),
+        cmocka_unit_test(peer_who_acknowledges_nothing_is_given_up),
+        cmocka_unit_test(notes_of_owners_do_not_grow_with_what_is_acknowledged),
         cmocka_unit_test(stream_that_never_decides_is_refused),
         cmocka_unit_test(message_without_memory_fails_alone),
         cmocka_unit_test(stream_that_cannot_be_held_is_dropped),

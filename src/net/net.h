@@ -35,9 +35,12 @@ struct net_events {
     /** Once per turn, after packets and wake-ups.  Returns milliseconds until it wants to be called again, 0: at
      *  once (after reading), UINT64_MAX: not by itself. */
     uint64_t (*turn)(void *context, uint64_t now_us);
-    /** What was committed with this owner (not 0) could not be sent: connection refused, reset, timed out, ICMP error. */
+    /** What was committed with this owner (not 0) could not be sent: connection refused, reset, timed out (what the peer's TCP has
+     *  not acknowledged counts as not sent), ICMP error.  Told before the next turn, never from inside a commit.
+     *  HD_ENOMATCH: the connection is gone, or no socket fits; HD_ERANGE: longer than a datagram or the queue may be; HD_EFULL: a cap
+     *  (connections, queue, datagrams that wait); HD_ENOTSUP: the transport; HD_ENOMEM; HD_EIO: the rest. */
     void (*send_failed)(void *context, uint64_t owner, const struct hd_flow *flow, enum hd_err err);
-    /** A connection is gone. */
+    /** A connection is gone; told after the failures of what was queued on it. */
     void (*closed)(void *context, uint64_t conn);
     /** Frames a stream; ret_len octets are consumed. */
     enum net_frame (*frame)(struct hd_slice stream, size_t max_body, size_t *ret_len);
@@ -79,11 +82,12 @@ HD_NODISCARD enum hd_err net_shard_new(const struct net_params *params, char ret
 void net_shard_free(struct net_shard *net);
 /** The address that listener i is bound to. */
 struct hd_addr net_shard_bound(const struct net_shard *net, size_t i);
-/** Runs until net_shard_stop; then what was committed is flushed and it returns. */
+/** Runs until net_shard_stop; then what was committed is flushed (for at most a second, should peers be slow) and it returns. */
 void net_shard_run(struct net_shard *net);
 /** Ends the run; from any thread. */
 void net_shard_stop(struct net_shard *net);
-/** Makes a turn happen; from any thread; cheap when one is already asked for.  Fits hd_wake_f (context: struct net_shard). */
+/** Makes a turn happen; from any thread; cheap when one is already asked for.  Fits hd_wake_f (context: struct net_shard).
+ * Not after net_shard_free began. */
 void net_shard_wake(void *net);
 /** Stops accepting connections and reading datagrams from new peers is not possible to tell apart: only accepting ends. */
 void net_shard_close_listeners(struct net_shard *net);

@@ -200,7 +200,8 @@ rest_accepting(struct net_shard *net, int error)
     hd_wheel_start(&net->wheel, &net->tcp.reaccept, net->now_ms + REACCEPT_MS);
 }
 
-static void
+/* True when there may be more. */
+static bool
 accept_some(struct net_tcp_sock *sock)
 {
     for (unsigned i = 0; i < ACCEPTS_AT_ONCE; i++) {
@@ -211,11 +212,12 @@ accept_some(struct net_tcp_sock *sock)
             accepted(sock, fd, &name);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             rest_accepting(sock->net, errno);
-            return;
+            return false;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
+            return false;
         } /* else: that connection is gone already */
     }
+    return true;
 }
 
 static void
@@ -227,7 +229,7 @@ on_listener(uv_poll_t *poll, int status, int events)
     net_stir(sock->net);
     if (status < 0)
         (void)uv_poll_start(&sock->poll, UV_READABLE, on_listener);
-    accept_some(sock);
+    (void)accept_some(sock);
 }
 
 static void
@@ -245,8 +247,9 @@ net_tcp_close_listeners(struct net_shard *net)
 {
     hd_wheel_stop(&net->wheel, &net->tcp.reaccept);
     for (unsigned i = 0; i < net->tcp.n_socks; i++) {
-        if (net->tcp.socks[i].fd >= 0 && !net->draining)
-            accept_some(&net->tcp.socks[i]); /* those whom the kernel has accepted already */
+        /* Those whom the kernel has accepted already. */
+        while (net->tcp.socks[i].fd >= 0 && !net->draining && accept_some(&net->tcp.socks[i]))
+            continue;
         close_listener(&net->tcp.socks[i]);
     }
     hd_wheel_stop(&net->wheel, &net->tcp.reaccept);

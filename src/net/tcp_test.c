@@ -666,6 +666,53 @@ peer_who_does_not_read_loses_his_connection(void **state)
 }
 
 static void
+send_forty(struct host *host, void *arg)
+{
+    const struct sends *sends = arg;
+
+    for (unsigned i = 0; i < 40; i++) {
+        char *p = net_reserve(host->net, 50000);
+        HD_ASSERT(p);
+        memset(p, 'z', 50000);
+        net_commit(host->net, &sends->flow, 50000, sends->owner + i);
+    }
+}
+
+static void
+what_the_kernel_took_and_the_peer_did_not_fails_too(void **state)
+{
+    struct net_listener listener = listen_on(HD_TCP, "127.0.0.1");
+    struct net_params params = host_params(&listener, 1);
+    struct host *host;
+    struct hd_addr to;
+    struct sends sends = { .owner = 100 };
+    struct linger linger = { .l_onoff = 1 };
+    uint64_t first, out;
+    int fd, small = 8192;
+
+    (void)state;
+    params.max_queued = 4 << 20;
+    host = start(&params);
+    to = bound(host);
+    fd = peer_connect(&to);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    tcp_write(fd, "M01x", 4);
+    tcp_expect(fd, "M01x", 4);
+    sends.flow = host_packet(host, 0).flow;
+    host_do(host, send_forty, &sends);
+    wait_counter(&net_shard_counters(host->net)->octets_out, 100000);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(fd);
+    host_wait(host, &host->n_closed, 1);
+    first = host_failure(host, 0).owner - 100;
+    out = net_shard_counters(host->net)->octets_out;
+    assert_true((first + 1) * 50000 < out);
+    for (unsigned i = 0; first + i < 40; i++)
+        assert_int_equal(host_failure(host, i).owner, 100 + first + i);
+    host_stop(host);
+}
+
+static void
 slow_reader_gets_everything_in_order(void **state)
 {
     enum { N = 150, SIZE = 100000 }; /* more than the kernel's buffers take */
@@ -897,6 +944,7 @@ main(void)
         cmocka_unit_test(connection_that_is_gone_fails_the_message),
         cmocka_unit_test(cap_holds_for_connections_that_we_open),
         cmocka_unit_test(peer_who_does_not_read_loses_his_connection),
+        cmocka_unit_test(what_the_kernel_took_and_the_peer_did_not_fails_too),
         cmocka_unit_test(slow_reader_gets_everything_in_order),
         cmocka_unit_test(what_is_queued_leaves_before_the_run_ends),
         cmocka_unit_test(closed_connection_still_sends_what_was_committed),

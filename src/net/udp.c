@@ -318,23 +318,34 @@ udp_ready(uv_poll_t *poll, int status, int events)
 
 /* --- sending -------------------------------------------------------------------------------- */
 
-/* The socket for a flow: its listener's; where that is none for datagrams of the family, the first
- * that is. NULL: none. */
+/* How well a socket suits a flow: 0 is not at all.  Its listener's is the one; a flow that came by
+ * another transport leaves from the same address. */
+static unsigned
+suits(const struct net_udp_sock *sock, const struct hd_flow *flow)
+{
+    if (sock->bound.family != flow->remote.family)
+        return 0;
+    if (sock->listener == flow->listener)
+        return 4;
+    if (hd_addr_same_ip(&sock->bound, &flow->local))
+        return 3;
+    return sock->wildcard ? 2 : 1;
+}
+
 static struct net_udp_sock *
 choose_sock(struct net_udp *udp, const struct hd_flow *flow)
 {
-    struct net_udp_sock *first = NULL;
+    struct net_udp_sock *best = NULL;
+    unsigned most = 0;
 
-    for (unsigned i = 0; i < udp->n_socks; i++) {
-        struct net_udp_sock *sock = &udp->socks[i];
-        if (sock->bound.family != flow->remote.family)
-            continue;
-        if (sock->listener == flow->listener)
-            return sock;
-        if (!first)
-            first = sock;
+    for (unsigned i = 0; i < udp->n_socks && most < 4; i++) {
+        unsigned how = suits(&udp->socks[i], flow);
+        if (how > most) {
+            most = how;
+            best = &udp->socks[i];
+        }
     }
-    return first;
+    return best;
 }
 
 static struct net_batch *

@@ -486,6 +486,24 @@ source_is_named_only_where_the_socket_does_not(void **state)
     net_shard_free(net);
 }
 
+static void
+flow_of_another_transport_leaves_from_its_address(void **state)
+{
+    struct net_shard *net = new_shard("127.0.0.1", "127.0.0.2");
+    struct hd_flow flow = flow_to("127.0.0.1", 5060, 7); /* a listener for streams */
+
+    (void)state;
+    flow.local = addr_of("127.0.0.2", 5060);
+    commit(net, &flow, 0, 10, 0);
+    net_udp_flush(net);
+    assert_int_equal(fake.fds[0], net->udp.socks[1].fd);
+    flow.local = addr_of("127.0.0.3", 5060);
+    commit(net, &flow, 1, 10, 0);
+    net_udp_flush(net);
+    assert_int_equal(fake.fds[1], net->udp.socks[0].fd);
+    net_shard_free(net);
+}
+
 /* A datagram as recvmmsg leaves it. */
 static void
 receive(struct net_shard *net, const struct hd_addr *from, int level, int type, const void *info,
@@ -611,6 +629,7 @@ main(void)
         cmocka_unit_test(icmp_error_must_quote_what_was_sent_to_that_address),
         cmocka_unit_test(only_the_latest_datagrams_are_remembered),
         cmocka_unit_test(source_is_named_only_where_the_socket_does_not),
+        cmocka_unit_test(flow_of_another_transport_leaves_from_its_address),
         cmocka_unit_test(datagrams_that_cannot_be_answered_are_dropped),
         cmocka_unit_test(count_of_drops_may_come_round),
         cmocka_unit_test(shard_without_memory_is_not_opened),
