@@ -197,7 +197,9 @@ play_one(struct options *o, const struct live_params *params, const char *path)
     struct live *live = live_new(params);
     struct play_file file = { 0 };
     struct play *play = NULL;
-    struct play_params play_params = { .real_time = true, .domain = hd_slice_str(o->domain) };
+    struct play_params play_params = { .real_time = true,
+                                       .patience_ms = params->answer_ms,
+                                       .domain = hd_slice_str(o->domain) };
     char problem[512], salt[16];
     unsigned char octets[4];
     bool good = false;

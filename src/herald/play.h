@@ -99,6 +99,7 @@ struct play_params {
     struct play_host host;
     const char *salt;       /* makes Call-IDs, tags and branches unlike those of another run */
     struct hd_slice domain; /* of the actors' own URIs; empty: example.test */
+    uint32_t patience_ms;   /* how long "any" waits for more on a host whose time is real, else 0 */
     bool real_time; /* octets that came before are dropped unless "again" is expected, and "at" is
                        not checked: for real networks */
 };

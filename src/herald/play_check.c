@@ -6,6 +6,8 @@
 #include "herald/play_core.h"
 #include "sip/header.h"
 
+#define LOOK_MS 20 /* how often "any" looks again */
+
 enum want_kind { WANT_STATUS = 1, WANT_METHOD, WANT_AGAIN };
 
 struct want {
@@ -319,21 +321,37 @@ keep_challenge(struct play *play, struct play_actor *actor, struct play_message 
     return HD_OK;
 }
 
+/* The message of the inbox that the step takes.  With "any" it may be one that is still on its way.
+ */
+static struct play_message *
+find(struct play *play, struct play_actor *actor, const struct want *want)
+{
+    const struct play_host *host = &play->params.host;
+    struct play_message *message;
+    char problem[PLAY_PROBLEM] = "";
+
+    host->await(host->context, actor, false);
+    for (uint32_t waited_ms = 0;; waited_ms += LOOK_MS) {
+        message = want->kind == WANT_AGAIN ? actor->inbox : play_inbox(play, actor);
+        while (message && !fits(play, actor, want, message))
+            message = want->any ? message->next : NULL;
+        if (message || !want->any || waited_ms >= play->params.patience_ms ||
+            !host->pass(host->context, LOOK_MS, problem))
+            return message;
+    }
+}
+
 static enum hd_err
 expect_one(struct play *play, struct play_actor *actor, const struct want *want)
 {
-    struct play_message *message, *first;
+    struct play_message *message = find(play, actor, want);
     enum hd_err err;
 
-    play->params.host.await(play->params.host.context, actor, false);
-    first = message = want->kind == WANT_AGAIN ? actor->inbox : play_inbox(play, actor);
-    if (!message)
+    if (!message && !actor->inbox)
         return play_fail(play, 0, "nothing came for %s", actor->name);
-    while (message && !fits(play, actor, want, message))
-        message = want->any ? message->next : NULL;
     if (!message) {
         err = play_fail(play, 0, "another message came for %s", actor->name);
-        play_show(play, "got", first->octets);
+        play_show(play, "got", actor->inbox->octets);
         return err;
     }
     inbox_remove(actor, message);
