@@ -6,8 +6,8 @@
 #include "base/slice.h"
 #include "sip/msg.h"
 
-/** One parameter of ";a=b;c" or ";a=\"q\"": cuts it from *rest.  HD_ENOMATCH at the end, HD_ESYNTAX.
- *  ret_value has p NULL for a flag; a quoted value is given with its quotes. */
+/** One parameter of ";a=b;c" or ";a=\"q\"": cuts it from *rest.  HD_ENOMATCH at the end,
+ * HD_ESYNTAX. ret_value has p NULL for a flag; a quoted value is given with its quotes. */
 HD_NODISCARD enum hd_err sip_param_next(struct hd_slice *rest, struct hd_slice *ret_name,
                                         struct hd_slice *ret_value);
 /** Finds a parameter by name (any case).  ret_value may be NULL. */
@@ -15,8 +15,8 @@ bool sip_param_find(struct hd_slice params, struct hd_slice name, struct hd_slic
 /** The inside of a quoted string, escapes kept; another value unchanged. */
 struct hd_slice sip_unquote(struct hd_slice value);
 
-/** Next element of a comma list, commas in quotes and angle brackets respected; trimmed; empty elements are skipped.
- *  False at the end. */
+/** Next element of a comma list, commas in quotes and angle brackets respected; trimmed; empty
+ * elements are skipped. False at the end. */
 bool sip_list_next(struct hd_slice *rest, struct hd_slice *ret_item);
 /** Walks the elements of all fields of one id in a message.  Start with a zeroed walk. */
 struct sip_walk {
@@ -29,15 +29,18 @@ bool sip_msg_walk(const struct sip_msg *msg, enum sip_hdr id, struct sip_walk *w
 /** Whether token is an element of a list header (any case, parameters ignored). */
 bool sip_msg_lists(const struct sip_msg *msg, enum sip_hdr id, struct hd_slice token);
 
-/** One name-addr or addr-spec with parameters; a URI without brackets ends at ';' (RFC 3261 20.10).  HD_ESYNTAX. */
+/** One name-addr or addr-spec with parameters; a URI without brackets ends at ';' (RFC 3261 20.10).
+ * HD_ESYNTAX. */
 HD_NODISCARD enum hd_err sip_addr_parse(struct hd_slice value, struct sip_addr *ret_addr);
-/** One via-parm.  HD_ESYNTAX, HD_ERANGE (port). */
-HD_NODISCARD enum hd_err sip_via_parse(struct hd_slice value, struct sip_via *ret_via);
-/** The same with the tag parameter; p NULL: none.  HD_EEXIST: a tag that is no token of at most SIP_MAX_TOKEN octets, or two. */
+/** The same with the tag parameter; p NULL: none.  HD_EEXIST: a tag that is no token of at most
+ * SIP_MAX_TOKEN octets, or two. */
 HD_NODISCARD enum hd_err sip_addr_tag_parse(struct hd_slice value, struct sip_addr *ret_addr,
                                             struct hd_slice *ret_tag);
-/** Only sent-protocol and sent-by; params is what follows, unread, and what comes from them is empty.  Enough to answer a request
- *  whose Via parameters are bad.  HD_ESYNTAX, HD_ERANGE (port). */
+/** One via-parm.  HD_ESYNTAX, HD_ERANGE (port). */
+HD_NODISCARD enum hd_err sip_via_parse(struct hd_slice value, struct sip_via *ret_via);
+/** Only sent-protocol and sent-by; params is what follows, unread, and what comes from them is
+ * empty.  Enough to answer a request whose Via parameters are bad.  HD_ESYNTAX, HD_ERANGE (port).
+ */
 HD_NODISCARD enum hd_err sip_via_sent_by(struct hd_slice value, struct sip_via *ret_via);
 HD_NODISCARD enum hd_err sip_cseq_parse(struct hd_slice value, struct sip_cseq *ret_cseq);
 
@@ -71,10 +74,11 @@ HD_NODISCARD enum hd_err sip_media_parse(struct hd_slice value, struct sip_media
 /** Same type and subtype, any case, parameters ignored; a and b as text. */
 bool sip_media_same(struct hd_slice a, struct hd_slice b);
 /**
- * How well the Accept fields of a message like a media type: 0 not at all, otherwise 1 to 1000 (q * 1000); the most specific
- * range decides ("a/b" over any subtype of a, over all).  No Accept field: 1000 when type is default_type, else 0.
- * An empty Accept accepts nothing.
+ * How well the Accept fields of a message like a media type: 0 not at all, otherwise 1 to 1000 (q *
+ * 1000); the most specific range decides ("a/b" over any subtype of a, over all).  No Accept field:
+ * 1000 when type is default_type, else 0. An empty Accept accepts nothing.
  */
-unsigned sip_accept_quality(const struct sip_msg *msg, struct hd_slice type, struct hd_slice default_type);
+unsigned sip_accept_quality(const struct sip_msg *msg, struct hd_slice type,
+                            struct hd_slice default_type);
 
 #endif

@@ -1,12 +1,12 @@
 /* msg.h - one SIP message, parsed in place (RFC 3261 sections 7 and 25).
  *
- * Zero copy: every slice points into the octets that were parsed, which must outlive the message.  The header
- * array lives in the arena.  What every message needs (Via, From, To, Call-ID, CSeq, Content-Length) is
- * checked and split by the parse; other headers are split when they are asked for (sip/header.h).
- * Nothing is repaired that two readers could read differently: repeated singletons, a bare LF, a Content-Length
- * that lies are refused.  Generous where only one reading exists: compact forms, any case, folding, extra blanks (before the
- * colon as well, RFC 3261 section 7.3.1), a missing Content-Length on datagrams.
- * Pure; any thread. */
+ * Zero copy: every slice points into the octets that were parsed, which must outlive the message.
+ * The header array lives in the arena.  What every message needs (Via, From, To, Call-ID, CSeq,
+ * Content-Length) is checked and split by the parse; other headers are split when they are asked
+ * for (sip/header.h). Nothing is repaired that two readers could read differently: repeated
+ * singletons, a bare LF, a Content-Length that lies are refused.  Generous where only one reading
+ * exists: compact forms, any case, folding, extra blanks (before the colon as well, RFC 3261
+ * section 7.3.1), a missing Content-Length on datagrams. Pure; any thread. */
 #ifndef HD_SIP_MSG_H
 #define HD_SIP_MSG_H
 
@@ -81,12 +81,12 @@ enum sip_hdr {
     SIP_HDR_COUNT
 };
 
-#define SIP_MAX_HEADERS 128       /* header fields in one message */
-#define SIP_MAX_LINE 8192         /* octets of one header field, folding included */
-#define SIP_MAX_URI 1024          /* octets of any URI as sent */
-#define SIP_MAX_TOKEN 255         /* octets of Call-ID, tags and branch */
-#define SIP_MAX_VIAS 64           /* Via values */
-#define SIP_MAX_HEAD 32768        /* octets before the body */
+#define SIP_MAX_HEADERS 128 /* header fields in one message */
+#define SIP_MAX_LINE 8192   /* octets of one header field, folding included */
+#define SIP_MAX_URI 1024    /* octets of any URI as sent */
+#define SIP_MAX_TOKEN 255   /* octets of Call-ID, tags and branch */
+#define SIP_MAX_VIAS 64     /* Via values */
+#define SIP_MAX_HEAD 32768  /* octets before the body */
 
 struct sip_header {
     struct hd_slice name;
@@ -144,20 +144,21 @@ struct sip_msg {
 
 /* Why a message was refused, and how to answer when it can be answered. */
 struct sip_fault {
-    unsigned status;    /* 400, 413, 414, 416, 420 never here, 505; 0: cannot be answered */
+    unsigned status;    /* 400, 413, 414, 505; 0: cannot be answered */
     const char *reason; /* a phrase that helps, static */
-    bool answerable;    /* a request with a CSeq whose top Via could be read; From, To and Call-ID may be
-                         * missing or bad: what is there is copied (RFC 4475 section 3.3.1) */
+    /* A request with a CSeq whose top Via could be read.  From, To and Call-ID may be missing or
+     * bad: a response copies what is there (RFC 4475 section 3.3.1). */
+    bool answerable;
 };
 
 /**
  * Parses one whole message: a datagram, or what sip_stream cut from a stream.
- * @param arena   gets the header array and nothing else: what the message has, times sizeof(struct sip_header); 6 KiB is
- *                enough for SIP_MAX_HEADERS
- * @param stream  true: Content-Length must be there and equal the body; false: a datagram, octets after
- *                Content-Length are cut, a missing one means to the end (RFC 3261 18.3)
- * @return HD_OK; HD_ESYNTAX, with ret_fault, and ret_msg filled as far as it was understood (so that an
- *         answerable request can be answered); HD_ENOSPC the arena is too small.
+ * @param arena   gets the header array and nothing else: sizeof(struct sip_header) for each field;
+ *                6 KiB is enough for SIP_MAX_HEADERS
+ * @param stream  true: Content-Length must be there and equal the body; false: a datagram, octets
+ *                behind Content-Length are cut, without one the body goes to the end (18.3)
+ * @return HD_OK; HD_ESYNTAX, with ret_fault, and ret_msg filled as far as it was understood, so
+ *         that an answerable request can be answered; HD_ENOSPC the arena is too small.
  */
 HD_NODISCARD enum hd_err sip_msg_parse(struct hd_slice octets, bool stream, struct hd_arena *arena,
                                        struct sip_msg *ret_msg, struct sip_fault *ret_fault);
@@ -180,12 +181,15 @@ struct hd_slice sip_status_phrase(unsigned status);
 
 /* Framing on streams (RFC 3261 18.3): finds where a message ends without keeping state. */
 enum sip_frame {
-    SIP_FRAME_MORE = 0, /* not whole yet */
-    SIP_FRAME_MESSAGE,  /* ret_len octets are one message */
-    SIP_FRAME_PING,     /* ret_len octets: CRLF CRLF keep-alive, to be answered with CRLF (RFC 5626 4.4.1) */
-    SIP_FRAME_SKIP,     /* ret_len octets: stray CRLF before a message */
-    SIP_FRAME_TOO_LARGE,/* the head or the body is above its limit; ret_len octets of head are there, or 0 */
-    SIP_FRAME_BAD       /* cannot be framed: no Content-Length, two that differ, not SIP: close the stream */
+    SIP_FRAME_MORE = 0,  /* not whole yet */
+    SIP_FRAME_MESSAGE,   /* ret_len octets are one message */
+    SIP_FRAME_PING,      /* ret_len octets: CRLF CRLF keep-alive, to be answered with CRLF (RFC
+                            5626 4.4.1) */
+    SIP_FRAME_SKIP,      /* ret_len octets: stray CRLF before a message */
+    SIP_FRAME_TOO_LARGE, /* the head or the body is above its limit; ret_len octets of head are
+                            there, or 0 */
+    SIP_FRAME_BAD /* cannot be framed: no Content-Length, two that differ, not SIP: close the stream
+                   */
 };
 enum sip_frame sip_frame_find(struct hd_slice stream, size_t max_body, size_t *ret_len);
 

@@ -1,5 +1,5 @@
-/* out.h - writing a SIP message into a buffer of the caller; the first error is remembered, checked once at the end.
- * Pure; any thread. */
+/* out.h - writing a SIP message into a buffer of the caller; the first error is remembered, checked
+ * once at the end. Pure; any thread. */
 #ifndef HD_SIP_OUT_H
 #define HD_SIP_OUT_H
 
@@ -38,9 +38,11 @@ sip_out_char(struct sip_out *out, char c)
 void sip_out_u32(struct sip_out *out, uint32_t value); /* decimal */
 void sip_out_u64(struct sip_out *out, uint64_t value);
 void sip_out_hex(struct sip_out *out, const uint8_t *octets, size_t n); /* lower case */
-void sip_out_host(struct sip_out *out, const struct hd_addr *addr);     /* without port, IPv6 in brackets */
-void sip_out_addr(struct sip_out *out, const struct hd_addr *addr);     /* with port */
-/** A header value from inside a message with its folds written as one blank (so that what we copy is one line). */
+void sip_out_host(struct sip_out *out,
+                  const struct hd_addr *addr); /* without port, IPv6 in brackets */
+void sip_out_addr(struct sip_out *out, const struct hd_addr *addr); /* with port */
+/** A header value from inside a message with its folds written as one blank (so that what we copy
+ * is one line). */
 void sip_out_unfolded(struct sip_out *out, struct hd_slice value);
 /** "Name: value" CRLF. */
 void sip_out_header(struct sip_out *out, struct hd_slice name, struct hd_slice value);
