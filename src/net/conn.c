@@ -310,30 +310,32 @@ conn_set_dirty(struct net_conn *conn)
 void
 net_conn_close(struct net_conn *conn)
 {
-    if (conn->state == NET_CONN_CONNECTING) {
-        net_conn_drop(conn, HD_EIO);
-    } else if (conn->state == NET_CONN_OPEN) {
-        conn_set_state(conn, NET_CONN_CLOSING);
-        conn_set_dirty(conn);
-    }
+    if (conn->state != NET_CONN_OPEN)
+        return; /* the id of one that connects is known to nobody */
+    conn_set_state(conn, NET_CONN_CLOSING);
+    conn_set_dirty(conn);
 }
 
-/* Room for n more octets behind what is queued. */
+/* Room for n more octets behind what is queued.  What has left before it is given up when the end
+ * is reached; then half the room is free or it is doubled, so an octet is moved about once. */
 static bool
 make_room(struct net_conn *conn, size_t n)
 {
-    size_t queued = conn_queued(conn), cap = conn->out_cap ? conn->out_cap : 2048;
+    size_t queued = conn_queued(conn), cap = conn->out_cap ? conn->out_cap : 1024;
     char *out;
 
+    if (n <= conn->out_cap - conn->out_n)
+        return true;
     if (conn->out_at > 0) {
         memmove(conn->out, conn->out + conn->out_at, queued);
         conn->out_at = 0;
         conn->out_n = queued;
+        if (queued + n <= conn->out_cap / 2)
+            return true;
     }
-    if (n <= conn->out_cap - queued)
-        return true;
-    while (cap < queued + n)
+    do
         cap *= 2;
+    while (cap < queued + n);
     out = realloc(conn->out, cap);
     if (!out)
         return false;

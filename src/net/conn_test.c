@@ -108,7 +108,7 @@ on_turn(void *context, uint64_t now_us)
     return UINT64_MAX;
 }
 
-/* Lines. */
+/* Lines; one of a "p" alone is a keep-alive. */
 static enum net_frame
 on_frame(struct hd_slice stream, size_t max_body, size_t *ret_len)
 {
@@ -118,7 +118,7 @@ on_frame(struct hd_slice stream, size_t max_body, size_t *ret_len)
     if (at == stream.n)
         return NET_FRAME_MORE;
     *ret_len = at + 1;
-    return NET_FRAME_MESSAGE;
+    return at == 1 && stream.p[0] == 'p' ? NET_FRAME_PING : NET_FRAME_MESSAGE;
 }
 
 struct pair {
@@ -289,6 +289,24 @@ queue_above_its_cap_ends_the_connection(void **state)
     assert_int_equal(pair.net->n_failures, 1); /* the caller tells of 4 */
     assert_int_equal(pair.net->failures[0].owner, 3);
     assert_int_equal(pair.net->failures[0].err, HD_EFULL);
+    free_pair(&pair);
+}
+
+static void
+peer_who_pings_and_does_not_read_is_dropped(void **state)
+{
+    struct pair pair = new_pair();
+
+    (void)state;
+    SCRIPT(-EAGAIN);
+    for (unsigned i = 0; i < 500; i++)
+        conn_take(pair.conn, "p\n", 2);
+    net_tcp_flush(pair.net);
+    assert_int_equal(pair.conn->state, NET_CONN_OPEN);
+    assert_int_equal(conn_queued(pair.conn), 1000);
+    conn_take(pair.conn, "p\np\nline\n", 9);
+    assert_int_equal(pair.conn->state, NET_CONN_GONE);
+    assert_int_equal(packets, 0);
     free_pair(&pair);
 }
 
@@ -526,6 +544,7 @@ main(void)
         cmocka_unit_test(what_has_left_whole_does_not_fail_with_its_connection),
         cmocka_unit_test(queue_goes_on_after_a_part_has_left),
         cmocka_unit_test(queue_above_its_cap_ends_the_connection),
+        cmocka_unit_test(peer_who_pings_and_does_not_read_is_dropped),
         cmocka_unit_test(deadline_of_a_message_begins_with_its_first_octet),
         cmocka_unit_test(idle_time_begins_with_the_last_octet),
         cmocka_unit_test(octets_that_do_not_leave_end_the_connection_in_use),

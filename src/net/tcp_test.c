@@ -779,6 +779,29 @@ what_is_queued_leaves_before_the_run_ends(void **state)
     close(fd);
 }
 
+static void
+peer_who_does_not_read_does_not_keep_the_run_from_ending(void **state)
+{
+    struct net_listener listener = listen_on(HD_TCP, "127.0.0.1");
+    struct net_params params = host_params(&listener, 1);
+    struct host *host;
+    struct hd_addr to;
+    struct sends sends = { .owner = 0 };
+    int fd;
+
+    (void)state;
+    params.max_queued = 128 << 20;
+    host = start(&params);
+    to = bound(host);
+    fd = peer_connect(&to);
+    tcp_write(fd, "M01x", 4);
+    tcp_expect(fd, "M01x", 4);
+    sends.flow = host_packet(host, 0).flow;
+    host_do(host, flood, &sends);
+    host_stop(host);
+    close(fd);
+}
+
 /* --- closing -------------------------------------------------------------------------------- */
 
 static void
@@ -947,6 +970,7 @@ main(void)
         cmocka_unit_test(what_the_kernel_took_and_the_peer_did_not_fails_too),
         cmocka_unit_test(slow_reader_gets_everything_in_order),
         cmocka_unit_test(what_is_queued_leaves_before_the_run_ends),
+        cmocka_unit_test(peer_who_does_not_read_does_not_keep_the_run_from_ending),
         cmocka_unit_test(closed_connection_still_sends_what_was_committed),
         cmocka_unit_test(peer_who_does_not_end_his_side_is_dropped),
         cmocka_unit_test(connection_may_be_closed_while_its_packet_is_handled),
