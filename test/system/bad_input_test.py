@@ -124,7 +124,7 @@ def ask(agent, name, entry):
     end = time.monotonic() + 20
     while time.monotonic() < end:
         response = agent.take(end - time.monotonic())
-        if response and response.is_response:
+        if agent.line.closed or (response and response.is_response):
             break
     if agent.line.closed and name in STREAM_ENDS:
         return
