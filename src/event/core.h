@@ -269,8 +269,10 @@ struct evt_sub {
     bool lingering; /* over: kept for retransmissions only */
     bool parked;
     bool fetch;
-    bool again;  /* the last NOTIFY failed: the whole state is to be sent again */
-    bool direct; /* no proxy between us */
+    bool restored;  /* since the restart no snapshot came: seen names a content */
+    bool tombstone; /* over, and the store holds a record for repetitions of its end */
+    bool again;     /* the last NOTIFY failed: the whole state is to be sent again */
+    bool direct;    /* no proxy between us */
     uint32_t mirror, place, hop;
     uint64_t seen; /* snapshot number of the last NOTIFY that was sent */
     struct evt_flight *flight;
@@ -280,11 +282,13 @@ struct evt_sub {
     uint32_t backoff_ms;
     uint32_t cseq_local, cseq_remote;
     uint32_t branch;        /* of the last NOTIFY */
+    uint32_t leased_branch; /* up to which the store's record lets it go */
     uint32_t target_branch; /* the first NOTIFY that went to the current target */
     uint32_t version;
     uint32_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     /* cold */
     uint64_t id;
+    uint64_t created_ms;
     uint64_t expires_at_ms;
     struct hd_timer timer;
     struct evt_texts *texts;
@@ -360,7 +364,11 @@ struct evt_mirror {
     uint32_t n_subs, cap_subs, free_places;
     uint32_t walk_at, walk_left; /* fan-out under way */
     bool walking;
+    bool seen_stored;
     uint32_t next_walk;
+    uint32_t seen_next, seen_prev; /* those with a record due, see seen.c */
+    uint64_t seen_due_ms;          /* 0: none is due */
+    uint64_t seen_sum;             /* of what was written last */
 };
 /** Finds or makes the mirror and counts one member; asks the home when it is new.  NULL: HD_EFULL
  * or HD_ENOMEM. */
@@ -403,6 +411,7 @@ struct evt_pub_change {
     struct evt_done done;
     struct evt_head *head;
     struct evt_doc *doc; /* NULL: body as it is */
+    uint64_t order;      /* of the document after the change */
     uint64_t started_ms;
     bool trying_sent;
 };
@@ -411,10 +420,12 @@ struct evt_pub {
     unsigned magic;
     uint32_t index;
     uint32_t resource, newer, older;
-    uint32_t etag; /* sequence of the entity-tag in force */
-    bool live;     /* applied and not over */
-    bool gone;     /* over; kept for retransmissions */
+    uint32_t etag;  /* sequence of the entity-tag in force */
+    bool live;      /* applied and not over */
+    bool gone;      /* over; kept for retransmissions */
+    bool tombstone; /* the store holds a record of its end */
     uint64_t id;
+    uint64_t order; /* of its document, see evt_order */
     uint64_t expires_at_ms;
     struct hd_timer timer;
     struct evt_doc *doc;
@@ -441,8 +452,12 @@ struct evt_pub *evt_pub_at(struct evt_shard *shard, uint32_t index);
 struct evt_pub *evt_pub_find(struct evt_shard *shard, uint64_t id);
 struct evt_pub *evt_pub_new(struct evt_shard *shard, struct evt_resource *resource,
                             struct hd_slice publisher);
+/** The same with an id that it had before a restart. */
+struct evt_pub *evt_pub_new_as(struct evt_shard *shard, struct evt_resource *resource,
+                               struct hd_slice publisher, uint64_t id);
+/** Moves it behind another of its resource; EVT_NONE: to the front. */
+void evt_pub_move(struct evt_shard *shard, struct evt_pub *pub, uint32_t behind);
 void evt_pub_free(struct evt_shard *shard, struct evt_pub *pub);
-void evt_pub_newest(struct evt_shard *shard, struct evt_pub *pub); /* moves it to the front */
 void evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub);
 void evt_pub_stored(struct evt_shard *shard, struct evt_pub *pub, enum hd_err err);
 
@@ -470,6 +485,11 @@ struct evt_account {
     struct evt_done done[2];
 };
 struct evt_account *evt_account_at(struct evt_shard *shard, uint32_t index);
+struct evt_stored_binding;
+/** Adds a binding that was there before a restart. */
+HD_NODISCARD enum hd_err evt_account_restore(struct evt_shard *shard, struct hd_slice key,
+                                             const struct evt_stored_binding *binding,
+                                             uint64_t expires_at_ms);
 void evt_account_free(struct evt_shard *shard, struct evt_account *account);
 void evt_account_fired(struct evt_shard *shard, struct evt_account *account);
 void evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd_err err);
@@ -668,17 +688,42 @@ bool evt_listener_trusts(const struct evt_config *config, const struct hd_flow *
 /* --- stored records (record.c)
  * ---------------------------------------------------------------------------------------------- */
 
-/** Writes a record and queues it; HD_ESTORE and others: nothing is queued. */
-HD_NODISCARD enum hd_err evt_record_sub(struct evt_shard *shard, const struct evt_sub *sub,
-                                        const struct evt_sub_change *change, uint64_t ticket);
+#define EVT_AHEAD                                                                                  \
+    1024u /* NOTIFYs that a record lets a subscription send before it is written again */
+
+/**
+ * Write a record and queue it; HD_ESTORE and others: nothing is queued.
+ * @param change  the change under way, or NULL: as it is
+ * @param ahead   how many NOTIFYs may be sent before it is written again; 0: it is exact
+ */
+HD_NODISCARD enum hd_err evt_record_sub(struct evt_shard *shard, struct evt_sub *sub,
+                                        const struct evt_sub_change *change, uint32_t ahead,
+                                        uint64_t ticket);
 HD_NODISCARD enum hd_err evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
                                         const struct evt_pub_change *change, uint64_t ticket);
 HD_NODISCARD enum hd_err evt_record_account(struct evt_shard *shard,
                                             const struct evt_account *account,
                                             const struct evt_binding *bindings, uint32_t n,
                                             uint64_t ticket);
+HD_NODISCARD enum hd_err evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror,
+                                         uint64_t content, const uint64_t *exceptions, uint32_t n);
 HD_NODISCARD enum hd_err evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind,
                                            unsigned bucket, uint64_t id, uint64_t ticket);
+/** Orders what publications were given: grows with each. */
+uint64_t evt_order(struct evt_shard *shard);
+
+/* Who has seen what (seen.c). */
+uint64_t evt_content(const struct evt_shard *shard, const struct evt_snapshot *snapshot);
+uint64_t evt_seen_id(const struct evt_shard *shard, const struct evt_mirror *mirror);
+void evt_seen_due(struct evt_shard *shard, struct evt_mirror *mirror);
+void evt_seen_write_due(struct evt_shard *shard);
+void evt_seen_write_all(struct evt_shard *shard);
+void evt_seen_forget(struct evt_shard *shard, struct evt_mirror *mirror);
+uint64_t evt_seen_wait_ms(struct evt_shard *shard);
+
+/* After a restart (restore.c). */
+void evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror);
+
 static inline uint64_t
 evt_ticket(enum evt_record_kind kind, uint32_t index, uint32_t generation)
 {
@@ -706,9 +751,11 @@ struct evt_shard {
 
     struct evt_list ready;         /* subscriptions whose turn it is */
     uint32_t walk_head, walk_tail; /* mirrors with a fan-out under way */
+    uint32_t seen_head, seen_tail; /* mirrors with a record due */
     uint32_t sends_left;           /* in this turn */
     uint32_t waiting;              /* requests behind changes, and changes under way */
     uint32_t n_flights;
+    uint64_t last_order;
     uint64_t last_number; /* of snapshots made here */
     struct evt_flight *free_flights;
     bool draining;

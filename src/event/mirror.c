@@ -73,7 +73,7 @@ mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_packag
     mirror->key = hd_slice(copy, key.n);
     mirror->config = evt_config_ref(shard->config);
     mirror->package = package;
-    mirror->next_walk = EVT_NONE;
+    mirror->next_walk = mirror->seen_next = mirror->seen_prev = EVT_NONE;
     if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
         goto fail;
     if (mirror_ask(shard, mirror, true)) {
@@ -141,6 +141,7 @@ evt_mirror_leave(struct evt_shard *shard, uint32_t index)
     (void)!mirror_ask(shard, mirror, false);
     if (mirror->walking)
         mirror_walk_remove(shard, mirror);
+    evt_seen_forget(shard, mirror);
     mirror_forget_views(mirror);
     evt_snapshot_unref(mirror->snapshot);
     evt_doc_unref(mirror->neutral);
@@ -241,6 +242,9 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
     } else {
         mirror_forget_views(mirror);
     }
+    if (first)
+        evt_restore_compare(shard, mirror);
+    evt_seen_due(shard, mirror);
     mirror_walk_add(shard, mirror);
 }
 

@@ -284,6 +284,9 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
     bool reliable = hd_transport_reliable((enum hd_transport)flow.transport);
 
     flight->branch = ++sub->branch;
+    /* What was kept lets it go so far; a lease is renewed long before it is used up by many. */
+    if (sub->stored && !sub->change && sub->branch >= sub->leased_branch)
+        (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
     flight->interval_ms = SIP_T1_MS;
     flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
     flight->deadline_ms = shard->now_ms + SIP_TIMER_F_MS;
@@ -617,6 +620,7 @@ notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *
     }
     if (sub->state == EVT_SUB_TERMINATED)
         return;
+    evt_seen_due(shard, evt_mirror_at(shard, sub->mirror));
     if (sip_msg_has(msg, SIP_HDR_CONTACT))
         target_refresh(shard, sub, msg);
 }

@@ -26,7 +26,12 @@ struct evt_net_ops {
 
 /* --- storing ------------------------------------------------------------------------------- */
 
-enum evt_record_kind { EVT_RECORD_SUBSCRIPTION = 1, EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS };
+enum evt_record_kind {
+    EVT_RECORD_SUBSCRIPTION = 1,
+    EVT_RECORD_PUBLICATION,
+    EVT_RECORD_BINDINGS,
+    EVT_RECORD_SEEN
+};
 
 struct evt_store_ops {
     /**

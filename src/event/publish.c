@@ -113,6 +113,9 @@ evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub)
         return;
     }
     if (pub->gone) {
+        if (pub->tombstone)
+            (void)!evt_record_remove(shard, EVT_RECORD_PUBLICATION, hd_id_bucket(pub->id), pub->id,
+                                     0);
         evt_pub_free(shard, pub);
         return;
     }
@@ -143,12 +146,14 @@ pub_apply(struct evt_shard *shard, struct evt_pub *pub)
         evt_gauge(shard, &shard->counters.publications, 1);
     }
     if (change->kind == EVT_CHANGE_END) {
+        pub->tombstone = true;
         pub_end(shard, pub);
     } else if (change->doc) {
         evt_doc_unref(pub->doc);
         pub->doc = change->doc;
+        pub->order = change->order;
         change->doc = NULL;
-        evt_pub_newest(shard, pub);
+        evt_pub_move(shard, pub, EVT_NONE);
         evt_resource_compose(shard, resource);
     }
     evt_did(shard, pub->id, EVT_DID_PUBLISH, resource->snapshot ? resource->snapshot->number : 0);
@@ -192,11 +197,7 @@ pub_submit(struct evt_shard *shard, struct evt_pub *pub, struct evt_request *req
     enum hd_err err;
 
     evt_ring_put(shard, request->txn, EVT_RING_WORKING);
-    if (pub->change->kind == EVT_CHANGE_END)
-        err = evt_record_remove(shard, EVT_RECORD_PUBLICATION, hd_id_bucket(pub->id), pub->id,
-                                ticket);
-    else
-        err = evt_record_pub(shard, pub, pub->change, ticket);
+    err = evt_record_pub(shard, pub, pub->change, ticket);
     if (err) {
         EVT_COUNT(shard, store_failures);
         evt_pub_stored(shard, pub, HD_ESTORE);
@@ -306,7 +307,7 @@ read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *w
 
 static struct evt_pub_change *
 change_new(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
-           enum evt_change_kind kind, uint32_t etag)
+           enum evt_change_kind kind, uint32_t etag, uint64_t order)
 {
     struct evt_pub_change *change = calloc(1, sizeof(*change));
 
@@ -320,6 +321,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
     if (request->msg->body.n && kind != EVT_CHANGE_END)
         change->doc = evt_doc_new(want->type, request->msg->body);
+    change->order = change->doc ? evt_order(shard) : order;
     if (!change->head || (request->msg->body.n && kind != EVT_CHANGE_END && !change->doc)) {
         free(change->head);
         evt_doc_unref(change->doc);
@@ -378,7 +380,7 @@ publish_initial(struct evt_shard *shard, struct evt_request *request, const stru
         evt_refuse_later(shard, request, 503, HD_LIT("No Room For A Publication"));
         return;
     }
-    pub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, 1);
+    pub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, 1, 0);
     if (!pub->change) {
         evt_pub_free(shard, pub);
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
@@ -397,7 +399,7 @@ publish_change(struct evt_shard *shard, struct evt_request *request, const struc
 {
     enum evt_change_kind kind = want->expires_s == 0 ? EVT_CHANGE_END : EVT_CHANGE_REFRESH;
 
-    pub->change = change_new(shard, request, want, kind, pub->etag + 1);
+    pub->change = change_new(shard, request, want, kind, pub->etag + 1, pub->order);
     if (!pub->change) {
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
         return;

@@ -1,14 +1,18 @@
-/* record.c - what the store keeps of a subscription, a publication and a registration.
- *
- * Every record begins with its version and is read as strictly as a message from outside.  Times in
- * it are milliseconds of the shard's clock when the record was written, beside the deadline: what
- * is left of a granted duration can be computed after a restart. */
+/* record.c - writing and reading what the store keeps. */
+#include "event/record.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
-#include "base/bytes.h"
 #include "event/core.h"
 
-#define RECORD_VERSION 1u
+static_assert(sizeof(((struct evt_stored_sub *)0)->texts) ==
+                  EVT_TEXT_COUNT * sizeof(struct hd_slice),
+              "all texts are stored");
+
+/* --- writing
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static enum hd_err
 put(struct evt_shard *shard, unsigned bucket, enum evt_record_kind kind, uint64_t id,
@@ -24,11 +28,10 @@ put(struct evt_shard *shard, unsigned bucket, enum evt_record_kind kind, uint64_
 }
 
 static void
-begin(struct evt_shard *shard, struct hd_bytes_out *out, void *memory, size_t cap)
+begin(struct hd_bytes_out *out, void *memory, size_t cap)
 {
     hd_bytes_out_init(out, memory, cap);
-    hd_bytes_put_u8(out, RECORD_VERSION);
-    hd_bytes_put_u64(out, shard->now_ms);
+    hd_bytes_put_u8(out, EVT_RECORD_VERSION);
 }
 
 static void
@@ -49,34 +52,87 @@ put_flow(struct hd_bytes_out *out, const struct hd_flow *flow)
     hd_bytes_put_addr(out, &flow->remote);
 }
 
+static uint64_t
+time_left(const struct evt_shard *shard, uint64_t at_ms)
+{
+    return at_ms > shard->now_ms ? at_ms - shard->now_ms : 0;
+}
+
+/* What a subscription will be like when its change is applied; without a change, as it is. */
+struct sub_after {
+    uint64_t left_ms;
+    uint8_t state, transform, types;
+    bool direct;
+    uint32_t cseq_remote;
+    struct evt_done done[2];
+    const struct hd_flow *came;
+    const struct evt_hop *hop;
+    const struct evt_texts *texts;
+};
+
+static struct sub_after
+sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_sub_change *change)
+{
+    if (!change)
+        return (struct sub_after){ .left_ms = time_left(shard, sub->expires_at_ms),
+                                   .state = sub->state,
+                                   .transform = sub->transform,
+                                   .types = sub->types,
+                                   .direct = sub->direct,
+                                   .cseq_remote = sub->cseq_remote,
+                                   .done = { sub->done[0], sub->done[1] },
+                                   .came = &sub->came,
+                                   .hop = evt_hop_at(shard, sub->hop),
+                                   .texts = sub->texts };
+    bool end = change->kind == EVT_CHANGE_END;
+    return (struct sub_after){ .left_ms =
+                                   end ? EVT_LINGER_MS : (uint64_t)change->done.expires_s * 1000,
+                               .state = end ? EVT_SUB_TERMINATED : change->state,
+                               .transform = change->transform,
+                               .types = change->types,
+                               .direct = change->direct,
+                               .cseq_remote = change->cseq,
+                               .done = { change->done, sub->done[0] },
+                               .came = &change->came,
+                               .hop = evt_hop_at(shard, change->hop),
+                               .texts = change->texts ? change->texts : sub->texts };
+}
+
 enum hd_err
-evt_record_sub(struct evt_shard *shard, const struct evt_sub *sub,
-               const struct evt_sub_change *change, uint64_t ticket)
+evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_sub_change *change,
+               uint32_t ahead, uint64_t ticket)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-    const struct evt_texts *texts = change->texts ? change->texts : sub->texts;
+    struct sub_after after = sub_after(shard, sub, change);
     struct hd_bytes_out out;
+    enum hd_err err;
 
-    begin(shard, &out, shard->record_memory, sizeof(shard->record_memory));
-    hd_bytes_put_u64(&out, sub->id);
-    hd_bytes_put_u8(&out, change->state);
-    hd_bytes_put_u8(&out, change->transform);
-    hd_bytes_put_u8(&out, change->types);
-    hd_bytes_put_u8(&out, change->direct);
+    begin(&out, shard->record_memory, sizeof(shard->record_memory));
+    hd_bytes_put_u64(&out, after.left_ms);
+    hd_bytes_put_u64(&out, shard->now_ms - sub->created_ms);
+    hd_bytes_put_u8(&out, after.state);
+    hd_bytes_put_u8(&out, after.transform);
+    hd_bytes_put_u8(&out, after.types);
+    hd_bytes_put_u8(&out,
+                    (uint8_t)(after.direct | after.hop->proven << 1 |
+                              after.hop->authenticated << 2 | after.texts->has_event_id << 3));
     hd_bytes_put_u32(&out, sub->cseq_local);
-    hd_bytes_put_u32(&out, change->cseq);
+    hd_bytes_put_u32(&out, after.cseq_remote);
     hd_bytes_put_u32(&out, sub->branch);
     hd_bytes_put_u32(&out, sub->version);
-    put_done(&out, &change->done);
-    put_done(&out, &sub->done[0]);
-    put_flow(&out, &change->came);
-    put_flow(&out, &evt_hop_at(shard, change->hop)->flow);
+    hd_bytes_put_u32(&out, ahead);
+    put_done(&out, &after.done[0]);
+    put_done(&out, &after.done[1]);
+    put_flow(&out, after.came);
+    put_flow(&out, &after.hop->flow);
     hd_bytes_put_slice(&out, mirror->key);
     hd_bytes_put_slice(&out, mirror->package->name);
-    hd_bytes_put_u8(&out, texts->has_event_id);
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
-        hd_bytes_put_slice(&out, evt_texts_get(texts, (enum evt_text)i));
-    return put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
+        hd_bytes_put_slice(&out, evt_texts_get(after.texts, (enum evt_text)i));
+    err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
+    if (!err)
+        sub->leased_branch = sub->branch + ahead;
+    return err;
 }
 
 enum hd_err
@@ -85,26 +141,30 @@ evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
 {
     const struct evt_resource *resource = evt_resource_at(shard, pub->resource);
     const struct evt_doc *doc = change->doc ? change->doc : pub->doc;
-    struct hd_bytes_out out;
+    bool gone = change->kind == EVT_CHANGE_END;
+    struct hd_slice body = gone ? hd_slice(NULL, 0) : doc->body;
     char *memory = shard->record_memory;
     size_t cap = sizeof(shard->record_memory);
+    struct hd_bytes_out out;
     enum hd_err err;
 
-    if (doc->body.n + 2048 > cap) {
-        cap = doc->body.n + 2048;
+    if (body.n + 4096 > cap) {
+        cap = body.n + 4096;
         memory = malloc(cap);
         if (!memory)
             return HD_ENOMEM;
     }
-    begin(shard, &out, memory, cap);
-    hd_bytes_put_u64(&out, pub->id);
+    begin(&out, memory, cap);
+    hd_bytes_put_u64(&out, gone ? EVT_LINGER_MS : (uint64_t)change->done.expires_s * 1000);
+    hd_bytes_put_u64(&out, change->order);
+    hd_bytes_put_u8(&out, gone);
     put_done(&out, &change->done);
     put_done(&out, &pub->done[0]);
     hd_bytes_put_slice(&out, resource->key);
     hd_bytes_put_slice(&out, resource->package->name);
     hd_bytes_put_slice(&out, pub->publisher);
     hd_bytes_put_slice(&out, doc->type);
-    hd_bytes_put_slice(&out, doc->body);
+    hd_bytes_put_slice(&out, body);
     err = put(shard, hd_id_bucket(pub->id), EVT_RECORD_PUBLICATION, pub->id, &out, ticket);
     if (memory != shard->record_memory)
         free(memory);
@@ -115,22 +175,61 @@ enum hd_err
 evt_record_account(struct evt_shard *shard, const struct evt_account *account,
                    const struct evt_binding *bindings, uint32_t n, uint64_t ticket)
 {
-    struct hd_bytes_out out;
     unsigned bucket = hd_hash_bucket(account->hash);
+    struct hd_bytes_out out;
+    size_t need = 1024 + account->key.n;
+    char *memory = shard->record_memory;
+    enum hd_err err;
 
     if (n == 0)
         return evt_record_remove(shard, EVT_RECORD_BINDINGS, bucket, account->hash, ticket);
-    begin(shard, &out, shard->record_memory, sizeof(shard->record_memory));
+    for (uint32_t i = 0; i < n; i++)
+        need += bindings[i].contact.n + bindings[i].call_id.n + 32;
+    if (need > sizeof(shard->record_memory)) {
+        memory = malloc(need);
+        if (!memory)
+            return HD_ENOMEM;
+    }
+    begin(&out, memory, need);
     hd_bytes_put_slice(&out, account->key);
     hd_bytes_put_u32(&out, n);
     for (uint32_t i = 0; i < n; i++) {
-        hd_bytes_put_slice(&out, bindings[i].contact);
-        hd_bytes_put_slice(&out, bindings[i].call_id);
+        hd_bytes_put_u64(&out, time_left(shard, bindings[i].expires_at_ms));
         hd_bytes_put_u32(&out, bindings[i].cseq);
         hd_bytes_put_u16(&out, bindings[i].q);
-        hd_bytes_put_u64(&out, bindings[i].expires_at_ms);
+        hd_bytes_put_slice(&out, bindings[i].contact);
+        hd_bytes_put_slice(&out, bindings[i].call_id);
     }
-    return put(shard, bucket, EVT_RECORD_BINDINGS, account->hash, &out, ticket);
+    err = put(shard, bucket, EVT_RECORD_BINDINGS, account->hash, &out, ticket);
+    if (memory != shard->record_memory)
+        free(memory);
+    return err;
+}
+
+/* One record per resource and shard; its id is unlike that of another shard's. */
+enum hd_err
+evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror, uint64_t content,
+                const uint64_t *exceptions, uint32_t n)
+{
+    char *memory = malloc((size_t)n * 8 + 2048);
+    struct hd_bytes_out out;
+    enum hd_err err;
+
+    if (!memory)
+        return HD_ENOMEM;
+    begin(&out, memory, (size_t)n * 8 + 2048);
+    hd_bytes_put_u8(&out, (uint8_t)shard->index);
+    hd_bytes_put_u8(&out, (uint8_t)shard->count);
+    hd_bytes_put_u64(&out, content);
+    hd_bytes_put_slice(&out, mirror->key);
+    hd_bytes_put_slice(&out, mirror->package->name);
+    hd_bytes_put_u32(&out, n);
+    for (uint32_t i = 0; i < n; i++)
+        hd_bytes_put_u64(&out, exceptions[i]);
+    err = put(shard, hd_hash_bucket(mirror->hash), EVT_RECORD_SEEN, evt_seen_id(shard, mirror),
+              &out, 0);
+    free(memory);
+    return err;
 }
 
 enum hd_err
@@ -139,4 +238,198 @@ evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind, unsigned b
 {
     return shard->ports.store->put(shard->ports.store_context, shard->index, bucket, kind, id,
                                    hd_slice(NULL, 0), ticket);
+}
+
+/* --- reading
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static enum hd_err
+open_record(struct hd_slice record, struct hd_bytes_in *in)
+{
+    hd_bytes_in_init(in, record);
+    uint8_t version = hd_bytes_get_u8(in);
+    if (hd_bytes_in_err(in))
+        return HD_ESYNTAX;
+    return version > EVT_RECORD_VERSION    ? HD_EVERSION
+           : version == EVT_RECORD_VERSION ? HD_OK
+                                           : HD_ESYNTAX;
+}
+
+static struct evt_stored_done
+get_done(struct hd_bytes_in *in)
+{
+    struct evt_stored_done done;
+
+    done.txn = hd_bytes_get_u64(in);
+    done.expires_s = hd_bytes_get_u32(in);
+    done.etag = hd_bytes_get_u32(in);
+    done.status = hd_bytes_get_u16(in);
+    if (done.status > 699)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    return done;
+}
+
+static struct hd_flow
+get_flow(struct hd_bytes_in *in)
+{
+    struct hd_flow flow = { .transport = hd_bytes_get_u8(in) };
+
+    flow.listener = hd_bytes_get_u8(in);
+    flow.local = hd_bytes_get_addr(in);
+    flow.remote = hd_bytes_get_addr(in);
+    if (flow.transport < HD_UDP || flow.transport > HD_WSS)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    return flow;
+}
+
+static struct hd_slice
+get_key(struct hd_bytes_in *in)
+{
+    struct hd_slice key = hd_bytes_get_slice(in);
+
+    if (key.n == 0 || key.n > SIP_KEY_MAX)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    return key;
+}
+
+enum hd_err
+evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
+{
+    struct evt_stored_sub sub;
+    struct hd_bytes_in in;
+    enum hd_err err = open_record(record, &in);
+
+    if (err)
+        return err;
+    memset(&sub, 0, sizeof(sub));
+    sub.left_ms = hd_bytes_get_u64(&in);
+    sub.created_ms = hd_bytes_get_u64(&in);
+    sub.state = hd_bytes_get_u8(&in);
+    sub.transform = hd_bytes_get_u8(&in);
+    sub.types = hd_bytes_get_u8(&in);
+    uint8_t flags = hd_bytes_get_u8(&in);
+    sub.direct = flags & 1;
+    sub.proven = flags >> 1 & 1;
+    sub.authenticated = flags >> 2 & 1;
+    sub.has_event_id = flags >> 3 & 1;
+    sub.cseq_local = hd_bytes_get_u32(&in);
+    sub.cseq_remote = hd_bytes_get_u32(&in);
+    sub.branch = hd_bytes_get_u32(&in);
+    sub.version = hd_bytes_get_u32(&in);
+    sub.ahead = hd_bytes_get_u32(&in);
+    sub.done[0] = get_done(&in);
+    sub.done[1] = get_done(&in);
+    sub.came = get_flow(&in);
+    sub.way = get_flow(&in);
+    sub.key = get_key(&in);
+    sub.package = get_key(&in);
+    for (int i = 0; i < EVT_TEXT_COUNT; i++)
+        sub.texts[i] = hd_bytes_get_slice(&in);
+    if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
+        sub.transform > EVT_SEE_NOTHING || flags > 15 ||
+        sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000)
+        hd_bytes_in_fail(&in, HD_ESYNTAX);
+    err = hd_bytes_in_end(&in);
+    if (!err)
+        *ret_sub = sub;
+    return err;
+}
+
+enum hd_err
+evt_stored_pub_read(struct hd_slice record, struct evt_stored_pub *ret_pub)
+{
+    struct evt_stored_pub pub;
+    struct hd_bytes_in in;
+    enum hd_err err = open_record(record, &in);
+
+    if (err)
+        return err;
+    memset(&pub, 0, sizeof(pub));
+    pub.left_ms = hd_bytes_get_u64(&in);
+    pub.order = hd_bytes_get_u64(&in);
+    uint8_t gone = hd_bytes_get_u8(&in);
+    pub.gone = gone;
+    pub.done[0] = get_done(&in);
+    pub.done[1] = get_done(&in);
+    pub.key = get_key(&in);
+    pub.package = get_key(&in);
+    pub.publisher = hd_bytes_get_slice(&in);
+    pub.type = hd_bytes_get_slice(&in);
+    pub.body = hd_bytes_get_slice(&in);
+    if (gone > 1 || pub.left_ms > (uint64_t)UINT32_MAX * 1000)
+        hd_bytes_in_fail(&in, HD_ESYNTAX);
+    err = hd_bytes_in_end(&in);
+    if (!err)
+        *ret_pub = pub;
+    return err;
+}
+
+enum hd_err
+evt_stored_binding_next(struct evt_stored_account *account, struct evt_stored_binding *ret_binding)
+{
+    struct hd_bytes_in *in = &account->rest;
+    struct evt_stored_binding binding;
+
+    binding.left_ms = hd_bytes_get_u64(in);
+    binding.cseq = hd_bytes_get_u32(in);
+    binding.q = hd_bytes_get_u16(in);
+    binding.contact = hd_bytes_get_slice(in);
+    binding.call_id = hd_bytes_get_slice(in);
+    if (binding.q > 1000 || binding.left_ms > (uint64_t)UINT32_MAX * 1000)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    enum hd_err err = hd_bytes_in_err(in);
+    if (!err)
+        *ret_binding = binding;
+    return err;
+}
+
+enum hd_err
+evt_stored_account_read(struct hd_slice record, struct evt_stored_account *ret_account)
+{
+    struct evt_stored_account account, all;
+    struct evt_stored_binding binding;
+    struct hd_bytes_in in;
+    enum hd_err err = open_record(record, &in);
+
+    if (err)
+        return err;
+    account.key = get_key(&in);
+    account.n = hd_bytes_get_u32(&in);
+    err = hd_bytes_in_err(&in);
+    account.rest = in;
+    all = account;
+    /* Every binding is read once here, so that a reader of the account meets no error half-way. */
+    for (uint32_t i = 0; i < account.n && !err; i++)
+        err = evt_stored_binding_next(&all, &binding);
+    if (!err)
+        err = hd_bytes_in_end(&all.rest);
+    if (!err)
+        *ret_account = account;
+    return err;
+}
+
+enum hd_err
+evt_stored_seen_read(struct hd_slice record, struct evt_stored_seen *ret_seen)
+{
+    struct evt_stored_seen seen;
+    struct hd_bytes_in in;
+    enum hd_err err = open_record(record, &in);
+
+    if (err)
+        return err;
+    seen.shard = hd_bytes_get_u8(&in);
+    seen.shards = hd_bytes_get_u8(&in);
+    seen.content = hd_bytes_get_u64(&in);
+    seen.key = get_key(&in);
+    seen.package = get_key(&in);
+    seen.n = hd_bytes_get_u32(&in);
+    if (seen.shards == 0 || seen.shard >= seen.shards || seen.n > EVT_RECORD_SEEN_MOST ||
+        in.left != (size_t)seen.n * 8)
+        hd_bytes_in_fail(&in, HD_ESYNTAX);
+    seen.rest = in;
+    err = hd_bytes_in_err(&in);
+    if (!err)
+        *ret_seen = seen;
+    return err;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "event/core.h"
+#include "event/record.h"
 #include "sip/dialog.h"
 
 struct evt_account_change {
@@ -561,4 +562,29 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
         return;
     }
     register_change(shard, request, account);
+}
+
+/* --- after a restart
+ * ------------------------------------------------------------------------------------------ */
+
+enum hd_err
+evt_account_restore(struct evt_shard *shard, struct hd_slice key,
+                    const struct evt_stored_binding *stored, uint64_t expires_at_ms)
+{
+    struct evt_account *account = account_find(shard, key);
+    struct evt_binding *bindings;
+
+    if (!account)
+        account = account_new(shard, key);
+    bindings = account ? realloc(account->bindings, (account->n + 1) * sizeof(*bindings)) : NULL;
+    if (!bindings)
+        return HD_ENOMEM;
+    account->bindings = bindings;
+    if (!binding_copy(&bindings[account->n], stored->contact, stored->call_id, stored->cseq,
+                      stored->q, expires_at_ms))
+        return HD_ENOMEM;
+    account->n++;
+    evt_gauge(shard, &shard->counters.bindings, 1);
+    account_rearm(shard, account);
+    return HD_OK;
 }

@@ -248,16 +248,40 @@ pub_unlink(struct evt_shard *shard, struct evt_resource *resource, struct evt_pu
 }
 
 void
-evt_pub_newest(struct evt_shard *shard, struct evt_pub *pub)
+evt_pub_move(struct evt_shard *shard, struct evt_pub *pub, uint32_t behind)
 {
     struct evt_resource *resource = evt_resource_at(shard, pub->resource);
 
     pub_unlink(shard, resource, pub);
-    pub_link(shard, resource, pub);
+    if (behind == EVT_NONE) {
+        pub_link(shard, resource, pub);
+        return;
+    }
+    struct evt_pub *newer = evt_pub_at(shard, behind);
+    pub->newer = behind;
+    pub->older = newer->older;
+    if (newer->older != EVT_NONE)
+        evt_pub_at(shard, newer->older)->newer = pub->index;
+    newer->older = pub->index;
+}
+
+uint64_t
+evt_order(struct evt_shard *shard)
+{
+    return ++shard->last_order;
 }
 
 struct evt_pub *
 evt_pub_new(struct evt_shard *shard, struct evt_resource *resource, struct hd_slice publisher)
+{
+    unsigned bucket = hd_hash_bucket(hd_hash(&shard->keys.table, resource->key));
+
+    return evt_pub_new_as(shard, resource, publisher, hd_id_new(&shard->rng, bucket));
+}
+
+struct evt_pub *
+evt_pub_new_as(struct evt_shard *shard, struct evt_resource *resource, struct hd_slice publisher,
+               uint64_t id)
 {
     struct hd_handle handle;
     struct evt_pub *pub;
@@ -275,7 +299,7 @@ evt_pub_new(struct evt_shard *shard, struct evt_resource *resource, struct hd_sl
     pub->timer.kind = EVT_TIMER_PUB;
     pub->publisher = hd_slice(name, publisher.n);
     pub->waiting_end = &pub->waiting;
-    pub->id = hd_id_new(&shard->rng, hd_hash_bucket(hd_hash(&shard->keys.table, resource->key)));
+    pub->id = id;
     if (hd_map_put(&shard->pub_by_id, pub->id, pub->index)) {
         free(name);
         hd_table_remove(&shard->pubs, handle.index);

@@ -66,6 +66,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     hd_map_init(&shard->hop_by_conn);
     shard->ready = (struct evt_list){ EVT_NONE, EVT_NONE };
     shard->walk_head = shard->walk_tail = EVT_NONE;
+    shard->seen_head = shard->seen_tail = EVT_NONE;
     shard->end_at = EVT_NONE;
     shard->peers[shard->index] = shard;
     /* Numbers of snapshots differ between shards and starts, so that none is taken for another. */
@@ -180,6 +181,8 @@ mail_stored(struct evt_shard *shard, const struct evt_mail_stored *mail)
             break;
         case EVT_RECORD_PUBLICATION:
             evt_pub_stored(shard, evt_pub_at(shard, index), mail->outcomes[i].err);
+            break;
+        case EVT_RECORD_SEEN:
             break;
         case EVT_RECORD_BINDINGS:
             evt_account_stored(shard, evt_account_at(shard, index), mail->outcomes[i].err);
@@ -391,9 +394,11 @@ evt_shard_turn(struct evt_shard *shard, uint64_t now_us)
     turn_ready(shard);
     evt_mirror_walk(shard);
     turn_terminate(shard);
+    evt_seen_write_due(shard);
     if (shard->ready.head != EVT_NONE || shard->walk_head != EVT_NONE || shard->end_at != EVT_NONE)
         return 0;
-    return hd_wheel_wait_ms(&shard->wheel);
+    uint64_t wheel_ms = hd_wheel_wait_ms(&shard->wheel), seen_ms = evt_seen_wait_ms(shard);
+    return wheel_ms < seen_ms ? wheel_ms : seen_ms;
 }
 
 void

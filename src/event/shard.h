@@ -99,6 +99,18 @@ void evt_shard_configure(struct evt_shard *shard, struct evt_config *config,
                          struct hd_slice changed, uint64_t now_us);
 /** Stops taking initial SUBSCRIBE, PUBLISH and REGISTER (503); what is held goes on. */
 void evt_shard_drain_begin(struct evt_shard *shard);
+/**
+ * Gives back a record that the store kept, before the threads start: publications first, then
+ * registrations, subscriptions, and what was seen last.  Subscriptions and publications to the
+ * shard of their id's bucket, registrations to that of their key's, what was seen to all shards.
+ * @param age_ms  since it was written
+ * @return HD_OK; HD_ESYNTAX, HD_EVERSION: it cannot be read and is left out; HD_ENOMEM
+ */
+HD_NODISCARD enum hd_err evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind,
+                                           uint64_t id, struct hd_slice record, uint64_t age_ms,
+                                           uint64_t now_us);
+/** Before a clean stop: gives the store what makes the next start exact.  The host commits it. */
+void evt_shard_settle(struct evt_shard *shard, uint64_t now_us);
 /** Ends all subscriptions of a store in memory, paced by the turns: reason "deactivated" or
  * "probation" with retry_after_s (> 0). */
 void evt_shard_terminate_all(struct evt_shard *shard, uint32_t retry_after_s, uint64_t now_us);

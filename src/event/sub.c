@@ -222,6 +222,7 @@ evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts, uint6
     sub->timer.kind = EVT_TIMER_SUB;
     /* Below 2^31 for ever: it would take 2^30 NOTIFYs to get there (RFC 3261 8.1.1.5). */
     sub->cseq_local = hd_rng_below(&shard->rng, 10000);
+    sub->created_ms = shard->now_ms;
     *ret_err = HD_OK;
     return sub;
 no_call:
@@ -364,6 +365,15 @@ evt_sub_finish(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
+/* The last of it goes, here and in the store. */
+static void
+sub_bury(struct evt_shard *shard, struct evt_sub *sub)
+{
+    if (sub->tombstone)
+        (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id, 0);
+    evt_sub_free(shard, sub);
+}
+
 void
 evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -371,7 +381,7 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
 
     if (sub->lingering) {
         if (now >= sub->expires_at_ms && !sub->waiting)
-            evt_sub_free(shard, sub);
+            sub_bury(shard, sub);
         else
             evt_sub_rearm(shard, sub);
         return;

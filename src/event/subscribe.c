@@ -122,6 +122,8 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub->done[0] = change->done;
     sub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
     sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch;
+    sub->tombstone = change->kind == EVT_CHANGE_END &&
+                     !hd_transport_reliable((enum hd_transport)change->came.transport);
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
     if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
@@ -380,11 +382,13 @@ change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *
         evt_sub_stored(shard, sub, HD_OK);
         return;
     }
-    if (sub->change->kind == EVT_CHANGE_END)
+    /* The end is kept as long as its repetitions may come; on reliable transports none will. */
+    if (sub->change->kind == EVT_CHANGE_END &&
+        hd_transport_reliable((enum hd_transport)request->flow->transport))
         err = evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
                                 ticket);
     else
-        err = evt_record_sub(shard, sub, sub->change, ticket);
+        err = evt_record_sub(shard, sub, sub->change, EVT_AHEAD, ticket);
     if (err) {
         EVT_COUNT(shard, store_failures);
         evt_sub_stored(shard, sub, HD_ESTORE);

@@ -1,0 +1,80 @@
+/* record.h - what the store keeps of a subscription, a publication, a registration, and of what was
+ * seen.
+ *
+ * Every record begins with its version and is read as strictly as a message from outside: a length
+ * that does not fit, a value out of range or octets left over refuse the whole record.  Durations
+ * are what was left when the record was written. Slices of a record that was read point into its
+ * octets. */
+#ifndef HD_EVENT_RECORD_H
+#define HD_EVENT_RECORD_H
+
+#include "base/addr.h"
+#include "base/bytes.h"
+#include "base/slice.h"
+
+#define EVT_RECORD_VERSION 1u
+#define EVT_RECORD_SEEN_MOST 4096u /* exceptions in one record */
+
+struct evt_stored_done {
+    uint64_t txn;
+    uint32_t expires_s, etag;
+    uint16_t status;
+};
+
+struct evt_stored_sub {
+    uint64_t left_ms;    /* of the granted duration, or of its lingering when it is over */
+    uint64_t created_ms; /* before this record was written */
+    uint8_t state, transform, types;
+    bool direct, proven, authenticated, has_event_id;
+    uint32_t cseq_local, cseq_remote, branch, version; /* as they were when it was written */
+    uint32_t ahead; /* at most this many NOTIFYs were sent since */
+    struct evt_stored_done done[2];
+    struct hd_flow came, way;
+    struct hd_slice key, package;
+    struct hd_slice texts[8]; /* enum evt_text */
+};
+
+struct evt_stored_pub {
+    uint64_t left_ms;
+    uint64_t order; /* the greater, the newer among the publications of a resource */
+    bool gone;
+    struct evt_stored_done done[2];
+    struct hd_slice key, package, publisher, type, body;
+};
+
+struct evt_stored_binding {
+    uint64_t left_ms;
+    uint32_t cseq;
+    uint16_t q;
+    struct hd_slice contact, call_id;
+};
+struct evt_stored_account {
+    struct hd_slice key;
+    uint32_t n;
+    struct hd_bytes_in rest; /* bindings, by evt_stored_binding_next */
+};
+
+/* The newest state that a shard's subscriptions of a resource have acknowledged, but for
+ * exceptions. */
+struct evt_stored_seen {
+    unsigned shard, shards; /* whose: subscriptions with these buckets are meant */
+    uint64_t content;       /* evt_content() of the state */
+    struct hd_slice key, package;
+    uint32_t n;
+    struct hd_bytes_in rest; /* ids of the exceptions, eight octets each */
+};
+
+/** HD_OK; HD_EVERSION written by a newer herald; HD_ESYNTAX. */
+HD_NODISCARD enum hd_err evt_stored_sub_read(struct hd_slice record,
+                                             struct evt_stored_sub *ret_sub);
+HD_NODISCARD enum hd_err evt_stored_pub_read(struct hd_slice record,
+                                             struct evt_stored_pub *ret_pub);
+HD_NODISCARD enum hd_err evt_stored_account_read(struct hd_slice record,
+                                                 struct evt_stored_account *ret_account);
+/** The next of account->n bindings; HD_ESYNTAX. */
+HD_NODISCARD enum hd_err evt_stored_binding_next(struct evt_stored_account *account,
+                                                 struct evt_stored_binding *ret_binding);
+HD_NODISCARD enum hd_err evt_stored_seen_read(struct hd_slice record,
+                                              struct evt_stored_seen *ret_seen);
+
+#endif

@@ -1,0 +1,298 @@
+/* restore.c - from what the store kept back to what was: before the sockets open, after a clean
+ * stop or a crash.
+ *
+ * Publications come first, then registrations, then subscriptions, then what was seen.  Nothing is
+ * sent by itself but what changed and was not acknowledged, and the last word to those who expired
+ * meanwhile, spread over some seconds. CSeq, branch and version go on where they were after a clean
+ * stop, and leap over what may have been used after a crash. */
+#include <stdlib.h>
+
+#include "event/core.h"
+#include "event/record.h"
+
+#define SPREAD_MS 10000u /* over which those that expired meanwhile are told */
+
+static struct evt_done
+done_of(const struct evt_stored_done *stored)
+{
+    return (struct evt_done){ .txn = stored->txn,
+                              .expires_s = stored->expires_s,
+                              .etag = stored->etag,
+                              .status = stored->status };
+}
+
+static uint64_t
+left_after(uint64_t left_ms, uint64_t age_ms)
+{
+    return left_ms > age_ms ? left_ms - age_ms : 0;
+}
+
+/* --- publications
+ * ----------------------------------------------------------------------------------------- */
+
+/* Into its place among the publications of the resource: the greater order is the newer. */
+static void
+pub_sort_in(struct evt_shard *shard, struct evt_resource *resource, struct evt_pub *pub)
+{
+    uint32_t before = EVT_NONE, i = resource->newest;
+
+    while (i != EVT_NONE && (i == pub->index || evt_pub_at(shard, i)->order > pub->order)) {
+        if (i != pub->index)
+            before = i;
+        i = evt_pub_at(shard, i)->older;
+    }
+    evt_pub_move(shard, pub, before);
+}
+
+static enum hd_err
+restore_pub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64_t age_ms)
+{
+    struct evt_stored_pub stored;
+    enum hd_err err = evt_stored_pub_read(record, &stored);
+
+    if (err)
+        return err;
+    uint64_t left_ms = left_after(stored.left_ms, age_ms);
+    const struct evt_package *package = evt_config_package(shard->config, stored.package);
+    if (!package ||
+        left_ms == 0) { /* a package that was taken away, or expired while nobody looked */
+        (void)!evt_record_remove(shard, EVT_RECORD_PUBLICATION, hd_id_bucket(id), id, 0);
+        return HD_OK;
+    }
+    struct evt_doc *doc = evt_doc_new(stored.type, stored.body);
+    struct evt_resource *resource = doc ? evt_resource_get(shard, stored.key, package) : NULL;
+    struct evt_pub *pub = resource ? evt_pub_new_as(shard, resource, stored.publisher, id) : NULL;
+    if (!pub) {
+        evt_doc_unref(doc);
+        return HD_ENOMEM;
+    }
+    pub->doc = doc;
+    pub->order = stored.order;
+    if (stored.order > shard->last_order)
+        shard->last_order = stored.order;
+    pub->etag = stored.done[0].etag;
+    pub->done[0] = done_of(&stored.done[0]);
+    pub->done[1] = done_of(&stored.done[1]);
+    pub->expires_at_ms = shard->now_ms + left_ms;
+    pub->live = !stored.gone;
+    pub->gone = stored.gone;
+    if (pub->live) {
+        resource->n_live++;
+        evt_gauge(shard, &shard->counters.publications, 1);
+    }
+    pub_sort_in(shard, resource, pub);
+    hd_wheel_start(&shard->wheel, &pub->timer, pub->expires_at_ms);
+    return HD_OK;
+}
+
+/* --- registrations
+ * ----------------------------------------------------------------------------------------- */
+
+static enum hd_err
+restore_account(struct evt_shard *shard, struct hd_slice record, uint64_t age_ms)
+{
+    struct evt_stored_account stored;
+    struct evt_stored_binding binding;
+    enum hd_err err = evt_stored_account_read(record, &stored);
+
+    if (err)
+        return err;
+    for (uint32_t i = 0; i < stored.n && !err; i++) {
+        err = evt_stored_binding_next(&stored, &binding);
+        uint64_t left_ms = err ? 0 : left_after(binding.left_ms, age_ms);
+        if (left_ms > 0)
+            err = evt_account_restore(shard, stored.key, &binding, shard->now_ms + left_ms);
+    }
+    return err;
+}
+
+/* --- subscriptions
+ * ------------------------------------------------------------------------------------------- */
+
+/* A connection did not outlive the server: what came over one is reached at its target, by a new
+ * one. */
+static enum hd_err
+sub_way(struct evt_shard *shard, const struct evt_stored_sub *stored, struct hd_flow *ret_way)
+{
+    *ret_way = stored->way;
+    if (!hd_transport_reliable((enum hd_transport)stored->way.transport))
+        return HD_OK;
+    return evt_notify_flow(shard, &stored->way, false, stored->texts[EVT_TEXT_ROUTE],
+                           stored->texts[EVT_TEXT_TARGET], ret_way);
+}
+
+static void
+sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_sub *stored,
+         uint64_t age_ms)
+{
+    uint64_t left_ms = left_after(stored->left_ms, age_ms);
+
+    sub->state = stored->state;
+    sub->transform = stored->transform;
+    sub->types = stored->types;
+    sub->direct = stored->direct;
+    sub->came = stored->came;
+    sub->stored = true;
+    sub->restored = true;
+    sub->cseq_local = stored->cseq_local + stored->ahead;
+    sub->cseq_remote = stored->cseq_remote;
+    sub->branch = stored->branch + stored->ahead;
+    sub->version = stored->version + stored->ahead;
+    sub->leased_branch = sub->branch;
+    sub->target_branch = stored->branch;
+    sub->done[0] = done_of(&stored->done[0]);
+    sub->done[1] = done_of(&stored->done[1]);
+    sub->created_ms =
+        shard->now_ms - stored->created_ms - age_ms; /* may wrap: only differences count */
+    /* Whoever expired meanwhile hears it, but not all at once. */
+    sub->expires_at_ms = shard->now_ms + (left_ms ? left_ms : hd_rng_below(&shard->rng, SPREAD_MS));
+}
+
+static enum hd_err
+restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64_t age_ms)
+{
+    struct evt_stored_sub stored;
+    struct hd_flow way;
+    enum hd_err err = evt_stored_sub_read(record, &stored);
+
+    if (err)
+        return err;
+    const struct evt_package *package = evt_config_package(shard->config, stored.package);
+    bool over = stored.state == EVT_SUB_TERMINATED;
+    if (!package || (over && age_ms >= stored.left_ms) || sub_way(shard, &stored, &way)) {
+        (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(id), id, 0);
+        return HD_OK;
+    }
+    uint64_t call_hash =
+        hd_hash_mix(hd_hash(&shard->keys.table, stored.texts[EVT_TEXT_CALL_ID]),
+                    hd_hash(&shard->keys.table, stored.texts[EVT_TEXT_REMOTE_TAG]));
+    struct evt_texts *texts = evt_texts_new(stored.texts, stored.has_event_id);
+    struct evt_sub *sub = texts ? evt_sub_new(shard, id, texts, call_hash, &err) : NULL;
+    if (!sub) {
+        free(texts);
+        return HD_ENOMEM;
+    }
+    sub_fill(shard, sub, &stored, age_ms);
+    if (over) {
+        sub->lingering = true;
+        sub->tombstone = true;
+        evt_sub_rearm(shard, sub);
+        return HD_OK;
+    }
+    evt_gauge(shard, &shard->counters.subscriptions, 1);
+    (void)evt_watcher_take(shard, stored.texts[EVT_TEXT_WATCHER]);
+    struct evt_mirror *mirror = evt_mirror_join(shard, stored.key, package);
+    if (mirror)
+        sub->mirror = mirror->index;
+    struct evt_hop *hop = mirror ? evt_hop_get(shard, &way) : NULL;
+    if (!hop || evt_mirror_place(shard, mirror, sub)) {
+        if (hop)
+            sub->hop = hop->index;
+        evt_sub_free(shard, sub);
+        return HD_ENOMEM;
+    }
+    hop->proven = hop->proven || stored.proven;
+    hop->authenticated = hop->authenticated || stored.authenticated;
+    sub->hop = hop->index;
+    evt_sub_rearm(shard, sub);
+    return HD_OK;
+}
+
+/* --- what was seen
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static bool
+is_exception(const struct evt_stored_seen *seen, uint64_t id)
+{
+    struct hd_bytes_in rest = seen->rest;
+
+    for (uint32_t i = 0; i < seen->n; i++)
+        if (hd_bytes_get_u64(&rest) == id)
+            return true;
+    return false;
+}
+
+/* What it says is noted with each subscription that it means; the snapshot, when it comes, is
+ * compared with it. */
+static enum hd_err
+restore_seen(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64_t age_ms)
+{
+    struct evt_stored_seen seen;
+    enum hd_err err = evt_stored_seen_read(record, &seen);
+
+    if (err)
+        return err;
+    struct evt_mirror *mirror = evt_mirror_find(shard, seen.key, seen.package);
+    for (uint32_t i = 0; mirror && i < mirror->n_subs; i++) {
+        if (mirror->subs[i] == EVT_NONE)
+            continue;
+        struct evt_sub *sub = evt_sub_at(shard, mirror->subs[i]);
+        uint64_t existed_ms = shard->now_ms - sub->created_ms;
+        if (hd_bucket_shard(hd_id_bucket(sub->id), seen.shards) == seen.shard &&
+            existed_ms >= age_ms && !is_exception(&seen, sub->id))
+            sub->seen = seen.content;
+    }
+    /* Its place is taken by what this start writes: with as many shards under the same id,
+     * otherwise the old one goes. */
+    if (seen.shards == shard->count && seen.shard == shard->index && mirror)
+        mirror->seen_stored = true;
+    else if (seen.shards != shard->count &&
+             hd_bucket_shard(hd_hash_bucket(id), shard->count) == shard->index)
+        (void)!evt_record_remove(shard, EVT_RECORD_SEEN, hd_hash_bucket(id), id, 0);
+    return HD_OK;
+}
+
+/* The first snapshot after the restart: who has acknowledged this very state is in sync. */
+void
+evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    uint64_t content = evt_content(shard, mirror->snapshot);
+
+    for (uint32_t i = 0; i < mirror->n_subs; i++) {
+        if (mirror->subs[i] == EVT_NONE)
+            continue;
+        struct evt_sub *sub = evt_sub_at(shard, mirror->subs[i]);
+        if (!sub->restored)
+            continue;
+        sub->restored = false;
+        sub->again = sub->transform == EVT_SEE_ALL && sub->seen != content;
+        sub->seen = sub->seen == content ? mirror->snapshot->number : 0;
+    }
+}
+
+/* --- all of it
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+enum hd_err
+evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind, uint64_t id,
+                  struct hd_slice record, uint64_t age_ms, uint64_t now_us)
+{
+    HD_ASSERT_OBJ(shard, EVT_SHARD_MAGIC);
+    evt_shard_tick(shard, now_us);
+    switch (kind) {
+    case EVT_RECORD_SUBSCRIPTION:
+        return restore_sub(shard, id, record, age_ms);
+    case EVT_RECORD_PUBLICATION:
+        return restore_pub(shard, id, record, age_ms);
+    case EVT_RECORD_BINDINGS:
+        return restore_account(shard, record, age_ms);
+    case EVT_RECORD_SEEN:
+        return restore_seen(shard, id, record, age_ms);
+    }
+    return HD_ESYNTAX;
+}
+
+void
+evt_shard_settle(struct evt_shard *shard, uint64_t now_us)
+{
+    HD_ASSERT_OBJ(shard, EVT_SHARD_MAGIC);
+    evt_shard_tick(shard, now_us);
+    for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
+        struct evt_sub *sub = evt_sub_at(shard, i);
+        if (sub->stored && !sub->lingering && !sub->change && sub->leased_branch != sub->branch)
+            (void)!evt_record_sub(shard, sub, NULL, 0, 0);
+    }
+    evt_seen_write_all(shard);
+}
