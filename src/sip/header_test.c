@@ -383,6 +383,7 @@ subscription_state_is_read(void **state)
     static const struct hd_slice bad[] = { L(""),
                                            L(";expires=1"),
                                            L("active;expires=x"),
+                                           L("terminated;retry-after=x"),
                                            L("active;expires=1;expires=2"),
                                            L("active,pending"),
                                            L("terminated;reason"),
@@ -467,6 +468,7 @@ the_most_specific_accept_range_decides(void **state)
         { "Accept: application/pidf+xml;q=1.001\r\n", 0 },
         { "Accept: application/pidf+xml;q=2\r\n", 0 },
         { "Accept: application/pidf+xml;q=0.1234\r\n", 0 },
+        { "Accept: application/pidf+xml;q=0.x\r\n", 0 },
         { "Accept: */xml\r\n", 0 },
         { "Accept: garbage, application/pidf+xml\r\n", 1000 },
     };
@@ -480,6 +482,45 @@ the_most_specific_accept_range_decides(void **state)
                                                 HD_LIT("application/pidf+xml"));
         if (got != row[i].quality)
             fail_msg("%s gives %u", row[i].accept, got);
+    }
+}
+
+static void
+a_type_that_is_none_is_never_accepted(void **state)
+{
+    (void)state;
+    struct parsed p;
+    parse_good(&p, REQUEST("SUBSCRIBE", "Accept: */*\r\n"));
+    assert_int_equal(sip_accept_quality(&p.msg, HD_LIT("ab"), HD_LIT("ab")), 0);
+}
+
+static void
+tags_are_read_with_their_address(void **state)
+{
+    (void)state;
+    static const struct {
+        struct hd_slice in;
+        enum hd_err err;
+        const char *tag;
+    } row[] = {
+        { L("<sip:a@b>"), HD_OK, NULL },
+        { L("sip:a@b;x;TAG = t1"), HD_OK, "t1" },
+        { L("<sip:a@b;tag=uri>"), HD_OK, NULL },
+        { L("<sip:a@b>;tag=_token~1'+`*%!-."), HD_OK, "_token~1'+`*%!-." },
+        { L("<sip:a@b>;tag"), HD_EEXIST, NULL },
+        { L("<sip:a@b>;tag=a;tag=a"), HD_EEXIST, NULL },
+        { L("<sip:a@b>;tag=a:b"), HD_EEXIST, NULL },
+        { L("<sip:a@b>;tag=a;;"), HD_ESYNTAX, NULL },
+        { L("<sip:a@b;tag=a"), HD_ESYNTAX, NULL },
+    };
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        struct sip_addr addr;
+        struct hd_slice tag;
+        assert_int_equal(sip_addr_tag_parse(row[i].in, &addr, &tag), row[i].err);
+        if (row[i].err)
+            continue;
+        assert_slice(tag, row[i].tag);
+        assert_int_equal(tag.p != NULL, row[i].tag != NULL);
     }
 }
 
@@ -517,6 +558,8 @@ main(void)
         cmocka_unit_test(seconds_are_clamped_to_what_fits),
         cmocka_unit_test(media_types_are_split_and_compared),
         cmocka_unit_test(the_most_specific_accept_range_decides),
+        cmocka_unit_test(a_type_that_is_none_is_never_accepted),
+        cmocka_unit_test(tags_are_read_with_their_address),
         cmocka_unit_test(without_accept_only_the_default_type_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,7 @@ parameters_give_transport_and_port(void **state)
         unsigned transport, port;
     } row[] = {
         { "sip:h", HD_UDP, 5060 },
+        { "sip:h;transport=udp", HD_UDP, 5060 },
         { "sips:h", HD_TLS, 5061 },
         { "sip:h;transport=TCP", HD_TCP, 5060 },
         { "sip:h;transport=tls", HD_TLS, 5061 },
