@@ -18,10 +18,12 @@ struct sip_multipart {
     unsigned depth, parts;
 };
 #define SIP_MULTIPART_PARTS 64
-/** Starts a walk: the boundary from a multipart Content-Type value (quoted or token).  HD_ENOTSUP not multipart; HD_ESYNTAX no boundary. */
+/** Starts a walk: the boundary from a multipart Content-Type value (quoted or token).  HD_ENOTSUP
+ * not multipart; HD_ESYNTAX no boundary. */
 HD_NODISCARD enum hd_err sip_multipart_begin(struct hd_slice content_type, struct hd_slice body,
                                              struct sip_multipart *ret_walk);
-/** HD_OK with the next part; HD_ENOMATCH after the closing boundary; HD_ESYNTAX; HD_EFULL too many parts. */
+/** HD_OK with the next part; HD_ENOMATCH after the closing boundary; HD_ESYNTAX; HD_EFULL too many
+ * parts. */
 HD_NODISCARD enum hd_err sip_multipart_next(struct sip_multipart *walk, struct sip_part *ret_part);
 
 #endif
