@@ -109,9 +109,11 @@ trace_summary(struct hd_slice octets, char ret[TRACE_LINE])
     if (sip_msg_parse(octets, false, &arena, &msg, &fault) == HD_OK) {
         summary_add(&line, &msg);
     } else {
-        struct hd_slice rest = octets;
+        struct hd_slice rest = octets, first = hd_slice_cut(&rest, '\n');
+        if (first.n && first.p[first.n - 1] == '\r')
+            first.n--;
         line_add(&line, HD_LIT("malformed: "));
-        line_add(&line, hd_slice_trim(hd_slice_cut(&rest, '\n')));
+        line_add(&line, first);
     }
     if (line.cut) {
         memcpy(ret + line.n, "...", 3);
