@@ -191,6 +191,7 @@ evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_
     sub->place = mirror->n_subs;
     sub->in_mirror = true;
     mirror->subs[mirror->n_subs++] = sub->index;
+    mirror->walk_left += mirror->walking; /* one more step, or it would push an old place out */
     return HD_OK;
 }
 
