@@ -35,7 +35,8 @@ struct job {
     struct ua_sub *sub;
     struct ua_timer timeout;
     uint32_t notified;
-    bool leaving, timed_out, colour;
+    bool leaving, colour;
+    bool late; /* out of time, with less than was wanted */
     int code;
 };
 
@@ -258,9 +259,7 @@ ended(void *context, const struct ua_sub_ending *ending)
         job->code = TOOL_FAILED;
         break;
     }
-    /* Out of time is the result, whatever the last words with the server were. */
-    if (job->timed_out &&
-        (job->options.count ? job->notified < job->options.count : job->notified == 0))
+    if (job->late) /* is the result, whatever the last words with the server were */
         job->code = TOOL_TIMEOUT;
     link_stop(job->link);
 }
@@ -273,8 +272,8 @@ timeout_fire(void *context)
         link_stop(job->link);
         return;
     }
-    job->timed_out = true;
-    if (job->notified == 0 || job->notified < job->options.count)
+    job->late = job->notified == 0 || job->notified < job->options.count;
+    if (job->late)
         tool_problem("out of time after %u s", (unsigned)job->options.timeout_s);
     job->code = TOOL_TIMEOUT;
     /* The last words get two seconds more. */
