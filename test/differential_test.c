@@ -353,6 +353,37 @@ line_pick(const struct message *m, struct hd_rng *rng, size_t *ret_len)
     return starts[which];
 }
 
+/* The long name of a header becomes its compact form (7.3.3). */
+static void
+compact_name(struct message *m, size_t at, size_t name_n)
+{
+    static const char *const forms[][2] = {
+        { "Via", "v" },          { "From", "f" },    { "To", "t" },
+        { "Call-ID", "i" },      { "Contact", "m" }, { "Content-Length", "l" },
+        { "Content-Type", "c" }, { "Event", "o" },   { "Supported", "k" },
+    };
+    for (size_t i = 0; i < HD_ARRAY_LEN(forms); i++)
+        if (name_n == strlen(forms[i][0]) && memcmp(m->text + at, forms[i][0], name_n) == 0) {
+            text_splice(m, at, name_n, forms[i][1], 1);
+            return;
+        }
+}
+
+/* A line moves to the end of the head; fields of one name keep their order only when there is one.
+ */
+static void
+move_line(struct message *m, size_t at, size_t len)
+{
+    char copy[MESSAGE_MAX];
+    if (memcmp(m->text + at, "Contact", 7) != 0 && memcmp(m->text + at, "Call-ID", 7) != 0 &&
+        memcmp(m->text + at, "CSeq", 4) != 0 && memcmp(m->text + at, "Event", 5) != 0 &&
+        memcmp(m->text + at, "Expires", 7) != 0 && memcmp(m->text + at, "From", 4) != 0)
+        return;
+    memcpy(copy, m->text + at, len);
+    text_splice(m, at, len, "", 0);
+    text_splice(m, head_of(m), 0, copy, len);
+}
+
 /* A change that every reader must see through. */
 static void
 mutate_mildly(struct message *m, struct hd_rng *rng)
@@ -365,7 +396,7 @@ mutate_mildly(struct message *m, struct hd_rng *rng)
     if (!colon)
         return;
     const size_t value = (size_t)(colon - m->text) + 1;
-    switch (hd_rng_below(rng, 5)) {
+    switch (hd_rng_below(rng, 7)) {
     case 0: /* case of the name */
         for (size_t i = at; m->text + i < colon; i++)
             if (hd_rng_below(rng, 2) && m->text[i] >= 'a' && m->text[i] <= 'z')
@@ -382,6 +413,12 @@ mutate_mildly(struct message *m, struct hd_rng *rng)
         break;
     case 4: /* blanks at the end */
         text_splice(m, at + len - 2, 0, "  ", 2);
+        break;
+    case 5:
+        compact_name(m, at, value - 1 - at);
+        break;
+    case 6:
+        move_line(m, at, len);
         break;
     }
 }
