@@ -68,10 +68,11 @@ class Broker:
     LAB = 'listen "udp://127.0.0.1:{lab}" {{ authentication = none  trusted = {{ "127.0.0.0/8" }} }}\n' \
           'listen "tcp://127.0.0.1:{lab}" {{ authentication = none  trusted = {{ "127.0.0.0/8" }} }}\n'
 
-    def __init__(self, shards=1, conf="", lab=False, users=(), allow=True, start=True):
+    def __init__(self, shards=1, conf="", lab=False, users=(), allow=True, start=True, authentication=""):
         self.folder = tempfile.TemporaryDirectory(prefix="herald-")
         self.process = None
         self.shards, self.extra, self.with_lab, self.users, self.allow = shards, conf, lab, users, allow
+        self.authentication = authentication
         self.out_path = os.path.join(self.folder.name, "out")
         self.err_path = os.path.join(self.folder.name, "err")
         self.run_dir = os.path.join(self.folder.name, "run")
@@ -87,7 +88,7 @@ class Broker:
         text += 'listen "udp://127.0.0.1:{port}" {{ }}\nlisten "tcp://127.0.0.1:{port}" {{ }}\n'
         if self.with_lab:
             text += self.LAB
-        text += 'authentication {{ realm = "herald" }}\n'
+        text += 'authentication {{ realm = "herald" ' + self.authentication + ' }}\n'
         if self.allow and 'package "presence"' not in self.extra:
             text += 'package "presence" {{ authorisation = allow  min_expires = 1 }}\n'
         if self.allow and 'package "message-summary"' not in self.extra:
@@ -236,8 +237,8 @@ class Background:
 
     def __init__(self, command, folder, **more):
         self.command = command
-        self.out_file = tempfile.NamedTemporaryFile(dir=folder, prefix="out-")
-        self.err_file = tempfile.NamedTemporaryFile(dir=folder, prefix="err-")
+        self.out_file = tempfile.NamedTemporaryFile(dir=folder, prefix="out-", delete=False)
+        self.err_file = tempfile.NamedTemporaryFile(dir=folder, prefix="err-", delete=False)
         self.process = subprocess.Popen(command, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=self.out_file,
                                         stderr=self.err_file, **more)
 

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""The tool against the daemon, end to end; and what `make run` prints, as printed."""
+import ctypes
+import fcntl
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from broker import HERALD, HERALDD, PATIENCE_S, ROOT, Background, Broker, Failed, check, equal, run_tests, until
+
+
+def test_sub_shows_what_pub_publishes():
+    with Broker(shards=2, users=("2001", "2002")) as broker:
+        for transport in ([], ["--tcp"]):
+            sub = broker.tool_start("sub", "sip:2001@127.0.0.1", "--package", "message-summary", *broker.login("2002"), *transport)
+            sub.says("Messages-Waiting: no")
+            pub = broker.tool_start("pub", "sip:2001@127.0.0.1", "--voice", "2/0", *broker.login("2001"), *transport)
+            sub.says("Voice-Message: 2/0")
+            equal(len(broker.pubs()), 1, "publications")
+            pub.end()  # takes back what it published
+            until(lambda: not broker.pubs(), "no publication is left")
+            until(lambda s=sub: s.out().count("Messages-Waiting: no") == 2, "the lamp goes off")
+            sub.end()  # unsubscribes
+            until(lambda: not broker.subs(), "no subscription is left")
+
+
+def test_sub_speaks_json_for_programs():
+    with Broker(users=("alice",)) as broker:
+        sub = broker.tool_start("sub", "sip:alice@127.0.0.1", "--json", *broker.login("alice"))
+        until(lambda: sub.out().count("\n") >= 1, "a line")
+        pub = broker.tool_start("pub", "sip:alice@127.0.0.1", "--open", "--note", "at my desk", *broker.login("alice"))
+        until(lambda: "at my desk" in sub.out(), "the note")
+        pub.end()
+        out = sub.end()
+        lines = [json.loads(line) for line in out.splitlines()]
+        equal(lines[0]["state"], "active", lines[0])
+        check(any("at my desk" in line.get("body", "") for line in lines), lines)
+        equal(lines[-1]["state"], "terminated", "the last line")
+
+
+def test_a_wrong_password_has_an_exit_code():
+    with Broker(users=("alice",)) as broker:
+        broker.tool("sub", "sip:alice@127.0.0.1", "--server", broker.server, "--user", "alice", "--password", "wrong", expect=None)
+        check("401" in broker.last_error or "password" in broker.last_error.lower(), broker.last_error)
+        status = subprocess.run([HERALD, "sub", "sip:alice@127.0.0.1", "--server", broker.server, "--user", "alice", "--password",
+                                 "wrong"], capture_output=True, check=False, timeout=PATIENCE_S).returncode
+        check(status not in (0, 2), "exit status", status)
+
+
+def test_a_fetch_ends_by_itself():
+    with Broker(users=("alice",)) as broker:
+        out = broker.tool("sub", "sip:alice@127.0.0.1", "--fetch", *broker.login("alice"))
+        check("presence" in out, out)
+
+
+def test_users_rules_and_listings_through_the_tool():
+    with Broker(shards=2, users=("alice",), allow=False) as broker:
+        at = ["--socket", broker.socket_path]
+        made = broker.tool("user", "add", "bob", *at)
+        password = re.search(r"\b([a-z]{4}-[a-z]{4}-[a-z]{4}-[a-z]{4}-\d\d)\b", made).group(1)
+        check("bob" in broker.tool("user", "list", *at))
+        broker.passwords["bob"] = password
+        broker.tool("sub", "sip:alice@127.0.0.1", "--fetch", *broker.login("bob"), expect=None)
+        check("403" in broker.last_error or "not allowed" in broker.last_error.lower(), broker.last_error)
+        broker.tool("policy", "allow", "alice", "bob", *at)
+        check("bob" in broker.tool("policy", "list", "alice", *at))
+        sub = broker.tool_start("sub", "sip:alice@127.0.0.1", *broker.login("bob"))
+        sub.says("active")
+        row = json.loads(broker.tool("subs", "--json", *at))["subs"][0]
+        equal((row["watcher"], row["state"]), ("sip:bob@127.0.0.1", "active"))
+        check("sip:bob@127.0.0.1" in broker.tool("subs", *at))
+        broker.tool("policy", "block", "alice", "bob", *at)
+        sub.says("rejected")
+        sub.end(None, expect=None)
+        pub = broker.tool_start("pub", "sip:alice@127.0.0.1", "--open", *broker.login("alice"))
+        until(broker.pubs, "a publication")
+        check("sip:alice@127.0.0.1" in broker.tool("pubs", *at))
+        pub.end()
+        status = json.loads(broker.tool("status", "--json", *at))
+        equal(status["shards"], 2, "status")
+        for words in (["status"], ["package", "list"], ["bindings"]):
+            check(broker.tool(*words, *at), words)
+        broker.tool("user", "remove", "bob", *at)
+        check("bob" not in broker.tool("user", "list", *at))
+        broker.tool("user", "remove", "bob", *at, expect=None)
+        check("bob" in broker.last_error, broker.last_error)
+
+
+def test_the_tool_says_when_nobody_is_there():
+    broker = Broker(start=False)
+    for words in (["status", "--socket", "/nonexistent/herald.sock"], ["frobnicate"], ["sub"], ["sub", "http://x"]):
+        broker.tool(*words, expect=None)
+        check(broker.last_error.strip(), words, "says nothing")
+    broker.folder.cleanup()
+
+
+# --- make run --------------------------------------------------------------------------------------
+
+
+def loopback_of_our_own():
+    """A network of our own with nothing but loopback, where port 5060 is free; only root may have it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x40000000):  # CLONE_NEWNET
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
+        fcntl.ioctl(s, 0x8914, request)  # SIOCSIFFLAGS
+    return True
+
+
+def port_is_free(port):
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.1", port))
+        return True
+    except OSError:
+        return False
+
+
+def test_the_three_commands_of_make_run_work_as_printed():
+    if not loopback_of_our_own() and not port_is_free(5060):
+        raise Failed("port 5060 is taken, and a network of our own needs root")
+    broker = Broker(start=False)
+    folder = broker.folder.name
+    environment = dict(os.environ, LISTEN="127.0.0.1")
+    run = Background([HERALDD, "-c", os.path.join(ROOT, "examples", "first.conf"), "--run-dir", "run", "--tool", HERALD],
+                     folder, cwd=folder, env=environment)
+    run.says("Try next")
+    until(lambda: os.path.exists(os.path.join(folder, "run", "herald.sock")), "the admin socket")
+    out = run.out()
+    for words in ("UDP 127.0.0.1:5060", "TCP 127.0.0.1:5060", "2001", "2002", "password"):
+        check(words in out, words, "is not in\n", out)
+    commands = re.findall(rf"^ +({re.escape(HERALD)} .*)$", out, re.M)
+    equal(len(commands), 3, "commands that are printed")
+    watch = Background(shlex.split(commands[0]), folder, cwd=folder)
+    watch.says("Messages-Waiting: no")
+    publish = Background(shlex.split(commands[1]), folder, cwd=folder)
+    watch.says("Voice-Message: 2/0")
+    listing = Background(shlex.split(commands[2]), folder, cwd=folder)
+    listing.end(None)
+    check("sip:2002@127.0.0.1" in listing.out() and "message-summary" in listing.out(), listing.out())
+    publish.end()
+    watch.end()
+    run.end(signal.SIGTERM)
+    # Passwords are shown once; the second start says what to do instead.
+    again = Background([HERALDD, "-c", os.path.join(ROOT, "examples", "first.conf"), "--run-dir", "run", "--tool", HERALD],
+                       folder, cwd=folder, env=environment)
+    again.says("Try next")
+    check(not re.search(r"password [a-z]{4}-", again.out()), again.out())
+    again.end(signal.SIGTERM)
+    broker.folder.cleanup()
+
+
+if __name__ == "__main__":
+    run_tests(globals())
