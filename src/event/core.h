@@ -167,6 +167,9 @@ void evt_hop_put(struct evt_shard *shard, uint32_t hop);
 struct evt_hop *evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow);
 struct evt_hop *evt_hop_at(struct evt_shard *shard, uint32_t index);
 bool evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop);
+/** Lets those who wait go, as far as there is room. */
+void evt_hop_release(struct evt_shard *shard, struct evt_hop *hop);
+void evt_hop_configure(struct evt_shard *shard);
 enum evt_window { EVT_WINDOW_KEEP = 0, EVT_WINDOW_GROW, EVT_WINDOW_SHRINK };
 /** A NOTIFY that counted against the window is over. */
 void evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window);

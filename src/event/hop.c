@@ -84,22 +84,6 @@ evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
     return hop;
 }
 
-void
-evt_hop_put(struct evt_shard *shard, uint32_t index)
-{
-    struct evt_hop *hop = evt_hop_at(shard, index);
-
-    HD_ASSERT(hop->subs > 0);
-    if (--hop->subs > 0)
-        return;
-    HD_ASSERT(hop->in_flight == 0 && hop->waiting.head == EVT_NONE);
-    hd_map_remove(&shard->hop_by_flow, hop->hash, index);
-    if (hop->flow.conn)
-        hd_map_remove(&shard->hop_by_conn, hd_hash_mix(hop->flow.conn, hop->flow.conn), index);
-    hd_table_remove(&shard->hops, index);
-    evt_gauge(shard, &shard->counters.hops, -1);
-}
-
 /* How many more NOTIFYs may be in flight to this hop. */
 static uint32_t
 hop_room(const struct evt_shard *shard, const struct evt_hop *hop)
@@ -119,7 +103,40 @@ evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop)
     return hop_room(shard, hop) > 0;
 }
 
-/* The next ones that wait get their turn. */
+/* As many as there is room for get their turn.  Whoever does not use it lets the next one go: this
+ * is called for each that had its turn, or left, and whenever room may have grown. */
+void
+evt_hop_release(struct evt_shard *shard, struct evt_hop *hop)
+{
+    for (uint32_t room = hop_room(shard, hop); room > 0 && hop->waiting.head != EVT_NONE; room--)
+        evt_enqueue(shard, evt_sub_at(shard, hop->waiting.head), EVT_QUEUED_READY);
+}
+
+void
+evt_hop_configure(struct evt_shard *shard)
+{
+    for (uint32_t i = 0; (i = hd_table_next(&shard->hops, i)) != HD_TABLE_NONE; i++)
+        evt_hop_release(shard, evt_hop_at(shard, i));
+}
+
+void
+evt_hop_put(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_hop *hop = evt_hop_at(shard, index);
+
+    HD_ASSERT(hop->subs > 0);
+    if (--hop->subs > 0) {
+        evt_hop_release(shard, hop); /* it may have held a place, or few are left */
+        return;
+    }
+    HD_ASSERT(hop->in_flight == 0 && hop->waiting.head == EVT_NONE);
+    hd_map_remove(&shard->hop_by_flow, hop->hash, index);
+    if (hop->flow.conn)
+        hd_map_remove(&shard->hop_by_conn, hd_hash_mix(hop->flow.conn, hop->flow.conn), index);
+    hd_table_remove(&shard->hops, index);
+    evt_gauge(shard, &shard->counters.hops, -1);
+}
+
 void
 evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window)
 {
@@ -135,6 +152,5 @@ evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window win
     case EVT_WINDOW_KEEP:
         break;
     }
-    for (uint32_t room = hop_room(shard, hop); room > 0 && hop->waiting.head != EVT_NONE; room--)
-        evt_enqueue(shard, evt_sub_at(shard, hop->waiting.head), EVT_QUEUED_READY);
+    evt_hop_release(shard, hop);
 }

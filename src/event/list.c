@@ -176,6 +176,9 @@ check_hops(struct evt_shard *shard)
         const struct evt_hop *hop = evt_hop_at(shard, i);
         subs += hop->subs;
         in_flight += hop->in_flight;
+        if (hop->waiting.head != EVT_NONE && shard->ready.head == EVT_NONE &&
+            evt_hop_may_send(shard, hop))
+            return "a hop has room, and some wait for it";
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         const struct evt_sub *sub = evt_sub_at(shard, i);

@@ -660,6 +660,7 @@ evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg, const st
     if (branch >= sub->target_branch &&
         (hop->flow.conn || hd_addr_same_ip(&hop->flow.remote, &flow->remote)))
         hop->proven = true;
+    evt_hop_release(shard, hop);
     if (!sub->flight || sub->flight->branch != branch) {
         if (status >= 300)
             abandoned_response(shard, sub, status, branch);

@@ -381,6 +381,7 @@ turn_ready(struct evt_shard *shard)
         struct evt_sub *sub = evt_sub_at(shard, shard->ready.head);
         evt_dequeue(shard, sub);
         evt_sub_kick(shard, sub);
+        evt_hop_release(shard, evt_hop_at(shard, sub->hop)); /* it may have had nothing to say */
     }
 }
 
@@ -415,6 +416,7 @@ evt_shard_configure(struct evt_shard *shard, struct evt_config *config, struct h
         evt_config_unref(old);
     }
     shard->configurations++;
+    evt_hop_configure(shard);
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         struct evt_sub *sub = evt_sub_at(shard, i);
         if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
