@@ -28,7 +28,7 @@ MESON = meson
 NINJA = ninja -j$(JOBS)
 MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
 
-.PHONY: help all run quick test test-tsan test-clang fuzz coverage install clean deps deps-test format
+.PHONY: help all run quick test test-tsan test-clang fuzz coverage bench-quick profile install clean deps deps-test format
 
 help:
 	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
@@ -39,6 +39,8 @@ help:
 	@echo "make test-clang  build with clang without a warning, unit tests"
 	@echo "make fuzz        libFuzzer on every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make coverage    which lines the tests reach, $(BUILD_COVER)/report/index.html"
+	@echo "make bench-quick CPU time per operation beside the bare socket loop and Kamailio, into bench/RESULTS.md (3 minutes)"
+	@echo "make profile     instructions per operation, by function, into bench/PROFILE.md (needs valgrind)"
 	@echo "make install     programs, manual pages, service and examples under $(PREFIX) (DESTDIR=, PREFIX=)"
 	@echo "make format      clang-format on every source"
 	@echo "make clean       remove the builds; what ./$(RUN_DIR)/ holds stays"
@@ -110,6 +112,16 @@ coverage: deps-test $(BUILD_COVER)/build.ninja
 
 format:
 	@tools/format.sh fix
+
+# --- figures -----------------------------------------------------------------------------------
+
+bench-quick: all
+	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire
+	@bench/run.py --build $(BUILD) --quick --rounds 2 --command "make bench-quick"
+
+profile: all
+	@$(NINJA) -C $(BUILD) --quiet bench/load
+	@bench/profile.py $(BUILD) bench/PROFILE.md
 
 # --- the rest ----------------------------------------------------------------------------------
 
