@@ -67,10 +67,11 @@ pub_change_free(struct evt_shard *shard, struct evt_pub *pub)
     evt_gauge(shard, &shard->counters.waiting, -1);
 }
 
+/* While a change is under way the time may run out: what the store says comes first. */
 static void
 pub_rearm(struct evt_shard *shard, struct evt_pub *pub)
 {
-    uint64_t due = pub->live || pub->gone ? pub->expires_at_ms : UINT64_MAX;
+    uint64_t due = !pub->change && (pub->live || pub->gone) ? pub->expires_at_ms : UINT64_MAX;
 
     if (pub->change && !pub->change->trying_sent) {
         uint64_t trying = pub->change->started_ms + SIP_TRYING_AFTER_MS;
