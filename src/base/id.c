@@ -5,9 +5,7 @@
  * by tables, no allocation. */
 #include "base/id.h"
 
-#define ID_OCTETS 24
-#define ID_NAMED 12 /* id and sequence; the check follows */
-#define ID_CHECK 12
+#define ID_NAMED 12 /* octets of id and sequence, which the check covers */
 
 static const char alphabet[64] = { 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M',
                                    'N', 'O', 'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z',
@@ -52,80 +50,95 @@ hd_id_new(struct hd_rng *rng, unsigned bucket)
     return id;
 }
 
-static void
-check(const struct hd_hash_key *key, enum hd_id_purpose purpose, const uint8_t named[ID_NAMED],
-      uint8_t ret[16])
+/* Big-endian, as the text has it. */
+static inline uint64_t
+be64(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return word;
+#else
+    return __builtin_bswap64(word);
+#endif
+}
+
+/* The check's first 12 octets, as the upper half of a word and a whole one. */
+struct check {
+    uint32_t high;
+    uint64_t low;
+};
+
+static struct check
+check_of(const struct hd_hash_key *key, enum hd_id_purpose purpose, uint64_t id, uint32_t sequence)
 {
     char input[1 + ID_NAMED];
+    uint64_t named = be64(id), sum[2];
+    uint32_t number = (uint32_t)(be64(sequence) >> 32);
 
     input[0] = (char)purpose;
-    memcpy(input + 1, named, ID_NAMED);
-    hd_hash128(key, hd_slice(input, sizeof(input)), ret);
+    memcpy(input + 1, &named, 8);
+    memcpy(input + 9, &number, 4);
+    hd_hash128(key, hd_slice(input, sizeof(input)), (uint8_t *)sum);
+    sum[0] = be64(sum[0]);
+    sum[1] = be64(sum[1]);
+    return (struct check){ (uint32_t)(sum[0] >> 32), sum[0] << 32 | sum[1] >> 32 };
+}
+
+/* Eight characters of the lower 48 bits. */
+static inline void
+encode48(uint64_t bits, char *ret)
+{
+    for (int i = 7; i >= 0; i--, bits >>= 6)
+        ret[i] = alphabet[bits & 63];
 }
 
 void
 hd_id_text(const struct hd_hash_key *key, enum hd_id_purpose purpose, uint64_t id,
            uint32_t sequence, char ret[HD_ID_TEXT])
 {
-    uint8_t octets[ID_OCTETS], sum[16];
+    struct check sum = check_of(key, purpose, id, sequence);
+    uint64_t middle = (uint64_t)sequence << 32 | sum.high;
 
-    for (unsigned i = 0; i < 8; i++)
-        octets[i] = (uint8_t)(id >> (56 - 8 * i));
-    for (unsigned i = 0; i < 4; i++)
-        octets[8 + i] = (uint8_t)(sequence >> (24 - 8 * i));
-    check(key, purpose, octets, sum);
-    memcpy(octets + ID_NAMED, sum, ID_CHECK);
-    for (unsigned i = 0, o = 0; i < ID_OCTETS; i += 3, o += 4) {
-        uint32_t three =
-            (uint32_t)octets[i] << 16 | (uint32_t)octets[i + 1] << 8 | (uint32_t)octets[i + 2];
-        ret[o] = alphabet[three >> 18];
-        ret[o + 1] = alphabet[three >> 12 & 63];
-        ret[o + 2] = alphabet[three >> 6 & 63];
-        ret[o + 3] = alphabet[three & 63];
-    }
+    encode48(id >> 16, ret);
+    encode48(id << 32 | middle >> 32, ret + 8);
+    encode48(middle << 16 | sum.low >> 48, ret + 16);
+    encode48(sum.low, ret + 24);
 }
 
-static bool
-decode(struct hd_slice text, uint8_t ret[ID_OCTETS])
+/* 48 bits of eight characters; *ok is cleared when one is not of the alphabet. */
+static inline uint64_t
+decode48(const char *p, bool *ok)
 {
-    bool ok = true;
+    uint64_t bits = 0;
+    bool all = true;
 
-    for (unsigned i = 0, o = 0; o < ID_OCTETS; i += 4, o += 3) {
-        uint32_t four = 0;
-        for (unsigned j = 0; j < 4; j++) {
-            unsigned value = values[(unsigned char)text.p[i + j]];
-            ok &= value != 0;
-            four = four << 6 | (uint32_t)((value - 1) & 63);
-        }
-        ret[o] = (uint8_t)(four >> 16);
-        ret[o + 1] = (uint8_t)(four >> 8);
-        ret[o + 2] = (uint8_t)four;
+    for (int i = 0; i < 8; i++) {
+        unsigned value = values[(unsigned char)p[i]];
+        all &= value != 0;
+        bits = bits << 6 | ((value - 1) & 63);
     }
-    return ok;
+    *ok &= all;
+    return bits;
 }
 
 enum hd_err
 hd_id_read(const struct hd_hash_key *key, enum hd_id_purpose purpose, struct hd_slice text,
            uint64_t *ret_id, uint32_t *ret_sequence)
 {
-    uint8_t octets[ID_OCTETS], sum[16];
-    unsigned differ = 0;
-    uint64_t id = 0;
-    uint32_t sequence = 0;
+    bool ok = true;
 
-    if (text.n != HD_ID_TEXT || !decode(text, octets))
+    if (text.n != HD_ID_TEXT)
         return HD_ENOMATCH;
-    check(key, purpose, octets, sum);
-    /* All octets, whichever differs first: the time taken must not say how much of a guess was
+    uint64_t a = decode48(text.p, &ok), b = decode48(text.p + 8, &ok);
+    uint64_t c = decode48(text.p + 16, &ok), d = decode48(text.p + 24, &ok);
+    if (!ok)
+        return HD_ENOMATCH;
+    uint64_t id = a << 16 | b >> 32;
+    uint32_t sequence = (uint32_t)b;
+    struct check sum = check_of(key, purpose, id, sequence);
+    /* Both parts, whichever differs first: the time taken must not say how much of a guess was
      * right. */
-    for (unsigned i = 0; i < ID_CHECK; i++)
-        differ |= (unsigned)(octets[ID_NAMED + i] ^ sum[i]);
-    if (differ)
+    if ((sum.high ^ (uint32_t)(c >> 16)) | (sum.low ^ (c << 48 | d)))
         return HD_ENOMATCH;
-    for (unsigned i = 0; i < 8; i++)
-        id = id << 8 | octets[i];
-    for (unsigned i = 8; i < ID_NAMED; i++)
-        sequence = sequence << 8 | octets[i];
     *ret_id = id;
     *ret_sequence = sequence;
     return HD_OK;

@@ -305,6 +305,17 @@ evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t 
 /* --- header fields that several answers share
  * --------------------------------------------------------------- */
 
+/* Nearly always the address of the last time: its text is kept. */
+void
+evt_out_local(struct evt_shard *shard, struct sip_out *out, const struct hd_addr *addr)
+{
+    if (!hd_addr_eq(&shard->local, addr)) {
+        shard->local = *addr;
+        shard->local_n = hd_addr_text(addr, shard->local_text);
+    }
+    sip_out_slice(out, hd_slice(shard->local_text, shard->local_n));
+}
+
 /* Contact: configured, or the address on which the peer reaches us, with our GRUU's parameter (RFC
  * 5627, RFC 6665 4.5.1). */
 void
@@ -317,7 +328,7 @@ evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_fl
         sip_out_slice(out, config->listeners[flow->listener].contact);
     } else {
         sip_out_lit(out, "sip:");
-        sip_out_addr(out, &flow->local);
+        evt_out_local(shard, out, &flow->local);
         if (flow->transport == HD_TCP)
             sip_out_lit(out, ";transport=tcp");
         if (config->instance.n) {

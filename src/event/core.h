@@ -198,7 +198,7 @@ enum evt_reason {
 };
 struct hd_slice evt_reason_name(enum evt_reason reason);
 
-/* Strings of a subscription, one block; piece i begins where i - 1 ends. */
+/* Strings of a subscription, one block; piece i begins where i - 1 ends.  Folds are written as one blank. */
 enum evt_text {
     EVT_TEXT_CALL_ID = 0,
     EVT_TEXT_REMOTE, /* From of the SUBSCRIBE, tag included: To of our NOTIFY */
@@ -211,7 +211,7 @@ enum evt_text {
     EVT_TEXT_COUNT
 };
 struct evt_texts {
-    uint16_t n[EVT_TEXT_COUNT];
+    uint16_t end[EVT_TEXT_COUNT];
     bool has_event_id;
     char octets[];
 };
@@ -658,6 +658,8 @@ void evt_trying(struct evt_shard *shard, const struct evt_head *head);
 /** route: with the request's Record-Route, as a dialog's answer has it. */
 struct evt_head *evt_head_new(struct evt_shard *shard, struct evt_request *request,
                               struct hd_slice to_tag, bool route);
+/** Our address with its port, as text. */
+void evt_out_local(struct evt_shard *shard, struct sip_out *out, const struct hd_addr *addr);
 void evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow);
 void evt_out_allow_events(struct evt_shard *shard, struct sip_out *out);
 void evt_out_accept(const struct evt_package *package, struct sip_out *out);
@@ -770,6 +772,9 @@ struct evt_shard {
     struct evt_source *sources;  /* EVT_SOURCES */
     struct hd_mailbox box;
     struct evt_shard *peers[EVT_MAX_SHARDS];
+    struct hd_addr local;            /* the address of ours that was last written, and its text */
+    char local_text[HD_ADDR_TEXT];
+    size_t local_n;
     char parse_memory[8192];
     char record_memory[16384];
     struct evt_counters counters;

@@ -81,7 +81,7 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
  */
 
 static void
-out_via(struct sip_out *out, const struct evt_shard *shard, const struct evt_sub *sub,
+out_via(struct sip_out *out, struct evt_shard *shard, const struct evt_sub *sub,
         const struct evt_flight *flight, const struct hd_flow *flow)
 {
     char branch[HD_ID_TEXT];
@@ -90,7 +90,7 @@ out_via(struct sip_out *out, const struct evt_shard *shard, const struct evt_sub
     sip_out_lit(out, "Via: SIP/2.0/");
     sip_out_slice(out, hd_transport_name((enum hd_transport)flow->transport));
     sip_out_char(out, ' ');
-    sip_out_addr(out, &flow->local);
+    evt_out_local(shard, out, &flow->local);
     sip_out_lit(out, ";rport;branch=" BRANCH_COOKIE);
     sip_out_slice(out, hd_slice(branch, HD_ID_TEXT));
     sip_out_lit(out, "\r\nMax-Forwards: 70\r\n");
@@ -121,11 +121,11 @@ out_dialog(struct sip_out *out, const struct evt_shard *shard, const struct evt_
 
     hd_id_text(&shard->keys.id, HD_ID_TAG, sub->id, 0, tag);
     sip_out_lit(out, "From: ");
-    sip_out_unfolded(out, evt_texts_get(sub->texts, EVT_TEXT_LOCAL));
+    sip_out_slice(out, evt_texts_get(sub->texts, EVT_TEXT_LOCAL));
     sip_out_lit(out, ";tag=");
     sip_out_slice(out, hd_slice(tag, HD_ID_TEXT));
     sip_out_lit(out, "\r\nTo: ");
-    sip_out_unfolded(out, evt_texts_get(sub->texts, EVT_TEXT_REMOTE));
+    sip_out_slice(out, evt_texts_get(sub->texts, EVT_TEXT_REMOTE));
     sip_out_lit(out, "\r\nCall-ID: ");
     sip_out_slice(out, evt_texts_get(sub->texts, EVT_TEXT_CALL_ID));
     sip_out_lit(out, "\r\nCSeq: ");
@@ -183,11 +183,8 @@ out_body(struct sip_out *out, const struct evt_flight *flight)
 static size_t
 notify_room(const struct evt_sub *sub, const struct evt_flight *flight)
 {
-    size_t room = 2048 + evt_view_size(flight->view, flight->version) + flight->view->type.n;
-
-    for (int i = 0; i < EVT_TEXT_COUNT; i++)
-        room += sub->texts->n[i];
-    return room;
+    return 2048 + evt_view_size(flight->view, flight->version) + flight->view->type.n +
+           sub->texts->end[EVT_TEXT_COUNT - 1];
 }
 
 static bool
@@ -197,10 +194,11 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     size_t room = notify_room(sub, flight), n;
     char *buffer = shard->ports.net->reserve(shard->ports.net_context, room);
-    struct sip_hop hop;
+    struct sip_hop hop = { .request_uri = evt_texts_get(sub->texts, EVT_TEXT_TARGET) };
+    struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
 
-    if (!buffer || sip_dialog_hop(evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
-                                  evt_texts_get(sub->texts, EVT_TEXT_TARGET), &hop))
+    /* Without a route set the request goes to the target as it stands. */
+    if (!buffer || (route.n && sip_dialog_hop(route, hop.request_uri, &hop)))
         return false;
     sip_out_init(out, buffer, room);
     sip_out_lit(out, "NOTIFY ");

@@ -39,32 +39,30 @@ evt_reason_name(enum evt_reason reason)
 struct hd_slice
 evt_texts_get(const struct evt_texts *texts, enum evt_text which)
 {
-    size_t at = 0;
+    size_t begin = which ? texts->end[which - 1] : 0;
 
-    for (int i = 0; i < (int)which; i++)
-        at += texts->n[i];
-    return hd_slice(texts->octets + at, texts->n[which]);
+    return hd_slice(texts->octets + begin, texts->end[which] - begin);
 }
 
 struct evt_texts *
 evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id)
 {
     struct evt_texts *texts;
+    struct sip_out out;
     size_t total = 0;
 
-    for (int i = 0; i < EVT_TEXT_COUNT; i++) {
-        if (pieces[i].n > UINT16_MAX)
-            return NULL;
+    for (int i = 0; i < EVT_TEXT_COUNT; i++)
         total += pieces[i].n;
-    }
+    if (total > UINT16_MAX)
+        return NULL;
     texts = malloc(sizeof(*texts) + total);
     if (!texts)
         return NULL;
     texts->has_event_id = has_event_id;
-    for (size_t i = 0, at = 0; i < EVT_TEXT_COUNT; at += pieces[i].n, i++) {
-        texts->n[i] = (uint16_t)pieces[i].n;
-        if (pieces[i].n)
-            memcpy(texts->octets + at, pieces[i].p, pieces[i].n);
+    sip_out_init(&out, texts->octets, total);
+    for (size_t i = 0; i < EVT_TEXT_COUNT; i++) {
+        sip_out_unfolded(&out, pieces[i]);
+        texts->end[i] = (uint16_t)out.n;
     }
     return texts;
 }

@@ -758,9 +758,10 @@ struct builtin {
     uint32_t min_expires_s, default_expires_s, max_expires_s, pace_ms;
 };
 
+/* Pace as the packages' own texts have it: RFC 3856 section 6.10, RFC 3842 section 3.11. */
 static const struct builtin builtins[] = {
-    { { "presence", 8 }, { "application/pidf+xml", 20 }, 60, 3600, 86400, 0 },
-    { { "message-summary", 15 }, { "application/simple-message-summary", 34 }, 60, 3600, 86400, 0 },
+    { { "presence", 8 }, { "application/pidf+xml", 20 }, 60, 3600, 86400, 5000 },
+    { { "message-summary", 15 }, { "application/simple-message-summary", 34 }, 60, 3600, 86400, 1000 },
 };
 
 static void

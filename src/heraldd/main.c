@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "base/log.h"
+#include "format/xml.h"
 #include "heraldd/banner.h"
 #include "heraldd/daemon.h"
 #include "heraldd/notify.h"
@@ -270,6 +271,7 @@ main(int argc, char **argv)
     (void)argp_parse(&parser, argc, argv, 0, NULL, &line);
     (void)signal(SIGPIPE, SIG_IGN);
     json_object_seed(0);
+    fmt_xml_setup();
     raise_descriptors();
     return line.check ? check(&line.options) : run(&line.options);
 }
