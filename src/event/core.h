@@ -117,6 +117,7 @@ struct evt_request {
     struct evt_packet *packet; /* the copy that carries it, or NULL: octets are borrowed */
     bool keep_packet;          /* someone took the packet over */
     bool rerouted;
+    bool known; /* it was answered before, by a record that has moved on or gone since */
     struct evt_identity identity;
     bool authenticated;
     bool stale;
@@ -301,7 +302,7 @@ struct evt_sub {
     uint64_t call_hash;
     struct hd_flow came; /* how the last SUBSCRIBE came: its local address is in our Contact */
     struct evt_done done[2];
-    uint8_t n_waiting;
+    uint32_t n_waiting;
 };
 
 struct evt_sub *evt_sub_at(struct evt_shard *shard, uint32_t index);
@@ -319,6 +320,7 @@ void evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub);
 void evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub);
 /** Judges it by the rules in force; a stored change of state follows. */
 void evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub);
+bool evt_sub_verdict(enum evt_decision decision, uint8_t *ret_state, uint8_t *ret_transform);
 /** Sends what may be sent now, or arranges for later. */
 void evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub);
 /** After anything happened to it: sends what may be sent, settles what is over, sets the timer. */
@@ -436,7 +438,7 @@ struct evt_pub {
     struct evt_packet *waiting, **waiting_end;
     struct evt_done done[2];
     struct hd_slice publisher; /* heap */
-    uint8_t n_waiting;
+    uint32_t n_waiting;
 };
 struct evt_resource *
 evt_resource_get(struct evt_shard *shard, struct hd_slice key,
@@ -484,7 +486,7 @@ struct evt_account {
     struct hd_timer timer;
     struct evt_account_change *change;
     struct evt_packet *waiting, **waiting_end;
-    uint8_t n_waiting;
+    uint32_t n_waiting;
     struct evt_done done[2];
 };
 struct evt_account *evt_account_at(struct evt_shard *shard, uint32_t index);
@@ -611,10 +613,12 @@ void evt_request_handle(struct evt_shard *shard, struct evt_request *request);
 void evt_packet_handle(struct evt_shard *shard, struct evt_packet *packet);
 /** Puts a request behind a change under way; answers 500 or 503 when too many wait. */
 void evt_request_wait(struct evt_shard *shard, struct evt_request *request,
-                      struct evt_packet ***end, struct evt_packet **head, uint8_t *count);
+                      struct evt_packet ***end, struct evt_packet **head, uint32_t *count);
+/** True: it was answered before, and no record knows its answer any more; it is dropped. */
+bool evt_request_outdated(struct evt_shard *shard, const struct evt_request *request);
 /** Handles what waited behind a change that is over, until one waits again. */
 struct evt_packet *evt_waiting_take(struct evt_shard *shard, struct evt_packet **head,
-                                    struct evt_packet ***end, uint8_t *count);
+                                    struct evt_packet ***end, uint32_t *count);
 enum evt_authed { EVT_AUTHED = 1, EVT_ANSWERED /* or sent for its count */ };
 /** Makes sure who asks.  EVT_ANSWERED: the request is dealt with. */
 enum evt_authed evt_request_authenticate(struct evt_shard *shard, struct evt_request *request);
@@ -767,6 +771,7 @@ struct evt_shard {
     uint32_t configurations; /* how many were taken */
     uint32_t end_at;         /* evt_shard_terminate_all: next index, EVT_NONE: not so */
     uint32_t end_retry_after_s;
+    bool ending; /* it was called: what is still being kept ends as well */
 
     struct evt_ring_entry *ring; /* EVT_RING_SETS * EVT_RING_WAYS */
     struct evt_source *sources;  /* EVT_SOURCES */
@@ -776,7 +781,7 @@ struct evt_shard {
     char local_text[HD_ADDR_TEXT];
     size_t local_n;
     char parse_memory[8192];
-    char record_memory[16384];
+    char record_memory[SIP_MAX_HEAD + 4096]; /* all of a head's names, and what we add */
     struct evt_counters counters;
 };
 
@@ -799,6 +804,8 @@ evt_gauge(struct evt_shard *shard, _Atomic uint64_t *gauge, int64_t by)
                           memory_order_relaxed);
 }
 void evt_shard_tick(struct evt_shard *shard, uint64_t now_us);
+/** Ends a subscription of a store in memory, see evt_shard_terminate_all(). */
+void evt_shard_end(struct evt_shard *shard, struct evt_sub *sub);
 /* How many subscriptions a watcher has in this shard; the keyed 64-bit hash of his name stands for
  * him. */
 struct evt_watcher_count {

@@ -454,6 +454,8 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         pub = evt_pub_find(shard, want.id);
     if (pub ? repeated(shard, request, pub) : !want.has_etag && initial_known(shard, request))
         return;
+    if (evt_request_outdated(shard, request))
+        return;
     if (pub && pub->change) {
         evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);
         return;

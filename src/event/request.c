@@ -14,7 +14,7 @@
 
 void
 evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct evt_packet ***end,
-                 struct evt_packet **head, uint8_t *count)
+                 struct evt_packet **head, uint32_t *count)
 {
     for (const struct evt_packet *p = *head; p; p = p->next) {
         if (p->txn == request->txn) {
@@ -55,7 +55,7 @@ evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct ev
 
 struct evt_packet *
 evt_waiting_take(struct evt_shard *shard, struct evt_packet **head, struct evt_packet ***end,
-                 uint8_t *count)
+                 uint32_t *count)
 {
     struct evt_packet *packet = *head;
 
@@ -69,6 +69,17 @@ evt_waiting_take(struct evt_shard *shard, struct evt_packet **head, struct evt_p
     shard->waiting--;
     evt_gauge(shard, &shard->counters.waiting, -1);
     return packet;
+}
+
+/* An old request that was long delayed on its way: what arrives twice must not act twice, and its
+ * answer has been given. */
+bool
+evt_request_outdated(struct evt_shard *shard, const struct evt_request *request)
+{
+    if (!request->known)
+        return false;
+    EVT_COUNT(shard, absorbed);
+    return true;
 }
 
 /* --- who asks
@@ -386,8 +397,10 @@ request_repeated(struct evt_shard *shard, struct evt_request *request)
         return false; /* it is the one that the ring marks as under way */
     if (!evt_ring_find(shard, request->txn, &status))
         return false;
-    if (status == EVT_RING_RECORD)
-        return false; /* the record that it made answers */
+    if (status == EVT_RING_RECORD) {
+        request->known = true; /* the record that it made answers, or nobody does */
+        return false;
+    }
     if (status == EVT_RING_WORKING) {
         EVT_COUNT(shard, absorbed);
         return true;

@@ -352,13 +352,18 @@ timer_fired(void *context, struct hd_timer *timer)
     }
 }
 
+void
+evt_shard_end(struct evt_shard *shard, struct evt_sub *sub)
+{
+    evt_sub_terminate(shard, sub,
+                      shard->end_retry_after_s ? EVT_REASON_PROBATION : EVT_REASON_DEACTIVATED,
+                      shard->end_retry_after_s);
+}
+
 /* Ends subscriptions of a store in memory, as many as a turn has sends. */
 static void
 turn_terminate(struct evt_shard *shard)
 {
-    enum evt_reason reason =
-        shard->end_retry_after_s ? EVT_REASON_PROBATION : EVT_REASON_DEACTIVATED;
-
     while (shard->end_at != EVT_NONE && shard->sends_left > 0) {
         uint32_t i = hd_table_next(&shard->subs, shard->end_at);
         if (i == HD_TABLE_NONE) {
@@ -368,7 +373,7 @@ turn_terminate(struct evt_shard *shard)
         shard->end_at = i + 1;
         struct evt_sub *sub = evt_sub_at(shard, i);
         if (sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) {
-            evt_sub_terminate(shard, sub, reason, shard->end_retry_after_s);
+            evt_shard_end(shard, sub);
             shard->sends_left--;
         }
     }
@@ -437,6 +442,7 @@ evt_shard_terminate_all(struct evt_shard *shard, uint32_t retry_after_s, uint64_
 {
     evt_shard_tick(shard, now_us);
     shard->end_at = 0;
+    shard->ending = true;
     shard->end_retry_after_s = retry_after_s;
 }
 

@@ -309,8 +309,9 @@ sub_deadline(const struct evt_sub *sub)
 {
     uint64_t due = UINT64_MAX;
 
-    if (sub->lingering || ((sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&
-                           !(sub->change && sub->change->kind == EVT_CHANGE_END)))
+    /* What came in time is waited for, however long the store takes. */
+    if (sub->lingering ||
+        ((sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) && !sub->change))
         due = sub->expires_at_ms;
     if (sub->flight) {
         due = earlier(due, earlier(sub->flight->next_ms, sub->flight->deadline_ms));
@@ -392,7 +393,7 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
     if (sub->flight)
         evt_notify_timer(shard, sub);
     if ((sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&
-        now >= sub->expires_at_ms && !(sub->change && sub->change->kind == EVT_CHANGE_END))
+        now >= sub->expires_at_ms && !sub->change)
         evt_sub_terminate(shard, sub, EVT_REASON_TIMEOUT, 0);
     if (sub->hold_until_ms && now >= sub->hold_until_ms) {
         sub->hold_until_ms = 0;
@@ -617,38 +618,58 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
     evt_sub_rearm(shard, sub);
 }
 
+/* What a decision means for what a subscriber sees; false: nothing, he is refused. */
+bool
+evt_sub_verdict(enum evt_decision decision, uint8_t *ret_state, uint8_t *ret_transform)
+{
+    switch (decision) {
+    case EVT_DENY:
+        return false;
+    case EVT_ALLOW:
+        *ret_state = EVT_SUB_ACTIVE;
+        *ret_transform = EVT_SEE_ALL;
+        return true;
+    case EVT_CONFIRM:
+        *ret_state = EVT_SUB_PENDING;
+        *ret_transform = EVT_SEE_NOTHING;
+        return true;
+    case EVT_POLITE:
+        *ret_state = EVT_SUB_ACTIVE;
+        *ret_transform = EVT_SEE_NEUTRAL;
+        return true;
+    }
+    return false;
+}
+
+/* What the rules in force say of a subscription. */
+static bool
+sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
+        uint8_t *ret_transform)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct hd_slice watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER);
+    struct evt_identity identity = { .key_len = (uint8_t)watcher.n, .authenticated = true };
+
+    memcpy(identity.key, watcher.p, watcher.n);
+    struct evt_verdict verdict = shard->ports.policy->subscribe(
+        shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
+    return evt_sub_verdict(verdict.decision, ret_state, ret_transform);
+}
+
 void
 evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
-    struct evt_identity identity = { .key_len = 0 };
-    struct hd_slice watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER);
+    uint8_t state, transform;
 
     if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
         return;
-    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-    if (!evt_config_package(shard->config, mirror->package->name)) {
+    if (!evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name)) {
         evt_sub_terminate(shard, sub, EVT_REASON_NORESOURCE, 0);
         return;
     }
-    memcpy(identity.key, watcher.p, watcher.n);
-    identity.key_len = (uint8_t)watcher.n;
-    identity.authenticated = true;
-    struct evt_verdict verdict = shard->ports.policy->subscribe(
-        shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
-    uint8_t state = EVT_SUB_ACTIVE, transform = EVT_SEE_ALL;
-    switch (verdict.decision) {
-    case EVT_DENY:
+    if (!sub_ask(shard, sub, &state, &transform)) {
         evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
         return;
-    case EVT_ALLOW:
-        break;
-    case EVT_CONFIRM:
-        state = EVT_SUB_PENDING;
-        transform = EVT_SEE_NOTHING;
-        break;
-    case EVT_POLITE:
-        transform = EVT_SEE_NEUTRAL;
-        break;
     }
     if (state == sub->state && transform == sub->transform)
         return;
@@ -692,40 +713,81 @@ sub_create_failed(struct evt_shard *shard, struct evt_sub *sub, unsigned status)
     }
 }
 
-void
-evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
+/* The request is refused after all: the store did not keep it, or its subscription is over. */
+static void
+sub_change_refused(struct evt_shard *shard, struct evt_sub *sub, unsigned status)
+{
+    evt_ring_put(shard, sub->change->done.txn, status);
+    evt_refuse_head(shard, sub->change->head, status);
+    sub_change_free(shard, sub);
+}
+
+/* The rules may have changed while it was being kept: those in force when it is applied count.
+ * False: they refuse it. */
+static bool
+sub_change_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_sub_change *change = sub->change;
 
-    if (!change)
-        return;
-    if (!err && change->kind == EVT_CHANGE_CREATE) {
-        err = evt_mirror_place(shard, evt_mirror_at(shard, sub->mirror), sub);
-        if (err)
-            (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
-                                     0);
+    if (change->judged == shard->configurations || change->kind == EVT_CHANGE_END)
+        return true;
+    return evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name) &&
+           sub_ask(shard, sub, &change->state, &change->transform);
+}
+
+static void
+sub_record_remove(struct evt_shard *shard, const struct evt_sub *sub)
+{
+    (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id, 0);
+}
+
+/* A creation: takes its place, or leaves nothing behind; false: it is freed. */
+static bool
+sub_create_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
+{
+    unsigned status = err == HD_ESTORE ? 503 : 500;
+
+    if (!err && !sub_change_judge(shard, sub)) {
+        err = HD_EDENIED;
+        status = 403;
     }
-    if (err && change->kind == EVT_CHANGE_CREATE) {
-        sub_create_failed(shard, sub, err == HD_ESTORE ? 503 : 500);
-        return;
-    }
-    if (err || sub->state == EVT_SUB_TERMINATED) {
-        /* The record in the store is as it was, or the subscription ended while its refresh was
-         * being kept. */
-        unsigned status = err ? 503 : 481;
-        evt_ring_put(shard, change->done.txn, status);
-        evt_refuse_head(shard, change->head, status);
-        if (!err && sub->state == EVT_SUB_TERMINATED)
-            (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
-                                     0);
-        sub_change_free(shard, sub);
+    if (!err && !evt_mirror_place(shard, evt_mirror_at(shard, sub->mirror), sub))
+        return true;
+    if (!err || err == HD_EDENIED)
+        sub_record_remove(shard, sub);
+    sub_create_failed(shard, sub, status);
+    return false;
+}
+
+/* A change of one that exists. */
+static void
+sub_change_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
+{
+    if (err) { /* the record in the store is as it was */
+        sub->leased_branch = sub->branch;
+        sub_change_refused(shard, sub, 503);
+    } else if (sub->state == EVT_SUB_TERMINATED) { /* it ended meanwhile */
+        sub_change_refused(shard, sub, 481);
+        sub_record_remove(shard, sub);
+    } else if (!sub_change_judge(shard, sub)) {
+        sub_change_refused(shard, sub, 403);
+        evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
     } else {
-        bool judge = change->judged != shard->configurations;
         evt_sub_apply(shard, sub);
         sub_change_free(shard, sub);
-        if (judge) /* the rules changed while it was being kept */
-            evt_sub_judge(shard, sub);
     }
+}
+
+void
+evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
+{
+    if (!sub->change)
+        return;
+    if (sub->change->kind == EVT_CHANGE_CREATE && !sub_create_stored(shard, sub, err))
+        return;
+    sub_change_stored(shard, sub, err);
+    if (shard->ending)
+        evt_shard_end(shard, sub);
     sub_settle(shard, sub);
     evt_sub_rearm(shard, sub);
     evt_sub_waiting(shard, sub);

@@ -206,7 +206,7 @@ read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted 
 
     want->types = package->n_types ? 0 : 0xff;
     for (size_t i = 0; i < package->n_types && i < EVT_PACKAGE_TYPES_MAX; i++)
-        if (sip_accept_quality(request->msg, package->types[i], package->types[i]) > 0)
+        if (sip_accept_quality(request->msg, package->types[i], package->types[0]) > 0)
             want->types = (uint8_t)(want->types | 1u << i);
     if (want->types)
         return true;
@@ -259,26 +259,13 @@ read_verdict(struct evt_shard *shard, struct evt_request *request, struct wanted
         shard->ports.policy_context, shard->config, &request->identity,
         hd_slice(want->key, want->key_n), want->package);
 
-    want->state = EVT_SUB_ACTIVE;
-    want->transform = EVT_SEE_ALL;
     want->rule = verdict.rule;
-    switch (verdict.decision) {
-    case EVT_DENY:
-        evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
-        if (sub)
-            evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
-        return false;
-    case EVT_ALLOW:
-        break;
-    case EVT_CONFIRM:
-        want->state = EVT_SUB_PENDING;
-        want->transform = EVT_SEE_NOTHING;
-        break;
-    case EVT_POLITE:
-        want->transform = EVT_SEE_NEUTRAL;
-        break;
-    }
-    return true;
+    if (evt_sub_verdict(verdict.decision, &want->state, &want->transform))
+        return true;
+    evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
+    if (sub)
+        evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
+    return false;
 }
 
 /* --- preparing a change
@@ -502,7 +489,7 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     struct wanted want;
 
     memset(&want, 0, sizeof(want));
-    if (initial_known(shard, request, call_hash))
+    if (initial_known(shard, request, call_hash) || evt_request_outdated(shard, request))
         return;
     if (evt_request_authenticate(shard, request) != EVT_AUTHED)
         return;
@@ -606,7 +593,7 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
     struct wanted want;
 
     memset(&want, 0, sizeof(want));
-    if (sub && repeated(shard, request, sub))
+    if ((sub && repeated(shard, request, sub)) || evt_request_outdated(shard, request))
         return;
     if (sub && sub->change) {
         evt_request_wait(shard, request, &sub->waiting_end, &sub->waiting, &sub->n_waiting);
