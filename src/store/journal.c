@@ -1,0 +1,905 @@
+/* journal.c - append and trim.
+ *
+ * Four tables, one per lifetime (subscriptions, publications, registrations, what was seen), each
+ * with rows numbered upwards.  In memory there is one map per table from id to the number of the
+ * row that counts; a batch changes it as it goes and remembers what was there before, so that one
+ * that fails leaves no trace. Invariants: first <= every row's number < next; a row below first
+ * does not exist; a removal at the tail hides nothing, since all older rows are gone, and is
+ * dropped.  A table grows beyond twice its live rows only while its tail is made of live rows: then
+ * to three times at most. */
+#include "store/journal.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+#define JOURNAL_MAGIC 0x534a4f55u
+#define FORMAT 1
+#define APPLICATION 0x48455241 /* "HERA" */
+#define TABLES 4
+#define SLACK 1024      /* rows that a table may hold beyond twice its live ones */
+#define TRIM_PER_ROW 2  /* rows taken off the tail for each one added */
+#define CHECKPOINT 500  /* pages in the log before they are moved; more stalls longer */
+#define BACKUP_PAGES 64 /* copied in one step */
+
+/* From id to the row that counts.  Open addressing; a free place has row 0. */
+struct place {
+    uint64_t id, row;
+};
+struct index {
+    struct place *places;
+    uint64_t cap, used;
+};
+
+/* What an id had before the batch under way touched it. */
+struct change {
+    unsigned table;
+    uint64_t id, row; /* row 0: it did not live */
+};
+
+struct lane {
+    sqlite3_stmt *insert, *tail, *trim;
+    struct index index;
+    uint64_t first, next; /* rows that exist lie in [first, next) */
+    /* of the batch under way: */
+    uint64_t first_before;
+    uint64_t first_new;
+    uint64_t limit; /* rows that it may hold: by what lived before */
+};
+
+struct sto_journal {
+    unsigned magic;
+    sqlite3 *db;
+    sqlite3_stmt *begin, *commit, *rollback;
+    struct lane lanes[TABLES];
+    int64_t boot; /* number of this boot in the file */
+    struct sto_stamp opened;
+    uint64_t marker_ms;     /* newest wall clock in the file */
+    struct change *changes; /* of the batch under way */
+    size_t n_changes, cap_changes;
+    uint64_t added; /* rows of the batch */
+    bool in_batch;
+    sqlite3 *copy; /* a backup under way */
+    sqlite3_backup *backup;
+    char problem[160];
+};
+
+static const char *const table_names[TABLES] = { "subscription", "publication", "registration",
+                                                 "seen" };
+
+static unsigned
+table_of(enum evt_record_kind kind)
+{
+    switch (kind) {
+    case EVT_RECORD_SUBSCRIPTION:
+        return 0;
+    case EVT_RECORD_PUBLICATION:
+        return 1;
+    case EVT_RECORD_BINDINGS:
+        return 2;
+    case EVT_RECORD_SEEN:
+        return 3;
+    }
+    return 0;
+}
+
+static enum evt_record_kind
+kind_of(unsigned table)
+{
+    static const enum evt_record_kind kinds[TABLES] = { EVT_RECORD_SUBSCRIPTION,
+                                                        EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
+                                                        EVT_RECORD_SEEN };
+    return kinds[table];
+}
+
+/* --- the map from id to row -------------------------------------------------------------- */
+
+static uint64_t
+index_start(const struct index *index, uint64_t id)
+{
+    return hd_hash_mix(id, id) & (index->cap - 1);
+}
+
+static struct place *
+index_find(const struct index *index, uint64_t id)
+{
+    if (index->cap == 0)
+        return NULL;
+    for (uint64_t i = index_start(index, id); index->places[i].row; i = (i + 1) & (index->cap - 1))
+        if (index->places[i].id == id)
+            return &index->places[i];
+    return NULL;
+}
+
+/* Room for n more, so that what follows a commit cannot fail. */
+static enum hd_err
+index_reserve(struct index *index, uint64_t n)
+{
+    uint64_t cap = index->cap ? index->cap : 1024;
+
+    while ((index->used + n) * 4 > cap * 3)
+        cap *= 2;
+    if (cap == index->cap)
+        return HD_OK;
+    struct index bigger = { .places = calloc(cap, sizeof(*bigger.places)),
+                            .cap = cap,
+                            .used = index->used };
+    if (!bigger.places)
+        return HD_ENOMEM;
+    for (uint64_t i = 0; i < index->cap; i++) {
+        if (!index->places[i].row)
+            continue;
+        uint64_t at = index_start(&bigger, index->places[i].id);
+        while (bigger.places[at].row)
+            at = (at + 1) & (cap - 1);
+        bigger.places[at] = index->places[i];
+    }
+    free(index->places);
+    *index = bigger;
+    return HD_OK;
+}
+
+static void
+index_put(struct index *index, uint64_t id, uint64_t row)
+{
+    struct place *place = index_find(index, id);
+
+    if (place) {
+        place->row = row;
+        return;
+    }
+    uint64_t at = index_start(index, id);
+    while (index->places[at].row)
+        at = (at + 1) & (index->cap - 1);
+    index->places[at] = (struct place){ .id = id, .row = row };
+    index->used++;
+}
+
+/* Closes the gap that a removal leaves, so that no tombstones are needed. */
+static void
+index_remove(struct index *index, uint64_t id)
+{
+    struct place *place = index_find(index, id);
+
+    if (!place)
+        return;
+    uint64_t mask = index->cap - 1, hole = (uint64_t)(place - index->places);
+    for (uint64_t i = (hole + 1) & mask; index->places[i].row; i = (i + 1) & mask) {
+        uint64_t home = index_start(index, index->places[i].id);
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            index->places[hole] = index->places[i];
+            hole = i;
+        }
+    }
+    index->places[hole].row = 0;
+    index->used--;
+}
+
+/* --- SQLite ------------------------------------------------------------------------------ */
+
+static enum hd_err
+failed(struct sto_journal *journal)
+{
+    (void)snprintf(journal->problem, sizeof(journal->problem), "%s", sqlite3_errmsg(journal->db));
+    return HD_ESTORE;
+}
+
+static enum hd_err
+out_of_memory(struct sto_journal *journal)
+{
+    (void)snprintf(journal->problem, sizeof(journal->problem), "out of memory");
+    return HD_ENOMEM;
+}
+
+static enum hd_err
+run(struct sto_journal *journal, const char *sql)
+{
+    return sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK ? HD_OK : failed(journal);
+}
+
+static enum hd_err
+step(struct sto_journal *journal, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    enum hd_err err = code == SQLITE_DONE || code == SQLITE_ROW ? HD_OK : failed(journal);
+
+    (void)sqlite3_reset(statement);
+    return err;
+}
+
+static enum hd_err
+prepare(struct sto_journal *journal, sqlite3_stmt **ret, const char *before, const char *table,
+        const char *after)
+{
+    char sql[512];
+
+    (void)snprintf(sql, sizeof(sql), "%s%s%s", before, table, after);
+    return sqlite3_prepare_v3(journal->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL) ==
+                   SQLITE_OK
+               ? HD_OK
+               : failed(journal);
+}
+
+static enum hd_err
+number(struct sto_journal *journal, const char *sql, int64_t *ret)
+{
+    sqlite3_stmt *statement = NULL;
+    enum hd_err err = HD_OK;
+
+    if (sqlite3_prepare_v2(journal->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return failed(journal);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *ret = sqlite3_column_int64(statement, 0);
+    else if (code != SQLITE_DONE)
+        err = failed(journal);
+    (void)sqlite3_finalize(statement);
+    return err;
+}
+
+/* The check covers everything that the row says; its key is fixed, since it is against decay and
+ * not against people. */
+static int64_t
+row_sum(unsigned table, uint64_t row, uint64_t id, unsigned bucket, int64_t boot,
+        struct sto_stamp stamp, struct hd_slice record)
+{
+    static const struct hd_hash_key key = { 0x6865726c64206a6fu, 0x75726e616c207631u };
+    uint64_t sum = hd_hash(&key, record);
+
+    sum = hd_hash_mix(sum, row);
+    sum = hd_hash_mix(sum, id);
+    sum = hd_hash_mix(sum, (uint64_t)bucket << 8 | table);
+    sum = hd_hash_mix(sum, (uint64_t)boot ^ stamp.boot_ms << 16);
+    return (int64_t)hd_hash_mix(sum, stamp.wall_ms);
+}
+
+/* --- opening ----------------------------------------------------------------------------- */
+
+static enum hd_err
+make_tables(struct sto_journal *journal)
+{
+    char sql[512];
+    enum hd_err err =
+        run(journal, "CREATE TABLE boot (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);"
+                     "CREATE TABLE damaged (tab TEXT, row INTEGER, id INTEGER, body "
+                     "BLOB, UNIQUE (tab, row))");
+
+    for (int i = 0; i < TABLES && !err; i++) {
+        (void)snprintf(sql, sizeof(sql),
+                       "CREATE TABLE %s (row INTEGER PRIMARY KEY, id INTEGER NOT NULL, "
+                       "bucket INTEGER NOT NULL, boot INTEGER NOT NULL, boot_ms INTEGER NOT NULL, "
+                       "wall_ms INTEGER NOT NULL, sum INTEGER NOT NULL, body BLOB)",
+                       table_names[i]);
+        err = run(journal, sql);
+    }
+    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; PRAGMA application_id=%d", FORMAT,
+                   APPLICATION);
+    return err ? err : run(journal, sql);
+}
+
+/* Looks before it writes: with a full disk a file of this boot opens all the same. */
+static enum hd_err
+this_boot(struct sto_journal *journal, const uint8_t id[STO_BOOT_ID])
+{
+    static const char *const sql[] = { "SELECT n FROM boot WHERE id=?1",
+                                       "INSERT INTO boot(id) VALUES(?1) RETURNING n" };
+    enum hd_err err = HD_OK;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(sql) && !err && !journal->boot; i++) {
+        sqlite3_stmt *statement = NULL;
+        if (sqlite3_prepare_v2(journal->db, sql[i], -1, &statement, NULL))
+            return failed(journal);
+        (void)sqlite3_bind_blob(statement, 1, id, STO_BOOT_ID, SQLITE_STATIC);
+        int code = sqlite3_step(statement);
+        if (code == SQLITE_ROW)
+            journal->boot = sqlite3_column_int64(statement, 0);
+        else if (code != SQLITE_DONE)
+            err = failed(journal);
+        if (sqlite3_finalize(statement) != SQLITE_OK && !err)
+            err = failed(journal);
+    }
+    return err;
+}
+
+static enum hd_err
+prepare_all(struct sto_journal *journal)
+{
+    enum hd_err err = prepare(journal, &journal->begin, "BEGIN IMMEDIATE", "", "");
+
+    if (!err)
+        err = prepare(journal, &journal->commit, "COMMIT", "", "");
+    if (!err)
+        err = prepare(journal, &journal->rollback, "ROLLBACK", "", "");
+    for (int i = 0; i < TABLES && !err; i++) {
+        struct lane *lane = &journal->lanes[i];
+        err = prepare(journal, &lane->insert, "INSERT INTO ", table_names[i],
+                      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
+        if (!err)
+            err = prepare(journal, &lane->tail,
+                          "SELECT row,id,bucket,boot,boot_ms,wall_ms,sum,body FROM ",
+                          table_names[i], " WHERE row>=?1 ORDER BY row LIMIT ?2");
+        if (!err)
+            err = prepare(journal, &lane->trim, "DELETE FROM ", table_names[i], " WHERE row<?1");
+    }
+    return err;
+}
+
+static enum hd_err
+find_ends(struct sto_journal *journal)
+{
+    enum hd_err err = HD_OK;
+    char sql[96];
+
+    for (int i = 0; i < TABLES && !err; i++) {
+        int64_t first = 1, last = 0;
+        (void)snprintf(sql, sizeof(sql), "SELECT min(row) FROM %s", table_names[i]);
+        err = number(journal, sql, &first);
+        (void)snprintf(sql, sizeof(sql), "SELECT max(row) FROM %s", table_names[i]);
+        if (!err)
+            err = number(journal, sql, &last);
+        journal->lanes[i].next = (uint64_t)last + 1;
+        journal->lanes[i].first = last == 0 ? 1 : (uint64_t)first;
+    }
+    return err;
+}
+
+/* Alone before WAL: with two connections this SQLite can lose what is in the log. */
+static enum hd_err
+settings(struct sto_journal *journal, bool durable)
+{
+    sqlite3_stmt *statement = NULL;
+    char sql[256];
+    enum hd_err err = HD_OK;
+
+    if (sqlite3_prepare_v2(journal->db, "PRAGMA journal_mode=WAL", -1, &statement, NULL))
+        return failed(journal);
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        err = failed(journal);
+    else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0) {
+        (void)snprintf(journal->problem, sizeof(journal->problem),
+                       "no write-ahead log can be made here");
+        err = HD_ESTORE;
+    }
+    (void)sqlite3_finalize(statement);
+    (void)snprintf(sql, sizeof(sql),
+                   "PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=%d; "
+                   "PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY",
+                   durable ? "FULL" : "NORMAL", CHECKPOINT);
+    return err ? err : run(journal, sql);
+}
+
+/* What the file is, before anything is written into it. */
+static enum hd_err
+check_format(struct sto_journal *journal, const char *path, bool *ret_new, char problem[256])
+{
+    int64_t version = 0, application = 0, things = 0;
+    enum hd_err err = number(journal, "PRAGMA user_version", &version);
+
+    if (!err)
+        err = number(journal, "PRAGMA application_id", &application);
+    if (!err)
+        err = number(journal, "SELECT count(*) FROM sqlite_master", &things);
+    if (err)
+        return err;
+    *ret_new = version == 0 && application == 0 && things == 0;
+    if (!*ret_new && application != APPLICATION) {
+        (void)snprintf(problem, 256, "%.200s: a database, but not one of herald's", path);
+        return HD_EVERSION;
+    }
+    if (version > FORMAT) {
+        (void)snprintf(problem, 256,
+                       "%.120s: written by a newer herald (format %lld, this one knows up to %d)",
+                       path, (long long)version, FORMAT);
+        return HD_EVERSION;
+    }
+    return HD_OK;
+}
+
+static enum hd_err
+open_file(struct sto_journal *journal, const struct sto_journal_params *params, char problem[256])
+{
+    bool is_new = false;
+    enum hd_err err = run(journal, "PRAGMA locking_mode=EXCLUSIVE");
+
+    if (!err)
+        err = check_format(journal, params->path, &is_new, problem);
+    if (!err)
+        err = settings(journal, params->durable);
+    if (!err)
+        err = run(journal, "BEGIN IMMEDIATE");
+    if (!err && is_new)
+        err = make_tables(journal);
+    if (!err)
+        err = this_boot(journal, params->boot_id);
+    if (!err)
+        err = run(journal, "COMMIT");
+    if (!err)
+        err = prepare_all(journal);
+    if (!err)
+        err = find_ends(journal);
+    return err;
+}
+
+enum hd_err
+sto_journal_open(const struct sto_journal_params *params, char ret_problem[256],
+                 struct sto_journal **ret_journal)
+{
+    struct sto_journal *journal = calloc(1, sizeof(*journal));
+    enum hd_err err;
+
+    ret_problem[0] = '\0';
+    if (!journal)
+        return HD_ENOMEM;
+    journal->magic = JOURNAL_MAGIC;
+    journal->opened = params->now;
+    err = sqlite3_open_v2(params->path, &journal->db,
+                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                          params->vfs)
+              ? failed(journal)
+              : HD_OK;
+    if (!err) {
+        (void)sqlite3_extended_result_codes(journal->db, 1);
+        err = open_file(journal, params, ret_problem);
+    }
+    if (!err) {
+        *ret_journal = journal;
+        return HD_OK;
+    }
+    if ((sqlite3_errcode(journal->db) & 0xff) == SQLITE_BUSY)
+        (void)snprintf(ret_problem, 256, "%.120s: another process uses it", params->path);
+    if (!ret_problem[0])
+        (void)snprintf(ret_problem, 256, "%.120s: %.120s", params->path, journal->problem);
+    sto_journal_close(journal);
+    return err == HD_ESTORE ? HD_EIO : err;
+}
+
+static void
+end_backup(struct sto_journal *journal)
+{
+    (void)sqlite3_backup_finish(journal->backup);
+    (void)sqlite3_close(journal->copy);
+    journal->backup = NULL;
+    journal->copy = NULL;
+}
+
+void
+sto_journal_close(struct sto_journal *journal)
+{
+    if (!journal)
+        return;
+    HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
+    if (journal->backup)
+        end_backup(journal);
+    for (int i = 0; i < TABLES; i++) {
+        (void)sqlite3_finalize(journal->lanes[i].insert);
+        (void)sqlite3_finalize(journal->lanes[i].tail);
+        (void)sqlite3_finalize(journal->lanes[i].trim);
+        free(journal->lanes[i].index.places);
+    }
+    (void)sqlite3_finalize(journal->begin);
+    (void)sqlite3_finalize(journal->commit);
+    (void)sqlite3_finalize(journal->rollback);
+    (void)sqlite3_close(journal->db);
+    free(journal->changes);
+    journal->magic = 0;
+    free(journal);
+}
+
+/* --- reading rows ------------------------------------------------------------------------ */
+
+struct row {
+    uint64_t row, id;
+    unsigned bucket;
+    int64_t boot;
+    struct sto_stamp stamp;
+    struct hd_slice record;
+    bool whole; /* the check sum is right */
+};
+
+static struct row
+read_row(sqlite3_stmt *s, unsigned table)
+{
+    struct row row = { .row = (uint64_t)sqlite3_column_int64(s, 0),
+                       .id = (uint64_t)sqlite3_column_int64(s, 1),
+                       .bucket = (unsigned)sqlite3_column_int(s, 2),
+                       .boot = sqlite3_column_int64(s, 3),
+                       .stamp = { (uint64_t)sqlite3_column_int64(s, 4),
+                                  (uint64_t)sqlite3_column_int64(s, 5) } };
+
+    row.record = hd_slice(sqlite3_column_blob(s, 7), (size_t)sqlite3_column_bytes(s, 7));
+    row.whole = sqlite3_column_int64(s, 6) ==
+                row_sum(table, row.row, row.id, row.bucket, row.boot, row.stamp, row.record);
+    return row;
+}
+
+/* The row's octets go into the table "damaged"; in its place stays a removal, since the state
+ * before it is not what was acknowledged last.  When even that cannot be written the row stays, to
+ * be met again. */
+static void
+put_aside(struct sto_journal *journal, unsigned table, const struct row *row)
+{
+    const struct hd_slice nothing = { NULL, 0 };
+    sqlite3_stmt *s = NULL;
+    char sql[128];
+
+    if (sqlite3_prepare_v2(journal->db, "INSERT OR REPLACE INTO damaged VALUES(?1,?2,?3,?4)", -1,
+                           &s, NULL) == SQLITE_OK) {
+        (void)sqlite3_bind_text(s, 1, table_names[table], -1, SQLITE_STATIC);
+        (void)sqlite3_bind_int64(s, 2, (int64_t)row->row);
+        (void)sqlite3_bind_int64(s, 3, (int64_t)row->id);
+        (void)sqlite3_bind_blob64(s, 4, row->record.p, row->record.n, SQLITE_STATIC);
+        (void)step(journal, s);
+    }
+    (void)sqlite3_finalize(s);
+    (void)snprintf(sql, sizeof(sql),
+                   "UPDATE %s SET bucket=?2,boot=?3,boot_ms=?4,wall_ms=?5,sum=?6,body=NULL WHERE "
+                   "row=?1",
+                   table_names[table]);
+    if (sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL) == SQLITE_OK) {
+        (void)sqlite3_bind_int64(s, 1, (int64_t)row->row);
+        (void)sqlite3_bind_int(s, 2, (int)row->bucket);
+        (void)sqlite3_bind_int64(s, 3, journal->boot);
+        (void)sqlite3_bind_int64(s, 4, (int64_t)journal->opened.boot_ms);
+        (void)sqlite3_bind_int64(s, 5, (int64_t)journal->opened.wall_ms);
+        (void)sqlite3_bind_int64(s, 6,
+                                 row_sum(table, row->row, row->id, row->bucket, journal->boot,
+                                         journal->opened, nothing));
+        (void)step(journal, s);
+    }
+    (void)sqlite3_finalize(s);
+}
+
+/* First pass: which row of each id counts, and the newest wall clock. */
+static enum hd_err
+load_index(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor)
+{
+    struct lane *lane = &journal->lanes[table];
+    enum hd_err err = HD_OK;
+    int code = SQLITE_DONE;
+
+    (void)sqlite3_bind_int64(lane->tail, 1, 0);
+    (void)sqlite3_bind_int64(lane->tail, 2, -1);
+    while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
+        struct row row = read_row(lane->tail, table);
+        if (row.whole && row.stamp.wall_ms > journal->marker_ms)
+            journal->marker_ms = row.stamp.wall_ms;
+        if (row.whole && row.record.n) {
+            err = index_reserve(&lane->index, 1);
+            if (!err)
+                index_put(&lane->index, row.id, row.row);
+            continue;
+        }
+        index_remove(&lane->index, row.id);
+        if (row.whole)
+            continue;
+        if (visitor->damaged)
+            visitor->damaged(visitor->context, table_names[table], row.row);
+        put_aside(journal, table, &row);
+    }
+    if (!err && code != SQLITE_DONE)
+        err = failed(journal);
+    (void)sqlite3_reset(lane->tail);
+    return err;
+}
+
+static uint64_t
+row_age(const struct sto_journal *journal, const struct row *row)
+{
+    uint64_t now = journal->opened.boot_ms, then = row->stamp.boot_ms;
+
+    if (row->boot != journal->boot) {
+        now = journal->opened.wall_ms > journal->marker_ms ? journal->opened.wall_ms
+                                                           : journal->marker_ms;
+        then = row->stamp.wall_ms;
+    }
+    return now > then ? now - then : 0;
+}
+
+static enum hd_err
+load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor)
+{
+    struct lane *lane = &journal->lanes[table];
+    enum hd_err err = HD_OK;
+    int code = SQLITE_DONE;
+
+    (void)sqlite3_bind_int64(lane->tail, 1, 0);
+    (void)sqlite3_bind_int64(lane->tail, 2, -1);
+    while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
+        uint64_t id = (uint64_t)sqlite3_column_int64(lane->tail, 1);
+        const struct place *place = index_find(&lane->index, id);
+        if (!place || place->row != (uint64_t)sqlite3_column_int64(lane->tail, 0))
+            continue;
+        struct row row = read_row(lane->tail, table);
+        err = visitor->visit(visitor->context, kind_of(table), row.bucket, id, row.record,
+                             row_age(journal, &row));
+        if (err == HD_ESYNTAX) {
+            if (visitor->damaged)
+                visitor->damaged(visitor->context, table_names[table], row.row);
+            index_remove(&lane->index, id);
+            put_aside(journal, table, &row);
+            err = HD_OK;
+        }
+    }
+    if (!err && code != SQLITE_DONE)
+        err = failed(journal);
+    (void)sqlite3_reset(lane->tail);
+    return err;
+}
+
+enum hd_err
+sto_journal_load(struct sto_journal *journal, const struct sto_journal_visitor *visitor,
+                 char ret_problem[256])
+{
+    enum hd_err err;
+
+    HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
+    ret_problem[0] = '\0';
+    err = run(journal, "BEGIN");
+    for (unsigned i = 0; i < TABLES && !err; i++)
+        err = load_index(journal, i, visitor);
+    /* Publications first: what the subscriptions are shown is there when they come. */
+    static const unsigned order[TABLES] = { 1, 2, 0, 3 };
+    for (unsigned i = 0; i < TABLES && !err; i++)
+        err = load_rows(journal, order[i], visitor);
+    if (err == HD_ESTORE || err == HD_EIO)
+        (void)snprintf(ret_problem, 256, "%.120s: %.120s", sqlite3_db_filename(journal->db, "main"),
+                       journal->problem);
+    /* What was put aside and cannot be kept so is met again at the next start. */
+    if (!sqlite3_get_autocommit(journal->db) && (err || run(journal, "COMMIT")))
+        (void)!run(journal, "ROLLBACK");
+    return err == HD_ESTORE ? HD_EIO : err;
+}
+
+/* --- writing ----------------------------------------------------------------------------- */
+
+enum hd_err
+sto_journal_begin(struct sto_journal *journal)
+{
+    HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
+    HD_ASSERT(!journal->in_batch);
+    enum hd_err err = step(journal, journal->begin);
+    if (err)
+        return err;
+    journal->in_batch = true;
+    journal->n_changes = 0;
+    journal->added = 0;
+    for (int i = 0; i < TABLES; i++) {
+        struct lane *lane = &journal->lanes[i];
+        lane->first_before = lane->first;
+        lane->first_new = lane->next;
+        lane->limit = 2 * lane->index.used + SLACK;
+    }
+    return HD_OK;
+}
+
+static enum hd_err
+remember(struct sto_journal *journal, unsigned table, uint64_t id)
+{
+    const struct place *place = index_find(&journal->lanes[table].index, id);
+
+    if (journal->n_changes == journal->cap_changes) {
+        size_t cap = journal->cap_changes ? journal->cap_changes * 2 : 512;
+        struct change *changes = realloc(journal->changes, cap * sizeof(*changes));
+        if (!changes)
+            return out_of_memory(journal);
+        journal->changes = changes;
+        journal->cap_changes = cap;
+    }
+    journal->changes[journal->n_changes++] =
+        (struct change){ .table = table, .id = id, .row = place ? place->row : 0 };
+    return HD_OK;
+}
+
+static enum hd_err
+insert(struct sto_journal *journal, unsigned table, const struct row *row)
+{
+    struct lane *lane = &journal->lanes[table];
+    sqlite3_stmt *s = lane->insert;
+    enum hd_err err = index_reserve(&lane->index, 1);
+
+    if (err)
+        return out_of_memory(journal);
+    (void)sqlite3_bind_int64(s, 1, (int64_t)lane->next);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)row->id);
+    (void)sqlite3_bind_int(s, 3, (int)row->bucket);
+    (void)sqlite3_bind_int64(s, 4, row->boot);
+    (void)sqlite3_bind_int64(s, 5, (int64_t)row->stamp.boot_ms);
+    (void)sqlite3_bind_int64(s, 6, (int64_t)row->stamp.wall_ms);
+    (void)sqlite3_bind_int64(
+        s, 7, row_sum(table, lane->next, row->id, row->bucket, row->boot, row->stamp, row->record));
+    if (row->record.n)
+        (void)sqlite3_bind_blob64(s, 8, row->record.p, row->record.n, SQLITE_STATIC);
+    else
+        (void)sqlite3_bind_null(s, 8);
+    err = step(journal, s);
+    if (!err)
+        err = remember(journal, table, row->id);
+    if (err)
+        return err;
+    if (row->record.n)
+        index_put(&lane->index, row->id, lane->next);
+    else
+        index_remove(&lane->index, row->id);
+    lane->next++;
+    journal->added++;
+    return HD_OK;
+}
+
+enum hd_err
+sto_journal_append(struct sto_journal *journal, enum evt_record_kind kind, unsigned bucket,
+                   uint64_t id, struct hd_slice record, struct sto_stamp now)
+{
+    struct row row = {
+        .id = id, .bucket = bucket, .boot = journal->boot, .stamp = now, .record = record
+    };
+
+    HD_ASSERT(journal->in_batch);
+    return insert(journal, table_of(kind), &row);
+}
+
+static bool
+counts(const struct lane *lane, const struct row *row)
+{
+    const struct place *place = index_find(&lane->index, row->id);
+
+    return place && place->row == row->row;
+}
+
+/* Takes up to n rows off the tail; those that count are appended again with the time of their own
+ * writing. */
+static enum hd_err
+trim(struct sto_journal *journal, unsigned table, uint64_t n)
+{
+    struct lane *lane = &journal->lanes[table];
+    uint64_t end = lane->first;
+    enum hd_err err = HD_OK;
+    int code = SQLITE_DONE;
+
+    (void)sqlite3_bind_int64(lane->tail, 1, (int64_t)lane->first);
+    (void)sqlite3_bind_int64(lane->tail, 2, (int64_t)n);
+    while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
+        struct row row = read_row(lane->tail, table);
+        if (row.row >= lane->first_new)
+            break; /* of this very batch */
+        end = row.row + 1;
+        if (row.whole && row.record.n && counts(lane, &row))
+            err = insert(journal, table, &row);
+    }
+    if (!err && code != SQLITE_DONE && code != SQLITE_ROW)
+        err = failed(journal);
+    (void)sqlite3_reset(lane->tail);
+    if (err || end == lane->first)
+        return err;
+    (void)sqlite3_bind_int64(lane->trim, 1, (int64_t)end);
+    err = step(journal, lane->trim);
+    if (!err)
+        lane->first = end;
+    return err;
+}
+
+static enum hd_err
+trim_all(struct sto_journal *journal, uint64_t added)
+{
+    enum hd_err err = HD_OK;
+
+    for (unsigned i = 0; i < TABLES && !err; i++) {
+        struct lane *lane = &journal->lanes[i];
+        if (lane->next - lane->first > lane->limit)
+            err = trim(journal, i, added * TRIM_PER_ROW);
+    }
+    return err;
+}
+
+enum hd_err
+sto_journal_commit(struct sto_journal *journal)
+{
+    enum hd_err err;
+
+    HD_ASSERT(journal->in_batch);
+    err = trim_all(journal, journal->added);
+    if (!err)
+        err = step(journal, journal->commit);
+    if (err) {
+        sto_journal_rollback(journal);
+        return HD_ESTORE;
+    }
+    journal->in_batch = false;
+    journal->n_changes = 0;
+    return HD_OK;
+}
+
+void
+sto_journal_rollback(struct sto_journal *journal)
+{
+    if (!journal->in_batch)
+        return;
+    /* Some errors have ended the transaction already. */
+    if (!sqlite3_get_autocommit(journal->db))
+        (void)sqlite3_step(journal->rollback);
+    (void)sqlite3_reset(journal->rollback);
+    while (journal->n_changes > 0) {
+        const struct change *change = &journal->changes[--journal->n_changes];
+        struct index *index = &journal->lanes[change->table].index;
+        if (change->row) /* there is room: it was in it before */
+            index_put(index, change->id, change->row);
+        else
+            index_remove(index, change->id);
+    }
+    for (int i = 0; i < TABLES; i++) {
+        journal->lanes[i].first = journal->lanes[i].first_before;
+        journal->lanes[i].next = journal->lanes[i].first_new;
+    }
+    journal->in_batch = false;
+}
+
+static enum hd_err
+begin_backup(struct sto_journal *journal, const char *path)
+{
+    if (access(path, F_OK) == 0) {
+        (void)snprintf(journal->problem, sizeof(journal->problem), "%.120s: is there already",
+                       path);
+        return HD_ESTORE;
+    }
+    if (sqlite3_open(path, &journal->copy) == SQLITE_OK)
+        journal->backup = sqlite3_backup_init(journal->copy, "main", journal->db, "main");
+    if (!journal->backup) {
+        (void)snprintf(journal->problem, sizeof(journal->problem), "%.150s",
+                       sqlite3_errmsg(journal->copy));
+        end_backup(journal);
+        return HD_ESTORE;
+    }
+    return HD_OK;
+}
+
+enum hd_err
+sto_journal_backup(struct sto_journal *journal, const char *path, bool *ret_done)
+{
+    int code;
+
+    HD_ASSERT(!journal->in_batch);
+    if (!journal->backup) {
+        enum hd_err err = begin_backup(journal, path);
+        if (err)
+            return err;
+    }
+    code = sqlite3_backup_step(journal->backup, BACKUP_PAGES);
+    *ret_done = code == SQLITE_DONE;
+    if (code == SQLITE_OK || code == SQLITE_BUSY)
+        return HD_OK;
+    end_backup(journal);
+    if (code == SQLITE_DONE)
+        return HD_OK;
+    (void)snprintf(journal->problem, sizeof(journal->problem), "%s", sqlite3_errstr(code));
+    (void)unlink(path);
+    return HD_ESTORE;
+}
+
+const char *
+sto_journal_problem(const struct sto_journal *journal)
+{
+    return journal->problem;
+}
+
+uint64_t
+sto_journal_live(const struct sto_journal *journal)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < TABLES; i++)
+        n += journal->lanes[i].index.used;
+    return n;
+}
+
+uint64_t
+sto_journal_rows(const struct sto_journal *journal)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < TABLES; i++)
+        n += journal->lanes[i].next - journal->lanes[i].first;
+    return n;
+}

@@ -1,0 +1,539 @@
+/* sqlite.c - batches from the shards, commits on a thread of their own, outcomes back.
+ *
+ * A shard's puts of one turn travel as one batch.  While a commit runs the next batches gather; a
+ * commit takes what is there, up to a number of records, so a lone request is kept at once and a
+ * flood shares its fsyncs. Invariants: a ticket that was taken gets exactly one outcome; a batch's
+ * records are in the order of the puts, and batches of one shard in the order of its turns, so the
+ * records of one bucket are too. */
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "event/shard.h"
+
+#define SQLITE_MAGIC 0x5353514cu
+#define RECORDS_PER_COMMIT 256u
+#define BATCH_FIRST 4096u
+
+enum store_mail { STORE_BATCH = 1, STORE_BACKUP, STORE_STOP };
+
+/* One record of a batch; its octets follow, the next item is aligned. */
+struct item {
+    uint64_t id, ticket;
+    uint32_t n;
+    uint16_t bucket;
+    uint8_t kind;
+};
+
+struct batch {
+    struct hd_mail mail;
+    struct batch *next;
+    unsigned shard;
+    uint32_t records; /* that have no outcome yet */
+    size_t used, cap;
+    size_t at; /* where the store's thread goes on reading */
+    char octets[];
+};
+
+struct backup {
+    struct hd_mail mail;
+    void (*done)(void *context, enum hd_err err);
+    void *context;
+    char path[];
+};
+
+struct part {
+    struct evt_shard *shard;
+    struct batch *open;
+    char apart[64]; /* two shards never write one cache line */
+};
+
+struct sto_sqlite {
+    unsigned magic;
+    unsigned shards;
+    enum sto_durability durability;
+    uint32_t spacing_us;
+    struct sto_stamp (*clock)(void);
+    struct sto_journal *journal;
+    struct hd_mailbox box;
+    int wake_fd;
+    pthread_t thread;
+    bool runs, stopping;
+    struct batch *first, **last; /* taken from the box, not yet committed */
+    struct backup *backup;
+    uint64_t last_start_us;
+    struct evt_outcome *outcomes; /* of one shard */
+    pthread_mutex_t lock;         /* status alone; see doc/locks.md */
+    struct sto_status status;
+    _Atomic bool backing_up;
+    struct part parts[];
+};
+
+/* --- the shards' side -------------------------------------------------------------------- */
+
+static size_t
+item_size(size_t n)
+{
+    return (sizeof(struct item) + n + 7) & ~(size_t)7;
+}
+
+static struct batch *
+batch_room(struct batch *batch, unsigned shard, size_t need)
+{
+    size_t used = batch ? batch->used : 0, cap = batch ? batch->cap : 0;
+
+    if (batch && cap - used >= need)
+        return batch;
+    cap = cap ? cap * 2 : BATCH_FIRST;
+    while (cap - used < need)
+        cap *= 2;
+    struct batch *bigger = realloc(batch, sizeof(*bigger) + cap);
+    if (!bigger)
+        return NULL;
+    if (!batch) {
+        memset(bigger, 0, sizeof(*bigger));
+        bigger->shard = shard;
+    }
+    bigger->cap = cap;
+    return bigger;
+}
+
+static enum hd_err
+store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind kind, uint64_t id,
+          struct hd_slice record, uint64_t ticket)
+{
+    struct sto_sqlite *store = context;
+
+    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    HD_ASSERT(shard < store->shards);
+    struct part *part = &store->parts[shard];
+    struct batch *batch = batch_room(part->open, shard, item_size(record.n));
+    if (!batch)
+        return HD_ESTORE;
+    part->open = batch;
+    struct item item = { .id = id,
+                         .ticket = ticket,
+                         .n = (uint32_t)record.n,
+                         .bucket = (uint16_t)bucket,
+                         .kind = (uint8_t)kind };
+    memcpy(batch->octets + batch->used, &item, sizeof(item));
+    if (record.n)
+        memcpy(batch->octets + batch->used + sizeof(item), record.p, record.n);
+    batch->used += item_size(record.n);
+    batch->records++;
+    return HD_OK;
+}
+
+const struct evt_store_ops sto_sqlite_ops = { .put = store_put };
+
+static size_t
+post_outcomes(struct sto_sqlite *store, const struct batch *batch, size_t from, uint32_t records,
+              enum hd_err err)
+{
+    size_t n = 0, at = from;
+
+    for (uint32_t i = 0; i < records; i++) {
+        struct item item;
+        memcpy(&item, batch->octets + at, sizeof(item));
+        at += item_size(item.n);
+        if (item.ticket)
+            store->outcomes[n++] = (struct evt_outcome){ .ticket = item.ticket, .err = err };
+    }
+    /* Memory for so little comes back; the requests wait meanwhile. */
+    while (n > 0 && evt_stored_post(store->parts[batch->shard].shard, store->outcomes, n))
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    return n;
+}
+
+/* STO_ASYNC: told before it is kept, on the shard's own thread; in pieces, since the array is
+ * shared by nobody else then. */
+static size_t
+post_early(struct sto_sqlite *store, const struct batch *batch)
+{
+    size_t at = 0, n = 0;
+
+    for (uint32_t i = 0; i < batch->records; i++) {
+        struct item item;
+        memcpy(&item, batch->octets + at, sizeof(item));
+        at += item_size(item.n);
+        struct evt_outcome outcome = { .ticket = item.ticket, .err = HD_OK };
+        if (item.ticket && evt_stored_post(store->parts[batch->shard].shard, &outcome, 1) == HD_OK)
+            n++;
+    }
+    return n;
+}
+
+size_t
+sto_sqlite_flush(struct sto_sqlite *store, unsigned shard)
+{
+    struct part *part = &store->parts[shard];
+    struct batch *batch = part->open;
+    size_t posted = 0;
+
+    if (!batch)
+        return 0;
+    part->open = NULL;
+    if (store->durability == STO_ASYNC)
+        posted = post_early(store, batch);
+    batch->mail.kind = STORE_BATCH;
+    hd_mailbox_post(&store->box, &batch->mail);
+    return posted;
+}
+
+/* --- the store's thread ------------------------------------------------------------------ */
+
+static uint64_t
+now_us(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void
+wake(void *context)
+{
+    struct sto_sqlite *store = context;
+    uint64_t one = 1;
+
+    while (write(store->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        ;
+}
+
+static void
+sleep_until_woken(struct sto_sqlite *store)
+{
+    uint64_t count;
+
+    if (!hd_mailbox_sleep(&store->box))
+        return;
+    while (read(store->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        ;
+    hd_mailbox_awake(&store->box);
+}
+
+static void
+take_mails(struct sto_sqlite *store)
+{
+    struct hd_mail *mail;
+
+    while ((mail = hd_mailbox_take(&store->box))) {
+        switch ((enum store_mail)mail->kind) {
+        case STORE_BATCH: {
+            struct batch *batch = (struct batch *)(void *)mail;
+            batch->next = NULL;
+            *store->last = batch;
+            store->last = &batch->next;
+            break;
+        }
+        case STORE_BACKUP:
+            store->backup = (struct backup *)(void *)mail;
+            break;
+        case STORE_STOP:
+            store->stopping = true;
+            free(mail);
+            break;
+        }
+    }
+}
+
+static enum hd_err
+append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t *left,
+             uint32_t *taken, struct sto_stamp stamp)
+{
+    enum hd_err err = HD_OK;
+
+    while (*at<batch->used && * left> 0 && !err) {
+        struct item item;
+        memcpy(&item, batch->octets + *at, sizeof(item));
+        err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
+                                 item.id, hd_slice(batch->octets + *at + sizeof(item), item.n),
+                                 stamp);
+        *at += item_size(item.n);
+        (*left)--;
+        (*taken)++;
+    }
+    return err;
+}
+
+/* Tells the outcome of all that one commit tried, and frees the batches that it used up. */
+static void
+settle(struct sto_sqlite *store, uint32_t taken, enum hd_err err)
+{
+    while (taken > 0) {
+        struct batch *batch = store->first;
+        size_t from = batch->at;
+        uint32_t n = 0;
+        while (batch->at < batch->used && n < taken) {
+            struct item item;
+            memcpy(&item, batch->octets + batch->at, sizeof(item));
+            batch->at += item_size(item.n);
+            n++;
+        }
+        batch->records -= n;
+        if (store->durability == STO_COMMIT)
+            (void)post_outcomes(store, batch, from, n, err);
+        taken -= n;
+        if (batch->at < batch->used)
+            break;
+        store->first = batch->next;
+        if (!store->first)
+            store->last = &store->first;
+        free(batch);
+    }
+}
+
+static void
+note_commit(struct sto_sqlite *store, uint32_t records, uint64_t took_us, enum hd_err err)
+{
+    bool was_healthy;
+
+    (void)pthread_mutex_lock(&store->lock);
+    struct sto_status *status = &store->status;
+    was_healthy = status->healthy;
+    status->healthy = !err;
+    status->problem[0] = '\0';
+    if (err) {
+        status->failures++;
+        (void)snprintf(status->problem, sizeof(status->problem), "%s",
+                       sto_journal_problem(store->journal));
+    } else {
+        status->commits++;
+        status->records += records;
+        status->commit_us_sum += took_us;
+        if (took_us > status->commit_us_most)
+            status->commit_us_most = took_us;
+    }
+    status->live = sto_journal_live(store->journal);
+    status->rows = sto_journal_rows(store->journal);
+    (void)pthread_mutex_unlock(&store->lock);
+    if (was_healthy && err)
+        HD_LOG(HD_ERROR, "the store cannot keep what it is given",
+               hd_f_str("reason", sto_journal_problem(store->journal)));
+    else if (!was_healthy && !err)
+        HD_LOG(HD_INFO, "the store keeps again what it is given", hd_f_u64("records", records));
+}
+
+static void
+commit_some(struct sto_sqlite *store)
+{
+    uint32_t left = RECORDS_PER_COMMIT, taken = 0;
+    struct sto_stamp stamp = store->clock();
+    uint64_t start = now_us();
+    enum hd_err err = sto_journal_begin(store->journal);
+
+    if (err) { /* what would have been in it is refused, so that nobody waits for ever */
+        for (const struct batch *b = store->first; b && taken < RECORDS_PER_COMMIT; b = b->next)
+            taken += b->records;
+        taken = taken < RECORDS_PER_COMMIT ? taken : RECORDS_PER_COMMIT;
+    }
+    for (struct batch *b = store->first; b && left > 0 && !err; b = b->next) {
+        size_t at = b->at;
+        err = append_items(store, b, &at, &left, &taken, stamp);
+    }
+    if (!err)
+        err = sto_journal_commit(store->journal);
+    else
+        sto_journal_rollback(store->journal);
+    note_commit(store, taken, now_us() - start, err);
+    settle(store, taken, err ? HD_ESTORE : HD_OK);
+}
+
+/* The next commit starts no sooner than the spacing after the last one; the first of a pause starts
+ * at once. */
+static void
+space(struct sto_sqlite *store)
+{
+    uint64_t now = now_us(), due = store->last_start_us + store->spacing_us;
+
+    if (now < due) {
+        uint64_t wait = due - now;
+        (void)nanosleep(&(struct timespec){ .tv_sec = (time_t)(wait / 1000000),
+                                            .tv_nsec = (long)(wait % 1000000) * 1000 },
+                        NULL);
+    }
+    store->last_start_us = now_us();
+}
+
+static void
+backup_step(struct sto_sqlite *store)
+{
+    struct backup *backup = store->backup;
+    bool done = false;
+    enum hd_err err = sto_journal_backup(store->journal, backup->path, &done);
+
+    if (!err && !done)
+        return;
+    store->backup = NULL;
+    atomic_store(&store->backing_up, false);
+    backup->done(backup->context, err);
+    free(backup);
+}
+
+static void *
+store_run(void *context)
+{
+    struct sto_sqlite *store = context;
+
+    (void)pthread_setname_np(pthread_self(), "store");
+    for (;;) {
+        take_mails(store);
+        if (store->first) {
+            space(store);
+            take_mails(store);
+            commit_some(store);
+        } else if (store->stopping) {
+            break;
+        } else if (!store->backup) {
+            sleep_until_woken(store);
+        }
+        if (store->backup)
+            backup_step(store);
+    }
+    if (store->backup) { /* it is not finished before the end */
+        store->backup->done(store->backup->context, HD_ESTORE);
+        free(store->backup);
+        store->backup = NULL;
+    }
+    return NULL;
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+enum hd_err
+sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
+               struct sto_sqlite **ret_store)
+{
+    struct sto_sqlite *store = calloc(1, sizeof(*store) + params->shards * sizeof(store->parts[0]));
+    enum hd_err err = HD_ENOMEM;
+
+    ret_problem[0] = '\0';
+    if (!store)
+        return HD_ENOMEM;
+    store->magic = SQLITE_MAGIC;
+    store->shards = params->shards;
+    store->durability = params->durability;
+    store->spacing_us = params->spacing_us;
+    store->clock = params->clock;
+    store->last = &store->first;
+    store->status.healthy = true;
+    store->wake_fd = -1;
+    (void)pthread_mutex_init(&store->lock, NULL);
+    hd_mailbox_init(&store->box, wake, store);
+    store->outcomes = calloc(RECORDS_PER_COMMIT, sizeof(*store->outcomes));
+    if (store->outcomes) {
+        store->wake_fd = eventfd(0, EFD_CLOEXEC);
+        err = store->wake_fd < 0 ? HD_EIO
+                                 : sto_journal_open(&params->file, ret_problem, &store->journal);
+    }
+    if (err) {
+        sto_sqlite_free(store);
+        return err;
+    }
+    *ret_store = store;
+    return HD_OK;
+}
+
+struct sto_journal *
+sto_sqlite_journal(struct sto_sqlite *store)
+{
+    return store->journal;
+}
+
+void
+sto_sqlite_attach(struct sto_sqlite *store, unsigned shard, struct evt_shard *event_shard)
+{
+    HD_ASSERT(shard < store->shards);
+    store->parts[shard].shard = event_shard;
+}
+
+enum hd_err
+sto_sqlite_start(struct sto_sqlite *store)
+{
+    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    if (pthread_create(&store->thread, NULL, store_run, store) != 0)
+        return HD_EIO;
+    store->runs = true;
+    return HD_OK;
+}
+
+void
+sto_sqlite_stop(struct sto_sqlite *store)
+{
+    struct hd_mail *mail;
+
+    if (!store->runs)
+        return;
+    while (!(mail = calloc(1, sizeof(*mail))))
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    mail->kind = STORE_STOP;
+    hd_mailbox_post(&store->box, mail);
+    (void)pthread_join(store->thread, NULL);
+    store->runs = false;
+}
+
+void
+sto_sqlite_free(struct sto_sqlite *store)
+{
+    if (!store)
+        return;
+    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    sto_sqlite_stop(store);
+    take_mails(store);
+    while (store->first) {
+        struct batch *next = store->first->next;
+        free(store->first);
+        store->first = next;
+    }
+    for (unsigned i = 0; i < store->shards; i++)
+        free(store->parts[i].open);
+    sto_journal_close(store->journal);
+    if (store->wake_fd >= 0)
+        (void)close(store->wake_fd);
+    (void)pthread_mutex_destroy(&store->lock);
+    free(store->backup);
+    free(store->outcomes);
+    store->magic = 0;
+    free(store);
+}
+
+void
+sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    *ret_status = store->status;
+    store->status.commit_us_most = 0;
+    (void)pthread_mutex_unlock(&store->lock);
+    ret_status->depth = hd_mailbox_depth(&store->box);
+}
+
+enum hd_err
+sto_sqlite_backup(struct sto_sqlite *store, const char *path,
+                  void (*done)(void *context, enum hd_err err), void *context)
+{
+    size_t n = strlen(path) + 1;
+
+    if (atomic_exchange(&store->backing_up, true))
+        return HD_EBUSY;
+    struct backup *backup = malloc(sizeof(*backup) + n);
+    if (!backup) {
+        atomic_store(&store->backing_up, false);
+        return HD_ENOMEM;
+    }
+    backup->mail.kind = STORE_BACKUP;
+    backup->done = done;
+    backup->context = context;
+    memcpy(backup->path, path, n);
+    hd_mailbox_post(&store->box, &backup->mail);
+    return HD_OK;
+}

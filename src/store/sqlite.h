@@ -1,0 +1,74 @@
+/* sqlite.h - the embedded store: a thread that commits what all shards put, many records at a time.
+ *
+ * Put and flush of a part are called on that shard's thread; a flush at the end of its turn hands
+ * what was put to the store's thread, which commits whenever it is idle and something waits.  The
+ * outcomes are posted back to the shards. Memory: records are copied at put; outcomes belong to the
+ * shard. */
+#ifndef HD_STORE_SQLITE_H
+#define HD_STORE_SQLITE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "event/ports.h"
+#include "store/journal.h"
+
+struct evt_shard;
+struct sto_sqlite;
+
+enum sto_durability {
+    STO_COMMIT = 0, /* the answer waits until the record is on the disk */
+    STO_ASYNC       /* the answer leaves at once, the record is on the disk soon after */
+};
+
+struct sto_sqlite_params {
+    unsigned shards;
+    struct sto_journal_params file;
+    enum sto_durability durability;
+    uint32_t spacing_us;             /* least time between the starts of two commits */
+    struct sto_stamp (*clock)(void); /* for the rows; called on the store's thread */
+};
+
+/** Opens the file; nothing runs yet.  Errors as sto_journal_open. */
+HD_NODISCARD enum hd_err sto_sqlite_new(const struct sto_sqlite_params *params,
+                                        char ret_problem[256], struct sto_sqlite **ret_store);
+/** The file, for sto_journal_load before the start. */
+struct sto_journal *sto_sqlite_journal(struct sto_sqlite *store);
+/** Outcomes of this part go to shard.  Before the start. */
+void sto_sqlite_attach(struct sto_sqlite *store, unsigned shard, struct evt_shard *event_shard);
+/** HD_OK; HD_EIO no thread could be made. */
+HD_NODISCARD enum hd_err sto_sqlite_start(struct sto_sqlite *store);
+/** Commits what was flushed and ends the thread; outcomes are still posted.  The shards must be
+ * there. */
+void sto_sqlite_stop(struct sto_sqlite *store);
+/** Stops and closes; accepts NULL. */
+void sto_sqlite_free(struct sto_sqlite *store);
+
+/** The port; its context is the struct sto_sqlite. */
+extern const struct evt_store_ops sto_sqlite_ops;
+
+/** Hands what was put to the store's thread.  STO_ASYNC: returns how many outcomes were posted at
+ * once, else 0. */
+size_t sto_sqlite_flush(struct sto_sqlite *store, unsigned shard);
+
+/* --- for operators; any thread ----------------------------------------------------------- */
+
+struct sto_status {
+    bool healthy;      /* the last commit succeeded */
+    char problem[160]; /* why not, else empty */
+    uint64_t commits, failures, records;
+    uint64_t commit_us_sum, commit_us_most; /* time of commits; most: since the last call */
+    uint64_t live, rows;
+    uint64_t depth; /* batches that wait */
+};
+void sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status);
+
+/** Asks for a copy at path (which must not exist); done is called on the store's thread with HD_OK
+ * or HD_ESTORE.  HD_EBUSY: one is under way; HD_ENOMEM. */
+HD_NODISCARD enum hd_err sto_sqlite_backup(struct sto_sqlite *store, const char *path,
+                                           void (*done)(void *context, enum hd_err err),
+                                           void *context);
+
+#endif
