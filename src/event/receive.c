@@ -215,7 +215,7 @@ evt_packet_handle(struct evt_shard *shard, struct evt_packet *packet)
 
     hd_arena_init(&arena, shard->parse_memory, sizeof(shard->parse_memory));
     /* It was parsed as a whole message before it travelled. */
-    if (sip_msg_parse(octets, false, &arena, &msg, &fault)) {
+    if (sip_msg_parse_by_branch(octets, false, &arena, &msg, &fault)) {
         free(packet);
         return;
     }
@@ -243,7 +243,8 @@ evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd
         return;
     }
     hd_arena_init(&arena, shard->parse_memory, sizeof(shard->parse_memory));
-    if (sip_msg_parse(octets, hd_transport_reliable(flow->transport), &arena, &msg, &fault)) {
+    if (sip_msg_parse_by_branch(octets, hd_transport_reliable(flow->transport), &arena, &msg,
+                                &fault)) {
         if (response)
             EVT_COUNT(shard, malformed);
         else

@@ -21,6 +21,7 @@ struct parse {
     bool arena_full;
     bool via_read;
     uint8_t last[SIP_HDR_COUNT];
+    bool by_branch; /* a response is known by its branch: its dialog is not looked at */
 };
 
 /* Fields that may be there once; two would let two readers see two messages (7.3.1). */
@@ -389,6 +390,10 @@ message_check(struct parse *s)
     };
     struct sip_msg *msg = s->msg;
     via_check(s);
+    if (s->by_branch && !msg->request) {
+        cseq_check(s);
+        return;
+    }
     address_check(s, &from, &msg->from, &msg->from_tag);
     address_check(s, &to, &msg->to, &msg->to_tag);
     call_id_check(s);
@@ -443,11 +448,11 @@ head_read(struct parse *s, struct hd_slice octets, bool stream)
     body_check(s, hd_slice(body, (size_t)(end - body)), stream);
 }
 
-enum hd_err
-sip_msg_parse(struct hd_slice octets, bool stream, struct hd_arena *arena, struct sip_msg *ret_msg,
-              struct sip_fault *ret_fault)
+static enum hd_err
+parse(struct hd_slice octets, bool stream, bool by_branch, struct hd_arena *arena,
+      struct sip_msg *ret_msg, struct sip_fault *ret_fault)
 {
-    struct parse s = { .msg = ret_msg, .fault = ret_fault };
+    struct parse s = { .msg = ret_msg, .fault = ret_fault, .by_branch = by_branch };
     memset(ret_msg, 0, sizeof(*ret_msg));
     memset(ret_msg->first, SIP_NO_HEADER, sizeof(ret_msg->first));
     *ret_fault = (struct sip_fault){ 0 };
@@ -466,6 +471,20 @@ sip_msg_parse(struct hd_slice octets, bool stream, struct hd_arena *arena, struc
     if (!ret_fault->answerable)
         ret_fault->status = 0;
     return HD_ESYNTAX;
+}
+
+enum hd_err
+sip_msg_parse(struct hd_slice octets, bool stream, struct hd_arena *arena, struct sip_msg *ret_msg,
+              struct sip_fault *ret_fault)
+{
+    return parse(octets, stream, false, arena, ret_msg, ret_fault);
+}
+
+enum hd_err
+sip_msg_parse_by_branch(struct hd_slice octets, bool stream, struct hd_arena *arena,
+                        struct sip_msg *ret_msg, struct sip_fault *ret_fault)
+{
+    return parse(octets, stream, true, arena, ret_msg, ret_fault);
 }
 
 /* ---- access ---- */

@@ -163,6 +163,15 @@ struct sip_fault {
 HD_NODISCARD enum hd_err sip_msg_parse(struct hd_slice octets, bool stream, struct hd_arena *arena,
                                        struct sip_msg *ret_msg, struct sip_fault *ret_fault);
 
+/**
+ * The same for who keeps its client transactions by branch and so needs no more of a response than
+ * Via, CSeq and header fields: from, to, tags, call_id and max_forwards of a response are left
+ * empty and unchecked.  A request is parsed in full.
+ */
+HD_NODISCARD enum hd_err sip_msg_parse_by_branch(struct hd_slice octets, bool stream,
+                                                 struct hd_arena *arena, struct sip_msg *ret_msg,
+                                                 struct sip_fault *ret_fault);
+
 /** The first field of an id, its value; empty slice with p NULL when there is none. */
 struct hd_slice sip_msg_value(const struct sip_msg *msg, enum sip_hdr id);
 /** The field itself or NULL; next of the same id by sip_msg_next. */

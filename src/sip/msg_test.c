@@ -74,6 +74,29 @@ struct refused {
 };
 
 static void
+a_response_known_by_its_branch_needs_no_more_than_via_and_cseq(void **state)
+{
+    (void)state;
+    struct parsed p;
+    hd_arena_init(&p.arena, p.memory, sizeof(p.memory));
+    p.err = sip_msg_parse_by_branch(hd_slice_str("SIP/2.0 200 OK\r\n" VIA "From: <broken\r\n" CSEQ(
+                                        "NOTIFY") "Retry-After: 9\r\n\r\n"),
+                                    false, &p.arena, &p.msg, &p.fault);
+    assert_int_equal(p.err, HD_OK);
+    assert_slice(p.msg.via.branch, "z9hG4bKb1");
+    assert_int_equal(p.msg.cseq.method, SIP_NOTIFY);
+    assert_slice(sip_msg_value(&p.msg, SIP_HDR_RETRY_AFTER), "9");
+    assert_int_equal(p.msg.from.uri.n + p.msg.call_id.n, 0);
+    /* A request is parsed in full all the same. */
+    hd_arena_init(&p.arena, p.memory, sizeof(p.memory));
+    p.err = sip_msg_parse_by_branch(
+        hd_slice_str(START("NOTIFY") VIA FROM CALL_ID CSEQ("NOTIFY") "\r\n"), false, &p.arena,
+        &p.msg, &p.fault);
+    assert_int_equal(p.err, HD_ESYNTAX);
+    assert_string_equal(p.fault.reason, "Missing To Header");
+}
+
+static void
 check_refused(const struct refused *row, size_t n, bool stream)
 {
     for (size_t i = 0; i < n; i++) {
@@ -540,6 +563,7 @@ main(void)
         cmocka_unit_test(each_length_limit_holds_at_its_edge),
         cmocka_unit_test(there_are_at_most_so_many_fields),
         cmocka_unit_test(there_are_at_most_so_many_vias),
+        cmocka_unit_test(a_response_known_by_its_branch_needs_no_more_than_via_and_cseq),
         cmocka_unit_test(the_head_has_a_limit),
         cmocka_unit_test(the_arena_needs_room_for_the_fields_only),
         cmocka_unit_test(fields_of_one_header_are_chained_in_their_order),
