@@ -210,10 +210,13 @@ reported(void *context, const struct ua_sub_report *report)
         tool_problem("the subscription is refreshed again in %u s", (unsigned)report->wait_s);
         break;
     case UA_SUB_RETRY:
-        tool_problem("the subscription ended%s%s; a new one %s", *reason ? ": " : "", reason,
-                     report->wait_s ? "follows" : "follows at once");
         if (report->wait_s)
-            tool_problem("  in %u s", (unsigned)report->wait_s);
+            tool_problem("the subscription ended%s%s; a new one follows in %u s",
+                         reason && *reason ? ": " : "", reason ? reason : "",
+                         (unsigned)report->wait_s);
+        else
+            tool_problem("the subscription ended%s%s; a new one follows at once",
+                         reason && *reason ? ": " : "", reason ? reason : "");
         break;
     }
     free(reason);

@@ -33,6 +33,7 @@ struct ua_sub {
     bool leaving;         /* the end is wanted */
     bool closing;         /* SUBSCRIBE with Expires: 0 went out */
     bool terminated;      /* the last NOTIFY came while a SUBSCRIBE was under way */
+    bool ever;            /* a NOTIFY has come, in this subscription or one before it */
     bool known;           /* the initial SUBSCRIBE was accepted */
     bool answering;       /* a NOTIFY is being taken: what it causes is sent behind its answer */
     bool told;            /* a NOTIFY said how long it lasts since the last SUBSCRIBE went out */
@@ -242,6 +243,18 @@ answered(void *context, const struct ua_answer *answer)
         sub_end_as(sub, UA_SUB_DONE); /* it was gone already */
         return;
     }
+    /* A server that we knew is away for now: whoever watches for days does not give up. */
+    if (!dialog && sub->ever && !sub->leaving) {
+        bool away = answer->outcome == UA_TIMEOUT || answer->outcome == UA_UNREACHABLE;
+        if (away || answer->status == 408 || (answer->status >= 500 && answer->status < 600)) {
+            sub_again(sub,
+                      answer->outcome == UA_TIMEOUT       ? HD_LIT("no answer")
+                      : answer->outcome == UA_UNREACHABLE ? HD_LIT("the server cannot be reached")
+                                                          : answer->msg->reason,
+                      retry_after(answer, 0));
+            return;
+        }
+    }
     sub_end(sub,
             &(struct ua_sub_ending){ .why = answer->outcome == UA_TIMEOUT       ? UA_SUB_NO_ANSWER
                                             : answer->outcome == UA_UNREACHABLE ? UA_SUB_UNREACHABLE
@@ -319,8 +332,8 @@ timer_n_fire(void *context)
         ua_timer_start(sub->client, &sub->timer_n, TIMER_N_MS);
         return;
     }
-    if (sub->state != UA_SUB_NOTIFY_WAIT && !sub->closing) {
-        sub_again(sub, HD_LIT("no NOTIFY after a refresh"), 0);
+    if ((sub->state != UA_SUB_NOTIFY_WAIT || sub->ever) && !sub->closing) {
+        sub_again(sub, HD_LIT("no NOTIFY came"), 0);
         return;
     }
     sub_end_as(sub, UA_SUB_NO_NOTIFY);
@@ -462,6 +475,7 @@ notify_take(void *context, const struct sip_msg *msg, const struct hd_flow *flow
     if (!sub->has_cseq)
         sub->born_ms = ua_client_now(sub->client);
     sub->has_cseq = true;
+    sub->ever = true;
     sub->cseq = msg->cseq.number;
     ua_dialog_retarget(&sub->dialog, msg);
     ua_timer_stop(sub->client, &sub->timer_n);

@@ -466,6 +466,35 @@ subscriptions_that_end_as_they_begin_are_asked_for_more_slowly(void **state)
     bench_done(&b);
 }
 
+static void
+a_server_that_is_away_for_a_while_is_asked_again_and_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_active(&b);
+    fake_pass(&b.fake, 20000);
+    notify(&b, 2, "terminated;reason=deactivated", "");
+    static const uint32_t wait_s[] = { 0, 1, 2, 4, 8, 16, 32, 60, 60 };
+    for (size_t i = 0; i < HD_ARRAY_LEN(wait_s); i++) {
+        last_subscribe(&b);
+        ua_client_failed(b.fake.client, b.fake.now_ms, b.fake.sent[b.fake.n_sent - 1].owner);
+        assert_int_equal(b.report.news, UA_SUB_RETRY);
+        assert_int_equal(b.report.wait_s, wait_s[i]);
+        fake_pass(&b.fake, (uint64_t)wait_s[i] * 1000 + 1);
+    }
+    fake_pass(&b.fake, 32001); /* no answer at all counts like that */
+    assert_int_equal(b.report.news, UA_SUB_RETRY);
+    fake_pass(&b.fake, 60001);
+    last_subscribe(&b);
+    fake_reply(&b.fake, 503, "Retry-After: 100\r\n");
+    assert_int_equal(b.report.wait_s, 100);
+    fake_pass(&b.fake, 100001);
+    last_subscribe(&b);
+    fake_reply(&b.fake, 403, NULL); /* but a refusal is one */
+    assert_int_equal(b.why, UA_SUB_REFUSED);
+    bench_done(&b);
+}
+
 /* --- NOTIFYs that do not fit ------------------------------------------------------------------ */
 
 static void
@@ -708,6 +737,7 @@ main(void)
         cmocka_unit_test(a_subscription_that_nobody_refreshes_expires_and_is_made_anew),
         cmocka_unit_test(each_reason_of_terminated_is_followed),
         cmocka_unit_test(subscriptions_that_end_as_they_begin_are_asked_for_more_slowly),
+        cmocka_unit_test(a_server_that_is_away_for_a_while_is_asked_again_and_again),
         cmocka_unit_test(a_notify_with_a_lower_cseq_gets_500_and_is_not_shown),
         cmocka_unit_test(a_repeated_notify_is_answered_again_and_shown_once),
         cmocka_unit_test(notifies_that_are_not_ours_get_481),
