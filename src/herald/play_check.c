@@ -369,7 +369,7 @@ enum hd_err
 play_expect_step(struct play *play, struct play_actor *actor, const struct hd_slice *words,
                  unsigned n)
 {
-    struct want want;
+    struct want want = { .kind = WANT_METHOD };
     uint32_t times = 1;
     enum hd_err err = want_read(play, actor, words, n, &want);
 
