@@ -90,9 +90,9 @@ class Broker:
             text += self.LAB
         text += 'authentication {{ realm = "herald" ' + self.authentication + ' }}\n'
         if self.allow and 'package "presence"' not in self.extra:
-            text += 'package "presence" {{ authorisation = allow  min_expires = 1 }}\n'
+            text += 'package "presence" {{ authorisation = allow  min_expires = 1  pace = 0s }}\n'
         if self.allow and 'package "message-summary"' not in self.extra:
-            text += 'package "message-summary" {{ authorisation = allow  min_expires = 1 }}\n'
+            text += 'package "message-summary" {{ authorisation = allow  min_expires = 1  pace = 0s }}\n'
         return (text + self.extra).format(port=self.port, lab=self.lab)
 
     def write(self, text):

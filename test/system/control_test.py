@@ -103,7 +103,7 @@ def test_a_good_configuration_is_taken_at_sighup():
         own = alice.subscribe(alice.aor)
         own.notification()
         version = broker.admin("status")["config_version"]
-        broker.write(broker.text() + 'package "presence" { authorisation = allow  min_expires = 30 }\n'
+        broker.write(broker.text() + 'package "presence" { authorisation = allow  min_expires = 30  pace = 0s }\n'
                                      'package "x-new" { types = "text/plain"  authorisation = allow }\n')
         broker.process.send_signal(signal.SIGHUP)
         until(lambda: broker.admin("status")["config_version"] > version, "the next version is in use")
