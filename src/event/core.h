@@ -245,6 +245,7 @@ struct evt_sub_change {
     struct evt_texts *texts; /* new ones, or NULL: as they are */
     uint64_t started_ms;
     uint32_t judged; /* the shard's configurations when the rules were asked */
+    uint32_t ends;   /* the shard's when it began */
     struct hd_flow came;
     uint32_t hop; /* next hop, a reference */
     uint32_t cseq;
@@ -771,7 +772,7 @@ struct evt_shard {
     uint32_t configurations; /* how many were taken */
     uint32_t end_at;         /* evt_shard_terminate_all: next index, EVT_NONE: not so */
     uint32_t end_retry_after_s;
-    bool ending; /* it was called: what is still being kept ends as well */
+    uint32_t ends; /* how often it was called: what was being kept then ends as well */
 
     struct evt_ring_entry *ring; /* EVT_RING_SETS * EVT_RING_WAYS */
     struct evt_source *sources;  /* EVT_SOURCES */

@@ -442,7 +442,7 @@ evt_shard_terminate_all(struct evt_shard *shard, uint32_t retry_after_s, uint64_
 {
     evt_shard_tick(shard, now_us);
     shard->end_at = 0;
-    shard->ending = true;
+    shard->ends++;
     shard->end_retry_after_s = retry_after_s;
 }
 

@@ -783,10 +783,11 @@ evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
 {
     if (!sub->change)
         return;
+    bool ends = sub->change->ends != shard->ends;
     if (sub->change->kind == EVT_CHANGE_CREATE && !sub_create_stored(shard, sub, err))
         return;
     sub_change_stored(shard, sub, err);
-    if (shard->ending)
+    if (ends)
         evt_shard_end(shard, sub);
     sub_settle(shard, sub);
     evt_sub_rearm(shard, sub);

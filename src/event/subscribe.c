@@ -331,6 +331,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->types = want->types;
     change->direct = evt_direct(shard, request->flow, request->msg);
     change->judged = shard->configurations;
+    change->ends = shard->ends;
     change->hop = EVT_NONE;
     change->head = evt_head_new(shard, request, tag, true);
     struct evt_hop *hop = change->head ? evt_hop_get(shard, way) : NULL;
