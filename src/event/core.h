@@ -155,7 +155,8 @@ struct evt_hop {
     uint32_t subs;      /* subscriptions that go this way */
     uint32_t in_flight; /* NOTIFYs that count against the window */
     uint32_t window;
-    struct evt_list waiting;        /* subscriptions held by the window */
+    uint32_t on_conn;        /* of a connection: first subscription with a NOTIFY in flight */
+    struct evt_list waiting; /* subscriptions held by the window */
     uint64_t octets_in, octets_out; /* while unproven */
     uint64_t no_tcp_until_ms;       /* a large NOTIFY over TCP failed */
     bool proven;        /* DESIGN: an address that answered, returned a nonce, or is a connection */
@@ -171,6 +172,10 @@ bool evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop);
 /** Lets those who wait go, as far as there is room. */
 void evt_hop_release(struct evt_shard *shard, struct evt_hop *hop);
 void evt_hop_configure(struct evt_shard *shard);
+/** A NOTIFY in flight is noted with the connection that carries it / no longer. */
+struct evt_sub;
+void evt_hop_carry(struct evt_shard *shard, struct evt_sub *sub);
+void evt_hop_drop(struct evt_shard *shard, struct evt_sub *sub);
 enum evt_window { EVT_WINDOW_KEEP = 0, EVT_WINDOW_GROW, EVT_WINDOW_SHRINK };
 /** A NOTIFY that counted against the window is over. */
 void evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window);
@@ -199,7 +204,8 @@ enum evt_reason {
 };
 struct hd_slice evt_reason_name(enum evt_reason reason);
 
-/* Strings of a subscription, one block; piece i begins where i - 1 ends.  Folds are written as one blank. */
+/* Strings of a subscription, one block; piece i begins where i - 1 ends.  Folds are written as one
+ * blank. */
 enum evt_text {
     EVT_TEXT_CALL_ID = 0,
     EVT_TEXT_REMOTE, /* From of the SUBSCRIBE, tag included: To of our NOTIFY */
@@ -232,6 +238,8 @@ struct evt_flight {
     uint32_t branch, cseq, version, expires_s, retry_after_s;
     uint8_t state, reason;
     bool counted; /* against the hop's window */
+    bool on_conn; /* in the list of its connection's hop: next and previous subscription */
+    uint32_t next_on_conn, prev_on_conn;
     struct evt_flight *next_free;
 };
 
@@ -778,7 +786,7 @@ struct evt_shard {
     struct evt_source *sources;  /* EVT_SOURCES */
     struct hd_mailbox box;
     struct evt_shard *peers[EVT_MAX_SHARDS];
-    struct hd_addr local;            /* the address of ours that was last written, and its text */
+    struct hd_addr local; /* the address of ours that was last written, and its text */
     char local_text[HD_ADDR_TEXT];
     size_t local_n;
     char parse_memory[8192];

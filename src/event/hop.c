@@ -69,6 +69,7 @@ evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
     hop->subs = 1;
     hop->window = evt_limits(shard)->window_start;
     hop->waiting = (struct evt_list){ EVT_NONE, EVT_NONE };
+    hop->on_conn = EVT_NONE;
     hop->proven = flow->conn != 0 || evt_listener_trusts(shard->config, flow);
     if (hd_map_put(&shard->hop_by_flow, hop->hash, hop->index)) {
         hd_table_remove(&shard->hops, handle.index);
@@ -153,4 +154,40 @@ evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window win
         break;
     }
     evt_hop_release(shard, hop);
+}
+
+/* --- what a connection carries
+ * --------------------------------------------------------------------------------------------- */
+
+void
+evt_hop_carry(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    struct evt_flight *flight = sub->flight;
+
+    HD_ASSERT(!flight->on_conn);
+    if (!hop->flow.conn)
+        return;
+    flight->on_conn = true;
+    flight->prev_on_conn = EVT_NONE;
+    flight->next_on_conn = hop->on_conn;
+    if (hop->on_conn != EVT_NONE)
+        evt_sub_at(shard, hop->on_conn)->flight->prev_on_conn = sub->index;
+    hop->on_conn = sub->index;
+}
+
+void
+evt_hop_drop(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_flight *flight = sub->flight;
+
+    if (!flight->on_conn)
+        return;
+    flight->on_conn = false;
+    if (flight->next_on_conn != EVT_NONE)
+        evt_sub_at(shard, flight->next_on_conn)->flight->prev_on_conn = flight->prev_on_conn;
+    if (flight->prev_on_conn != EVT_NONE)
+        evt_sub_at(shard, flight->prev_on_conn)->flight->next_on_conn = flight->next_on_conn;
+    else
+        evt_hop_at(shard, sub->hop)->on_conn = flight->next_on_conn;
 }

@@ -131,7 +131,9 @@ check_sub(struct evt_shard *shard, const struct evt_sub *sub)
         return sub->change ? NULL : "a subscription that is not kept has no change under way";
     if (!sub->in_mirror || sub->hop == EVT_NONE)
         return "a subscription is in force without place or next hop";
-    if (!hd_timer_running(&sub->timer) && !(sub->state == EVT_SUB_TERMINATED && sub->owed))
+    /* Who waits for the store waits without a timer when his time is over. */
+    if (!hd_timer_running(&sub->timer) && !sub->change &&
+        !(sub->state == EVT_SUB_TERMINATED && sub->owed))
         return "a subscription has no timer";
     if (sub->queued != EVT_QUEUED_NOT)
         return NULL;
@@ -206,7 +208,7 @@ evt_shard_check(struct evt_shard *shard)
     for (uint32_t i = 0; (i = hd_table_next(&shard->pubs, i)) != HD_TABLE_NONE; i++) {
         const struct evt_pub *pub = evt_pub_at(shard, i);
         waiting += pub->n_waiting + (pub->change != NULL);
-        if (!fault && !hd_timer_running(&pub->timer))
+        if (!fault && !hd_timer_running(&pub->timer) && !pub->change)
             fault = "a publication has no timer";
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->accounts, i)) != HD_TABLE_NONE; i++) {

@@ -288,6 +288,7 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
     flight->interval_ms = SIP_T1_MS;
     flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
     flight->deadline_ms = shard->now_ms + SIP_TIMER_F_MS;
+    evt_hop_carry(shard, sub);
     flight_transmit(shard, sub);
 }
 
@@ -521,15 +522,13 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
         struct evt_hop *other = evt_hop_get(shard, &way);
         if (other) {
             other->authenticated = other->authenticated || hop->authenticated;
-            if (sub->flight->counted) {
-                sub->flight->counted = false;
-                evt_hop_landed(shard, hop, EVT_WINDOW_KEEP);
-            }
+            /* It may have arrived: what follows is another request, with the next CSeq. */
+            evt_sub_drop_flight(shard, sub, true);
             evt_dequeue(shard, sub);
             evt_hop_put(shard, sub->hop);
             sub->hop = other->index;
-            flight_start(shard, sub);
-            evt_sub_rearm(shard, sub);
+            evt_sub_owe(shard, sub);
+            evt_sub_finish(shard, sub);
             return;
         }
     }

@@ -308,12 +308,33 @@ evt_shard_send_failed(struct evt_shard *shard, uint64_t owner, const struct hd_f
         evt_notify_send_failed(shard, sub, flow);
 }
 
-/* A closed connection ends no subscription; its next NOTIFY finds another way (see notify.c). */
+/* A way over this connection with a NOTIFY in flight, or NULL. */
+static struct evt_hop *
+hop_carrying(struct evt_shard *shard, uint64_t conn)
+{
+    struct hd_map_walk walk;
+
+    for (uint32_t i = hd_map_first(&walk, &shard->hop_by_conn, hd_hash_mix(conn, conn));
+         i != HD_MAP_NONE; i = hd_map_more(&walk)) {
+        struct evt_hop *hop = hd_table_at(&shard->hops, i);
+        if (hop && hop->flow.conn == conn && hop->on_conn != EVT_NONE)
+            return hop;
+    }
+    return NULL;
+}
+
+/* A closed connection ends no subscription: what was in flight on it goes out again another way,
+ * and so does the next NOTIFY of the others (see notify.c). */
 void
 evt_shard_closed(struct evt_shard *shard, uint64_t conn, uint64_t now_us)
 {
-    (void)conn;
+    struct evt_hop *hop;
+
     evt_shard_tick(shard, now_us);
+    while ((hop = hop_carrying(shard, conn))) {
+        struct hd_flow flow = hop->flow;
+        evt_notify_send_failed(shard, evt_sub_at(shard, hop->on_conn), &flow);
+    }
 }
 
 bool

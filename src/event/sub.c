@@ -460,6 +460,7 @@ evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
 
     if (!flight)
         return;
+    evt_hop_drop(shard, sub);
     sub->flight = NULL;
     if (flight->event) {
         if (failed && sub->state != EVT_SUB_TERMINATED)
