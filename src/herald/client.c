@@ -658,7 +658,7 @@ txn_challenged(struct txn *txn, const struct sip_msg *msg)
     txn->challenged[kind] = true;
     credit_keep(&client->credit[kind], value);
     if (txn_send(txn) != HD_OK)
-        txn_finish(txn, UA_ODD_CHALLENGE, msg);
+        txn_finish(txn, UA_BROKEN, msg);
 }
 
 /* --- what arrives ----------------------------------------------------------------------------- */

@@ -84,6 +84,7 @@ enum ua_outcome {
     UA_NO_PASSWORD,   /* challenged, and there are no credentials: msg is the challenge */
     UA_BAD_PASSWORD,  /* challenged again after the credentials were given: msg is the challenge */
     UA_ODD_CHALLENGE, /* no challenge in the response that we can answer: msg */
+    UA_BROKEN,        /* the challenge could not be answered: memory was short, or too long: msg */
 };
 struct ua_answer {
     enum ua_outcome outcome;

@@ -381,6 +381,9 @@ peer_explain(const char *what, const struct ua_answer *answer)
                      "SHA-256",
                      what);
         return TOOL_FAILED;
+    case UA_BROKEN:
+        tool_problem("%s: the request cannot be built: out of memory, or too long", what);
+        return TOOL_FAILED;
     case UA_ANSWERED:
         break;
     }
