@@ -13,15 +13,19 @@
 #include <string.h>
 
 #define PIDS_MAX 32768
+#define LINE_SIZE 1024
+#define FIELDS_TO_UTIME 11 /* from the state on */
 
 struct pair {
     pid_t pid, parent;
 };
 
-static pid_t
-read_parent(pid_t pid)
+/* The fields of /proc/PID/stat behind the name, which may hold anything; NULL when the process is
+ * gone. */
+static const char *
+read_stat(pid_t pid, char line[LINE_SIZE])
 {
-    char path[64], line[512];
+    char path[64];
     const char *p;
     size_t n;
     FILE *f;
@@ -29,12 +33,21 @@ read_parent(pid_t pid)
     (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     f = fopen(path, "re");
     if (!f)
-        return -1;
-    n = fread(line, 1, sizeof(line) - 1, f);
+        return NULL;
+    n = fread(line, 1, LINE_SIZE - 1, f);
     (void)fclose(f);
     line[n] = '\0';
-    p = strrchr(line, ')'); /* the name before it may hold anything */
-    return p && p[1] && p[2] ? (pid_t)strtol(p + 4, NULL, 10) : -1;
+    p = strrchr(line, ')');
+    return p && p[1] && p[2] ? p + 2 : NULL;
+}
+
+static pid_t
+read_parent(pid_t pid)
+{
+    char line[LINE_SIZE];
+    const char *p = read_stat(pid, line);
+
+    return p && p[0] && p[1] ? (pid_t)strtol(p + 2, NULL, 10) : -1;
 }
 
 static unsigned
@@ -93,6 +106,28 @@ proc_cpu_ns(const struct proc_tree *tree)
         struct timespec t;
         if (clock_gettime(tree->clock[i], &t) == 0)
             sum += (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    }
+    return sum;
+}
+
+struct proc_ticks
+proc_ticks(const struct proc_tree *tree)
+{
+    struct proc_ticks sum = { 0 };
+
+    for (unsigned i = 0; i < tree->n; i++) {
+        char line[LINE_SIZE];
+        const char *p = read_stat(tree->pid[i], line);
+        char *rest;
+
+        for (unsigned skip = 0; p && skip < FIELDS_TO_UTIME; skip++) {
+            p = strchr(p, ' ');
+            p = p ? p + 1 : NULL;
+        }
+        if (!p)
+            continue;
+        sum.user += strtoull(p, &rest, 10);
+        sum.system += strtoull(rest, NULL, 10);
     }
     return sum;
 }

@@ -21,6 +21,14 @@ struct proc_tree proc_tree(pid_t root);
 /** CPU time of all threads of all of them, user and system, in nanoseconds, exact at the moment of
  * the call. */
 uint64_t proc_cpu_ns(const struct proc_tree *tree);
+/**
+ * The part of the CPU time that was spent in user mode, of two readings of it; the kernel tells
+ * them apart by the clock's tick, so it means something from some hundred milliseconds on.
+ */
+struct proc_ticks {
+    uint64_t user, system;
+};
+struct proc_ticks proc_ticks(const struct proc_tree *tree);
 /** Memory in octets, shared pages divided among those who share them (Pss). */
 uint64_t proc_memory(const struct proc_tree *tree);
 

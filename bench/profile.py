@@ -6,13 +6,14 @@ with the load of the machine, but know nothing of the kernel and of cache misses
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = 40
+TOP = 25
 SUBS, RESOURCES = 4000, 400
 
 # title, options, phases
@@ -37,7 +38,8 @@ def wait_for_server(log):
 
 
 def dump(pid, folder, known):
-    subprocess.run(["callgrind_control", "-d", str(pid)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["callgrind_control", "-d", str(pid)], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
     for _ in range(300):
         new = [f for f in os.listdir(folder) if f.startswith("cg.") and f not in known]
         if new:
@@ -117,11 +119,13 @@ def run(build, options, phases):
     finally:
         server.terminate()
         server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main():
     build = sys.argv[1]
     out = open(sys.argv[2], "w") if len(sys.argv) > 2 else sys.stdout
+    print("# Where the instructions go\n\nheraldd under callgrind, without the kernel; `make profile` writes this page.", file=out)
     for title, options, phases in RUNS:
         print(f"\n# {title}\n", file=out)
         for d, total, rows in run(build, options, phases):
