@@ -2,9 +2,11 @@
  *
  * A shard's puts of one turn travel as one batch.  While a commit runs the next batches gather; a
  * commit takes what is there, up to a number of records, so a lone request is kept at once and a
- * flood shares its fsyncs. Invariants: a ticket that was taken gets exactly one outcome; a batch's
- * records are in the order of the puts, and batches of one shard in the order of its turns, so the
- * records of one bucket are too. */
+ * flood shares its fsyncs.  When a commit fails, what it tried is refused (STO_COMMIT), or stays
+ * and is tried again (STO_ASYNC, where it was promised already).  What waits is bounded: above that
+ * puts are refused. Invariants: a ticket that was taken gets exactly one outcome; a batch's records
+ * are in the order of the puts, and batches of one shard in the order of its turns, so the records
+ * of one bucket are too. */
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -23,6 +25,9 @@
 #define SQLITE_MAGIC 0x5353514cu
 #define RECORDS_PER_COMMIT 256u
 #define BATCH_FIRST 4096u
+#define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
+#define RETRY_US 100000u                  /* STO_ASYNC: after a commit that failed */
+#define EARLY_OUTCOMES 64u                /* STO_ASYNC: told in one piece */
 
 enum store_mail { STORE_BATCH = 1, STORE_BACKUP, STORE_STOP };
 
@@ -75,6 +80,8 @@ struct sto_sqlite {
     pthread_mutex_t lock;         /* status alone; see doc/locks.md */
     struct sto_status status;
     _Atomic bool backing_up;
+    _Atomic uint64_t waiting; /* octets of batches that were flushed and are not over */
+    uint64_t given_up;        /* records that could not be kept before the end */
     struct part parts[];
 };
 
@@ -115,6 +122,9 @@ store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind k
 
     HD_ASSERT_OBJ(store, SQLITE_MAGIC);
     HD_ASSERT(shard < store->shards);
+    /* relaxed: it is a bound, one batch more or less does not matter */
+    if (atomic_load_explicit(&store->waiting, memory_order_relaxed) > WAITING_MOST)
+        return HD_ESTORE;
     struct part *part = &store->parts[shard];
     struct batch *batch = batch_room(part->open, shard, item_size(record.n));
     if (!batch)
@@ -135,7 +145,15 @@ store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind k
 
 const struct evt_store_ops sto_sqlite_ops = { .put = store_put };
 
-static size_t
+/* Memory for so little comes back; the requests wait meanwhile. */
+static void
+post(struct evt_shard *shard, const struct evt_outcome *outcomes, size_t n)
+{
+    while (n > 0 && evt_stored_post(shard, outcomes, n))
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+static void
 post_outcomes(struct sto_sqlite *store, const struct batch *batch, size_t from, uint32_t records,
               enum hd_err err)
 {
@@ -148,28 +166,31 @@ post_outcomes(struct sto_sqlite *store, const struct batch *batch, size_t from, 
         if (item.ticket)
             store->outcomes[n++] = (struct evt_outcome){ .ticket = item.ticket, .err = err };
     }
-    /* Memory for so little comes back; the requests wait meanwhile. */
-    while (n > 0 && evt_stored_post(store->parts[batch->shard].shard, store->outcomes, n))
-        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-    return n;
+    post(store->parts[batch->shard].shard, store->outcomes, n);
 }
 
-/* STO_ASYNC: told before it is kept, on the shard's own thread; in pieces, since the array is
- * shared by nobody else then. */
+/* STO_ASYNC: told before it is kept, on the shard's own thread. */
 static size_t
 post_early(struct sto_sqlite *store, const struct batch *batch)
 {
-    size_t at = 0, n = 0;
+    struct evt_outcome outcomes[EARLY_OUTCOMES];
+    struct evt_shard *shard = store->parts[batch->shard].shard;
+    size_t at = 0, n = 0, told = 0;
 
     for (uint32_t i = 0; i < batch->records; i++) {
         struct item item;
         memcpy(&item, batch->octets + at, sizeof(item));
         at += item_size(item.n);
-        struct evt_outcome outcome = { .ticket = item.ticket, .err = HD_OK };
-        if (item.ticket && evt_stored_post(store->parts[batch->shard].shard, &outcome, 1) == HD_OK)
-            n++;
+        if (item.ticket)
+            outcomes[n++] = (struct evt_outcome){ .ticket = item.ticket, .err = HD_OK };
+        if (n == EARLY_OUTCOMES) {
+            post(shard, outcomes, n);
+            told += n;
+            n = 0;
+        }
     }
-    return n;
+    post(shard, outcomes, n);
+    return told + n;
 }
 
 size_t
@@ -184,6 +205,7 @@ sto_sqlite_flush(struct sto_sqlite *store, unsigned shard)
     part->open = NULL;
     if (store->durability == STO_ASYNC)
         posted = post_early(store, batch);
+    (void)atomic_fetch_add_explicit(&store->waiting, batch->used, memory_order_relaxed);
     batch->mail.kind = STORE_BATCH;
     hd_mailbox_post(&store->box, &batch->mail);
     return posted;
@@ -198,6 +220,14 @@ now_us(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void
+pause_us(uint64_t us)
+{
+    (void)nanosleep(&(struct timespec){ .tv_sec = (time_t)(us / 1000000),
+                                        .tv_nsec = (long)(us % 1000000) * 1000 },
+                    NULL);
 }
 
 static void
@@ -282,13 +312,16 @@ settle(struct sto_sqlite *store, uint32_t taken, enum hd_err err)
         }
         batch->records -= n;
         if (store->durability == STO_COMMIT)
-            (void)post_outcomes(store, batch, from, n, err);
+            post_outcomes(store, batch, from, n, err);
+        else if (err)
+            store->given_up += n;
         taken -= n;
         if (batch->at < batch->used)
             break;
         store->first = batch->next;
         if (!store->first)
             store->last = &store->first;
+        (void)atomic_fetch_sub_explicit(&store->waiting, batch->used, memory_order_relaxed);
         free(batch);
     }
 }
@@ -346,7 +379,10 @@ commit_some(struct sto_sqlite *store)
     else
         sto_journal_rollback(store->journal);
     note_commit(store, taken, now_us() - start, err);
-    settle(store, taken, err ? HD_ESTORE : HD_OK);
+    if (err && store->durability == STO_ASYNC && !store->stopping)
+        pause_us(RETRY_US);
+    else
+        settle(store, taken, err ? HD_ESTORE : HD_OK);
 }
 
 /* The next commit starts no sooner than the spacing after the last one; the first of a pause starts
@@ -356,12 +392,8 @@ space(struct sto_sqlite *store)
 {
     uint64_t now = now_us(), due = store->last_start_us + store->spacing_us;
 
-    if (now < due) {
-        uint64_t wait = due - now;
-        (void)nanosleep(&(struct timespec){ .tv_sec = (time_t)(wait / 1000000),
-                                            .tv_nsec = (long)(wait % 1000000) * 1000 },
-                        NULL);
-    }
+    if (now < due)
+        pause_us(due - now);
     store->last_start_us = now_us();
 }
 
@@ -400,6 +432,10 @@ store_run(void *context)
         if (store->backup)
             backup_step(store);
     }
+    if (store->given_up)
+        HD_LOG(HD_ERROR, "records that were acknowledged could not be kept",
+               hd_f_u64("records", store->given_up),
+               hd_f_str("reason", sto_journal_problem(store->journal)));
     if (store->backup) { /* it is not finished before the end */
         store->backup->done(store->backup->context, HD_ESTORE);
         free(store->backup);
@@ -414,12 +450,14 @@ enum hd_err
 sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
                struct sto_sqlite **ret_store)
 {
-    struct sto_sqlite *store = calloc(1, sizeof(*store) + params->shards * sizeof(store->parts[0]));
+    size_t size = sizeof(struct sto_sqlite) + params->shards * sizeof(struct part);
+    struct sto_sqlite *store = aligned_alloc(64, (size + 63) / 64 * 64);
     enum hd_err err = HD_ENOMEM;
 
     ret_problem[0] = '\0';
     if (!store)
         return HD_ENOMEM;
+    memset(store, 0, size);
     store->magic = SQLITE_MAGIC;
     store->shards = params->shards;
     store->durability = params->durability;
