@@ -54,7 +54,7 @@ deps-test:
 # --- run ---------------------------------------------------------------------------------------
 
 $(BUILD)/build.ninja: | deps
-	@$(MESON) setup --buildtype=release -Db_ndebug=false -Dtests=false --prefix=$(PREFIX) $(BUILD) >$(BUILD).log 2>&1 \
+	@$(MESON) setup --optimization=2 --debug -Db_ndebug=false -Dwerror=false -Dtests=false --prefix=$(PREFIX) $(BUILD) >$(BUILD).log 2>&1 \
 	    || { cat $(BUILD).log >&2; exit 1; }
 	@mv $(BUILD).log $(BUILD)/setup.log
 
@@ -68,7 +68,7 @@ run: all
 
 # --- tests -------------------------------------------------------------------------------------
 
-SANITIZE = --optimization=1 --debug -Db_lundef=false
+SANITIZE = -Db_lundef=false
 
 $(BUILD_TEST)/build.ninja: | deps-test
 	@$(MESON) setup $(SANITIZE) -Db_sanitize=address,undefined $(BUILD_TEST)
