@@ -576,15 +576,9 @@ ua_request_send(struct ua_client *client, const struct ua_request *request, uint
     return err;
 }
 
-void
-ua_client_failed(struct ua_client *client, uint64_t now_ms, uint64_t owner)
+static void
+txn_undelivered(struct txn *txn)
 {
-    HD_ASSERT_OBJ(client, CLIENT_MAGIC);
-    if (now_ms > client->now_ms)
-        client->now_ms = now_ms;
-    struct txn *txn = *txn_place(client, owner);
-    if (!txn)
-        return;
     if (txn->big && txn->flow.transport == HD_TCP) {
         /* RFC 3261 18.1.1: a peer that does not take TCP gets the large request over UDP. */
         txn->big = false;
@@ -593,6 +587,41 @@ ua_client_failed(struct ua_client *client, uint64_t now_ms, uint64_t owner)
             return;
     }
     txn_finish(txn, UA_UNREACHABLE, NULL);
+}
+
+static void
+clock_set(struct ua_client *client, uint64_t now_ms)
+{
+    HD_ASSERT_OBJ(client, CLIENT_MAGIC);
+    if (now_ms > client->now_ms)
+        client->now_ms = now_ms;
+}
+
+void
+ua_client_failed(struct ua_client *client, uint64_t now_ms, uint64_t owner)
+{
+    clock_set(client, now_ms);
+    struct txn *txn = *txn_place(client, owner);
+    if (txn)
+        txn_undelivered(txn);
+}
+
+void
+ua_client_lost(struct ua_client *client, uint64_t now_ms, const struct hd_addr *remote)
+{
+    clock_set(client, now_ms);
+    /* A request that an answer causes has a higher id and is not on that connection. */
+    uint64_t last = client->last_id;
+    struct txn *txn = client->txns;
+    while (txn) {
+        if (txn->id <= last && txn->flow.transport == HD_TCP &&
+            hd_addr_eq(&txn->flow.remote, remote)) {
+            txn_undelivered(txn);
+            txn = client->txns; /* the list may be another by now */
+        } else {
+            txn = txn->next;
+        }
+    }
 }
 
 /* --- challenges ------------------------------------------------------------------------------- */

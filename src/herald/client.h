@@ -149,6 +149,9 @@ void ua_client_packet(struct ua_client *client, uint64_t now_ms, const struct hd
 uint64_t ua_client_advance(struct ua_client *client, uint64_t now_ms);
 /** The transport could not deliver what had this owner. */
 void ua_client_failed(struct ua_client *client, uint64_t now_ms, uint64_t owner);
+/** A connection is gone: what waits for an answer on a stream to remote will get none on it
+ * (RFC 3261 17.1.4). */
+void ua_client_lost(struct ua_client *client, uint64_t now_ms, const struct hd_addr *remote);
 
 /**
  * Sends a request.  Over UDP it is repeated by Timer E; above 1300 octets TCP is tried first

@@ -205,6 +205,28 @@ a_transport_failure_ends_the_request(void **state)
     fake_done(&b.fake);
 }
 
+static void
+a_lost_connection_ends_what_waits_on_it(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct hd_addr other;
+    bench_init(&b, HD_TCP, NULL);
+    bench_send(&b);
+    assert_int_equal(hd_addr_parse(HD_LIT("192.0.2.1"), 40000, &other), HD_OK);
+    ua_client_lost(b.fake.client, b.fake.now_ms, &other);
+    assert_int_equal(b.got.calls, 0);
+    ua_client_lost(b.fake.client, b.fake.now_ms, &b.fake.server);
+    assert_int_equal(b.got.calls, 1);
+    assert_int_equal(b.got.outcome, UA_UNREACHABLE);
+    fake_done(&b.fake);
+    bench_init(&b, HD_UDP, NULL); /* a datagram does not care */
+    bench_send(&b);
+    ua_client_lost(b.fake.client, b.fake.now_ms, &b.fake.server);
+    assert_int_equal(b.got.calls, 0);
+    fake_done(&b.fake);
+}
+
 /* --- above 1300 octets ------------------------------------------------------------------------ */
 
 static void
@@ -556,6 +578,7 @@ main(void)
         cmocka_unit_test(a_response_with_another_branch_or_a_second_via_is_dropped),
         cmocka_unit_test(a_forgotten_request_is_neither_repeated_nor_answered),
         cmocka_unit_test(a_transport_failure_ends_the_request),
+        cmocka_unit_test(a_lost_connection_ends_what_waits_on_it),
         cmocka_unit_test(a_large_request_goes_over_tcp_and_falls_back_to_udp),
         cmocka_unit_test(a_challenge_is_answered_with_a_new_branch_and_the_next_cseq),
         cmocka_unit_test(the_nonce_is_used_again_and_the_count_goes_up),

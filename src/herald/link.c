@@ -32,8 +32,16 @@ struct input_mail {
     char text[];
 };
 
+/* A connection on which something came. */
+struct link_conn {
+    uint64_t conn;
+    struct hd_addr remote;
+};
+#define LINK_CONNS 64
+
 struct link {
     struct link_params params;
+    struct link_conn conns[LINK_CONNS]; /* conn 0: free */
     struct net_shard *net;
     struct ua_client *client;
     struct hd_rng rng;
@@ -204,9 +212,26 @@ on_batch(void *context)
 }
 
 static void
+conn_keep(struct link *link, const struct hd_flow *flow)
+{
+    struct link_conn *place = NULL;
+    if (flow->conn == 0)
+        return;
+    for (size_t i = 0; i < LINK_CONNS; i++) {
+        if (link->conns[i].conn == flow->conn)
+            return;
+        if (!place && link->conns[i].conn == 0)
+            place = &link->conns[i];
+    }
+    if (place)
+        *place = (struct link_conn){ .conn = flow->conn, .remote = flow->remote };
+}
+
+static void
 on_packet(void *context, const struct hd_flow *flow, struct hd_slice octets)
 {
     struct link *link = context;
+    conn_keep(link, flow);
     trace_packet(link, flow, octets, false, 0);
     ua_client_packet(link->client, now_ms(), flow, octets);
 }
@@ -220,11 +245,26 @@ on_send_failed(void *context, uint64_t owner, const struct hd_flow *flow, enum h
     ua_client_failed(link->client, now_ms(), owner);
 }
 
+/* Nothing ever came on a connection that is not known here: then it is the one that we opened to
+ * the server, unless a known one leads there. */
 static void
 on_closed(void *context, uint64_t conn)
 {
-    (void)context;
-    (void)conn;
+    struct link *link = context;
+    struct hd_addr remote = link->params.peer->server;
+    bool known = false;
+    for (size_t i = 0; i < LINK_CONNS; i++) {
+        if (link->conns[i].conn == conn) {
+            remote = link->conns[i].remote;
+            link->conns[i].conn = 0;
+            known = true;
+            break;
+        }
+    }
+    for (size_t i = 0; !known && i < LINK_CONNS; i++)
+        if (link->conns[i].conn && hd_addr_eq(&link->conns[i].remote, &remote))
+            return;
+    ua_client_lost(link->client, now_ms(), &remote);
 }
 
 static bool
@@ -507,8 +547,10 @@ link_close(struct link *link)
     }
     while (link->net && link->client && (mail = hd_mailbox_take(&link->box)) != NULL)
         free(mail);
+    /* The client last: closing sockets may tell it of what is lost. */
+    if (link->net)
+        net_shard_free(link->net);
     ua_client_free(link->client);
-    net_shard_free(link->net);
     if (link->signal_fd >= 0)
         close(link->signal_fd);
     if (link->wake_fd >= 0)

@@ -378,6 +378,138 @@ class Publishing(Base):
         self.assertEqual(tool.end(), 1)
 
 
+class Stream:
+    """One TCP connection of the tool's, or to it: frames messages by Content-Length."""
+
+    def __init__(self, sock, address):
+        self.sock = sock
+        self.sock.settimeout(TIME)
+        self.address = address
+        self.rest = b""
+        self.branch = 0
+
+    def receive(self):
+        while True:
+            head, mark, body = self.rest.partition(b"\r\n\r\n")
+            found = re.search(rb"(?im)^content-length:\s*(\d+)", head)
+            if mark and found and len(body) >= int(found.group(1)):
+                n = len(head) + 4 + int(found.group(1))
+                message, self.rest = Message(self.rest[:n]), self.rest[n:]
+                return message
+            octets = self.sock.recv(65536)
+            assert octets, "closed"
+            self.rest += octets
+
+    def write(self, octets):
+        self.sock.sendall(octets)
+
+    def reply(self, request, status, *headers):
+        to = request["To"] + ("" if "tag=" in request["To"] else ";tag=srv")
+        self.write("\r\n".join(["SIP/2.0 " + status, "Via: " + request["Via"], "From: " + request["From"],
+                                "To: " + to, "Call-ID: " + request["Call-ID"], "CSeq: " + request["CSeq"], *headers,
+                                "Content-Length: 0", "", ""]).encode())
+
+    def notify(self, sub, cseq, state, body=b""):
+        self.branch += 1
+        lines = ["NOTIFY sip:tool@127.0.0.1 SIP/2.0",
+                 "Via: SIP/2.0/TCP %s;branch=z9hG4bKs%d%d" % (self.address, id(self), self.branch),
+                 "Max-Forwards: 70", "From: " + sub["To"].split(";tag=")[0] + ";tag=srv", "To: " + sub["From"],
+                 "Call-ID: " + sub["Call-ID"], "CSeq: %d NOTIFY" % cseq,
+                 "Contact: <sip:%s;transport=tcp>" % self.address, "Event: " + sub["Event"],
+                 "Subscription-State: " + state, "Content-Type: text/plain", "Content-Length: %d" % len(body), "", ""]
+        self.write("\r\n".join(lines).encode() + body)
+
+
+class Streams(unittest.TestCase):
+    def setUp(self):
+        self.listener = socket.socket()
+        self.addCleanup(self.listener.close)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.listener.settimeout(TIME)
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def accept(self):
+        sock, _ = self.listener.accept()
+        self.addCleanup(sock.close)
+        return Stream(sock, self.address)
+
+    def tool(self, *args):
+        tool = Tool(*args, "--server", self.address)
+        self.addCleanup(Base.reap, tool)
+        return tool
+
+    def test_notifications_come_on_the_connection_of_the_subscribe(self):
+        tool = self.tool("sub", "sip:alice@example.test", "--tcp", "--once")
+        stream = self.accept()
+        sub = stream.receive()
+        self.assertIn("SIP/2.0/TCP", sub["Via"])
+        self.assertIn(";transport=tcp", sub["Contact"])
+        stream.reply(sub, "200 OK", "Expires: 600")
+        stream.notify(sub, 1, "active;expires=600", b"in one piece")
+        self.assertEqual(stream.receive().status, 200)
+        last = stream.receive()
+        self.assertEqual(last["Expires"], "0")
+        stream.reply(last, "200 OK", "Expires: 0")
+        stream.notify(last, 2, "terminated;reason=timeout")
+        self.assertEqual(tool.end(), 0, tool.err)
+        self.assertIn("in one piece", tool.out)
+
+    def test_after_a_lost_connection_the_contact_is_reached_by_a_new_one(self):
+        tool = self.tool("sub", "sip:alice@example.test", "--tcp", "-n", "2")
+        stream = self.accept()
+        sub = stream.receive()
+        stream.reply(sub, "200 OK", "Expires: 600")
+        stream.notify(sub, 1, "active;expires=600", b"before")
+        self.assertEqual(stream.receive().status, 200)
+        stream.sock.close()
+        host, port = re.search(r"@([^:;>]+):(\d+)", sub["Contact"]).groups()
+        with socket.create_connection((host, int(port)), TIME) as sock:
+            back = Stream(sock, self.address)
+            back.notify(sub, 2, "active;expires=600", b"after")
+            self.assertEqual(back.receive().status, 200)
+            again = self.accept()  # the tool has no connection to the server any more, and opens one
+            last = again.receive()
+            self.assertEqual(last["Expires"], "0")
+            again.reply(last, "200 OK", "Expires: 0")
+            again.notify(last, 3, "terminated;reason=timeout")
+            self.assertEqual(tool.end(), 0, tool.err)
+        self.assertIn("after", tool.out)
+
+    def test_a_large_publication_goes_over_tcp(self):
+        tool = self.tool("pub", "sip:alice@example.test", "--once", "--body", "x" * 2000)
+        stream = self.accept()
+        request = stream.receive()
+        self.assertEqual((len(request.body), request.method), (2000, "PUBLISH"))
+        stream.reply(request, "200 OK", "SIP-ETag: a", "Expires: 600")
+        self.assertEqual(tool.end(), 0, tool.err)
+
+    def test_a_large_publication_goes_over_udp_where_nobody_takes_tcp(self):
+        server = Server()
+        self.addCleanup(server.close)
+        tool = Tool("pub", "sip:alice@example.test", "--once", "--body", "x" * 2000, "--server", server.address)
+        self.addCleanup(Base.reap, tool)
+        request = server.request("PUBLISH")
+        self.assertIn("SIP/2.0/UDP", request["Via"])
+        self.assertEqual(len(request.body), 2000)
+        server.reply(request, "200 OK", "SIP-ETag: a", "Expires: 600")
+        self.assertEqual(tool.end(), 0, tool.err)
+
+    def test_a_connection_that_closes_without_an_answer_is_exit_code_4(self):
+        tool = self.tool("sub", "sip:alice@example.test", "--tcp")
+        stream = self.accept()
+        stream.receive()
+        stream.sock.close()
+        self.assertEqual(tool.end(), 4)
+
+    def test_a_stream_that_makes_no_sense_is_exit_code_4(self):
+        tool = self.tool("sub", "sip:alice@example.test", "--tcp")
+        stream = self.accept()
+        stream.receive()
+        stream.write(b"SIP/2.0 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n")
+        self.assertEqual(tool.end(), 4)
+
+
 class Daemon(threading.Thread):
     """A Unix socket that answers each line as it is told."""
 
