@@ -179,11 +179,18 @@ out_body(struct sip_out *out, const struct evt_flight *flight)
     evt_view_write(view, flight->version, out);
 }
 
-/* All that is not fixed is bounded: strings of the record, the view, and what we add ourselves. */
+/* All that is not fixed is bounded: strings of the record, the view, our configured Contact, and
+ * what we add ourselves. */
 static size_t
-notify_room(const struct evt_sub *sub, const struct evt_flight *flight)
+notify_room(const struct evt_shard *shard, const struct evt_sub *sub,
+            const struct evt_flight *flight)
 {
-    return 2048 + evt_view_size(flight->view, flight->version) + flight->view->type.n +
+    const struct evt_config *config = shard->config;
+    size_t contact = config->instance.n;
+
+    if (sub->came.listener < config->n_listeners)
+        contact += config->listeners[sub->came.listener].contact.n;
+    return 2048 + contact + evt_view_size(flight->view, flight->version) + flight->view->type.n +
            sub->texts->end[EVT_TEXT_COUNT - 1];
 }
 
@@ -192,7 +199,7 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
              const struct hd_flow *flow, struct sip_out *out)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-    size_t room = notify_room(sub, flight), n;
+    size_t room = notify_room(shard, sub, flight), n;
     char *buffer = shard->ports.net->reserve(shard->ports.net_context, room);
     struct sip_hop hop = { .request_uri = evt_texts_get(sub->texts, EVT_TEXT_TARGET) };
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
@@ -240,7 +247,8 @@ hop_pays(const struct evt_hop *hop, size_t n)
     return hop->proven || hop->authenticated || hop->octets_out + n <= 3 * hop->octets_in;
 }
 
-static void
+/* False: memory is short, it is to be tried again. */
+static bool
 flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_hop *hop = evt_hop_at(shard, sub->hop);
@@ -248,15 +256,16 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     struct sip_out out;
 
     if (!notify_write(shard, sub, sub->flight, &flow, &out))
-        return; /* Timer E tries again */
+        return false;
     if (!hop_pays(hop, out.n)) {
         EVT_COUNT(shard, held_unproven);
         evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_UNPROVEN);
-        return;
+        return true; /* Timer E tries again */
     }
     if (!hop->proven)
         hop->octets_out += out.n;
     evt_send(shard, &flow, out.n, out.p, sub->id);
+    return true;
 }
 
 /* Contact and Route that say udp keep even a large NOTIFY there. */
@@ -289,7 +298,8 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
     flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
     flight->deadline_ms = shard->now_ms + SIP_TIMER_F_MS;
     evt_hop_carry(shard, sub);
-    flight_transmit(shard, sub);
+    if (!flight_transmit(shard, sub))
+        flight->next_ms = shard->now_ms + SIP_T1_MS;
 }
 
 static struct evt_flight *
@@ -375,7 +385,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     flight->cseq = ++sub->cseq_local;
     flight->version = sub->version++;
     if (hop->flow.transport == HD_UDP && shard->now_ms >= hop->no_tcp_until_ms &&
-        notify_room(sub, flight) > evt_limits(shard)->udp_size && !target_says_udp(sub)) {
+        notify_room(shard, sub, flight) > evt_limits(shard)->udp_size && !target_says_udp(sub)) {
         struct hd_flow flow = hop->flow;
         struct sip_out out;
         /* Measured as it would go, Route headers and all. */
@@ -481,6 +491,11 @@ evt_notify_timer(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (shard->now_ms < flight->next_ms)
         return;
+    if (hd_transport_reliable((enum hd_transport)flight_flow(shard, sub, flight).transport)) {
+        /* Nothing is repeated there: memory was short the first time. */
+        flight->next_ms = flight_transmit(shard, sub) ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
+        return;
+    }
     /* The dead hold no place in a window; an address that never answered keeps its one. */
     if (flight->counted && evt_hop_at(shard, sub->hop)->proven) {
         flight->counted = false;
@@ -490,7 +505,7 @@ evt_notify_timer(struct evt_shard *shard, struct evt_sub *sub)
     flight->next_ms = shard->now_ms + flight->interval_ms;
     EVT_COUNT(shard, notifies_resent);
     evt_did(shard, sub->id, EVT_DID_RESEND, flight->cseq);
-    flight_transmit(shard, sub);
+    (void)flight_transmit(shard, sub);
 }
 
 /* The way a subscriber came is gone: a new connection to his target; when that fails too he is
@@ -503,6 +518,10 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
 
     if (!sub->flight || sub->hop == EVT_NONE)
         return;
+    struct hd_flow used = flight_flow(shard, sub, sub->flight);
+    if (used.transport != flow->transport || used.conn != flow->conn ||
+        !hd_addr_eq(&used.remote, &flow->remote))
+        return; /* a way that was left meanwhile */
     if (sub->flight->tcp_until_ms) {
         notify_fall_back(shard, sub);
         evt_sub_rearm(shard, sub);

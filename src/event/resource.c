@@ -130,15 +130,14 @@ snapshot_post(struct evt_shard *shard, struct hd_slice key, struct hd_slice name
     evt_post(shard, to, EVT_MAIL_SNAPSHOT, &mail->mail);
 }
 
-void
-evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource)
+/* event: it is news even when it is as before. */
+static void
+resource_renew(struct evt_shard *shard, struct evt_resource *resource, bool event)
 {
     struct evt_doc *doc = resource_document(shard, resource);
     struct evt_snapshot *snapshot = NULL;
 
-    /* What did not change is no news, but for packages in which each event matters. */
-    if (resource->snapshot && resource->package->delivery == EVT_DELIVER_STATE &&
-        same_document(resource->snapshot->doc, doc))
+    if (resource->snapshot && !event && same_document(resource->snapshot->doc, doc))
         goto out;
     snapshot = evt_snapshot_new(++shard->last_number, doc);
     if (!snapshot)
@@ -151,6 +150,13 @@ evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource)
             snapshot_post(shard, resource->key, resource->package->name, snapshot, i);
 out:
     evt_doc_unref(doc);
+}
+
+/* What did not change is no news, but for packages in which each event matters. */
+void
+evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource)
+{
+    resource_renew(shard, resource, resource->package->delivery == EVT_DELIVER_EVERY);
 }
 
 void
@@ -196,7 +202,8 @@ evt_resource_configure(struct evt_shard *shard, struct evt_config *config)
         evt_config_unref(resource->config);
         resource->config = config;
         resource->package = package;
-        evt_resource_compose(shard, resource); /* the rule or the neutral document may be another */
+        /* The rule or the neutral document may be another; that nothing happened is no event. */
+        resource_renew(shard, resource, false);
     }
 }
 
