@@ -19,8 +19,8 @@
  * for the curious, since both share the machine.
  *
  * It never sleeps: a sleeping receiver is woken by the sender, who pays for it.  It answers before
- * it asks.  What it costs itself per operation stands in every line (load_us), and has to be a
- * third of the server's or less for the rates to mean something. */
+ * it asks.  What it costs itself per operation stands in every line (load_us); nearly all of that
+ * is the kernel's, so it has to have a core of its own, and is then the faster of the two. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
