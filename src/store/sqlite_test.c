@@ -361,9 +361,8 @@ commits_keep_their_distance(void **state)
     struct fixture *f = *state;
     struct sto_status status;
 
-    sto_sqlite_free(f->store);
     f->spacing_us = 50000;
-    open_store(f);
+    assert_int_equal(found_after_restart(f).records, 0);
     assert_int_equal(sto_sqlite_start(f->store), HD_OK);
     for (uint64_t i = 1; i <= 300; i++) {
         assert_int_equal(put(f, 0, i, "one", i), HD_OK);
