@@ -126,6 +126,8 @@ profile: all
 # --- the rest ----------------------------------------------------------------------------------
 
 install: all
+	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
+	@$(NINJA) -C $(BUILD) --quiet
 	@DESTDIR="$(DESTDIR)" $(MESON) install -C $(BUILD) --no-rebuild
 
 clean:
