@@ -179,6 +179,27 @@ check_arena(struct hd_slice octets, bool stream, const struct sip_msg *msg)
     FUZZ_CHECK(sip_msg_parse(octets, stream, &arena, &again, &fault) == HD_ENOSPC);
 }
 
+/* Reading a response by its branch alone refuses no more and sees the same; a request is read in
+ * full. */
+static void
+check_by_branch(struct hd_slice octets, bool stream, const struct sip_msg *msg, enum hd_err err)
+{
+    char memory[ARENA];
+    struct hd_arena arena;
+    struct sip_msg again;
+    struct sip_fault fault;
+    hd_arena_init(&arena, memory, sizeof(memory));
+    const enum hd_err found = sip_msg_parse_by_branch(octets, stream, &arena, &again, &fault);
+    FUZZ_CHECK(msg->request ? found == err : err || found == HD_OK);
+    FUZZ_CHECK(again.request == msg->request && again.status == msg->status);
+    FUZZ_CHECK(again.n_headers == msg->n_headers && again.n_vias == msg->n_vias);
+    FUZZ_CHECK(hd_slice_eq(again.via.branch, msg->via.branch));
+    FUZZ_CHECK(hd_slice_eq(again.via.host, msg->via.host) && again.via.port == msg->via.port);
+    FUZZ_CHECK(again.cseq.number == msg->cseq.number);
+    FUZZ_CHECK(hd_slice_eq(again.cseq.method_name, msg->cseq.method_name));
+    FUZZ_CHECK(hd_slice_eq(again.body, msg->body));
+}
+
 static void
 run(struct hd_slice octets, bool stream, char *buffer)
 {
@@ -193,6 +214,7 @@ run(struct hd_slice octets, bool stream, char *buffer)
     FUZZ_CHECK((err == HD_OK) == (fault.reason == NULL));
     check_shape(&msg, octets);
     check_arena(octets, stream, &msg);
+    check_by_branch(octets, stream, &msg, err);
     read_all(&msg);
     (void)sip_txn_hash(&key, &msg);
     (void)sip_merge_hash(&key, &msg);
