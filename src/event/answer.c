@@ -20,11 +20,14 @@ ring_set(const struct evt_shard *shard, uint64_t txn)
 static bool
 ring_alive(const struct evt_shard *shard, const struct evt_ring_entry *entry)
 {
-    return entry->txn && (int32_t)(entry->until_ms - (uint32_t)shard->now_ms) > 0;
+    uint32_t left_ms = entry->until_ms - (uint32_t)shard->now_ms;
+
+    /* Not above what was given: so old an entry does not come to life when the bits come round. */
+    return entry->txn && left_ms > 0 && left_ms <= EVT_LINGER_MS;
 }
 
-void
-evt_ring_put(struct evt_shard *shard, uint64_t txn, unsigned status)
+static struct evt_ring_entry *
+ring_place(struct evt_shard *shard, uint64_t txn)
 {
     struct evt_ring_entry *set = ring_set(shard, txn), *place = &set[0];
 
@@ -37,9 +40,37 @@ evt_ring_put(struct evt_shard *shard, uint64_t txn, unsigned status)
             place = &set[i]; /* the oldest goes first */
         }
     }
-    *place = (struct evt_ring_entry){ .txn = txn,
-                                      .until_ms = (uint32_t)shard->now_ms + EVT_LINGER_MS,
-                                      .status = (uint16_t)status };
+    return place;
+}
+
+void
+evt_ring_put(struct evt_shard *shard, uint64_t txn, unsigned status)
+{
+    *ring_place(shard, txn) = (struct evt_ring_entry){
+        .txn = txn, .until_ms = (uint32_t)shard->now_ms + EVT_LINGER_MS, .status = (uint16_t)status
+    };
+}
+
+void
+evt_ring_counted(struct evt_shard *shard, uint64_t txn, struct hd_slice octets)
+{
+    *ring_place(shard, txn) =
+        (struct evt_ring_entry){ .txn = txn,
+                                 .octets = hd_hash(&shard->keys.table, octets),
+                                 .until_ms = (uint32_t)shard->now_ms + EVT_LINGER_MS,
+                                 .status = EVT_RING_COUNTED };
+}
+
+bool
+evt_ring_is_counted(struct evt_shard *shard, uint64_t txn, struct hd_slice octets)
+{
+    const struct evt_ring_entry *set = ring_set(shard, txn);
+
+    for (unsigned i = 0; i < EVT_RING_WAYS; i++)
+        if (set[i].txn == txn && ring_alive(shard, &set[i]))
+            return set[i].status == EVT_RING_COUNTED &&
+                   set[i].octets == hd_hash(&shard->keys.table, octets);
+    return false;
 }
 
 bool

@@ -121,6 +121,7 @@ struct evt_request {
     struct evt_identity identity;
     bool authenticated;
     bool stale;
+    bool counted; /* the same octets took their nonce's count before */
 };
 
 /* The part of an answer that is copied from a request, kept while the store works. */
@@ -596,15 +597,21 @@ void evt_watchers_free(struct evt_watcher *watchers);
 /* Answers of requests that left no record, for their retransmissions: a capped ring. */
 struct evt_ring_entry {
     uint64_t txn;
+    uint64_t octets;   /* with EVT_RING_COUNTED: their hash */
     uint32_t until_ms; /* lower bits of the clock */
-    uint16_t status;   /* or EVT_RING_WORKING, EVT_RING_RECORD */
+    uint16_t status;   /* or EVT_RING_WORKING, EVT_RING_RECORD, EVT_RING_COUNTED */
 };
-#define EVT_RING_WORKING 0u /* it waits for the store, or for its nonce's count */
+#define EVT_RING_WORKING 0u /* it waits for the store, a change, or its nonce's count */
 #define EVT_RING_RECORD 1u  /* the record that it made or changed answers its repetitions */
+#define EVT_RING_COUNTED 2u /* the count was taken; what its octets alone decide is answered anew  \
+                             */
 #define EVT_RING_SETS 4096u
 #define EVT_RING_WAYS 4u
 
 void evt_ring_put(struct evt_shard *shard, uint64_t txn, unsigned status);
+/** The nonce's count of a request was taken: the same octets again are no second use of it. */
+void evt_ring_counted(struct evt_shard *shard, uint64_t txn, struct hd_slice octets);
+bool evt_ring_is_counted(struct evt_shard *shard, uint64_t txn, struct hd_slice octets);
 bool evt_ring_find(struct evt_shard *shard, uint64_t txn, unsigned *ret_status);
 void evt_ring_drop(struct evt_shard *shard, uint64_t txn);
 
@@ -620,7 +627,11 @@ bool evt_forward(struct evt_shard *shard, struct evt_request *request, unsigned 
 void evt_request_handle(struct evt_shard *shard, struct evt_request *request);
 /** Handles a packet from the front; takes it over. */
 void evt_packet_handle(struct evt_shard *shard, struct evt_packet *packet);
-/** Puts a request behind a change under way; answers 500 or 503 when too many wait. */
+/** True: it is among those that wait; it is dropped. */
+bool evt_request_waits(struct evt_shard *shard, const struct evt_request *request,
+                       const struct evt_packet *head);
+/** Puts an authenticated request behind a change under way; answers 500 or 503 when too many wait.
+ */
 void evt_request_wait(struct evt_shard *shard, struct evt_request *request,
                       struct evt_packet ***end, struct evt_packet **head, uint32_t *count);
 /** True: it was answered before, and no record knows its answer any more; it is dropped. */

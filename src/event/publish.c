@@ -454,14 +454,15 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         pub = evt_pub_find(shard, want.id);
     if (pub ? repeated(shard, request, pub) : !want.has_etag && initial_known(shard, request))
         return;
-    if (evt_request_outdated(shard, request))
+    if ((pub && evt_request_waits(shard, request, pub->waiting)) ||
+        evt_request_outdated(shard, request))
+        return;
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
         return;
     if (pub && pub->change) {
         evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);
         return;
     }
-    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
-        return;
     want.package = evt_request_package(shard, request, &want.event);
     if (!want.package ||
         !evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n))

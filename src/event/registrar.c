@@ -515,13 +515,11 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     if (sip_uri_parse(request->msg->to.uri, &uri) == HD_OK &&
         sip_resource_key(&uri, &shard->config->served, key, &n) == HD_OK)
         account = account_find(shard, hd_slice(key, n));
-    if (account && repeated(shard, request, account))
+    if (account &&
+        (repeated(shard, request, account) || evt_request_waits(shard, request, account->waiting)))
         return;
-    if (account && account->change) {
-        evt_request_wait(shard, request, &account->waiting_end, &account->waiting,
-                         &account->n_waiting);
+    if (!account && evt_request_outdated(shard, request))
         return;
-    }
     if (!shard->config->registrar.enabled) {
         struct evt_reply reply;
         evt_refused(shard, request, 405);
@@ -533,8 +531,14 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     }
     if (!evt_request_resource(shard, request, request->msg->uri, domain, &domain_n))
         return;
-    if (evt_request_authenticate(shard, request) != EVT_AUTHED ||
-        evt_request_unsupported(shard, request))
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
+        return;
+    if (account && account->change) {
+        evt_request_wait(shard, request, &account->waiting_end, &account->waiting,
+                         &account->n_waiting);
+        return;
+    }
+    if (evt_request_unsupported(shard, request))
         return;
     if (!evt_request_resource(shard, request, request->msg->to.uri, key, &n))
         return;
@@ -551,6 +555,11 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     }
     if (shard->draining) {
         evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
+        return;
+    }
+    if (shard->waiting >= evt_limits(shard)->waiting) {
+        EVT_COUNT(shard, refused_busy);
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
         return;
     }
     if (!account)

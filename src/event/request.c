@@ -12,16 +12,23 @@
 /* --- waiting behind a change under way
  * -------------------------------------------------------------------- */
 
+bool
+evt_request_waits(struct evt_shard *shard, const struct evt_request *request,
+                  const struct evt_packet *head)
+{
+    for (const struct evt_packet *p = head; p; p = p->next) {
+        if (p->txn == request->txn) {
+            EVT_COUNT(shard, absorbed);
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct evt_packet ***end,
                  struct evt_packet **head, uint32_t *count)
 {
-    for (const struct evt_packet *p = *head; p; p = p->next) {
-        if (p->txn == request->txn) {
-            EVT_COUNT(shard, absorbed);
-            return;
-        }
-    }
     if (*count >= evt_limits(shard)->waiting_per_record) {
         EVT_COUNT(shard, refused_busy);
         evt_refuse_later(shard, request, 500, HD_LIT("Too Many Changes Under Way"));
@@ -39,10 +46,12 @@ evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct ev
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
         return;
     }
+    HD_ASSERT(request->authenticated);
     request->keep_packet = true;
     packet->txn = request->txn;
     packet->next = NULL;
-    packet->authenticated = request->authenticated;
+    packet->authenticated = true;
+    evt_ring_put(shard, request->txn, EVT_RING_WORKING);
     packet->identity = request->identity;
     if (!*head)
         *end = head;
@@ -65,6 +74,7 @@ evt_waiting_take(struct evt_shard *shard, struct evt_packet **head, struct evt_p
     if (!*head)
         *end = head;
     packet->next = NULL;
+    evt_ring_counted(shard, packet->txn, hd_slice(packet->octets, packet->n));
     (*count)--;
     shard->waiting--;
     evt_gauge(shard, &shard->counters.waiting, -1);
@@ -153,7 +163,7 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
         evt_refuse(shard, request, 400, hd_slice_str(result.reason));
         return EVT_ANSWERED;
     }
-    if (result.has_count) {
+    if (result.has_count && !request->counted) {
         unsigned to = hd_bucket_shard(hd_id_bucket(result.nonce_id), shard->count);
         if (to != shard->index) {
             request_count_elsewhere(shard, request, &result, to);
@@ -163,6 +173,7 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
             request_challenge(shard, request, true);
             return EVT_ANSWERED;
         }
+        evt_ring_counted(shard, request->txn, request->octets);
     }
     if (result.identity.authenticated)
         evt_source_good(shard, request->flow); /* gives back what the challenge took */
@@ -399,6 +410,10 @@ request_repeated(struct evt_shard *shard, struct evt_request *request)
         return false;
     if (status == EVT_RING_RECORD) {
         request->known = true; /* the record that it made answers, or nobody does */
+        return false;
+    }
+    if (status == EVT_RING_COUNTED) {
+        request->counted = evt_ring_is_counted(shard, request->txn, request->octets);
         return false;
     }
     if (status == EVT_RING_WORKING) {

@@ -213,6 +213,20 @@ mail_snapshot(struct evt_shard *shard, const struct evt_mail_snapshot *mail)
         evt_mirror_snapshot(shard, mirror, mail->snapshot);
 }
 
+/* Failures are counted here, where they happen: so is the budget asked here too. */
+static void
+mail_packet(struct evt_shard *shard, struct evt_packet *packet)
+{
+    bool response = hd_slice_istarts(hd_slice(packet->octets, packet->n), HD_LIT("SIP/"));
+
+    if (response || evt_source_allowed(shard, &packet->flow)) {
+        evt_packet_handle(shard, packet);
+        return;
+    }
+    EVT_COUNT(shard, unanswered);
+    free(packet);
+}
+
 static void
 mail_handle(struct evt_shard *shard, struct hd_mail *mail)
 {
@@ -220,7 +234,7 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
 
     switch ((enum evt_mail_kind)mail->kind) {
     case EVT_MAIL_PACKET:
-        evt_packet_handle(shard, packet);
+        mail_packet(shard, packet);
         return;
     case EVT_MAIL_COUNT:
         packet->authenticated = shard->ports.policy->count(
@@ -230,8 +244,10 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
         return;
     case EVT_MAIL_COUNTED:
         evt_ring_drop(shard, packet->txn);
-        if (packet->authenticated)
+        if (packet->authenticated) {
+            evt_ring_counted(shard, packet->txn, hd_slice(packet->octets, packet->n));
             evt_source_good(shard, &packet->flow);
+        }
         evt_packet_handle(shard, packet);
         return;
     case EVT_MAIL_INTEREST: {

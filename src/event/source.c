@@ -58,7 +58,8 @@ evt_source_allowed(struct evt_shard *shard, const struct hd_flow *flow)
     if (burst == 0)
         return true;
     const struct evt_source *source = source_find(shard, flow, false);
-    return !source || source->spent < burst * THOUSANDTHS ||
+    /* One more has to fit: a source that stays at its bound is answered at the rate of refill. */
+    return !source || source->spent + THOUSANDTHS <= burst * THOUSANDTHS ||
            evt_listener_trusts(shard->config, flow);
 }
 

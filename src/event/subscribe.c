@@ -594,14 +594,16 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
     struct wanted want;
 
     memset(&want, 0, sizeof(want));
-    if ((sub && repeated(shard, request, sub)) || evt_request_outdated(shard, request))
+    if ((sub &&
+         (repeated(shard, request, sub) || evt_request_waits(shard, request, sub->waiting))) ||
+        evt_request_outdated(shard, request))
+        return;
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
         return;
     if (sub && sub->change) {
         evt_request_wait(shard, request, &sub->waiting_end, &sub->waiting, &sub->n_waiting);
         return;
     }
-    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
-        return;
     if (!sub || sub->state == EVT_SUB_TERMINATED) {
         evt_refuse(shard, request, 481, HD_LIT("Subscription Does Not Exist"));
         return;
