@@ -1,5 +1,5 @@
-/* fuzz_fmt_xml.c - what the guard lets through parses or is refused without harm; what it refuses
- * never reaches the parser; the root's entity as the scanner sees it is what the parser sees. */
+/* fuzz_fmt_xml.c - what passes the check parses, what does not never reaches the library; the
+ * root's entity as the reader sees it is what the library sees. */
 #include "fuzz.h"
 
 #include <libxml/tree.h>
@@ -36,10 +36,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     xmlDocPtr doc = NULL;
 
     FUZZ_CHECK(xml != NULL);
-    const enum hd_err guard = fmt_xml_guard(text, MAX, &reason);
-    FUZZ_CHECK((guard == HD_OK) == (reason == NULL));
+    const enum hd_err checked = fmt_xml_check(text, MAX, &reason);
+    FUZZ_CHECK((checked == HD_OK) == (reason == NULL));
     const enum hd_err err = fmt_xml_parse(xml, text, MAX, &doc, &reason);
-    FUZZ_CHECK(!guard || err);
+    FUZZ_CHECK(checked == err);
     FUZZ_CHECK((err == HD_OK) == (doc != NULL));
     if (doc)
         check_entity(text, doc);

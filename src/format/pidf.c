@@ -23,6 +23,162 @@
  * wants them. */
 enum kind { KIND_TUPLE = 0, KIND_NOTE, KIND_PERSON, KIND_DEVICE, KIND_OTHER, KIND_COUNT };
 
+/* ---- validating ---- */
+
+/* An id seen so far, of one kind. */
+struct id {
+    struct hd_slice value;
+    bool plain;
+    enum kind kind;
+};
+
+/* One document while it is read. */
+struct check {
+    struct fmt_xml_reader reader;
+    struct id ids[FMT_PIDF_MAX_IDS];
+    size_t n_ids;
+    enum kind kind;  /* of the child of the root that is open */
+    unsigned status; /* how many that child has */
+};
+
+static enum hd_err
+refuse(struct check *c, const char *reason)
+{
+    c->reader.reason = reason;
+    return HD_ESYNTAX;
+}
+
+static enum kind
+kind_of_name(const struct fmt_xml_name *name)
+{
+    if (hd_slice_eq(name->ns, HD_LIT(NS_PIDF))) {
+        if (hd_slice_eq(name->local, HD_LIT("tuple")))
+            return KIND_TUPLE;
+        if (hd_slice_eq(name->local, HD_LIT("note")))
+            return KIND_NOTE;
+    } else if (hd_slice_eq(name->ns, HD_LIT(NS_MODEL))) {
+        if (hd_slice_eq(name->local, HD_LIT("person")))
+            return KIND_PERSON;
+        if (hd_slice_eq(name->local, HD_LIT("device")))
+            return KIND_DEVICE;
+    }
+    return KIND_OTHER;
+}
+
+static bool
+same_id(const struct id *a, const struct id *b)
+{
+    return a->kind == b->kind && (a->plain && b->plain ? hd_slice_eq(a->value, b->value)
+                                                       : fmt_xml_value_eq(a->value, b->value));
+}
+
+/* The ids are few, so that comparing each with all is cheap. */
+static enum hd_err
+take_id(struct check *c)
+{
+    const struct fmt_xml_attribute *const a = fmt_xml_attribute(&c->reader, HD_LIT("id"));
+    if (!a || a->value.n == 0)
+        return c->kind == KIND_TUPLE ? refuse(c, "PIDF: a tuple without id") : HD_OK;
+    const struct id id = { a->value, a->plain, c->kind };
+    for (size_t i = 0; i < c->n_ids; i++)
+        if (same_id(&c->ids[i], &id))
+            return refuse(c, "PIDF: an id stands twice");
+    if (c->n_ids == FMT_PIDF_MAX_IDS)
+        return refuse(c, "PIDF: too many tuples, persons and devices");
+    c->ids[c->n_ids++] = id;
+    return HD_OK;
+}
+
+static enum hd_err
+check_start(struct check *c)
+{
+    const struct fmt_xml_name *const name = &c->reader.element->name;
+
+    switch (c->reader.depth) {
+    case 1: {
+        if (!fmt_xml_is(name, HD_LIT(NS_PIDF), HD_LIT("presence")))
+            return refuse(c, "PIDF: the root is not presence of " NS_PIDF);
+        const struct fmt_xml_attribute *const entity =
+            fmt_xml_attribute(&c->reader, HD_LIT("entity"));
+        if (!entity || entity->value.n == 0)
+            return refuse(c, "PIDF: presence without entity");
+        return HD_OK;
+    }
+    case 2:
+        c->kind = kind_of_name(name);
+        c->status = 0;
+        if (c->kind == KIND_TUPLE || c->kind == KIND_PERSON || c->kind == KIND_DEVICE)
+            return take_id(c);
+        return HD_OK;
+    case 3:
+        if (c->kind == KIND_TUPLE)
+            c->status += fmt_xml_is(name, HD_LIT(NS_PIDF), HD_LIT("status"));
+        return HD_OK;
+    default:
+        return HD_OK;
+    }
+}
+
+static enum hd_err
+check_event(struct check *c, enum fmt_xml_event event)
+{
+    switch (event) {
+    case FMT_XML_START:
+        return check_start(c);
+    case FMT_XML_END:
+        if (c->reader.depth == 2 && c->kind == KIND_TUPLE && c->status != 1)
+            return refuse(c, "PIDF: a tuple without exactly one status");
+        return HD_OK;
+    case FMT_XML_TEXT:
+    case FMT_XML_DONE:
+        return HD_OK;
+    }
+    HD_ASSERT(false);
+    return HD_ESYNTAX;
+}
+
+enum hd_err
+fmt_pidf_validate(struct hd_slice body, size_t max, const char **ret_reason)
+{
+    struct check c;
+    enum fmt_xml_event event = FMT_XML_TEXT;
+    enum hd_err err = HD_OK;
+
+    c.n_ids = 0;
+    c.kind = KIND_OTHER;
+    fmt_xml_open(&c.reader, body, max);
+    while (!err && event != FMT_XML_DONE) {
+        err = fmt_xml_next(&c.reader, &event);
+        if (!err)
+            err = check_event(&c, event);
+    }
+    if (err)
+        *ret_reason = c.reader.reason;
+    return err;
+}
+
+/* ---- whom a document is about ---- */
+
+static struct hd_slice
+without_scheme(struct hd_slice uri)
+{
+    static const struct hd_slice schemes[] = { { "pres:", 5 }, { "sip:", 4 }, { "sips:", 5 } };
+    for (size_t i = 0; i < HD_ARRAY_LEN(schemes); i++)
+        if (hd_slice_istarts(uri, schemes[i]))
+            return hd_slice_from(uri, schemes[i].n);
+    return uri;
+}
+
+bool
+fmt_pidf_is_for(struct hd_slice body, struct hd_slice entity)
+{
+    struct hd_slice value;
+    return fmt_xml_root_attribute(body, HD_LIT("entity"), &value) == HD_OK &&
+           hd_slice_eq(without_scheme(value), without_scheme(entity));
+}
+
+/* ---- composing ---- */
+
 static bool
 is_element(const xmlNode *node, const char *ns, const char *name)
 {
@@ -53,135 +209,6 @@ attribute(const xmlNode *node, const char *name)
             return a;
     return NULL;
 }
-
-/* ---- validating ---- */
-
-static enum hd_err
-refuse(const char **ret_reason, const char *reason)
-{
-    *ret_reason = reason;
-    return HD_ESYNTAX;
-}
-
-static unsigned
-count_status(const xmlNode *tuple)
-{
-    unsigned n = 0;
-    for (const xmlNode *c = tuple->children; c; c = c->next)
-        n += is_element(c, NS_PIDF, "status");
-    return n;
-}
-
-/* Puts the id of a node among those seen, ids of one class (NULL: all) together.  HD_EEXIST: it is
- * there already; HD_ENOMATCH: none. */
-static enum hd_err
-id_take(xmlHashTable *seen, const xmlNode *node, const xmlChar *class)
-{
-    const xmlAttr *id = attribute(node, "id");
-    xmlChar *text = id ? xmlNodeListGetString(node->doc, id->children, 1) : NULL;
-    enum hd_err err = HD_ENOMATCH;
-
-    if (text && *text) {
-        err = HD_OK;
-        if (xmlHashLookup2(seen, text, class))
-            err = HD_EEXIST;
-        else if (xmlHashAddEntry2(seen, text, class, seen) != 0)
-            err = HD_ENOMEM;
-    }
-    xmlFree(text);
-    return err;
-}
-
-static enum hd_err
-check_child(xmlHashTable *seen, const xmlNode *child, const char **ret_reason)
-{
-    const enum kind kind = kind_of(child);
-
-    if (kind != KIND_TUPLE && kind != KIND_PERSON && kind != KIND_DEVICE)
-        return HD_OK;
-    if (kind == KIND_TUPLE && count_status(child) != 1)
-        return refuse(ret_reason, "PIDF: a tuple without exactly one status");
-    const enum hd_err err = id_take(seen, child, child->name);
-    if (err == HD_EEXIST)
-        return refuse(ret_reason, "PIDF: an id stands twice");
-    if (err == HD_ENOMATCH)
-        return kind == KIND_TUPLE ? refuse(ret_reason, "PIDF: a tuple without id") : HD_OK;
-    return err;
-}
-
-static enum hd_err
-check_children(const xmlNode *root, const char **ret_reason)
-{
-    xmlHashTable *seen = xmlHashCreate(8);
-    enum hd_err err = seen ? HD_OK : HD_ENOMEM;
-
-    for (const xmlNode *c = root->children; c && !err; c = c->next)
-        err = check_child(seen, c, ret_reason);
-    xmlHashFree(seen, NULL);
-    return err;
-}
-
-static enum hd_err
-check_document(const xmlDoc *doc, const char **ret_reason)
-{
-    const xmlNode *root = xmlDocGetRootElement(doc);
-    if (!root || !is_element(root, NS_PIDF, "presence"))
-        return refuse(ret_reason, "PIDF: the root is not presence of " NS_PIDF);
-    const xmlAttr *entity = attribute(root, "entity");
-    const xmlNode *text = entity ? entity->children : NULL;
-    if (!text || (!text->next && text->content && !text->content[0]))
-        return refuse(ret_reason, "PIDF: presence without entity");
-    return check_children(root, ret_reason);
-}
-
-/* A parsed and valid document, or NULL with the error. */
-static enum hd_err
-read_document(struct fmt_xml *xml, struct hd_slice body, size_t max, xmlDoc **ret_doc,
-              const char **ret_reason)
-{
-    xmlDoc *doc = NULL;
-    enum hd_err err = fmt_xml_parse(xml, body, max, &doc, ret_reason);
-    if (err)
-        return err;
-    err = check_document(doc, ret_reason);
-    if (err)
-        xmlFreeDoc(doc);
-    else
-        *ret_doc = doc;
-    return err;
-}
-
-enum hd_err
-fmt_pidf_validate(struct fmt_xml *xml, struct hd_slice body, size_t max, const char **ret_reason)
-{
-    xmlDoc *doc = NULL;
-    const enum hd_err err = read_document(xml, body, max, &doc, ret_reason);
-    if (!err)
-        xmlFreeDoc(doc);
-    return err;
-}
-
-/* ---- whom a document is about ---- */
-
-static struct hd_slice
-without_scheme(struct hd_slice uri)
-{
-    static const struct hd_slice schemes[] = { { "pres:", 5 }, { "sip:", 4 }, { "sips:", 5 } };
-    for (size_t i = 0; i < HD_ARRAY_LEN(schemes); i++)
-        if (hd_slice_istarts(uri, schemes[i]))
-            return hd_slice_from(uri, schemes[i].n);
-    return uri;
-}
-
-bool
-fmt_pidf_is_for(struct hd_slice body, struct hd_slice entity)
-{
-    struct hd_slice value;
-    return fmt_xml_root_attribute(body, HD_LIT("entity"), &value) == HD_OK &&
-           hd_slice_eq(without_scheme(value), without_scheme(entity));
-}
-
-/* ---- composing ---- */
 
 struct binding {
     const xmlChar *prefix; /* never NULL: the default namespace of our root is PIDF's */
@@ -279,6 +306,25 @@ merge_devices(struct compose *c)
     return err;
 }
 
+/* Puts the id of a node among those seen.  HD_EEXIST: it is there already; HD_ENOMATCH: none. */
+static enum hd_err
+id_take(xmlHashTable *seen, const xmlNode *node)
+{
+    const xmlAttr *id = attribute(node, "id");
+    xmlChar *text = id ? xmlNodeListGetString(node->doc, id->children, 1) : NULL;
+    enum hd_err err = HD_ENOMATCH;
+
+    if (text && *text) {
+        err = HD_OK;
+        if (xmlHashLookup(seen, text))
+            err = HD_EEXIST;
+        else if (xmlHashAddEntry(seen, text, seen) != 0)
+            err = HD_ENOMEM;
+    }
+    xmlFree(text);
+    return err;
+}
+
 /* Gives a node whose id is taken another one: "<id>-<number>", and if that is taken too
  * "<id>-<number>-2" and so on. */
 static enum hd_err
@@ -295,7 +341,7 @@ rename_node(xmlHashTable *seen, xmlNode *node, uint32_t number)
         else
             snprintf(suffix, sizeof(suffix), "-%08x-%u", number, again);
         xmlChar *fresh = xmlStrncatNew(old, X(suffix), -1);
-        err = fresh && xmlSetProp(node, X("id"), fresh) ? id_take(seen, node, NULL) : HD_ENOMEM;
+        err = fresh && xmlSetProp(node, X("id"), fresh) ? id_take(seen, node) : HD_ENOMEM;
         xmlFree(fresh);
     }
     xmlFree(old);
@@ -310,7 +356,7 @@ make_ids_unique_in(xmlHashTable *seen, const xmlDoc *doc, uint32_t number)
         const enum kind kind = kind_of(node);
         if (kind != KIND_TUPLE && kind != KIND_PERSON && kind != KIND_DEVICE)
             continue;
-        err = id_take(seen, node, NULL);
+        err = id_take(seen, node);
         if (err == HD_EEXIST)
             err = rename_node(seen, node, number);
         else if (err == HD_ENOMATCH)
@@ -563,6 +609,15 @@ compose_documents(struct compose *c, struct hd_slice entity)
     return err ? err : c->out->err;
 }
 
+/* The tree of a document that is valid. */
+static enum hd_err
+read_document(struct fmt_xml *xml, struct hd_slice body, size_t max, xmlDoc **ret_doc)
+{
+    const char *reason;
+    const enum hd_err err = fmt_pidf_validate(body, max, &reason);
+    return err ? err : fmt_xml_parse(xml, body, max, ret_doc, &reason);
+}
+
 enum hd_err
 fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity, const struct fmt_pidf_part *parts,
                  size_t n, size_t max, struct hd_str *out)
@@ -580,8 +635,7 @@ fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity, const struct fmt_p
     if (!c.docs)
         return HD_ENOMEM;
     for (size_t i = 0; i < n && err != HD_ENOMEM; i++) {
-        const char *reason;
-        err = read_document(xml, parts[i].body, max, &c.docs[i], &reason);
+        err = read_document(xml, parts[i].body, max, &c.docs[i]);
         valid += c.docs[i] != NULL;
         input += parts[i].body.n;
     }

@@ -8,6 +8,8 @@
 #include "base/str.h"
 #include "format/xml.h"
 
+#define FMT_PIDF_MAX_IDS 256 /* tuples, persons and devices with an id in a published document */
+
 /* One publication's document. */
 struct fmt_pidf_part {
     struct hd_slice body;
@@ -15,15 +17,16 @@ struct fmt_pidf_part {
 };
 
 /**
- * Checks a published document: XML that passes fmt_xml_parse(), root `presence` of
+ * Checks a published document: XML that passes fmt_xml_check(), root `presence` of
  * urn:ietf:params:xml:ns:pidf with an `entity`, each tuple with one `status` and an `id` that no
  * other tuple has (RFC 3863 section 4.1), ids of persons and of devices alike unique among
- * themselves (RFC 4479 section 3).  What it does not know it lets through.
+ * themselves (RFC 4479 section 3), at most FMT_PIDF_MAX_IDS of them.  What it does not know it lets
+ * through.  Pure; nothing is allocated.
  * @param max         octets
  * @param ret_reason  set with HD_ESYNTAX: one line, static
- * @return HD_OK, HD_ESYNTAX, HD_ENOMEM
+ * @return HD_OK, HD_ESYNTAX
  */
-HD_NODISCARD enum hd_err fmt_pidf_validate(struct fmt_xml *xml, struct hd_slice body, size_t max,
+HD_NODISCARD enum hd_err fmt_pidf_validate(struct hd_slice body, size_t max,
                                            const char **ret_reason);
 /** Whether a document's entity is this resource, the schemes pres:, sip: and sips: taken as the
  * same (RFC 3856 section 5). A look at the root tag, without parsing; false when in doubt. */
@@ -39,7 +42,7 @@ bool fmt_pidf_is_for(struct hd_slice body, struct hd_slice entity);
  * @param max     octets of one document; the result may have about 4 * (input + max), then HD_EFULL
  * @param out     empty
  * @return HD_OK; HD_ESYNTAX none is valid; HD_EFULL; HD_ENOMEM.  On failure out holds nothing of
- * use. use.
+ * use.
  */
 HD_NODISCARD enum hd_err fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity,
                                           const struct fmt_pidf_part *parts, size_t n, size_t max,

@@ -50,11 +50,9 @@ static const char baresip[] =
 static enum hd_err
 validate(struct hd_slice body)
 {
-    struct fmt_xml *xml = fmt_xml_new();
     const char *reason = NULL;
-    const enum hd_err err = fmt_pidf_validate(xml, body, MAX, &reason);
+    const enum hd_err err = fmt_pidf_validate(body, MAX, &reason);
     assert_true((err == HD_OK) == (reason == NULL));
-    fmt_xml_free(xml);
     return err;
 }
 

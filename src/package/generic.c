@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "event/package.h"
 #include "format/json.h"
-#include "format/xml.h"
+#include "format/xml_read.h"
 #include "package/body.h"
 #include "package/pkg.h"
 #include "sip/header.h"
@@ -23,17 +23,6 @@ static bool
 ends_with(struct hd_slice s, struct hd_slice end)
 {
     return s.n >= end.n && hd_slice_ieq(hd_slice_from(s, s.n - end.n), end);
-}
-
-static enum hd_err
-check_xml(struct hd_slice body, size_t max, const char **ret_reason)
-{
-    struct fmt_xml *xml = fmt_xml_new();
-    if (!xml)
-        return HD_ENOMEM;
-    const enum hd_err err = fmt_xml_check(xml, body, max, ret_reason);
-    fmt_xml_free(xml);
-    return err;
 }
 
 static enum hd_err
@@ -55,7 +44,7 @@ generic_validate(const struct evt_package *package, struct hd_slice type, struct
         const enum hd_err err = pkg_check_charset(type, ret_reason);
         if (err)
             return err;
-        return json ? fmt_json_check(body, max, ret_reason) : check_xml(body, max, ret_reason);
+        return json ? fmt_json_check(body, max, ret_reason) : fmt_xml_check(body, max, ret_reason);
     }
     if (body.n > max) {
         *ret_reason = "the document is too large";

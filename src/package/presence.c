@@ -15,15 +15,8 @@ static enum hd_err
 presence_validate(const struct evt_package *package, struct hd_slice type, struct hd_slice body,
                   const char **ret_reason)
 {
-    enum hd_err err = pkg_check_charset(type, ret_reason);
-    if (err)
-        return err;
-    struct fmt_xml *xml = fmt_xml_new();
-    if (!xml)
-        return HD_ENOMEM;
-    err = fmt_pidf_validate(xml, body, pkg_body_max(package), ret_reason);
-    fmt_xml_free(xml);
-    return err;
+    const enum hd_err err = pkg_check_charset(type, ret_reason);
+    return err ? err : fmt_pidf_validate(body, pkg_body_max(package), ret_reason);
 }
 
 static enum hd_err
