@@ -5,7 +5,8 @@ import os
 import re
 import socket
 
-from broker import PATIENCE_S, Background, Broker, check, equal, free_port, run_tests, until
+from broker import PATIENCE_S, Background, Broker, Failed, check, end_leftovers, equal, free_port, run_tests
+from broker import until as broker_until
 from sip import MWI, Agent
 
 MD5 = 'algorithms = {{ "MD5" }}'  # baresip 1.0 gives up when any challenge has another algorithm
@@ -26,6 +27,8 @@ MODULES = "/usr/lib/baresip/modules"
 class Phone:
     """One baresip with one account and one contact; it prints every SIP message."""
 
+    all = []
+
     def __init__(self, broker, user, contact, kind):
         self.folder = os.path.join(broker.folder.name, user)
         os.mkdir(self.folder)
@@ -38,6 +41,7 @@ class Phone:
             with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
         self.run = Background(["baresip", "-f", self.folder, "-v", "-s"], self.folder)
+        Phone.all.append(self)
 
     def command(self, name):
         """A command as JSON in a netstring, over baresip's control socket."""
@@ -46,7 +50,7 @@ class Phone:
                 return socket.create_connection(("127.0.0.1", self.control), PATIENCE_S)
             except OSError:
                 return None
-        with until(reach, "the control socket of baresip") as s:
+        with broker_until(reach, "the control socket of baresip") as s:
             text = json.dumps({"command": name}).encode()
             s.sendall(str(len(text)).encode() + b":" + text + b",")
             s.recv(4096)
@@ -60,7 +64,32 @@ class Phone:
         return any("\nNOTIFY " in m and all(w in m for w in words) for m in self.messages())
 
 
+class Loops(Failed):
+    """baresip 1.0 may fall into an endless loop of SUBSCRIBEs at its start, when it is answered within a millisecond."""
+
+
+def until(condition, what):
+    """broker.until, that looks out for a baresip in its loop: one that has written far more than its part needs."""
+    def look():
+        if any(os.path.getsize(phone.run.out_file.name) > 400000 for phone in Phone.all):
+            raise Loops(f"a baresip sends SUBSCRIBEs without end, while: {what}")
+        return condition()
+    return broker_until(look, what)
+
+
 def two_phones(kind):
+    for attempt in range(5):
+        try:
+            return two_phones_once(kind)
+        except Loops as problem:
+            print(problem, "- once more")
+            end_leftovers()
+            if attempt == 4:
+                raise
+
+
+def two_phones_once(kind):
+    Phone.all.clear()
     with Broker(shards=2, users=("alice", "bob"), authentication=MD5) as broker:
         alice, bob = Phone(broker, "alice", "bob", kind), Phone(broker, "bob", "alice", kind)
         for user, contact in (("alice", "bob"), ("bob", "alice")):

@@ -18,7 +18,7 @@ import traceback
 HERALDD = os.environ.get("HERALDD", "")
 HERALD = os.environ.get("HERALD", "")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PATIENCE_S = 60  # for what takes milliseconds: how long a machine under load may take
+PATIENCE_S = 90  # for what takes milliseconds: how long a machine under load may take
 
 COMPLAINT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:|assertion failed")
 
@@ -235,12 +235,15 @@ class Broker:
 class Background:
     """A program that runs beside the test; its output can be looked at while it runs."""
 
+    running = []  # those that a test that failed leaves behind are ended after it
+
     def __init__(self, command, folder, **more):
         self.command = command
         self.out_file = tempfile.NamedTemporaryFile(dir=folder, prefix="out-", delete=False)
         self.err_file = tempfile.NamedTemporaryFile(dir=folder, prefix="err-", delete=False)
         self.process = subprocess.Popen(command, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=self.out_file,
                                         stderr=self.err_file, **more)
+        Background.running.append(self.process)
 
     def _read(self, file):
         with open(file.name, encoding="utf-8", errors="replace") as text:
@@ -277,6 +280,14 @@ class Background:
         return self.out()
 
 
+def end_leftovers():
+    for process in Background.running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    Background.running.clear()
+
+
 def run_tests(scope):
     """Runs every test_ function of a module, says how each went, and exits; words on the command line narrow it."""
     words = sys.argv[1:]
@@ -300,6 +311,7 @@ def run_tests(scope):
         else:
             passed += 1
             print(f"[       OK ] {name[5:]} ({time.monotonic() - begin:.1f} s)", flush=True)
+        end_leftovers()
     # As cmocka sums up.
     print(f"[  PASSED  ] {passed} test(s).")
     if failed:
