@@ -131,12 +131,11 @@ struct evt_head {
     char octets[]; /* Via to CSeq, To with its tag */
 };
 
-/* A request that was answered, for its retransmissions. */
+/* A request that was answered 200, for its retransmissions. */
 struct evt_done {
     uint64_t txn; /* 0: none */
     uint32_t expires_s;
     uint32_t etag; /* publications: sequence of the entity-tag given */
-    uint16_t status;
 };
 
 /* Subscriptions in a row, linked through themselves. */

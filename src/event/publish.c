@@ -29,7 +29,7 @@ answer_again(struct evt_shard *shard, struct evt_request *request, const struct 
     struct evt_reply reply;
 
     EVT_COUNT(shard, retransmitted);
-    if (evt_reply_begin(shard, request, done->status, hd_slice(NULL, 0), hd_slice(NULL, 0), &reply))
+    if (evt_reply_begin(shard, request, 200, hd_slice(NULL, 0), hd_slice(NULL, 0), &reply))
         out_published(shard, &reply, pub->id, done);
 }
 
@@ -316,9 +316,8 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
         return NULL;
     change->kind = kind;
     change->started_ms = request->arrived_us / 1000;
-    change->done = (struct evt_done){
-        .txn = request->txn, .expires_s = want->expires_s, .etag = etag, .status = 200
-    };
+    change->done =
+        (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s, .etag = etag };
     change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
     if (request->msg->body.n && kind != EVT_CHANGE_END)
         change->doc = evt_doc_new(want->type, request->msg->body);
@@ -343,7 +342,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
 static void
 answer_gone_at_once(struct evt_shard *shard, struct evt_request *request, const struct wanted *want)
 {
-    struct evt_done done = { .txn = request->txn, .status = 200 };
+    struct evt_done done = { .txn = request->txn };
     struct evt_reply reply;
     uint64_t bucket = hd_hash_bucket(hd_hash(&shard->keys.table, hd_slice(want->key, want->key_n)));
 

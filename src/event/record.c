@@ -40,7 +40,6 @@ put_done(struct hd_bytes_out *out, const struct evt_done *done)
     hd_bytes_put_u64(out, done->txn);
     hd_bytes_put_u32(out, done->expires_s);
     hd_bytes_put_u32(out, done->etag);
-    hd_bytes_put_u16(out, done->status);
 }
 
 static void
@@ -264,9 +263,6 @@ get_done(struct hd_bytes_in *in)
     done.txn = hd_bytes_get_u64(in);
     done.expires_s = hd_bytes_get_u32(in);
     done.etag = hd_bytes_get_u32(in);
-    done.status = hd_bytes_get_u16(in);
-    if (done.status > 699)
-        hd_bytes_in_fail(in, HD_ESYNTAX);
     return done;
 }
 

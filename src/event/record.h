@@ -18,7 +18,6 @@
 struct evt_stored_done {
     uint64_t txn;
     uint32_t expires_s, etag;
-    uint16_t status;
 };
 
 struct evt_stored_sub {

@@ -436,7 +436,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct ev
 
     if (!change)
         return NULL;
-    change->done = (struct evt_done){ .txn = request->txn, .status = 200 };
+    change->done = (struct evt_done){ .txn = request->txn };
     change->started_ms = request->arrived_us / 1000;
     change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
     change->bindings =

@@ -17,8 +17,7 @@ done_of(const struct evt_stored_done *stored)
 {
     return (struct evt_done){ .txn = stored->txn,
                               .expires_s = stored->expires_s,
-                              .etag = stored->etag,
-                              .status = stored->status };
+                              .etag = stored->etag };
 }
 
 static uint64_t

@@ -33,8 +33,7 @@ answer_again(struct evt_shard *shard, struct evt_request *request, const struct 
 
     EVT_COUNT(shard, retransmitted);
     hd_id_text(&shard->keys.id, HD_ID_TAG, sub->id, 0, tag);
-    if (!evt_reply_begin(shard, request, done->status, hd_slice(NULL, 0), hd_slice(tag, HD_ID_TEXT),
-                         &reply))
+    if (!evt_reply_begin(shard, request, 200, hd_slice(NULL, 0), hd_slice(tag, HD_ID_TEXT), &reply))
         return;
     sip_route_echo(request->msg, &reply.out);
     out_accepted(shard, &reply, &sub->came, done->expires_s);
@@ -321,8 +320,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     if (!change)
         return NULL;
     change->kind = kind;
-    change->done =
-        (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s, .status = 200 };
+    change->done = (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s };
     change->started_ms = request->arrived_us / 1000;
     change->came = *request->flow;
     change->cseq = request->msg->cseq.number;

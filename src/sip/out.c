@@ -57,6 +57,11 @@ sip_out_unfolded(struct sip_out *out, struct hd_slice value)
 {
     const char *p = value.p;
     const char *end = sip_end(value);
+    /* Nearly no value is folded. */
+    if (value.n == 0 || (!memchr(p, '\r', value.n) && !memchr(p, '\n', value.n))) {
+        sip_out_slice(out, value);
+        return;
+    }
     while (p < end) {
         const char *q = p;
         while (q < end && *q != '\r' && *q != '\n')
