@@ -998,6 +998,31 @@ sub_visit(void *context, const struct evt_sub_row *row)
                 row->health, HD_FMT(row->watcher), HD_FMT(row->target), row->expires_s);
 }
 
+/* "settled": nothing is in flight or waits, and every subscription has seen the newest state. */
+static enum hd_err
+do_settled(struct lab *lab, char *problem)
+{
+    struct hd_slice word = HD_LIT("health=in-sync");
+    struct sub_wanted wanted = { .words = &word, .n = 1 };
+    enum hd_err err = HD_OK;
+
+    for (unsigned i = 0; i < lab->params.shards && !err; i++) {
+        if (!evt_shard_quiet(lab->seats[i].evt)) {
+            (void)snprintf(problem, PROBLEM, "shard %u is not quiet", i);
+            err = HD_ESYNTAX;
+        }
+        evt_shard_list_subs(lab->seats[i].evt, hd_slice(NULL, 0), UINT32_MAX, lab->now_us,
+                            sub_visit, &wanted);
+    }
+    if (!err && wanted.found != wanted.seen) {
+        (void)snprintf(problem, PROBLEM, "%u of %u subscriptions are in sync%s", wanted.found,
+                       wanted.seen, hd_str_text(&wanted.rows));
+        err = HD_ESYNTAX;
+    }
+    hd_str_done(&wanted.rows);
+    return err;
+}
+
 /* "subs RESOURCE N [FIELD=VALUE...]": so many subscriptions of a resource look like this. */
 static enum hd_err
 do_subs(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
@@ -1107,6 +1132,8 @@ host_command(void *context, struct play *play, const struct play_step *step,
         return do_count(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("subs")))
         return do_subs(lab, words, n, problem);
+    if (hd_slice_eq(words[0], HD_LIT("settled")))
+        return do_settled(lab, problem);
     if (hd_slice_eq(words[0], HD_LIT("drain")) || hd_slice_eq(words[0], HD_LIT("terminate")))
         return do_end(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("check")))

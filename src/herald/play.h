@@ -44,6 +44,7 @@ struct play_actor {
     struct play_message *last; /* the last of those */
     uint32_t numbers;          /* for branches, tags and Call-IDs */
     bool deaf;                 /* loses all that comes */
+    bool careless;             /* takes note of responses and forgets them */
     uint32_t lose;             /* loses the next n */
 };
 

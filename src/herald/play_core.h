@@ -23,7 +23,9 @@ struct play_dialog {
     char *routes;        /* Route header value; NULL: none */
     char *event;         /* Event of the SUBSCRIBE */
     uint32_t cseq;       /* last used */
-    uint32_t their_cseq; /* highest CSeq of a NOTIFY that came */
+    uint32_t their_cseq; /* highest CSeq of a NOTIFY that came, */
+    char *their_last;    /* and its octets */
+    size_t their_last_n;
 };
 
 struct play {
