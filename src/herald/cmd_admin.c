@@ -12,12 +12,20 @@
 #include "herald/text.h"
 #include "herald/tool.h"
 
-enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_PASSWORD, KEY_PASSWORD_FILE, KEY_PACKAGE, KEY_LIMIT };
+enum {
+    KEY_SOCKET = 0x100,
+    KEY_JSON,
+    KEY_PASSWORD,
+    KEY_PASSWORD_FILE,
+    KEY_PACKAGE,
+    KEY_LIMIT,
+    KEY_METRICS
+};
 
 struct options {
     const char *socket, *password, *password_file, *package;
     uint32_t limit;
-    bool json, wide, all;
+    bool json, wide, all, metrics;
     const char *word[4];
     unsigned n;
 };
@@ -47,7 +55,9 @@ static const struct argp_option list_options[] = { { "limit", KEY_LIMIT, "N", 0,
                                                    { "wide", 'w', NULL, 0, "more columns", 1 },
                                                    { 0 } };
 static const struct argp_option status_options[] = {
-    { "all", 'a', NULL, 0, "every counter, those that are 0 as well", 1 }, { 0 }
+    { "all", 'a', NULL, 0, "every counter, those that are 0 as well", 1 },
+    { "metrics", KEY_METRICS, NULL, 0, "every figure as OpenMetrics text, for monitoring", 1 },
+    { 0 }
 };
 
 static error_t
@@ -79,6 +89,9 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'a':
         o->all = true;
+        return 0;
+    case KEY_METRICS:
+        o->metrics = true;
         return 0;
     case KEY_LIMIT:
         if (hd_slice_to_u32(hd_slice_str(arg), &o->limit) != HD_OK || o->limit == 0)
@@ -485,6 +498,23 @@ print_status(const json_t *result, bool all)
     print_numbers("sockets", json_object_get(result, "net"), words, all);
 }
 
+/* Our own daemon wrote it, for a program to read: as it is. */
+static int
+print_metrics(const json_t *result)
+{
+    const char *text = json_string_value(json_object_get(result, "text"));
+
+    if (!text) {
+        tool_problem("the daemon's answer cannot be shown");
+        return TOOL_FAILED;
+    }
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0) {
+        tool_problem("standard output: it cannot be written");
+        return TOOL_FAILED;
+    }
+    return TOOL_OK;
+}
+
 int
 status_main(int argc, char **argv)
 {
@@ -493,9 +523,11 @@ status_main(int argc, char **argv)
     argp_parse(&status_argp, argc, argv, 0, NULL, &o);
     if (o.n)
         return usage("status");
-    int code = admin_call(o.socket, "status", object(), &result);
+    int code = admin_call(o.socket, o.metrics ? "metrics" : "status", object(), &result);
     if (!code && o.json)
         print_json(result);
+    else if (!code && o.metrics)
+        code = print_metrics(result);
     else if (!code)
         print_status(result, o.all);
     json_decref(result);
