@@ -260,6 +260,22 @@ type_bit(const struct evt_package *package, const struct evt_doc *doc)
     return 0xff;
 }
 
+/* Leaves out the version: it goes in with each NOTIFY. */
+static void
+view_cut(const struct evt_package *package, struct evt_view *view)
+{
+    const struct hd_slice body = view->doc->body;
+    struct hd_slice hole;
+
+    if (!package->ops->hole || !package->ops->hole(package, view->doc, &hole))
+        return;
+    const size_t at = (size_t)(hole.p - body.p);
+    HD_ASSERT(at <= body.n && hole.n <= body.n - at);
+    view->before = hd_slice(body.p, at);
+    view->after = hd_slice_from(body, at + hole.n);
+    view->has_hole = true;
+}
+
 static struct evt_view *
 view_render(const struct evt_mirror *mirror, const struct evt_view_key *key, struct evt_doc *doc)
 {
@@ -274,6 +290,7 @@ view_render(const struct evt_mirror *mirror, const struct evt_view_key *key, str
         view->doc = evt_doc_ref(doc);
         view->type = doc->type;
         view->before = doc->body;
+        view_cut(mirror->package, view);
     }
     return view;
 }

@@ -292,6 +292,87 @@ a_body_of_a_type_that_is_not_accepted_is_left_out(void **state)
     evt_doc_unref(html);
 }
 
+/* The next NOTIFY shows this; it is answered with that status, 0: not at all. */
+static void
+shows(const char *body, unsigned status)
+{
+    const struct host_sent *sent = host_take_notify(&host);
+
+    assert_true(hd_slice_eq(sent->msg.body, hd_slice_str(body)));
+    if (status)
+        host_answer(&host, sent, status, NULL);
+}
+
+/* RFC 4235 section 4.1: versions are scoped within a subscription and begin at 0. */
+static void
+each_subscription_counts_its_own_documents(void **state)
+{
+    struct host_request alice = { .event = "x-count", .call_id = "a", .expires = 3600 };
+    struct host_request carol = {
+        .event = "x-count", .call_id = "c", .from = "carol", .expires = 3600, .port = 7002
+    };
+    char etag[HD_ID_TEXT + 1];
+
+    (void)state;
+    host_request(&host, &alice);
+    host_take_status(&host, 200);
+    shows("v0: none", 200);
+    host_publish(&host, NULL, "x-count", NULL, "v9: one", etag);
+    shows("v1: one", 200);
+    host_request(&host, &carol);
+    host_take_status(&host, 200);
+    shows("v0: one", 200);
+    host_publish(&host, NULL, "x-count", etag, "v9: two", etag);
+    for (unsigned i = 0; i < 2; i++) { /* who comes first is not said */
+        const struct host_sent *sent = host_take_notify(&host);
+        const bool hers = host_has(sent, "Call-ID: c\r\n");
+        assert_true(hd_slice_eq(sent->msg.body, hers ? HD_LIT("v1: two") : HD_LIT("v2: two")));
+        if (hers)
+            host_answer(&host, sent, 200, NULL);
+    }
+    host_wait(&host, 500);
+    shows("v2: two", 200); /* what is sent again is the same */
+}
+
+/* The number takes as many digits as it needs. */
+static void
+a_version_takes_the_place_of_the_documents_own(void **state)
+{
+    struct evt_shard *shard = host_shard(&host, 0);
+    char text[64], tag[HD_ID_TEXT + 1];
+    struct sip_out out;
+
+    (void)state;
+    host_subscribe(&host, &(struct host_request){ .event = "x-count", .expires = 3600 }, tag);
+    struct evt_mirror *mirror = evt_mirror_find(shard, HD_LIT(BOB), HD_LIT("x-count"));
+    struct evt_doc *doc = evt_doc_new(HD_LIT("text/plain"), HD_LIT("v5"));
+    struct evt_snapshot *snapshot = evt_snapshot_new(9, doc);
+    struct evt_view *view = evt_mirror_view(shard, mirror, snapshot, EVT_SEE_ALL, 1);
+    assert_int_equal(evt_view_size(view, 0), 2);
+    assert_int_equal(evt_view_size(view, UINT32_MAX), 11);
+    sip_out_init(&out, text, sizeof(text));
+    evt_view_write(view, UINT32_MAX, &out);
+    assert_true(hd_slice_eq(hd_slice(text, out.n), HD_LIT("v4294967295")));
+    evt_view_unref(view);
+    evt_snapshot_unref(snapshot);
+    evt_doc_unref(doc);
+}
+
+static void
+a_notify_without_a_version_takes_no_number(void **state)
+{
+    char etag[HD_ID_TEXT + 1];
+
+    (void)state;
+    host_request(&host, &(struct host_request){ .event = "x-count", .expires = 3600 });
+    host_take_status(&host, 200);
+    shows("v0: none", 200);
+    host_publish(&host, NULL, "x-count", NULL, "none", etag);
+    shows("none", 200);
+    host_publish(&host, NULL, "x-count", etag, "v0: one", etag);
+    shows("v1: one", 200);
+}
+
 static void
 the_same_state_twice_is_no_news(void **state)
 {
@@ -318,6 +399,9 @@ main(void)
         TEST(one_rendering_serves_all),
         TEST(views_that_are_kept_have_a_bound_and_pinned_ones_outlive_it),
         TEST(a_body_of_a_type_that_is_not_accepted_is_left_out),
+        TEST(each_subscription_counts_its_own_documents),
+        TEST(a_version_takes_the_place_of_the_documents_own),
+        TEST(a_notify_without_a_version_takes_no_number),
         TEST(the_same_state_twice_is_no_news),
     };
 

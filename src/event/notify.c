@@ -383,7 +383,9 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     flight->retry_after_s = sub->retry_after_s;
     flight->expires_s = seconds_left(shard, sub);
     flight->cseq = ++sub->cseq_local;
-    flight->version = sub->version++;
+    /* Of documents sent, not of NOTIFYs (RFC 4235 section 4.1): one without body takes no number. */
+    flight->version = sub->version;
+    sub->version += flight->view->has_hole;
     if (hop->flow.transport == HD_UDP && shard->now_ms >= hop->no_tcp_until_ms &&
         notify_room(shard, sub, flight) > evt_limits(shard)->udp_size && !target_says_udp(sub)) {
         struct hd_flow flow = hop->flow;

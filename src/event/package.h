@@ -70,6 +70,14 @@ struct evt_package_ops {
      */
     enum hd_err (*neutral)(const struct evt_package *package, struct hd_slice entity,
                            struct evt_doc **ret_doc);
+    /**
+     * Where a document has the number that each subscription counts for itself (RFC 4235 section
+     * 4.1): the digits, a part of doc->body, in whose place the number goes.  NULL: the package has
+     * none.
+     * @return false: this document has none
+     */
+    bool (*hole)(const struct evt_package *package, const struct evt_doc *doc,
+                 struct hd_slice *ret_hole);
 };
 
 #define EVT_PACKAGE_MAGIC 0x45504b47u

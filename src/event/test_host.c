@@ -61,22 +61,45 @@ text_neutral(const struct evt_package *package, struct hd_slice entity, struct e
     return *ret_doc ? HD_OK : HD_ENOMEM;
 }
 
-static const struct evt_package_ops text_ops = { text_validate, text_compose, text_neutral };
+static const struct evt_package_ops text_ops = { .validate = text_validate,
+                                                 .compose = text_compose,
+                                                 .neutral = text_neutral };
+
+/* The digit of a body such as "v0: text" is the subscription's to count. */
+static bool
+count_hole(const struct evt_package *package, const struct evt_doc *doc, struct hd_slice *ret_hole)
+{
+    (void)package;
+    if (doc->body.n < 2 || doc->body.p[0] != 'v')
+        return false;
+    *ret_hole = hd_slice(doc->body.p + 1, 1);
+    return true;
+}
+
+static const struct evt_package_ops count_ops = {
+    .validate = text_validate,
+    .compose = text_compose,
+    .neutral = text_neutral,
+    .hole = count_hole,
+};
+
 static const struct hd_slice text_types[] = { { "text/plain", 10 }, { "text/html", 9 } };
 
-#define PACKAGE(text, ...)                                                                         \
+#define PACKAGE_OPS(text, own, ...)                                                                \
     {                                                                                              \
-        .magic = EVT_PACKAGE_MAGIC, .name = { text, sizeof(text) - 1 }, .ops = &text_ops,          \
+        .magic = EVT_PACKAGE_MAGIC, .name = { text, sizeof(text) - 1 }, .ops = &own,               \
         .types = text_types, .n_types = 2, .min_expires_s = 60, .default_expires_s = 3600,         \
         .max_expires_s = 86400, .authorisation = EVT_AUTHORISE_ALLOW, __VA_ARGS__                  \
     }
+#define PACKAGE(text, ...) PACKAGE_OPS(text, text_ops, __VA_ARGS__)
 static const struct evt_package packages[] = {
     PACKAGE("x-state", .neutral_body = { "(none)", 6 }),
     PACKAGE("x-every", .delivery = EVT_DELIVER_EVERY, .queue_max = 3),
     PACKAGE("x-paced", .pace_ms = 5000),
+    PACKAGE_OPS("x-count", count_ops, .neutral_body = { "v0: none", 8 }),
 };
-static const struct evt_package *const package_list[] = { &packages[0], &packages[1],
-                                                          &packages[2] };
+static const struct evt_package *const package_list[] = { &packages[0], &packages[1], &packages[2],
+                                                          &packages[3] };
 static const struct hd_slice domains[] = { { "example.test", 12 } };
 static const struct evt_listener listeners[] = {
     { .transport = HD_UDP,
