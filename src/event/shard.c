@@ -461,7 +461,7 @@ evt_shard_configure(struct evt_shard *shard, struct evt_config *config, struct h
     evt_hop_configure(shard);
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         struct evt_sub *sub = evt_sub_at(shard, i);
-        if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
+        if (sub->state == EVT_SUB_INIT || sub->lingering)
             continue; /* one that is being kept is judged when it is */
         if (!changed.n || hd_slice_eq(evt_mirror_at(shard, sub->mirror)->key, changed))
             evt_sub_judge(shard, sub);

@@ -657,11 +657,31 @@ sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
     return evt_sub_verdict(verdict.decision, ret_state, ret_transform);
 }
 
+/* It is over, and its last NOTIFY shows a state that may have to be withdrawn: then another one,
+ * which shows less, takes its place. */
+static void
+sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
+{
+    uint8_t state, transform;
+
+    if (sub->lingering || sub->reason != EVT_REASON_TIMEOUT || !(sub->flight || sub->owed))
+        return;
+    if (!sub_ask(shard, sub, &state, &transform))
+        transform = EVT_SEE_NOTHING;
+    if (transform == sub->transform || transform == EVT_SEE_ALL)
+        return;
+    sub->transform = transform;
+    evt_sub_owe(shard, sub);
+    evt_sub_rearm(shard, sub);
+}
+
 void
 evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
     uint8_t state, transform;
 
+    if (sub->state == EVT_SUB_TERMINATED)
+        sub_judge_last(shard, sub);
     if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
         return;
     if (!evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name)) {

@@ -571,6 +571,24 @@ a_rule_that_blocks_while_a_refresh_is_kept_ends_it(void **state)
 }
 
 static void
+a_last_notify_that_a_rule_withdraws_is_not_sent_again(void **state)
+{
+    (void)state;
+    host_publish(&host, NULL, "x-state", NULL, "secret", NULL);
+    host_request(&host, &(struct host_request){ .expires = 0 });
+    host_take_status(&host, 200);
+    assert_true(host_has(host_take_notify(&host), "secret"));
+    rules_changed(EVT_DENY);
+    host_settle(&host);
+    struct host_sent *sent = host_take_notify(&host);
+    assert_state(sent, "terminated;reason=timeout");
+    assert_int_equal(sent->msg.body.n, 0);
+    host_wait(&host, 40000);
+    while (host.sent)
+        assert_false(host_has(host_take_notify(&host), "secret"));
+}
+
+static void
 a_watcher_has_a_quota(void **state)
 {
     struct evt_config *config = host_config_copy(&host);
@@ -726,6 +744,7 @@ main(void)
         TEST(a_rule_that_blocks_while_the_store_works_lets_nothing_out),
         TEST(a_rule_that_blocks_politely_while_the_store_works_shows_the_neutral_state),
         TEST(a_rule_that_blocks_while_a_refresh_is_kept_ends_it),
+        TEST(a_last_notify_that_a_rule_withdraws_is_not_sent_again),
         TEST(a_watcher_has_a_quota),
         TEST(a_store_in_memory_ends_all_a_few_in_a_turn),
         TEST(one_that_is_being_kept_when_all_end_ends_too),

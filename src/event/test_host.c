@@ -211,7 +211,7 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
     if (host->store == HOST_STORE_REFUSES)
         return HD_ESTORE;
     struct host_put *put = calloc(1, sizeof(*put) + record.n), *copy;
-    CHECK(put && hd_bucket_shard(bucket, host->n) == shard);
+    CHECK(put && (kind == EVT_RECORD_SEEN || hd_bucket_shard(bucket, host->n) == shard));
     *put = (struct host_put){
         .shard = shard, .bucket = bucket, .kind = kind, .id = id, .ticket = ticket
     };

@@ -1,0 +1,601 @@
+/* fuzz_evt_core.c - a broker of one to three shards lives through what the input says: requests
+ * from templates with odd values, answers, repetitions, raw octets, a store that is late or fails,
+ * rules and limits that change, connections that break, and time.
+ *
+ * What must hold: the invariants of all shards after every step; whoever may not see a state is
+ * never shown it; everything that is sent is a SIP message; and when nobody renews anything, all
+ * tables are empty in the end. */
+#include "fuzz.h"
+
+#include "event/test_host.c"
+
+#define STEPS_MAX 300
+#define DIALOGS 12
+#define ETAGS 8
+#define REQUESTS 8
+#define NOTIFIES 12
+
+struct dialog {
+    char tag[HD_ID_TEXT + 1], call_id[8], from[8];
+    const char *event;
+    uint32_t cseq;
+    uint16_t port;
+};
+
+struct kept {
+    struct hd_flow flow;
+    size_t n;
+    char text[6000];
+};
+
+struct run {
+    struct host host;
+    const uint8_t *p;
+    size_t left;
+    struct dialog dialogs[DIALOGS];
+    char etags[ETAGS][HD_ID_TEXT + 1];
+    struct kept requests[REQUESTS];
+    struct host_sent *notifies[NOTIFIES];
+    unsigned n_dialogs, n_etags, n_requests, n_notifies;
+    uint32_t serial;
+};
+
+static unsigned
+take(struct run *run, unsigned below)
+{
+    if (run->left == 0)
+        return 0;
+    run->left--;
+    return *run->p++ % below;
+}
+
+#define PICK(run, table) ((table)[take(run, HD_ARRAY_LEN(table))])
+
+static const char *const users[] = { "alice", "bob", "carol", "d%61ve" };
+static const char *const resources[] = { "sip:bob@example.test",
+                                         "sip:ann@example.test",
+                                         "sip:b%6Fb@EXAMPLE.test;x=y",
+                                         "sips:bob@example.test",
+                                         "tel:+1-23",
+                                         "sip:example.test",
+                                         "sip:x@elsewhere.test" };
+static const char *const events[] = { "x-state", "x-every", "x-paced",      "x-state;id=1",
+                                      "none",    "",        "x-state.winfo" };
+static const int64_t durations[] = { 600, 0, 60, 3600, -1, 1, 4294967295, 99999999999 };
+static const char *const contacts[] = { NULL,
+                                        NULL,
+                                        "<sip:a@198.51.100.9:5062>",
+                                        "<sip:a@10.1.2.3>",
+                                        "<sip:a@host.invalid;transport=tcp>",
+                                        "<sip:a@198.51.100.9;transport=tcp>",
+                                        "*",
+                                        "<sip:a@1.1.1.1>, <sip:b@1.1.1.1>",
+                                        "<sip:a@1.1.1.1>;expires=0",
+                                        "<sip:a@1.1.1.1>;q=0.5;expires=70",
+                                        "<sips:a@[2001:db8::1]:99>",
+                                        "" };
+static const char *const extras[] = {
+    "",
+    "",
+    "",
+    "Accept: text/html\r\n",
+    "Accept: a/b\r\n",
+    "Require: gruu\r\n",
+    "Content-Encoding: gzip\r\n",
+    "Record-Route: <sip:198.51.100.200;lr>\r\nVia: SIP/2.0/UDP 9.9.9.9;branch=z9hG4bKup\r\n",
+    "Record-Route: <sip:198.51.100.200>, <sip:9.9.9.9;lr>\r\n",
+    "Record-Route: nonsense\r\n",
+    "Event: x-state\r\n",
+    "SIP-If-Match: a, b\r\n",
+};
+static const char *const auths[] = { "", "Authorization: 1\r\n", "Authorization: 2\r\n",
+                                     "Authorization: 3\r\n", "Authorization: x\r\n" };
+static const uint64_t steps_ms[] = { 1,    15,   499,   500,   1000,  3500,
+                                     4000, 5000, 16000, 32000, 60000, 600000 };
+static const unsigned codes[] = { 200, 100, 202, 481, 500, 503, 408, 404, 302, 401, 489, 699 };
+static const char *const answers[] = { "",
+                                       "",
+                                       "Retry-After: 7\r\n",
+                                       "Contact: <sip:n@198.51.100.9:5070>\r\n",
+                                       "Contact: <sip:n@198.51.100.77>\r\n",
+                                       "Contact: nonsense\r\n",
+                                       "Contact: <sip:n@1.2.3.4;transport=tcp>\r\n" };
+
+/* --- what was sent
+ * ------------------------------------------------------------------------------------------- */
+
+/* A body of a state is for those who may see it. */
+static void
+check_shown(const struct run *run, const struct host_sent *sent)
+{
+    struct evt_identity who = { .key_len = (uint8_t)sent->msg.to.uri.n };
+
+    if (sent->msg.body.n == 0 || hd_slice_eq(sent->msg.body, HD_LIT("(none)")))
+        return;
+    FUZZ_CHECK(sent->msg.to.uri.n < sizeof(who.key));
+    memcpy(who.key, sent->msg.to.uri.p, sent->msg.to.uri.n);
+    for (unsigned i = 0; i < run->host.n_rules; i++)
+        if (!run->host.rules[i].user ||
+            hd_slice_eq(hd_slice(who.key, who.key_len), hd_slice_str(run->host.rules[i].user)))
+            FUZZ_CHECK(run->host.rules[i].decision == EVT_ALLOW);
+}
+
+static void
+note_dialog(struct run *run, const struct host_sent *sent)
+{
+    struct dialog *dialog = &run->dialogs[run->n_dialogs++ % DIALOGS];
+
+    if (sent->msg.to_tag.n != HD_ID_TEXT || sent->msg.call_id.n >= sizeof(dialog->call_id))
+        return;
+    memset(dialog, 0, sizeof(*dialog));
+    memcpy(dialog->tag, sent->msg.to_tag.p, HD_ID_TEXT);
+    memcpy(dialog->call_id, sent->msg.call_id.p, sent->msg.call_id.n);
+    for (size_t i = 0; i < HD_ARRAY_LEN(users); i++) {
+        char uri[40];
+        (void)snprintf(uri, sizeof(uri), "sip:%s@example.test", users[i]);
+        if (hd_slice_eq(sent->msg.from.uri, hd_slice_str(uri)))
+            (void)snprintf(dialog->from, sizeof(dialog->from), "%s", users[i]);
+    }
+    dialog->cseq = sent->msg.cseq.number;
+    dialog->event = events[0];
+    dialog->port = sent->flow.remote.port;
+}
+
+/* Takes what was sent: tags, entity-tags and NOTIFYs are noted for later steps. */
+static void
+look(struct run *run)
+{
+    struct host_sent *sent;
+
+    while ((sent = run->host.sent)) {
+        run->host.sent = sent->next;
+        if (!run->host.sent)
+            run->host.sent_end = &run->host.sent;
+        if (sent->msg.request) {
+            check_shown(run, sent);
+            struct host_sent **place = &run->notifies[run->n_notifies++ % NOTIFIES];
+            free(*place);
+            *place = sent;
+            continue;
+        }
+        if (sent->msg.status == 200 && sent->msg.cseq.method == SIP_SUBSCRIBE)
+            note_dialog(run, sent);
+        struct hd_slice etag = sip_msg_value(&sent->msg, SIP_HDR_SIP_ETAG);
+        if (etag.n == HD_ID_TEXT)
+            memcpy(run->etags[run->n_etags++ % ETAGS], etag.p, HD_ID_TEXT);
+        free(sent);
+    }
+}
+
+static void
+check(struct run *run)
+{
+    for (unsigned i = 0; i < run->host.n; i++) {
+        const char *fault = evt_shard_check(run->host.seats[i].shard);
+        if (fault)
+            fprintf(stderr, "shard %u: %s\n", i, fault);
+        FUZZ_CHECK(!fault);
+    }
+}
+
+/* --- requests
+ * --------------------------------------------------------------------------------------------- */
+
+static void
+hand_in(struct run *run, const struct kept *kept)
+{
+    host_receive(&run->host, &kept->flow, hd_slice(kept->text, kept->n));
+}
+
+static void
+request(struct run *run, struct host_request *r)
+{
+    struct kept *kept = &run->requests[run->n_requests++ % REQUESTS];
+    char headers[400];
+    const char *tcp[] = { "", "", "", "t" };
+
+    (void)snprintf(headers, sizeof(headers), "%s%s%s", r->headers ? r->headers : "",
+                   PICK(run, extras), run->host.needs_digest ? PICK(run, auths) : "");
+    r->headers = headers;
+    if (!r->port)
+        r->port = host_port_of(&run->host, take(run, run->host.n));
+    kept->flow = host_flow(r->port);
+    if (*PICK(run, tcp)) {
+        r->transport = HD_TCP;
+        kept->flow.transport = HD_TCP;
+        kept->flow.listener = 1;
+        kept->flow.conn = hd_conn_make(take(run, run->host.n), 1, take(run, 2));
+    }
+    kept->n = host_write(r, kept->text, sizeof(kept->text));
+    hand_in(run, kept);
+}
+
+static void
+initial(struct run *run)
+{
+    char call_id[8];
+    struct host_request r = { .uri = PICK(run, resources),
+                              .from = PICK(run, users),
+                              .event = PICK(run, events),
+                              .expires = PICK(run, durations),
+                              .contact = PICK(run, contacts),
+                              .cseq = 1 };
+
+    (void)snprintf(call_id, sizeof(call_id), "i%u", run->serial++ % 64);
+    r.call_id = call_id;
+    if (take(run, 16) == 1)
+        r.body = "body";
+    request(run, &r);
+}
+
+static void
+in_dialog(struct run *run)
+{
+    struct dialog *dialog = &run->dialogs[take(run, DIALOGS)];
+
+    if (!dialog->tag[0])
+        return;
+    dialog->cseq += take(run, 4);
+    struct host_request r = { .from = dialog->from[0] ? dialog->from : NULL,
+                              .to_tag = dialog->tag,
+                              .call_id = dialog->call_id,
+                              .cseq = dialog->cseq,
+                              .event = PICK(run, events),
+                              .expires = PICK(run, durations),
+                              .port = dialog->port,
+                              .contact = PICK(run, contacts) };
+    request(run, &r);
+}
+
+static void
+publish(struct run *run)
+{
+    char call_id[8], headers[64] = "", body[3000];
+    const char *etag = run->etags[take(run, ETAGS)];
+    const unsigned size = take(run, 64);
+
+    (void)snprintf(call_id, sizeof(call_id), "p%u", run->serial++ % 100);
+    if (*etag && take(run, 3))
+        (void)snprintf(headers, sizeof(headers), "SIP-If-Match: %.32s\r\n", etag);
+    memset(body, 'a' + (int)take(run, 4), sizeof(body));
+    body[size * 40] = '\0';
+    struct host_request r = { .method = "PUBLISH",
+                              .uri = PICK(run, resources),
+                              .from = PICK(run, users),
+                              .event = PICK(run, events),
+                              .expires = PICK(run, durations),
+                              .call_id = call_id,
+                              .headers = headers,
+                              .body = size ? body : NULL };
+    request(run, &r);
+}
+
+static void
+registers(struct run *run)
+{
+    char call_id[8];
+    struct host_request r = { .method = "REGISTER",
+                              .uri = "sip:example.test",
+                              .to_uri = PICK(run, resources),
+                              .from = PICK(run, users),
+                              .expires = PICK(run, durations),
+                              .contact = PICK(run, contacts) };
+
+    (void)snprintf(call_id, sizeof(call_id), "r%u", take(run, 4));
+    r.call_id = call_id;
+    r.cseq = 1 + run->serial++ % 50;
+    request(run, &r);
+}
+
+static void
+other(struct run *run)
+{
+    static const char *const methods[] = { "CANCEL", "OPTIONS", "ACK", "INVITE", "BREW", "NOTIFY" };
+    struct host_request r = { .method = PICK(run, methods),
+                              .uri = PICK(run, resources),
+                              .expires = -1 };
+
+    if (run->n_requests && take(run, 2))
+        r.branch = "SUBSCRIBE-i1-1";
+    request(run, &r);
+}
+
+static void
+again(struct run *run)
+{
+    const struct kept *kept = &run->requests[take(run, REQUESTS)];
+
+    if (kept->n)
+        hand_in(run, kept);
+}
+
+static void
+mangled(struct run *run)
+{
+    struct kept kept = run->requests[take(run, REQUESTS)];
+
+    if (!kept.n)
+        return;
+    for (unsigned n = take(run, 4) + 1; n > 0; n--) {
+        const size_t at = (take(run, 256) * 256u + take(run, 256)) % kept.n;
+        kept.text[at] = (char)take(run, 256);
+    }
+    if (take(run, 4) == 1)
+        kept.n = (take(run, 256) * 256u + take(run, 256)) % kept.n;
+    hand_in(run, &kept);
+}
+
+static void
+raw(struct run *run)
+{
+    struct kept kept = { .flow = host_flow(host_port_of(&run->host, 0)) };
+
+    kept.n = take(run, 256);
+    if (kept.n > run->left)
+        kept.n = run->left;
+    memcpy(kept.text, run->p, kept.n);
+    run->p += kept.n;
+    run->left -= kept.n;
+    hand_in(run, &kept);
+}
+
+/* --- everything else
+ * -------------------------------------------------------------------------------------- */
+
+static void
+answer(struct run *run)
+{
+    struct host_sent *notify = run->notifies[take(run, NOTIFIES)];
+    const unsigned code = PICK(run, codes);
+
+    if (notify)
+        host_answer_only(&run->host, notify, code, PICK(run, answers));
+}
+
+static void
+answer_new(struct run *run)
+{
+    if (run->n_notifies && run->notifies[(run->n_notifies - 1) % NOTIFIES])
+        host_answer_only(&run->host, run->notifies[(run->n_notifies - 1) % NOTIFIES], 200, "");
+}
+
+static void
+breaks(struct run *run)
+{
+    const struct host_sent *notify = run->notifies[take(run, NOTIFIES)];
+    const unsigned shard = take(run, run->host.n);
+
+    if (notify && take(run, 2))
+        evt_shard_send_failed(host_shard(&run->host, shard), notify->owner, &notify->flow,
+                              run->host.now_ms * 1000);
+    else
+        evt_shard_closed(host_shard(&run->host, shard), hd_conn_make(shard, 1, take(run, 2)),
+                         run->host.now_ms * 1000);
+}
+
+static void
+store(struct run *run)
+{
+    switch (take(run, 6)) {
+    case 0:
+        run->host.store = HOST_STORE_LATER;
+        break;
+    case 1:
+        run->host.store = HOST_STORE_FAILS;
+        break;
+    case 2:
+        run->host.store = HOST_STORE_REFUSES;
+        break;
+    case 3:
+        run->host.store = HOST_STORE_NOW;
+        break;
+    default:
+        host_store_release(&run->host, take(run, 4) + 1, take(run, 3) == 1 ? HD_ESTORE : HD_OK);
+    }
+}
+
+/* Durations that end before the run does. */
+#undef PACKAGE
+#define PACKAGE(text, ...)                                                                         \
+    {                                                                                              \
+        .magic = EVT_PACKAGE_MAGIC, .name = { text, sizeof(text) - 1 }, .ops = &text_ops,          \
+        .types = text_types, .n_types = 2, .min_expires_s = 60, .default_expires_s = 1800,         \
+        .max_expires_s = 3600, .authorisation = EVT_AUTHORISE_ALLOW, __VA_ARGS__                   \
+    }
+static const struct evt_package short_ones[] = {
+    PACKAGE("x-state", .neutral_body = { "(none)", 6 }),
+    PACKAGE("x-every", .delivery = EVT_DELIVER_EVERY, .queue_max = 3),
+    PACKAGE("x-paced", .pace_ms = 5000),
+    PACKAGE("x-state", .pace_ms = 700),
+};
+static const struct evt_package *const all_packages[] = { &short_ones[0], &short_ones[1],
+                                                          &short_ones[2] };
+static const struct evt_package *const other_packages[] = { &short_ones[1], &short_ones[3] };
+
+static void
+configures(struct run *run)
+{
+    struct evt_config *config = host_config_copy(&run->host);
+    static const char *const rule_users[] = { NULL, "sip:alice@example.test",
+                                              "sip:bob@example.test" };
+
+    switch (take(run, 6)) {
+    case 0:
+        run->host.n_rules = 0;
+        break;
+    case 1:
+    case 2:
+        run->host.n_rules = 1;
+        run->host.rules[0].user = PICK(run, rule_users);
+        run->host.rules[0].decision = (enum evt_decision)take(run, 4);
+        break;
+    case 3:
+        config->limits.window_start = 1 + take(run, 3);
+        config->limits.window_from = take(run, 4);
+        config->limits.sends_per_turn = 1 + take(run, 4);
+        break;
+    case 4:
+        config->limits.waiting_per_record = take(run, 4);
+        config->limits.publications_per_resource = take(run, 4);
+        config->limits.bindings_per_user = 1 + take(run, 3);
+        config->limits.subscriptions_per_watcher = 1 + take(run, 8);
+        config->limits.failures_burst = take(run, 3) * 5;
+        config->on_timeout = take(run, 2) ? EVT_TIMEOUT_PARK : EVT_TIMEOUT_END;
+        break;
+    default:
+        config->packages = take(run, 2) ? other_packages : all_packages;
+        config->n_packages = config->packages == other_packages ? 2 : 3;
+    }
+    host_configure(&run->host, config, hd_slice(NULL, 0));
+}
+
+static void
+gathered(void *context, const struct evt_watcher *watchers)
+{
+    unsigned *n = context;
+
+    for (; watchers; watchers = watchers->next)
+        (*n)++;
+}
+
+static void
+partial(struct run *run)
+{
+    struct evt_shard *shard = host_shard(&run->host, take(run, run->host.n));
+    static unsigned n;
+
+    switch (take(run, 4)) {
+    case 0:
+        evt_shard_drain(shard, run->host.now_ms * 1000);
+        break;
+    case 1:
+        (void)evt_shard_turn(shard, run->host.now_ms * 1000);
+        break;
+    case 2:
+        run->host.now_ms += PICK(run, steps_ms);
+        break;
+    default:
+        (void)!evt_gather_start(shard, HD_LIT("sip:bob@example.test"), HD_LIT("x-state"), gathered,
+                                &n);
+    }
+}
+
+static void
+step(struct run *run)
+{
+    switch (take(run, 18)) {
+    case 0:
+    case 1:
+        initial(run);
+        break;
+    case 2:
+    case 3:
+        in_dialog(run);
+        break;
+    case 4:
+        publish(run);
+        break;
+    case 5:
+        registers(run);
+        break;
+    case 6:
+        other(run);
+        break;
+    case 7:
+        again(run);
+        break;
+    case 8:
+        mangled(run);
+        break;
+    case 9:
+        raw(run);
+        break;
+    case 10:
+        answer(run);
+        break;
+    case 11:
+        answer_new(run);
+        break;
+    case 12:
+        breaks(run);
+        break;
+    case 13:
+        store(run);
+        break;
+    case 14:
+        configures(run);
+        break;
+    case 15:
+        partial(run);
+        return; /* in the middle of things */
+    case 16:
+        if (take(run, 4) == 0)
+            evt_shard_terminate_all(host_shard(&run->host, take(run, run->host.n)), take(run, 2),
+                                    run->host.now_ms * 1000);
+        run->host.reserve_fails = take(run, 4) == 1;
+        break;
+    default:
+        host_wait(&run->host, PICK(run, steps_ms));
+    }
+    if (take(run, 3))
+        host_settle(&run->host);
+}
+
+/* Nobody renews anything: all that is held goes. */
+static void
+let_go(struct run *run)
+{
+    run->host.store = HOST_STORE_NOW;
+    run->host.reserve_fails = false;
+    host_settle(&run->host);
+    look(run);
+    for (unsigned i = 0; i < 60; i++) {
+        host_wait(&run->host, 200000);
+        look(run);
+        check(run);
+    }
+    for (unsigned i = 0; i < run->host.n; i++) {
+        const struct evt_shard *shard = host_shard(&run->host, i);
+        FUZZ_CHECK(shard->subs.count == 0 && shard->pubs.count == 0 && shard->accounts.count == 0);
+        FUZZ_CHECK(shard->hops.count == 0 && shard->mirrors.count == 0 &&
+                   shard->resources.count == 0 && shard->watchers.count == 0);
+        FUZZ_CHECK(shard->n_flights == 0 && shard->waiting == 0);
+        FUZZ_CHECK(shard->wheel.count == 0);
+        FUZZ_CHECK(evt_shard_quiet(shard));
+    }
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    struct evt_config *config;
+
+    FUZZ_CHECK(run != NULL);
+    run->p = data;
+    run->left = size;
+    host_init(&run->host, 1 + take(run, HOST_SHARDS));
+    const unsigned flags = take(run, 256);
+    run->host.needs_digest = flags & 1;
+    run->host.counts = flags & 2;
+    run->host.unproven = flags & 4;
+    run->host.anonymous = flags & 8;
+    run->host.nonce_id = flags & 16 ? UINT64_MAX : 1;
+    config = host_config_copy(&run->host);
+    config->registrar.max_expires_s = 3600;
+    config->packages = all_packages;
+    if (flags & 32)
+        config->limits.udp_size = 600;
+    host_configure(&run->host, config, hd_slice(NULL, 0));
+    for (unsigned i = 0; i < STEPS_MAX && run->left > 0; i++) {
+        step(run);
+        look(run);
+        check(run);
+    }
+    let_go(run);
+    for (unsigned i = 0; i < NOTIFIES; i++)
+        free(run->notifies[i]);
+    host_done(&run->host);
+    free(run);
+    return 0;
+}
