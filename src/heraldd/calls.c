@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "heraldd/daemon.h"
+#include "heraldd/metrics.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
 
@@ -725,6 +726,25 @@ listeners_json(const struct evt_config *config)
     return array;
 }
 
+/* How the live state is kept, and whether it can be. */
+static json_t *
+store_json(const struct hd_daemon *daemon)
+{
+    static const char *const words[] = { "commit", "async", "memory" };
+    const char *durability = words[daemon->conf->durability];
+    struct sto_status s;
+
+    if (!hd_host_store(daemon->host, &s))
+        return json_pack("{s:s}", "durability", durability);
+    return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "durability",
+                     durability, "healthy", (int)s.healthy, "problem", s.problem, "commits",
+                     (json_int_t)s.commits, "failures", (json_int_t)s.failures, "records",
+                     (json_int_t)s.records, "commit_us_mean",
+                     (json_int_t)(s.commits ? s.commit_us_sum / s.commits : 0), "commit_us_most",
+                     (json_int_t)s.commit_us_most, "live", (json_int_t)s.live, "rows",
+                     (json_int_t)s.rows, "batches_waiting", (json_int_t)s.depth);
+}
+
 static void
 call_status(const struct call *call)
 {
@@ -756,9 +776,22 @@ call_status(const struct call *call)
                   "listeners", listeners_json(daemon->config), "mailbox", (json_int_t)mailbox,
                   "methods", methods_json(evt, n), "statuses", statuses_json(evt, n), "per_shard",
                   per_shard, "words", words_json());
-    if (result)
+    if (result) {
         add_numbers(result, evt, net, n);
+        (void)json_object_set_new(result, "store", store_json(daemon));
+    }
     hd_reply_result(call->reply, result);
+}
+
+static void
+call_metrics(const struct call *call)
+{
+    struct hd_str text = { 0 };
+
+    hd_metrics_write(call->daemon, &text);
+    hd_reply_result(call->reply,
+                    text.err ? NULL : json_pack("{s:s#}", "text", hd_str_text(&text), (int)text.n));
+    hd_str_done(&text);
 }
 
 /* --- the daemon ------------------------------------------------------------------------ */
@@ -859,6 +892,7 @@ static const struct {
       call_bindings,
       { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
     { "status", call_status, { { NULL, JSON_NULL, false } } },
+    { "metrics", call_metrics, { { NULL, JSON_NULL, false } } },
     { "log-level", call_log_level, { { "level", JSON_STRING, false } } },
     { "reload", call_reload, { { NULL, JSON_NULL, false } } },
 };

@@ -39,6 +39,7 @@ set_defaults(struct hd_conf *conf)
     conf->algorithms[1] = SIP_DIGEST_MD5;
     conf->n_algorithms = 2;
     conf->nonce_lifetime_s = 300;
+    conf->commit_spacing_us = 500;
     conf->limits = evt_limits_default();
     conf->net = (struct hd_conf_net){
         .connections = 10000,
@@ -278,6 +279,10 @@ hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted
         return "shards";
     if (!hd_slice_eq(running->store_path, wanted->store_path))
         return "store path";
+    if (running->durability != wanted->durability)
+        return "store durability";
+    if (running->commit_spacing_us != wanted->commit_spacing_us)
+        return "store commit_spacing";
     if (!hd_slice_eq(running->admin_socket, wanted->admin_socket))
         return "admin socket";
     if (memcmp(&running->net, &wanted->net, sizeof(running->net)) != 0)

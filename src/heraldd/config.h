@@ -31,6 +31,13 @@ struct hd_conf_net {
     uint32_t receive_buffer; /* octets asked of the kernel per datagram socket, 0: its default */
 };
 
+/* What happens to subscriptions, publications and registrations. */
+enum hd_durability {
+    HD_KEEP_COMMIT = 0, /* on the disk before the answer */
+    HD_KEEP_ASYNC,      /* on the disk soon after the answer */
+    HD_KEEP_MEMORY      /* gone at the end */
+};
+
 struct hd_conf {
     unsigned magic;
     _Atomic uint32_t refs;
@@ -45,6 +52,8 @@ struct hd_conf {
     size_t n_algorithms;
     uint32_t nonce_lifetime_s;
     struct hd_slice store_path; /* empty: not said */
+    enum hd_durability durability;
+    uint32_t commit_spacing_us; /* least time between the starts of two commits */
     struct evt_limits limits;
     struct hd_conf_net net;
     struct evt_registrar registrar;

@@ -39,7 +39,7 @@ struct reader {
     bool no_space;
 };
 
-enum kind { KIND_COUNT = 0, KIND_SECONDS, KIND_MS, KIND_SIZE, KIND_PERCENT };
+enum kind { KIND_COUNT = 0, KIND_SECONDS, KIND_MS, KIND_US, KIND_SIZE, KIND_PERCENT };
 
 /* A number of the file and the uint32_t that it sets. */
 struct number {
@@ -87,7 +87,7 @@ static const struct number limit_rows[] = {
 
 static const char *const listen_keys[] = { "authentication", "contact" };
 static const char *const authentication_keys[] = { "realm", "nonce_lifetime" };
-static const char *const store_keys[] = { "path", "durability" };
+static const char *const store_keys[] = { "path", "durability", "commit_spacing" };
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
                                               "max_expires" };
 static const char *const package_keys[] = { "enabled",       "min_expires",  "default_expires",
@@ -170,6 +170,11 @@ show(enum kind kind, uint64_t v, char ret[32])
                 break;
             }
         break;
+    case KIND_US:
+        if (v % 1000 == 0)
+            return show(KIND_MS, v / 1000, ret);
+        (void)snprintf(ret, 32, "%" PRIu64 "us", v);
+        break;
     case KIND_SIZE:
         if (v == 0)
             return "0";
@@ -207,6 +212,16 @@ read_kind(enum kind kind, struct hd_slice text, uint64_t *ret_value)
     case KIND_MS:
         err = hd_unit_ms(text, &v);
         break;
+    case KIND_US:
+        if (text.n > 2 && text.p[text.n - 2] == 'u' && text.p[text.n - 1] == 's') {
+            err = hd_slice_to_u64(hd_slice(text.p, text.n - 2), &v);
+            break;
+        }
+        err = hd_unit_ms(text, &v);
+        if (!err && v > UINT32_MAX)
+            err = HD_ERANGE;
+        v *= 1000;
+        break;
     case KIND_SIZE:
         err = hd_unit_octets(text, &v);
         break;
@@ -226,6 +241,8 @@ kind_words(enum kind kind)
         return "a duration in whole seconds such as 90s, 5m or 1h,";
     case KIND_MS:
         return "a duration such as 250ms, 90s or 5m,";
+    case KIND_US:
+        return "a duration such as 500us or 2ms,";
     case KIND_SIZE:
         return "a size such as 1300B, 64KiB or 2MiB,";
     case KIND_PERCENT:
@@ -693,15 +710,14 @@ read_authentication(struct reader *r)
 static void
 read_store(struct reader *r)
 {
+    static const char *const words[] = { "commit", "async", "memory" };
     cfg_t *sec = cfg_size(r->root, "store") ? cfg_getsec(r->root, "store") : NULL;
-    const struct value *durability = value_of(sec, "durability");
+    struct hd_conf *conf = r->conf;
 
-    read_text(r, sec, "path", 4000, &r->conf->store_path);
-    if (durability && !hd_slice_eq(value_slice(durability), HD_LIT("memory")))
-        hd_problem(r->problems, durability->line,
-                   "durability = \"%s\"; this version keeps subscriptions and publications in "
-                   "memory alone, expected memory",
-                   durability->text);
+    read_text(r, sec, "path", 4000, &conf->store_path);
+    conf->durability =
+        (enum hd_durability)read_word(r, sec, "durability", words, 3, (int)conf->durability);
+    read_number(r, sec, "commit_spacing", KIND_US, 0, 1000000, &conf->commit_spacing_us);
 }
 
 /* Each of three durations is bounded by itself; then their order. */
@@ -761,7 +777,12 @@ struct builtin {
 /* Pace as the packages' own texts have it: RFC 3856 section 6.10, RFC 3842 section 3.11. */
 static const struct builtin builtins[] = {
     { { "presence", 8 }, { "application/pidf+xml", 20 }, 60, 3600, 86400, 5000 },
-    { { "message-summary", 15 }, { "application/simple-message-summary", 34 }, 60, 3600, 86400, 1000 },
+    { { "message-summary", 15 },
+      { "application/simple-message-summary", 34 },
+      60,
+      3600,
+      86400,
+      1000 },
 };
 
 static void

@@ -171,7 +171,9 @@ static const struct {
     { "on_timeout = wait\n", "x.conf:1: ", "expected end or park" },
     { "log {\n level = loud\n}\n", "x.conf:2: ", "expected error, warn, info or debug" },
     { "log {\n format = xml\n}\n", "x.conf:2: ", "expected text or json" },
-    { "store {\n durability = commit\n}\n", "x.conf:2: ", "expected memory" },
+    { "store {\n durability = disk\n}\n", "x.conf:2: ", "expected commit, async or memory" },
+    { "store {\n commit_spacing = 2s\n}\n", "x.conf:2: ", "500us or 2ms, from 0s to 1s" },
+    { "store {\n commit_spacing = us\n}\n", "x.conf:2: ", "cannot be read" },
     { "authentication {\n algorithms = { \"SHA-1\" }\n}\n", "x.conf:2: ", "SHA-256 and MD5" },
     { "authentication {\n algorithms = { \"MD5\", \"MD5\" }\n}\n", "x.conf:2: ", "twice" },
     { "authentication {\n algorithms = { \"\" }\n}\n", "x.conf:2: ", "SHA-256 and MD5" },
@@ -372,7 +374,7 @@ a_whole_configuration_is_read_into_its_fields(void **state)
         "\"::1\" }\n"
         "  contact = \"sip:192.0.2.1:5070\" }\n"
         "authentication { realm = \"lab\"  algorithms = { \"md5\" }  nonce_lifetime = \"5s\" }\n"
-        "store { path = \"/tmp/x\"  durability = memory }\n"
+        "store { path = \"/tmp/x\"  durability = async  commit_spacing = 750us }\n"
         "limits { max_body = \"128KiB\" subscriptions_per_watcher = 10 tcp_try = 250ms\n"
         "  failures_burst = 0  expires_jitter = 10%  connections = 5  receive_buffer = 1MiB }\n"
         "registrar { enabled = no  min_expires = 1  default_expires = 1m  max_expires = 1h }\n"
@@ -390,6 +392,8 @@ a_whole_configuration_is_read_into_its_fields(void **state)
     assert_int_equal(conf->shards, 2);
     assert_int_equal(conf->on_timeout, EVT_TIMEOUT_PARK);
     assert_int_equal(conf->server.n, 0);
+    assert_int_equal(conf->durability, HD_KEEP_ASYNC);
+    assert_int_equal(conf->commit_spacing_us, 750);
     assert_int_equal(conf->n_first_users, 2);
     assert_true(hd_slice_eq(conf->first_users[1], HD_LIT("2002")));
     assert_false(conf->listeners[1].authenticate);
@@ -509,6 +513,8 @@ what_cannot_change_while_running_is_named(void **state)
           "the addresses of the listen sections" },
         { "", "shards = 3", "shards" },
         { "", "store { path = \"/x\" }", "store path" },
+        { "", "store { durability = memory }", "store durability" },
+        { "", "store { commit_spacing = 2ms }", "store commit_spacing" },
         { "", "admin { socket = \"/x\" }", "admin socket" },
         { "", "limits { connections = 1 }", "a limit on connections" },
         { "", "limits { max_body = 1KiB }",

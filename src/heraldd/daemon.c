@@ -20,6 +20,7 @@
 #include "policy/policy.h"
 
 #define DRAIN_US ((uint64_t)5 * 1000 * 1000)
+#define DRAIN_KEPT_US ((uint64_t)1000 * 1000)
 #define DRAIN_LOOK_MS 20
 #define STATE_FOLDER "/var/lib/herald"
 #define SOCKET_PATH "/run/herald/herald.sock"
@@ -102,15 +103,23 @@ open_loop(struct hd_daemon *daemon, const struct teller *teller)
 static enum hd_err
 open_state(struct hd_daemon *daemon, const struct teller *teller)
 {
-    char problem[HD_PROBLEM_TEXT] = "", path[4096];
-    const char *folder = daemon->options.run_dir;
+    char problem[HD_PROBLEM_TEXT] = "";
     enum hd_err err;
+    int n;
 
-    if (!folder) {
-        (void)snprintf(path, sizeof(path), "%.*s", HD_FMT(daemon->conf->store_path));
-        folder = path[0] ? path : STATE_FOLDER;
+    if (daemon->options.run_dir)
+        n = snprintf(daemon->folder, sizeof(daemon->folder), "%s", daemon->options.run_dir);
+    else if (daemon->conf->store_path.n > 0)
+        n = snprintf(daemon->folder, sizeof(daemon->folder), "%.*s",
+                     HD_FMT(daemon->conf->store_path));
+    else
+        n = snprintf(daemon->folder, sizeof(daemon->folder), "%s", STATE_FOLDER);
+    if (n < 0 || (size_t)n >= sizeof(daemon->folder)) {
+        say(teller, "the path of the state folder is longer than %zu octets",
+            sizeof(daemon->folder) - 1);
+        return HD_EIO;
     }
-    err = hd_state_open(folder, problem, &daemon->state);
+    err = hd_state_open(daemon->folder, problem, &daemon->state);
     if (err)
         say(teller, "%s", problem[0] ? problem : hd_err_text(err));
     return err;
@@ -155,6 +164,7 @@ open_host(struct hd_daemon *daemon, const struct teller *teller)
                                                               : hd_host_auto_shards(count_cores()),
                                                 .keys = hd_state_keys(daemon->state),
                                                 .epoch = hd_state_epoch(daemon->state),
+                                                .folder = daemon->folder,
                                                 .wake = wake_main,
                                                 .wake_context = &daemon->async },
                       problem, &daemon->host);
@@ -202,13 +212,16 @@ warn_other_realm(const struct hd_daemon *daemon)
 static enum hd_err
 start_host(struct hd_daemon *daemon, const struct teller *teller)
 {
+    char problem[256] = "";
     enum hd_err err = HD_ENOMEM;
 
     daemon->config = hd_conf_publish(daemon->conf, hd_state_book(daemon->state), 1,
                                      hd_state_instance(daemon->state));
     if (daemon->config)
-        err = hd_host_start(daemon->host, daemon->config);
-    if (err)
+        err = hd_host_start(daemon->host, daemon->config, problem);
+    if (err && problem[0])
+        say(teller, "%s", problem);
+    else if (err)
         say(teller, "shards: %s", hd_err_text(err));
     return err;
 }
@@ -312,7 +325,8 @@ run_drain(void *context, unsigned shard, struct evt_shard *evt, struct net_shard
     evt_shard_drain_begin(evt);
     /* A store in memory forgets them: whoever subscribes tries again when we are back (RFC 6665
      * section 4.2.2). */
-    evt_shard_terminate_all(evt, daemon->conf->limits.retry_after_s, now_us);
+    if (!hd_host_is_kept(daemon->host))
+        evt_shard_terminate_all(evt, daemon->conf->limits.retry_after_s, now_us);
 }
 
 struct quiet {
@@ -358,7 +372,8 @@ on_drain_timer(uv_timer_t *timer)
     struct quiet *quiet;
 
     if (net_now_us() >= daemon->drain_end_us) {
-        HD_LOG_PLAIN(HD_WARN, "not drained in time: some subscribers have not answered");
+        if (!hd_host_is_kept(daemon->host))
+            HD_LOG_PLAIN(HD_WARN, "not drained in time: some subscribers have not answered");
         daemon->phase = HD_PHASE_ENDED;
         return;
     }
@@ -385,7 +400,8 @@ hd_daemon_stop(struct hd_daemon *daemon)
     }
     HD_LOG_PLAIN(HD_INFO, "draining");
     daemon->phase = HD_PHASE_DRAINING;
-    daemon->drain_end_us = net_now_us() + DRAIN_US;
+    daemon->drain_end_us =
+        net_now_us() + (hd_host_is_kept(daemon->host) ? DRAIN_KEPT_US : DRAIN_US);
     if (hd_host_sweep(daemon->host, &drain_ops, daemon) ||
         uv_timer_start(&daemon->timer, on_drain_timer, DRAIN_LOOK_MS, DRAIN_LOOK_MS) != 0)
         daemon->phase = HD_PHASE_ENDED;

@@ -38,6 +38,7 @@ struct hd_daemon {
     uv_async_t async; /* a shard wants hd_host_collect */
     uv_timer_t timer; /* of the drain */
     struct hd_state *state;
+    char folder[4096]; /* of the state */
     struct hd_host *host;
     struct hd_admin *admin;
     struct hd_conf *conf;      /* the one in use */
@@ -62,9 +63,9 @@ HD_NODISCARD enum hd_err hd_daemon_start(const struct hd_options *options, hd_li
                                          void *context, struct hd_daemon **ret_daemon);
 /** Runs the loop until the daemon has ended. */
 void hd_daemon_run(struct hd_daemon *daemon);
-/** Drains: no new subscriptions and publications, those that are there are ended (they are kept in
- * memory alone), and when all have been told, after 5 seconds at the latest, the loop ends.  Called
- * again: it ends at once. */
+/** Drains: no new subscriptions and publications.  What is kept goes on at the next start, so only
+ * what is under way is waited for, a second at most; what is in memory alone is ended, and all are
+ * told, within 5 seconds.  Then the loop ends.  Called again: it ends at once. */
 void hd_daemon_stop(struct hd_daemon *daemon);
 void hd_daemon_free(struct hd_daemon *daemon); /* accepts NULL */
 

@@ -2,11 +2,11 @@
  *
  * A shard's thread runs the loop of net/; its callbacks hand packets to the core.  The order in a
  * turn gives "read your writes" and answers in the turn of their request: mails first, then
- * packets, then what was put is committed and its outcomes are handled, then timers and fan-out,
- * then the loop flushes what was committed for sending. Invariants: a shard says that it sleeps
- * only as the last thing of a turn, and that it is awake as the first; the core is called on its
- * shard's thread alone; sweeps in flight are counted and finished on the main thread, also when the
- * shards stop. */
+ * packets, then what was put is handed to the store (one in memory tells the outcomes at once),
+ * then timers and fan-out, then the loop flushes what was committed for sending. Invariants: a
+ * shard says that it sleeps only as the last thing of a turn, and that it is awake as the first;
+ * the core is called on its shard's thread alone; sweeps in flight are counted and finished on the
+ * main thread, also when the shards stop. */
 #include "heraldd/host.h"
 
 #include <errno.h>
@@ -18,10 +18,10 @@
 #include <sys/random.h>
 
 #include "base/arena.h"
+#include "heraldd/live.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
 #include "sip/reply.h"
-#include "store/memory.h"
 
 #define HOST_MAGIC 0x484f5354u
 
@@ -40,7 +40,7 @@ struct hd_host {
     unsigned shards;
     struct evt_keys keys;
     uint32_t epoch;
-    struct sto_memory *store;
+    struct hd_live *live;
     struct hd_mailbox answers; /* sweeps that are done */
     size_t n_sweeps;           /* that are not finished */
     bool stopped;
@@ -110,10 +110,12 @@ on_turn(void *context, uint64_t now_us)
 
     hd_mailbox_awake(box);
     evt_shard_drain(seat->evt, now_us);
-    if (sto_memory_flush(seat->host->store, seat->index) > 0)
+    if (hd_live_flush(seat->host->live, seat->index))
         evt_shard_drain(seat->evt, now_us);
     wait_ms = evt_shard_turn(seat->evt, now_us);
-    if (sto_memory_pending(seat->host->store, seat->index) || wait_ms == 0)
+    if (hd_live_is_kept(seat->host->live)) /* what the turn itself has put */
+        (void)hd_live_flush(seat->host->live, seat->index);
+    if (hd_live_pending(seat->host->live, seat->index) || wait_ms == 0)
         return 0;
     return hd_mailbox_sleep(box) ? wait_ms : 0;
 }
@@ -261,7 +263,6 @@ enum hd_err
 hd_host_new(const struct hd_host_params *params, char ret_problem[256], struct hd_host **ret_host)
 {
     struct hd_host *host = calloc(1, sizeof(*host) + params->shards * sizeof(host->seats[0]));
-    struct sto_memory_params store = { .shards = params->shards };
     enum hd_err err;
 
     HD_ASSERT(params->shards > 0 && params->shards <= EVT_MAX_SHARDS);
@@ -274,7 +275,11 @@ hd_host_new(const struct hd_host_params *params, char ret_problem[256], struct h
     host->epoch = params->epoch;
     hd_mailbox_init(&host->answers, params->wake, params->wake_context);
     (void)hd_mailbox_sleep(&host->answers);
-    err = sto_memory_new(&store, &host->store);
+    err = hd_live_open(&(struct hd_live_params){ .folder = params->folder,
+                                                 .durability = params->conf->durability,
+                                                 .spacing_us = params->conf->commit_spacing_us,
+                                                 .shards = params->shards },
+                       ret_problem, &host->live);
     for (unsigned i = 0; i < host->shards && !err; i++)
         err = open_seat(host, i, params->conf, ret_problem);
     if (err) {
@@ -307,23 +312,24 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                              .entropy = fill_entropy });
     if (!seat->policy)
         return HD_ENOMEM;
-    err = evt_shard_new(&(struct evt_shard_params){ .index = seat->index,
-                                                    .count = host->shards,
-                                                    .keys = host->keys,
-                                                    .config = config,
-                                                    .ports = { .net = &net_port,
-                                                               .net_context = seat->net,
-                                                               .store = &sto_memory_ops,
-                                                               .store_context = host->store,
-                                                               .policy = &pol_ops,
-                                                               .policy_context = seat->policy },
-                                                    .entropy = fill_entropy,
-                                                    .now_us = net_now_us(),
-                                                    .wake = net_shard_wake,
-                                                    .wake_context = seat->net },
-                        &seat->evt);
+    err = evt_shard_new(
+        &(struct evt_shard_params){ .index = seat->index,
+                                    .count = host->shards,
+                                    .keys = host->keys,
+                                    .config = config,
+                                    .ports = { .net = &net_port,
+                                               .net_context = seat->net,
+                                               .store = hd_live_ops(host->live),
+                                               .store_context = hd_live_context(host->live),
+                                               .policy = &pol_ops,
+                                               .policy_context = seat->policy },
+                                    .entropy = fill_entropy,
+                                    .now_us = net_now_us(),
+                                    .wake = net_shard_wake,
+                                    .wake_context = seat->net },
+        &seat->evt);
     if (!err)
-        sto_memory_attach(host->store, seat->index, seat->evt);
+        hd_live_attach(host->live, seat->index, seat->evt);
     return err;
 }
 
@@ -361,12 +367,13 @@ start_threads(struct hd_host *host)
 }
 
 enum hd_err
-hd_host_start(struct hd_host *host, struct evt_config *config)
+hd_host_start(struct hd_host *host, struct evt_config *config, char ret_problem[256])
 {
     struct evt_shard *peers[EVT_MAX_SHARDS];
     enum hd_err err = HD_OK;
 
     HD_ASSERT_OBJ(host, HOST_MAGIC);
+    ret_problem[0] = '\0';
     for (unsigned i = 0; i < host->shards && !err; i++) {
         err = make_shard(&host->seats[i], config);
         peers[i] = host->seats[i].evt;
@@ -375,7 +382,10 @@ hd_host_start(struct hd_host *host, struct evt_config *config)
         return err;
     for (unsigned i = 0; i < host->shards; i++)
         evt_shard_connect(peers[i], peers);
-    return start_threads(host);
+    err = hd_live_restore(host->live, net_now_us(), ret_problem);
+    if (!err)
+        err = hd_live_start(host->live);
+    return err ? err : start_threads(host);
 }
 
 /* The core's shards go here too: freeing them gives back the sweeps that they have not run. */
@@ -392,6 +402,8 @@ hd_host_stop(struct hd_host *host)
     for (unsigned i = 0; i < host->shards; i++)
         if (host->seats[i].runs)
             (void)pthread_join(host->seats[i].thread, NULL);
+    if (host->live)
+        hd_live_settle(host->live, net_now_us());
     for (unsigned i = 0; i < host->shards; i++) {
         if (host->seats[i].evt)
             evt_shard_free(host->seats[i].evt);
@@ -411,7 +423,7 @@ hd_host_free(struct hd_host *host)
         pol_shard_free(host->seats[i].policy);
         net_shard_free(host->seats[i].net);
     }
-    sto_memory_free(host->store);
+    hd_live_free(host->live);
     host->magic = 0;
     free(host);
 }
@@ -432,6 +444,18 @@ const struct net_counters *
 hd_host_net(const struct hd_host *host, unsigned shard)
 {
     return net_shard_counters(host->seats[shard].net);
+}
+
+bool
+hd_host_is_kept(const struct hd_host *host)
+{
+    return hd_live_is_kept(host->live);
+}
+
+bool
+hd_host_store(struct hd_host *host, struct sto_status *ret_status)
+{
+    return hd_live_status(host->live, ret_status);
 }
 
 uint32_t

@@ -12,6 +12,7 @@
 #include "event/shard.h"
 #include "heraldd/config.h"
 #include "net/net.h"
+#include "store/sqlite.h"
 
 struct hd_host;
 
@@ -19,26 +20,36 @@ struct hd_host_params {
     const struct hd_conf *conf; /* listeners and limits; not kept */
     unsigned shards;            /* 1 to EVT_MAX_SHARDS */
     struct evt_keys keys;
-    uint32_t epoch; /* this start of the daemon, unlike earlier ones */
-    hd_wake_f wake; /* makes the main thread call hd_host_collect; from any thread */
+    uint32_t epoch;     /* this start of the daemon, unlike earlier ones */
+    const char *folder; /* the state folder, which holds the live state as well; not kept */
+    hd_wake_f wake;     /* makes the main thread call hd_host_collect; from any thread */
     void *wake_context;
 };
 
 /** The number of shards for a machine with this many cores: one up to two cores, cores - 1 up to
  * eight, cores - 2 beyond. */
 unsigned hd_host_auto_shards(unsigned cores);
-/** Opens all sockets; nothing is read before hd_host_start.
- *  @return HD_OK; HD_EIO with a line that names the address in ret_problem; HD_ENOMEM */
+/** Opens the live state and all sockets; nothing is read before hd_host_start.
+ *  @return HD_OK; HD_EIO, HD_EVERSION with a line that names the file or the address in
+ * ret_problem; HD_ENOMEM */
 HD_NODISCARD enum hd_err hd_host_new(const struct hd_host_params *params, char ret_problem[256],
                                      struct hd_host **ret_host);
 /** Where listener i is bound. */
 struct hd_addr hd_host_bound(const struct hd_host *host, size_t i);
-/** Makes the shards of the core and starts their threads, once.
+/** Makes the shards of the core, gives them back what was kept, and starts their threads, once.
  *  @param config  a reference is taken by each shard
- *  @return HD_OK, HD_ENOMEM, HD_EIO a thread could not be started */
-HD_NODISCARD enum hd_err hd_host_start(struct hd_host *host, struct evt_config *config);
-/** Ends the threads: what was committed is flushed, nothing else is waited for.  Sweeps that run
- * are finished, not all of their shards may have run. */
+ *  @param ret_problem  a line, or empty
+ *  @return HD_OK; HD_ENOMEM; HD_EIO, HD_EVERSION: the live state cannot be read, or a thread could
+ * not be started */
+HD_NODISCARD enum hd_err hd_host_start(struct hd_host *host, struct evt_config *config,
+                                       char ret_problem[256]);
+/** Whether subscriptions outlive the daemon. */
+bool hd_host_is_kept(const struct hd_host *host);
+/** The live state's file, for operators; false: it is in memory. */
+bool hd_host_store(struct hd_host *host, struct sto_status *ret_status);
+/** Ends the threads: what was committed is flushed, nothing else is waited for; then the live state
+ * is settled, so that the next start goes on where this one ends.  Sweeps that run are finished,
+ * not all of their shards may have run. */
 void hd_host_stop(struct hd_host *host);
 void hd_host_free(struct hd_host *host); /* stops first; accepts NULL */
 

@@ -21,6 +21,7 @@
 #include "heraldd/banner.h"
 #include "heraldd/daemon.h"
 #include "heraldd/notify.h"
+#include "heraldd/watchdog.h"
 #include "package/pkg.h"
 
 #define EXIT_WRONG_USE 2
@@ -242,6 +243,7 @@ run(const struct hd_options *o)
 {
     struct hd_daemon *daemon = NULL;
     uv_signal_t hangup, terminate, interrupt;
+    struct hd_watchdog watchdog;
 
     if (hd_daemon_start(o, print_line, NULL, &daemon))
         return EXIT_FAILURE;
@@ -254,6 +256,7 @@ run(const struct hd_options *o)
     hd_banner_print(daemon, stdout);
     HD_LOG(HD_INFO, "started", hd_f_str("version", HERALD_VERSION),
            hd_f_u64("shards", hd_host_shards(daemon->host)));
+    hd_watchdog_start(&watchdog, daemon);
     hd_notify("READY=1");
     hd_daemon_run(daemon);
     hd_daemon_free(daemon);

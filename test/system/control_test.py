@@ -24,7 +24,7 @@ BAD_FILES = [  # text, the line that must be named, words that must be said
     ("limits {\n max_body = 5 parsecs\n}\n", 2, "parsecs"),
     ("limits {\n max_body = 64parsecs\n}\n", 2, "size"),
     ("registrar {\n min_expires = tomorrow\n}\n", 2, "duration"),
-    ("store { durability = commit }\n", 1, "memory"),
+    ("store { durability = sometimes }\n", 1, "memory"),
     ('package "x-a" { }\n', 1, "types"),
     ('package "presence" { authorisation = everybody }\n', 1, "allow"),
     ('package "x-a" { types = "a/b" }\npackage "x-a" { types = "a/b" }\n', 2, "line 1"),
@@ -131,8 +131,11 @@ def test_a_bad_configuration_is_refused_at_sighup_and_the_old_one_stays():
         check(broker.admin("reload")["version"] > version, "and takes a good one")
 
 
-def test_sigterm_tells_the_subscribers_and_ends():
-    with Broker(shards=2, users=("alice", "bob")) as broker:
+MEMORY = "store {{ durability = memory }}\n"
+
+
+def test_sigterm_tells_the_subscribers_of_a_store_in_memory_and_ends():
+    with Broker(shards=2, users=("alice", "bob"), conf=MEMORY) as broker:
         agents = [Agent(broker, "alice"), Agent(broker, "bob"), Agent(broker, "bob", kind="tcp")]
         watches = [a.subscribe("sip:alice@127.0.0.1") for a in agents]
         for watch in watches:
@@ -148,7 +151,7 @@ def test_sigterm_tells_the_subscribers_and_ends():
 
 
 def test_while_it_drains_new_requests_are_told_to_come_later():
-    with Broker(users=("alice",)) as broker:
+    with Broker(users=("alice",), conf=MEMORY) as broker:
         silent, alice = Agent(broker, "alice"), Agent(broker, "alice")
         silent.subscribe(silent.aor).notification()
         silent.answer = lambda message: None  # keeps the drain waiting
