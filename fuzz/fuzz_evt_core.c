@@ -101,8 +101,7 @@ static const char *const answers[] = { "",
                                        "Contact: nonsense\r\n",
                                        "Contact: <sip:n@1.2.3.4;transport=tcp>\r\n" };
 
-/* --- what was sent
- * ------------------------------------------------------------------------------------------- */
+/* --- what was sent --------------------------------------------------------------------------- */
 
 /* A body of a state is for those who may see it. */
 static void
@@ -178,8 +177,7 @@ check(struct run *run)
     }
 }
 
-/* --- requests
- * --------------------------------------------------------------------------------------------- */
+/* --- requests -------------------------------------------------------------------------------- */
 
 static void
 hand_in(struct run *run, const struct kept *kept)
@@ -339,8 +337,7 @@ raw(struct run *run)
     hand_in(run, &kept);
 }
 
-/* --- everything else
- * -------------------------------------------------------------------------------------- */
+/* --- everything else ------------------------------------------------------------------------- */
 
 static void
 answer(struct run *run)

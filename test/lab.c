@@ -85,8 +85,7 @@ struct lab {
     struct lab_seat seats[];
 };
 
-/* --- configuration
- * ------------------------------------------------------------------------------------ */
+/* --- configuration --------------------------------------------------------------------------- */
 
 /* What holds unless the scenario's configuration says it itself. */
 static const struct {
@@ -181,8 +180,7 @@ publish(struct lab *lab, struct hd_slice changed, char *problem)
     return true;
 }
 
-/* --- what the core calls
- * -------------------------------------------------------------------------------- */
+/* --- what the core calls --------------------------------------------------------------------- */
 
 static char *
 net_reserve_room(void *net, size_t size)
@@ -325,8 +323,7 @@ net_commit_octets(void *net, const struct hd_flow *flow, size_t n, uint64_t owne
 static const struct evt_net_ops net_ops = { .reserve = net_reserve_room,
                                             .commit = net_commit_octets };
 
-/* --- start and end
- * -------------------------------------------------------------------------------------- */
+/* --- start and end --------------------------------------------------------------------------- */
 
 struct lab *
 lab_new(const struct lab_params *params)
@@ -453,8 +450,7 @@ start(struct lab *lab, char *problem)
     return true;
 }
 
-/* --- turns
- * --------------------------------------------------------------------------------------------- */
+/* --- turns ----------------------------------------------------------------------------------- */
 
 /* One turn of a shard; true when it did something or wants another one now. */
 static bool
@@ -590,8 +586,7 @@ lab_finish(struct lab *lab, char *problem)
     return check(lab, problem);
 }
 
-/* --- actors
- * --------------------------------------------------------------------------------------------- */
+/* --- actors ---------------------------------------------------------------------------------- */
 
 static bool
 parse_addr(struct hd_slice word, struct hd_addr *ret_addr)
@@ -734,8 +729,7 @@ host_trace(void *context, const struct play_actor *actor, bool sent, struct hd_s
                sent ? "sends" : "gets", HD_FMT(octets));
 }
 
-/* --- commands
- * ------------------------------------------------------------------------------------------- */
+/* --- commands -------------------------------------------------------------------------------- */
 
 static enum hd_err
 bad(char *problem, const char *expected)

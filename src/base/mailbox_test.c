@@ -189,8 +189,7 @@ a_sender_half_way_holds_later_mail_back_and_wakes_when_it_is_done(void **state)
     assert_null(hd_mailbox_take(&box));
 }
 
-/* --- four senders, one receiver
- * ------------------------------------------------------------------------------ */
+/* --- four senders, one receiver -------------------------------------------------------------- */
 
 #define SENDERS 4
 #define MAILS 100000

@@ -332,8 +332,7 @@ never_is_a_due_time(void **state)
     assert_int_equal(run.wheel.count, 0);
 }
 
-/* --- against a list
- * -------------------------------------------------------------------------------------------- */
+/* --- against a list -------------------------------------------------------------------------- */
 
 #define MODEL_TIMERS 48
 #define MODEL_STEPS 100000

@@ -8,8 +8,7 @@
 #include "event/core.h"
 #include "sip/dialog.h"
 
-/* --- the ring
- * ------------------------------------------------------------------------------------- */
+/* --- the ring -------------------------------------------------------------------------------- */
 
 static struct evt_ring_entry *
 ring_set(const struct evt_shard *shard, uint64_t txn)
@@ -97,8 +96,7 @@ evt_ring_drop(struct evt_shard *shard, uint64_t txn)
             set[i].txn = 0;
 }
 
-/* --- sending
- * --------------------------------------------------------------------------------------- */
+/* --- sending --------------------------------------------------------------------------------- */
 
 /* Octets were written to what ports.net->reserve gave.  A connection of another shard gets them by
  * mail. */
@@ -122,8 +120,7 @@ evt_send(struct evt_shard *shard, const struct hd_flow *flow, size_t n, char *oc
     evt_post(shard, to, EVT_MAIL_OCTETS, &mail->mail);
 }
 
-/* --- beginning and ending an answer
- * ------------------------------------------------------------------- */
+/* --- beginning and ending an answer ---------------------------------------------------------- */
 
 /* A To-tag for answers outside of dialogs: computed, so that a retransmission gets the same one
  * (RFC 3261 8.2.7). */
@@ -240,8 +237,7 @@ evt_head_new(struct evt_shard *shard, struct evt_request *request, struct hd_sli
     return head;
 }
 
-/* --- refusals
- * ------------------------------------------------------------------------------------------- */
+/* --- refusals -------------------------------------------------------------------------------- */
 
 /* Codes that depend on what we hold, not on the request's octets alone. */
 static bool
@@ -333,8 +329,7 @@ evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t 
     evt_reply_send(shard, &reply);
 }
 
-/* --- header fields that several answers share
- * --------------------------------------------------------------- */
+/* --- header fields that several answers share ------------------------------------------------ */
 
 /* Nearly always the address of the last time: its text is kept. */
 void

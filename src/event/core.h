@@ -40,8 +40,7 @@
 /* Which object embeds a timer. */
 enum evt_timer_kind { EVT_TIMER_SUB = 1, EVT_TIMER_PUB, EVT_TIMER_ACCOUNT };
 
-/* --- snapshots and views (snapshot.c)
- * ------------------------------------------------------------- */
+/* --- snapshots and views (snapshot.c) -------------------------------------------------------- */
 
 /* One immutable version of a resource's event state. */
 struct evt_snapshot {
@@ -86,8 +85,7 @@ struct evt_view *evt_view_unref(struct evt_view *view);
 size_t evt_view_size(const struct evt_view *view, uint32_t version);
 void evt_view_write(const struct evt_view *view, uint32_t version, struct sip_out *out);
 
-/* --- requests on their way
- * ------------------------------------------------------------------------- */
+/* --- requests on their way ------------------------------------------------------------------- */
 
 /* A message that has to wait or to travel: a copy on the heap, owned by whoever holds it. */
 struct evt_packet {
@@ -144,8 +142,7 @@ struct evt_list {
 };
 enum evt_queued { EVT_QUEUED_NOT = 0, EVT_QUEUED_READY, EVT_QUEUED_HOP };
 
-/* --- next hops (hop.c)
- * -------------------------------------------------------------------------------- */
+/* --- next hops (hop.c) ----------------------------------------------------------------------- */
 
 struct evt_hop {
     unsigned magic;
@@ -180,8 +177,7 @@ enum evt_window { EVT_WINDOW_KEEP = 0, EVT_WINDOW_GROW, EVT_WINDOW_SHRINK };
 /** A NOTIFY that counted against the window is over. */
 void evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window);
 
-/* --- subscriptions (sub.c, subscribe.c, notify.c)
- * ------------------------------------------------------- */
+/* --- subscriptions (sub.c, subscribe.c, notify.c) -------------------------------------------- */
 
 /* Notifier's view of a subscription (RFC 6665 section 4.2.2).
  *   INIT    -> PENDING      evt_sub_apply       policy: confirm
@@ -360,8 +356,7 @@ HD_NODISCARD enum hd_err evt_notify_flow(struct evt_shard *shard, const struct h
 void evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where);
 void evt_dequeue(struct evt_shard *shard, struct evt_sub *sub);
 
-/* --- mirrors (mirror.c)
- * ------------------------------------------------------------------------------------ */
+/* --- mirrors (mirror.c) ---------------------------------------------------------------------- */
 
 struct evt_mirror {
     unsigned magic;
@@ -404,8 +399,7 @@ struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mir
 void evt_mirror_walk(struct evt_shard *shard);
 void evt_mirror_configure(struct evt_shard *shard, struct evt_config *config);
 
-/* --- resources and publications (resource.c, publish.c)
- * ------------------------------------------------------- */
+/* --- resources and publications (resource.c, publish.c) -------------------------------------- */
 
 struct evt_resource {
     unsigned magic;
@@ -475,8 +469,7 @@ void evt_pub_free(struct evt_shard *shard, struct evt_pub *pub);
 void evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub);
 void evt_pub_stored(struct evt_shard *shard, struct evt_pub *pub, enum hd_err err);
 
-/* --- registrations (registrar.c)
- * ------------------------------------------------------------------------------- */
+/* --- registrations (registrar.c) ------------------------------------------------------------- */
 
 struct evt_binding {
     struct hd_slice contact; /* URI; heap, contact and call_id in one block */
@@ -508,8 +501,7 @@ void evt_account_free(struct evt_shard *shard, struct evt_account *account);
 void evt_account_fired(struct evt_shard *shard, struct evt_account *account);
 void evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd_err err);
 
-/* --- mails between shards (mail.c)
- * ------------------------------------------------------------------------------- */
+/* --- mails between shards (mail.c) ----------------------------------------------------------- */
 
 enum evt_mail_kind {
     EVT_MAIL_PACKET = 1, /* a message that this shard owns */
@@ -590,8 +582,7 @@ void evt_gather_answer(struct evt_shard *shard, struct evt_mail_gather *mail);
 void evt_gather_collect(struct evt_shard *shard, struct evt_mail_gather *mail);
 void evt_watchers_free(struct evt_watcher *watchers);
 
-/* --- requests and answers (request.c, answer.c)
- * ----------------------------------------------------------------------- */
+/* --- requests and answers (request.c, answer.c) ---------------------------------------------- */
 
 /* Answers of requests that left no record, for their retransmissions: a capped ring. */
 struct evt_ring_entry {
@@ -696,9 +687,7 @@ HD_NODISCARD enum hd_err evt_grant(struct evt_shard *shard, const struct sip_msg
                                    bool hour_is_enough, uint32_t *ret_s);
 void evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t min_s);
 
-/* --- sources (source.c)
- * --------------------------------------------------------------------------------------------------
- */
+/* --- sources (source.c) ---------------------------------------------------------------------- */
 
 struct evt_source {
     uint64_t hash;
@@ -713,8 +702,7 @@ void evt_source_good(struct evt_shard *shard,
                      const struct hd_flow *flow); /* gives one failure back */
 bool evt_listener_trusts(const struct evt_config *config, const struct hd_flow *flow);
 
-/* --- stored records (record.c)
- * ---------------------------------------------------------------------------------------------- */
+/* --- stored records (record.c) --------------------------------------------------------------- */
 
 #define EVT_AHEAD                                                                                  \
     1024u /* NOTIFYs that a record lets a subscription send before it is written again */
@@ -758,9 +746,7 @@ evt_ticket(enum evt_record_kind kind, uint32_t index, uint32_t generation)
     return (uint64_t)kind << 56 | (uint64_t)(generation & 0xffffff) << 32 | index;
 }
 
-/* --- the shard
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- the shard ------------------------------------------------------------------------------- */
 
 struct evt_shard {
     unsigned magic;

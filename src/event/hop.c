@@ -156,8 +156,7 @@ evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window win
     evt_hop_release(shard, hop);
 }
 
-/* --- what a connection carries
- * --------------------------------------------------------------------------------------------- */
+/* --- what a connection carries --------------------------------------------------------------- */
 
 void
 evt_hop_carry(struct evt_shard *shard, struct evt_sub *sub)

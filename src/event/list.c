@@ -111,9 +111,7 @@ evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, uint3
     }
 }
 
-/* --- invariants
- * --------------------------------------------------------------------------------------------------
- */
+/* --- invariants ------------------------------------------------------------------------------ */
 
 static const char *
 check_sub(struct evt_shard *shard, const struct evt_sub *sub)

@@ -86,8 +86,7 @@ evt_call_post(struct evt_shard *shard, struct evt_call *call)
     hd_mailbox_post(&shard->box, &call->mail);
 }
 
-/* --- gathering the watchers of a resource
- * --------------------------------------------------------- */
+/* --- gathering the watchers of a resource ---------------------------------------------------- */
 
 struct evt_gather {
     evt_gathered_f visit;

@@ -33,8 +33,7 @@ evt_mirror_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice pa
     return NULL;
 }
 
-/* --- joining and leaving
- * ----------------------------------------------------------------------------------- */
+/* --- joining and leaving --------------------------------------------------------------------- */
 
 static enum hd_err
 mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on)
@@ -154,9 +153,7 @@ evt_mirror_leave(struct evt_shard *shard, uint32_t index)
     evt_gauge(shard, &shard->counters.mirrors, -1);
 }
 
-/* --- places
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- places ---------------------------------------------------------------------------------- */
 
 static void
 mirror_compact(struct evt_shard *shard, struct evt_mirror *mirror)
@@ -208,8 +205,7 @@ evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub)
         mirror_compact(shard, mirror);
 }
 
-/* --- snapshots and views
- * --------------------------------------------------------------------------------------------- */
+/* --- snapshots and views --------------------------------------------------------------------- */
 
 static void
 mirror_walk_add(struct evt_shard *shard, struct evt_mirror *mirror)
@@ -346,9 +342,7 @@ evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_s
     return view;
 }
 
-/* --- fan-out
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- fan-out --------------------------------------------------------------------------------- */
 
 static void
 mirror_step(struct evt_shard *shard, struct evt_mirror *mirror)

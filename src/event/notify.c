@@ -13,8 +13,7 @@
 #define BACKOFF_MOST_MS 600000u
 #define BRANCH_COOKIE "z9hG4bK"
 
-/* --- where it goes
- * -------------------------------------------------------------------------------------------- */
+/* --- where it goes --------------------------------------------------------------------------- */
 
 /* A datagram listener on the address that a stream came to, for targets that want datagrams; its
  * index or -1. */
@@ -76,9 +75,7 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
     return HD_OK;
 }
 
-/* --- writing it
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- writing it ------------------------------------------------------------------------------ */
 
 static void
 out_via(struct sip_out *out, struct evt_shard *shard, const struct evt_sub *sub,
@@ -221,9 +218,7 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     return sip_out_finish(out, &n) == HD_OK;
 }
 
-/* --- sending it
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- sending it ------------------------------------------------------------------------------ */
 
 /* The way of a NOTIFY: its hop's, or TCP to the same address while a large one is tried there (RFC
  * 3261 18.1.1). */
@@ -406,9 +401,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
-/* --- it goes wrong
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- it goes wrong --------------------------------------------------------------------------- */
 
 /* Failed, and the subscription lives: the whole state again after a time that doubles. */
 static void
@@ -560,9 +553,7 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
     evt_sub_finish(shard, sub);
 }
 
-/* --- its answer
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- its answer ------------------------------------------------------------------------------ */
 
 enum verdict { VERDICT_GOOD, VERDICT_ENDS, VERDICT_TIMEOUT, VERDICT_RETRY };
 

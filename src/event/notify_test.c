@@ -71,9 +71,7 @@ assert_body(const struct host_sent *sent, const char *body)
     assert_true(hd_slice_eq(sent->msg.body, hd_slice_str(body)));
 }
 
-/* --- answers
- * -------------------------------------------------------------------------------------------------
- */
+/* --- answers --------------------------------------------------------------------------------- */
 
 enum what { GOOD, ENDS, RETRIES, TIMES_OUT };
 
@@ -221,8 +219,7 @@ a_2xx_with_another_contact_moves_the_target(void **state)
     assert_int_equal(host_take_notify(&host)->flow.remote.port, 5099);
 }
 
-/* --- one in flight
- * ------------------------------------------------------------------------------------------- */
+/* --- one in flight --------------------------------------------------------------------------- */
 
 static void
 what_changes_meanwhile_goes_with_the_answer_and_only_the_newest(void **state)
@@ -344,8 +341,7 @@ parked_means_the_newest_state_from_time_to_time(void **state)
     assert_int_equal(HOST_COUNT(&host, 0, parked), 0);
 }
 
-/* --- pace, and events that each matter
- * ----------------------------------------------------------------------------- */
+/* --- pace, and events that each matter ------------------------------------------------------- */
 
 static void
 a_pace_holds_changes_but_no_owed_notify(void **state)
@@ -431,9 +427,7 @@ an_event_is_no_news_again_when_the_configuration_changes(void **state)
     host_take_nothing(&host);
 }
 
-/* --- ways
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- ways ------------------------------------------------------------------------------------ */
 
 static void
 a_large_one_tries_tcp_and_falls_back(void **state)
@@ -578,8 +572,7 @@ a_long_contact_of_our_own_has_room(void **state)
     host_configure(&host, plain, hd_slice(NULL, 0));
 }
 
-/* --- several shards
- * ---------------------------------------------------------------------------------------------- */
+/* --- several shards -------------------------------------------------------------------------- */
 
 static void
 an_answer_finds_its_shard_from_any_other(void **state)

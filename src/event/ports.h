@@ -126,8 +126,7 @@ struct evt_recorder_ops {
     void (*did)(void *recorder, uint64_t now_us, uint64_t id, enum evt_did what, uint64_t detail);
 };
 
-/* --- all of them, for one shard -----------------------------------------------------------------
- */
+/* --- all of them, for one shard -------------------------------------------------------------- */
 
 struct evt_ports {
     const struct evt_net_ops *net;

@@ -7,8 +7,7 @@
 
 #include "event/core.h"
 
-/* --- answering
- * ------------------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------- */
 
 static void
 out_published(struct evt_shard *shard, struct evt_reply *reply, uint64_t id,
@@ -49,8 +48,7 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
     return false;
 }
 
-/* --- the life of a publication
- * ------------------------------------------------------------------------------- */
+/* --- the life of a publication --------------------------------------------------------------- */
 
 static void
 pub_change_free(struct evt_shard *shard, struct evt_pub *pub)
@@ -126,8 +124,7 @@ evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub)
     pub_end(shard, pub);
 }
 
-/* --- the store's word
- * --------------------------------------------------------------------------------------------- */
+/* --- the store's word ------------------------------------------------------------------------ */
 
 static void
 pub_apply(struct evt_shard *shard, struct evt_pub *pub)
@@ -207,9 +204,7 @@ pub_submit(struct evt_shard *shard, struct evt_pub *pub, struct evt_request *req
     pub_rearm(shard, pub);
 }
 
-/* --- reading a PUBLISH
- * ------------------------------------------------------------------------------------------------
- */
+/* --- reading a PUBLISH ----------------------------------------------------------------------- */
 
 struct wanted {
     const struct evt_package *package;
@@ -333,9 +328,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     return change;
 }
 
-/* --- initial
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- initial --------------------------------------------------------------------------------- */
 
 /* RFC 3903 section 6 step 6 with Expires: 0: it expires at once, so nothing is kept; the tag is one
  * that no publication has. */
@@ -389,9 +382,7 @@ publish_initial(struct evt_shard *shard, struct evt_request *request, const stru
     pub_submit(shard, pub, request);
 }
 
-/* --- modify, refresh, remove
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- modify, refresh, remove ----------------------------------------------------------------- */
 
 static void
 publish_change(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,

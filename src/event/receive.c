@@ -7,8 +7,7 @@
 
 #include "event/core.h"
 
-/* --- routing
- * ------------------------------------------------------------------------------------------- */
+/* --- routing --------------------------------------------------------------------------------- */
 
 unsigned
 evt_home(const struct evt_shard *shard, struct hd_slice key)
@@ -109,8 +108,7 @@ forward_octets(struct evt_shard *shard, const struct hd_flow *flow, struct hd_sl
     evt_post(shard, to, EVT_MAIL_PACKET, &packet->mail);
 }
 
-/* --- responses
- * -------------------------------------------------------------------------------------------- */
+/* --- responses ------------------------------------------------------------------------------- */
 
 /* Whether sent-by is what we write into our Via: the local address of a flow. */
 static bool
@@ -164,9 +162,7 @@ receive_response(struct evt_shard *shard, const struct hd_flow *flow, struct hd_
     evt_notify_response(shard, msg, flow, sub, branch);
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------------------
- */
+/* --- requests -------------------------------------------------------------------------------- */
 
 /* A request that could not be parsed: answered when what an answer is copied from could be read
  * (RFC 3261 8.2, 18.3). */

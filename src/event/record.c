@@ -10,9 +10,7 @@ static_assert(sizeof(((struct evt_stored_sub *)0)->texts) ==
                   EVT_TEXT_COUNT * sizeof(struct hd_slice),
               "all texts are stored");
 
-/* --- writing
- * ------------------------------------------------------------------------------------------------
- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 static enum hd_err
 put(struct evt_shard *shard, unsigned bucket, enum evt_record_kind kind, uint64_t id,
@@ -239,9 +237,7 @@ evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind, unsigned b
                                    hd_slice(NULL, 0), ticket);
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static enum hd_err
 open_record(struct hd_slice record, struct hd_bytes_in *in)

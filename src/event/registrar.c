@@ -18,9 +18,7 @@ struct evt_account_change {
     bool trying_sent;
 };
 
-/* --- accounts
- * ------------------------------------------------------------------------------------------------
- */
+/* --- accounts -------------------------------------------------------------------------------- */
 
 struct evt_account *
 evt_account_at(struct evt_shard *shard, uint32_t index)
@@ -174,9 +172,7 @@ evt_account_fired(struct evt_shard *shard, struct evt_account *account)
     account_rearm(shard, account);
 }
 
-/* --- answering
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- answering ------------------------------------------------------------------------------- */
 
 /* RFC 3261 10.3 step 8: all current bindings with the time that each has left. */
 static void
@@ -212,9 +208,7 @@ answer_bindings(struct evt_shard *shard, struct evt_request *request,
         out_bindings(shard, &reply, account ? account->bindings : NULL, account ? account->n : 0);
 }
 
-/* --- the store's word
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- the store's word ------------------------------------------------------------------------ */
 
 void
 evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd_err err)
@@ -250,9 +244,7 @@ evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd
         evt_packet_handle(shard, packet);
 }
 
-/* --- reading a REGISTER
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- reading a REGISTER ---------------------------------------------------------------------- */
 
 static bool
 binding_copy(struct evt_binding *binding, struct hd_slice contact, struct hd_slice call_id,
@@ -572,8 +564,7 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     register_change(shard, request, account);
 }
 
-/* --- after a restart
- * ------------------------------------------------------------------------------------------ */
+/* --- after a restart ------------------------------------------------------------------------- */
 
 enum hd_err
 evt_account_restore(struct evt_shard *shard, struct hd_slice key,

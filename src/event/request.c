@@ -9,8 +9,7 @@
 
 #include "event/core.h"
 
-/* --- waiting behind a change under way
- * -------------------------------------------------------------------- */
+/* --- waiting behind a change under way ------------------------------------------------------- */
 
 bool
 evt_request_waits(struct evt_shard *shard, const struct evt_request *request,
@@ -92,9 +91,7 @@ evt_request_outdated(struct evt_shard *shard, const struct evt_request *request)
     return true;
 }
 
-/* --- who asks
- * --------------------------------------------------------------------------------------------------
- */
+/* --- who asks -------------------------------------------------------------------------------- */
 
 static void
 request_challenge(struct evt_shard *shard, struct evt_request *request, bool stale)
@@ -182,8 +179,7 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
     return EVT_AUTHED;
 }
 
-/* --- checks that several methods share
- * ------------------------------------------------------------------------------ */
+/* --- checks that several methods share ------------------------------------------------------- */
 
 bool
 evt_request_unsupported(struct evt_shard *shard, struct evt_request *request)
@@ -325,8 +321,7 @@ evt_grant(struct evt_shard *shard, const struct sip_msg *msg, uint32_t min_s, ui
     return HD_OK;
 }
 
-/* --- methods without state
- * --------------------------------------------------------------------------------------------- */
+/* --- methods without state ------------------------------------------------------------------- */
 
 static void
 request_options(struct evt_shard *shard, struct evt_request *request)
@@ -390,9 +385,7 @@ request_cancel(struct evt_shard *shard, struct evt_request *request)
     evt_refuse(shard, request, 481, hd_slice(NULL, 0));
 }
 
-/* --- all requests
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- all requests ---------------------------------------------------------------------------- */
 
 static bool
 request_repeated(struct evt_shard *shard, struct evt_request *request)

@@ -38,9 +38,7 @@ teardown(void **state)
     return 0;
 }
 
-/* --- who asks
- * -------------------------------------------------------------------------------------------------
- */
+/* --- who asks -------------------------------------------------------------------------------- */
 
 static void
 without_digest_nothing_is_kept(void **state)
@@ -255,8 +253,7 @@ only_the_subscriber_may_refresh(void **state)
     assert_int_equal(HOST_COUNT(&host, 0, subscriptions), 1);
 }
 
-/* --- repetitions
- * --------------------------------------------------------------------------------------------- */
+/* --- repetitions ----------------------------------------------------------------------------- */
 
 static void
 a_removal_is_answered_again_after_its_publication_is_gone(void **state)
@@ -412,8 +409,7 @@ a_shard_in_which_too_many_wait_says_503(void **state)
     }
 }
 
-/* --- budgets of sources
- * ----------------------------------------------------------------------------------- */
+/* --- budgets of sources ---------------------------------------------------------------------- */
 
 static void
 budget(uint32_t burst, uint32_t per_s)
@@ -492,8 +488,7 @@ a_source_has_its_budget_also_at_the_shards_to_which_it_is_passed_on(void **state
     assert_int_equal(fail_often(30, port, "PUBLISH"), 10);
 }
 
-/* --- octets that are no request
- * ---------------------------------------------------------------------------------- */
+/* --- octets that are no request -------------------------------------------------------------- */
 
 static void
 what_cannot_be_parsed_is_400_or_dropped(void **state)

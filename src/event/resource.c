@@ -78,8 +78,7 @@ evt_resource_release(struct evt_shard *shard, struct evt_resource *resource)
     evt_gauge(shard, &shard->counters.resources, -1);
 }
 
-/* --- composing
- * -------------------------------------------------------------------------------------------- */
+/* --- composing ------------------------------------------------------------------------------- */
 
 /* The document of the live publications, newest first; the neutral one when there is none. */
 static struct evt_doc *
@@ -207,9 +206,7 @@ evt_resource_configure(struct evt_shard *shard, struct evt_config *config)
     }
 }
 
-/* --- publications
- * ------------------------------------------------------------------------------------------------
- */
+/* --- publications ---------------------------------------------------------------------------- */
 
 struct evt_pub *
 evt_pub_at(struct evt_shard *shard, uint32_t index)

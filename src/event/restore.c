@@ -26,8 +26,7 @@ left_after(uint64_t left_ms, uint64_t age_ms)
     return left_ms > age_ms ? left_ms - age_ms : 0;
 }
 
-/* --- publications
- * ----------------------------------------------------------------------------------------- */
+/* --- publications ---------------------------------------------------------------------------- */
 
 /* Into its place among the publications of the resource: the greater order is the newer. */
 static void
@@ -84,8 +83,7 @@ restore_pub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     return HD_OK;
 }
 
-/* --- registrations
- * ----------------------------------------------------------------------------------------- */
+/* --- registrations --------------------------------------------------------------------------- */
 
 static enum hd_err
 restore_account(struct evt_shard *shard, struct hd_slice record, uint64_t age_ms)
@@ -105,8 +103,7 @@ restore_account(struct evt_shard *shard, struct hd_slice record, uint64_t age_ms
     return err;
 }
 
-/* --- subscriptions
- * ------------------------------------------------------------------------------------------- */
+/* --- subscriptions --------------------------------------------------------------------------- */
 
 /* A connection did not outlive the server: what came over one is reached at its target, by a new
  * one. */
@@ -197,9 +194,7 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     return HD_OK;
 }
 
-/* --- what was seen
- * ------------------------------------------------------------------------------------------------
- */
+/* --- what was seen --------------------------------------------------------------------------- */
 
 static bool
 is_exception(const struct evt_stored_seen *seen, uint64_t id)
@@ -260,9 +255,7 @@ evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror)
     }
 }
 
-/* --- all of it
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- all of it ------------------------------------------------------------------------------- */
 
 enum hd_err
 evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind, uint64_t id,

@@ -152,9 +152,7 @@ evt_shard_counters(const struct evt_shard *shard)
     return &shard->counters;
 }
 
-/* --- mails
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- mails ----------------------------------------------------------------------------------- */
 
 static void
 mail_stored(struct evt_shard *shard, const struct evt_mail_stored *mail)
@@ -300,8 +298,7 @@ evt_shard_drain(struct evt_shard *shard, uint64_t now_us)
         mail_handle(shard, mail);
 }
 
-/* --- sending that failed, connections that closed
- * ---------------------------------------------------------------- */
+/* --- sending that failed, connections that closed -------------------------------------------- */
 
 void
 evt_shard_send_failed(struct evt_shard *shard, uint64_t owner, const struct hd_flow *flow,
@@ -367,9 +364,7 @@ evt_shard_conn_in_use(const struct evt_shard *shard, uint64_t conn)
     return false;
 }
 
-/* --- turns
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- turns ----------------------------------------------------------------------------------- */
 
 static void
 timer_fired(void *context, struct hd_timer *timer)

@@ -69,8 +69,7 @@ bool evt_shard_conn_in_use(const struct evt_shard *shard, uint64_t conn);
 struct hd_mailbox *evt_shard_mailbox(struct evt_shard *shard);
 unsigned evt_shard_index(const struct evt_shard *shard);
 
-/* --- from any thread ----------------------------------------------------------------------------
- */
+/* --- from any thread ------------------------------------------------------------------------- */
 
 struct evt_outcome {
     uint64_t ticket;
@@ -90,8 +89,7 @@ struct evt_call {
 };
 void evt_call_post(struct evt_shard *shard, struct evt_call *call);
 
-/* --- on the shard's thread, as a rule inside an evt_call
- * ------------------------------------------- */
+/* --- on the shard's thread, as a rule inside an evt_call ------------------------------------- */
 
 /** Takes a new configuration.  changed: the resource whose rules changed; empty: any may have.
  * Subscriptions are judged again. */

@@ -33,8 +33,7 @@ evt_reason_name(enum evt_reason reason)
     return hd_slice(NULL, 0);
 }
 
-/* --- strings
- * ------------------------------------------------------------------------------------------ */
+/* --- strings --------------------------------------------------------------------------------- */
 
 struct hd_slice
 evt_texts_get(const struct evt_texts *texts, enum evt_text which)
@@ -67,8 +66,7 @@ evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id)
     return texts;
 }
 
-/* --- quotas
- * --------------------------------------------------------------------------------------------- */
+/* --- quotas ---------------------------------------------------------------------------------- */
 
 static struct evt_watcher_count *
 watcher_find(struct evt_shard *shard, uint64_t hash, uint32_t *ret_index)
@@ -124,9 +122,7 @@ evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher)
     hd_table_remove(&shard->watchers, index);
 }
 
-/* --- lists
- * -------------------------------------------------------------------------------------------------
- */
+/* --- lists ----------------------------------------------------------------------------------- */
 
 static struct evt_list *
 list_of(struct evt_shard *shard, const struct evt_sub *sub)
@@ -168,8 +164,7 @@ evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where)
     list->tail = sub->index;
 }
 
-/* --- making and freeing
- * ------------------------------------------------------------------------------------------ */
+/* --- making and freeing ---------------------------------------------------------------------- */
 
 struct evt_sub *
 evt_sub_at(struct evt_shard *shard, uint32_t index)
@@ -294,9 +289,7 @@ evt_sub_free(struct evt_shard *shard, struct evt_sub *sub)
     hd_table_remove(&shard->subs, sub->index);
 }
 
-/* --- the timer
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- the timer ------------------------------------------------------------------------------- */
 
 static uint64_t
 earlier(uint64_t a, uint64_t b)
@@ -403,8 +396,7 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
-/* --- events that each matter
- * -------------------------------------------------------------------------------------------- */
+/* --- events that each matter ----------------------------------------------------------------- */
 
 static struct evt_queue *
 queue_new(uint32_t cap)
@@ -478,9 +470,7 @@ evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
     evt_gauge(shard, &shard->counters.in_flight, -1);
 }
 
-/* --- when to send
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- when to send ---------------------------------------------------------------------------- */
 
 static bool
 sub_has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
@@ -583,9 +573,7 @@ evt_sub_owe(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_kick(shard, sub);
 }
 
-/* --- ends and rules
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- ends and rules -------------------------------------------------------------------------- */
 
 void
 evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
@@ -700,9 +688,7 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
-/* --- the store's word
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- the store's word ------------------------------------------------------------------------ */
 
 void
 evt_sub_waiting(struct evt_shard *shard, struct evt_sub *sub)

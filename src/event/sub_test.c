@@ -61,8 +61,7 @@ assert_state(const struct host_sent *sent, const char *text)
     assert_true(host_has(sent, text));
 }
 
-/* --- making it
- * ---------------------------------------------------------------------------------------------- */
+/* --- making it ------------------------------------------------------------------------------- */
 
 static void
 nothing_is_answered_before_the_store_has_it(void **state)
@@ -193,8 +192,7 @@ an_old_initial_one_that_arrives_late_makes_no_second_subscription(void **state)
     assert_int_equal(host_subs(&host), 1);
 }
 
-/* --- refreshing and ending
- * ------------------------------------------------------------------------------------ */
+/* --- refreshing and ending ------------------------------------------------------------------- */
 
 static void
 a_refresh_moves_the_end_and_owes_a_notify(void **state)
@@ -413,8 +411,7 @@ on_a_reliable_transport_nothing_lingers(void **state)
     assert_int_equal(host_subs(&host), 0);
 }
 
-/* --- ends while something is under way
- * ------------------------------------------------------------------------ */
+/* --- ends while something is under way ------------------------------------------------------- */
 
 static void
 a_fatal_answer_while_a_refresh_is_kept_makes_it_481(void **state)
@@ -453,9 +450,7 @@ the_outcome_for_a_subscription_that_is_gone_finds_nobody(void **state)
     host_take_nothing(&host);
 }
 
-/* --- rules
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- rules ----------------------------------------------------------------------------------- */
 
 static void
 a_rule_that_blocks_ends_it_and_shows_nothing(void **state)
@@ -605,8 +600,7 @@ a_watcher_has_a_quota(void **state)
     host_subscribe(&host, &(struct host_request){ .expires = 60, .call_id = "c4" }, tag);
 }
 
-/* --- all of them
- * ---------------------------------------------------------------------------------------------- */
+/* --- all of them ----------------------------------------------------------------------------- */
 
 static void
 a_store_in_memory_ends_all_a_few_in_a_turn(void **state)
@@ -652,8 +646,7 @@ one_that_is_being_kept_when_all_end_ends_too(void **state)
     assert_state(host_take_notify(&host), "terminated;reason=deactivated");
 }
 
-/* --- edges of what is asked for
- * ----------------------------------------------------------------------------- */
+/* --- edges of what is asked for -------------------------------------------------------------- */
 
 static void
 the_longest_duration_is_cut_to_what_is_granted(void **state)

@@ -11,8 +11,7 @@
 
 #define ROUTE_MAX 2048 /* octets of a route set */
 
-/* --- answering
- * ---------------------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------- */
 
 static void
 out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct hd_flow *came,
@@ -57,9 +56,7 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
     return false;
 }
 
-/* --- applying
- * --------------------------------------------------------------------------------------------------
- */
+/* --- applying -------------------------------------------------------------------------------- */
 
 /* A subscription that goes another way than before takes its place in the window along. */
 static void
@@ -144,8 +141,7 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_owe(shard, sub);
 }
 
-/* --- reading a SUBSCRIBE
- * ------------------------------------------------------------------------------------------- */
+/* --- reading a SUBSCRIBE --------------------------------------------------------------------- */
 
 /* What a SUBSCRIBE says, checked. */
 struct wanted {
@@ -267,9 +263,7 @@ read_verdict(struct evt_shard *shard, struct evt_request *request, struct wanted
     return false;
 }
 
-/* --- preparing a change
- * ------------------------------------------------------------------------------------------------
- */
+/* --- preparing a change ---------------------------------------------------------------------- */
 
 /* Strings of the subscription after this request; route is kept from the first SUBSCRIBE of the
  * dialog (RFC 3261 12.2). */
@@ -383,9 +377,7 @@ change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *
     evt_sub_rearm(shard, sub);
 }
 
-/* --- a new subscription
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- a new subscription ---------------------------------------------------------------------- */
 
 /* Retransmissions and merged requests are found by Call-ID and From tag (RFC 3261 8.2.2.2, 17.2.3).
  */
@@ -513,9 +505,7 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     change_submit(shard, sub, request);
 }
 
-/* --- in a dialog
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- in a dialog ----------------------------------------------------------------------------- */
 
 static struct evt_sub *
 dialog_find(struct evt_shard *shard, const struct sip_msg *msg)

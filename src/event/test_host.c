@@ -20,8 +20,7 @@ extern void _fail(const char *file, const int line) __attribute__((weak));
 
 #define ROUNDS_MAX 20000
 
-/* --- packages
- * ------------------------------------------------------------------------------------------- */
+/* --- packages -------------------------------------------------------------------------------- */
 
 static enum hd_err
 text_validate(const struct evt_package *package, struct hd_slice type, struct hd_slice body,
@@ -159,9 +158,7 @@ host_configure(struct host *host, struct evt_config *config, struct hd_slice cha
         evt_shard_configure(host->seats[i].shard, config, changed, host->now_ms * 1000);
 }
 
-/* --- ports
- * ------------------------------------------------------------------------------------------------
- */
+/* --- ports ----------------------------------------------------------------------------------- */
 
 static char *
 net_reserve(void *net, size_t size)
@@ -364,8 +361,7 @@ static const struct evt_policy_ops policy_ops = { policy_authenticate, policy_co
                                                   policy_challenge,    policy_subscribe,
                                                   policy_publish,      policy_registration };
 
-/* --- beginning and end
- * ------------------------------------------------------------------------------------ */
+/* --- beginning and end ----------------------------------------------------------------------- */
 
 static const struct evt_keys keys = { .id = { 11, 12 }, .table = { 21, 22 } };
 
@@ -434,9 +430,7 @@ host_shard(struct host *host, unsigned index)
     return host->seats[index].shard;
 }
 
-/* --- time
- * -------------------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------ */
 
 static void
 check_shards(struct host *host)
@@ -502,8 +496,7 @@ host_wait(struct host *host, uint64_t ms)
     }
 }
 
-/* --- sources
- * ---------------------------------------------------------------------------------------------- */
+/* --- sources --------------------------------------------------------------------------------- */
 
 struct hd_flow
 host_flow(uint16_t port)
@@ -556,8 +549,7 @@ host_receive(struct host *host, const struct hd_flow *flow, struct hd_slice text
     host_receive_on(host, steered(host, flow), flow, text);
 }
 
-/* --- requests
- * --------------------------------------------------------------------------------------------- */
+/* --- requests -------------------------------------------------------------------------------- */
 
 struct text {
     char *p;
@@ -665,8 +657,7 @@ host_answer(struct host *host, const struct host_sent *notify, unsigned status, 
     host_settle(host);
 }
 
-/* --- what was sent
- * ---------------------------------------------------------------------------------------- */
+/* --- what was sent --------------------------------------------------------------------------- */
 
 struct host_sent *
 host_take(struct host *host)
@@ -755,8 +746,7 @@ host_has(const struct host_sent *sent, const char *text)
     return false;
 }
 
-/* --- whole exchanges
- * -------------------------------------------------------------------------------------- */
+/* --- whole exchanges ------------------------------------------------------------------------- */
 
 void
 host_subscribe(struct host *host, const struct host_request *request, char ret_tag[HD_ID_TEXT + 1])

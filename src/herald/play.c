@@ -11,8 +11,7 @@
 
 #define NEST_MAX 8
 
-/* --- helpers that the other parts use ------------------------------------------------------------
- */
+/* --- helpers that the other parts use -------------------------------------------------------- */
 
 bool
 play_keep(char **text, struct hd_slice value)
@@ -137,8 +136,7 @@ play_options_read(const struct hd_slice *words, unsigned n, struct play_options 
     *ret_options = options;
 }
 
-/* --- actors, messages, dialogs
- * -------------------------------------------------------------------- */
+/* --- actors, messages, dialogs --------------------------------------------------------------- */
 
 struct play_actor *
 play_actor_find(const struct play *play, struct hd_slice name)
@@ -407,8 +405,7 @@ expect_all_empty(struct play *play)
     return err;
 }
 
-/* --- names with a dot
- * ------------------------------------------------------------------------------ */
+/* --- names with a dot ------------------------------------------------------------------------ */
 
 static bool
 actor_field(const struct play_actor *actor, struct hd_slice field, struct hd_str *out,
@@ -500,8 +497,7 @@ look_up(void *context, struct hd_slice name, struct hd_slice *ret_value)
     return found;
 }
 
-/* --- steps
- * ---------------------------------------------------------------------------------------------- */
+/* --- steps ----------------------------------------------------------------------------------- */
 
 static enum hd_err
 step_actor(struct play *play, const struct hd_slice *words, unsigned n)
@@ -814,8 +810,7 @@ play_run(struct play *play, const struct play_file *file)
     return err;
 }
 
-/* --- the play
- * ------------------------------------------------------------------------------------------- */
+/* --- the play -------------------------------------------------------------------------------- */
 
 enum hd_err
 play_new(const struct play_params *params, struct play **ret_play)

@@ -105,8 +105,7 @@ start_fits(struct play *play, const struct play_actor *actor, const struct want 
     return false;
 }
 
-/* --- indented lines
- * ------------------------------------------------------------------------------- */
+/* --- indented lines -------------------------------------------------------------------------- */
 
 static enum hd_err
 complain(struct play *play, const struct play_line *line, const struct play_message *message,
@@ -246,8 +245,7 @@ play_check_lines(struct play *play, const struct play_step *step,
     return err ? err : check_body(play, step, message);
 }
 
-/* --- the step
- * ------------------------------------------------------------------------------------------- */
+/* --- the step -------------------------------------------------------------------------------- */
 
 static enum hd_err
 check_options(struct play *play, const struct play_actor *actor, const struct want *want,

@@ -40,8 +40,7 @@ struct play {
     char *scratch; /* value of the last looked-up name */
 };
 
-/* --- play.c --------------------------------------------------------------------------------------
- */
+/* --- play.c ---------------------------------------------------------------------------------- */
 
 /** Notes a failure at a line of the current step (0: its own) and returns HD_ESYNTAX. */
 enum hd_err play_fail(struct play *play, unsigned line, const char *format, ...) HD_PRINTF(3, 4);
@@ -80,8 +79,7 @@ struct play_message *play_inbox(struct play *play, struct play_actor *actor);
 /** Fails when an actor holds a message that no step expected. */
 HD_NODISCARD enum hd_err play_expect_nothing(struct play *play, struct play_actor *actor);
 
-/* --- play_make.c
- * -------------------------------------------------------------------------------------- */
+/* --- play_make.c ----------------------------------------------------------------------------- */
 
 /** "alice > ..." */
 HD_NODISCARD enum hd_err play_send_step(struct play *play, struct play_actor *actor,
@@ -93,8 +91,7 @@ HD_NODISCARD enum hd_err play_answer(struct play *play, struct play_actor *actor
                                      const struct hd_slice *words, unsigned n,
                                      struct hd_slice reason);
 
-/* --- play_check.c
- * --------------------------------------------------------------------------------------- */
+/* --- play_check.c ---------------------------------------------------------------------------- */
 
 /** "alice < ..." */
 HD_NODISCARD enum hd_err play_expect_step(struct play *play, struct play_actor *actor,

@@ -55,8 +55,7 @@ problem_errno(char *problem, const char *what)
     return false;
 }
 
-/* --- addresses ----------------------------------------------------------------------------------
- */
+/* --- addresses ------------------------------------------------------------------------------- */
 
 static socklen_t
 to_sockaddr(const struct hd_addr *addr, struct sockaddr_storage *ret)
@@ -112,8 +111,7 @@ own_addr(int fd, struct hd_addr *ret_addr)
     return true;
 }
 
-/* --- actors --------------------------------------------------------------------------------------
- */
+/* --- actors ---------------------------------------------------------------------------------- */
 
 /* A socket that is connected to the server; of a datagram one this tells the address that we have
  * there. */
@@ -220,8 +218,7 @@ live_send(void *context, struct play_actor *actor, const struct play_message *re
     return true;
 }
 
-/* --- what comes
- * ----------------------------------------------------------------------------------- */
+/* --- what comes ------------------------------------------------------------------------------ */
 
 static void
 read_datagram(struct live *live, struct socket *socket)
@@ -343,8 +340,7 @@ live_now(void *context)
     return clock_ms() - ((struct live *)context)->begun_ms;
 }
 
-/* --- steps of the laboratory
- * ------------------------------------------------------------------------ */
+/* --- steps of the laboratory ----------------------------------------------------------------- */
 
 static enum hd_err
 live_command(void *context, struct play *play, const struct play_step *step,
@@ -395,8 +391,7 @@ live_trace(void *context, const struct play_actor *actor, bool sent, struct hd_s
     free(text);
 }
 
-/* --- all of it
- * --------------------------------------------------------------------------------------- */
+/* --- all of it ------------------------------------------------------------------------------- */
 
 struct live *
 live_new(const struct live_params *params)

@@ -21,8 +21,7 @@ struct draft {
     struct hd_str out;
 };
 
-/* --- lines of the step
- * ------------------------------------------------------------------------------ */
+/* --- lines of the step ----------------------------------------------------------------------- */
 
 static const struct play_line *
 given_at(const struct given *given, size_t i)
@@ -208,8 +207,7 @@ add_body(struct draft *draft)
     return err;
 }
 
-/* --- dialogs
- * ------------------------------------------------------------------------------------------ */
+/* --- dialogs --------------------------------------------------------------------------------- */
 
 static const char *
 salt(const struct play *play)
@@ -256,8 +254,7 @@ dialog_new(struct play *play, struct play_actor *actor, enum sip_method method, 
     return ok ? dialog : NULL;
 }
 
-/* --- requests
- * -------------------------------------------------------------------------------------------- */
+/* --- requests -------------------------------------------------------------------------------- */
 
 /* The Authorization line, when the actor can make one and the step does not forbid it. */
 static enum hd_err
@@ -559,8 +556,7 @@ send_raw(struct play *play, struct play_actor *actor, const struct hd_slice *wor
     return err;
 }
 
-/* --- responses
- * --------------------------------------------------------------------------------------------- */
+/* --- responses ------------------------------------------------------------------------------- */
 
 enum hd_err
 play_answer(struct play *play, struct play_actor *actor, struct play_message *request,

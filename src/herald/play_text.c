@@ -8,8 +8,7 @@
 
 #define PIECES_MAX 64
 
-/* --- variables ----------------------------------------------------------------------------------
- */
+/* --- variables ------------------------------------------------------------------------------- */
 
 void
 play_vars_done(struct play_vars *vars)
@@ -88,8 +87,7 @@ play_vars_find(const struct play_vars *vars, struct hd_slice name, struct hd_sli
     return vars->more && vars->more(vars->context, name, ret_value);
 }
 
-/* --- templates and patterns ----------------------------------------------------------------------
- */
+/* --- templates and patterns ------------------------------------------------------------------ */
 
 static int
 hex_digit(char c)
@@ -305,8 +303,7 @@ play_match(struct play_vars *vars, struct hd_slice pattern_text, struct hd_slice
     return err;
 }
 
-/* --- words
- * ------------------------------------------------------------------------------------------- */
+/* --- words ----------------------------------------------------------------------------------- */
 
 static bool
 is_blank(char c)

@@ -45,8 +45,7 @@ size_t sto_memory_flush(struct sto_memory *store, unsigned shard);
 /** Whether a flush would post something: the host may not sleep. */
 bool sto_memory_pending(const struct sto_memory *store, unsigned shard);
 
-/* --- what is kept, for tests and tools; on the part's thread
- * ------------------------------------------ */
+/* --- what is kept, for tests and tools; on the part's thread --------------------------------- */
 
 /** Records kept / waiting for their commit in one part. */
 size_t sto_memory_count(const struct sto_memory *store, unsigned shard);
@@ -63,8 +62,7 @@ typedef void (*sto_memory_visit_f)(void *context, unsigned bucket, enum evt_reco
 void sto_memory_each(const struct sto_memory *store, unsigned shard, sto_memory_visit_f visit,
                      void *context);
 
-/* --- commands of tests
- * ----------------------------------------------------------------------------------- */
+/* --- commands of tests ----------------------------------------------------------------------- */
 
 /** From now on a flush commits nothing in this part / it does again, beginning with the next one.
  */

@@ -98,8 +98,7 @@ send_text(int fd, const char *text, int n)
     (void)send(fd, text, (size_t)n, 0); /* what is lost is repeated */
 }
 
-/* --- what is sent
- * ---------------------------------------------------------------------------------- */
+/* --- what is sent ---------------------------------------------------------------------------- */
 
 static void
 send_subscribe(struct crowd *c, unsigned i)
@@ -175,8 +174,7 @@ answer(int fd, const char *text)
     send_text(fd, reply, n);
 }
 
-/* --- what comes
- * ------------------------------------------------------------------------------------ */
+/* --- what comes ------------------------------------------------------------------------------ */
 
 static struct subscription *
 which(struct crowd *c, const char *text)
@@ -272,8 +270,7 @@ turn(struct crowd *c, int timeout_ms)
         take(c, events[i].data.fd);
 }
 
-/* --- steps
- * ----------------------------------------------------------------------------------------- */
+/* --- steps ----------------------------------------------------------------------------------- */
 
 static void
 watch_socket(const struct crowd *c, int fd)

@@ -59,8 +59,7 @@ credentials(char **user, char **password, const char *realm, void *arg)
     return err ? err : str_dup(password, peer->password);
 }
 
-/* --- publishing
- * ------------------------------------------------------------------------------------ */
+/* --- publishing ------------------------------------------------------------------------------ */
 
 static void
 on_published(int err, const struct sip_msg *msg, void *arg)
@@ -116,8 +115,7 @@ publish(struct peer *peer, const char *note, unsigned expires_s)
         say_and_end(peer, true, "PUBLISH cannot be sent");
 }
 
-/* --- being notified
- * -------------------------------------------------------------------------------- */
+/* --- being notified -------------------------------------------------------------------------- */
 
 static void
 on_notify(struct sip *sip, const struct sip_msg *msg, void *arg)
@@ -173,8 +171,7 @@ on_timeout(void *arg)
     say_and_end(arg, true, "nothing happens any more");
 }
 
-/* --- start
- * ----------------------------------------------------------------------------------------- */
+/* --- start ----------------------------------------------------------------------------------- */
 
 static int
 start(struct peer *peer, const char *transport, const char *port)
