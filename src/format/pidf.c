@@ -476,23 +476,6 @@ carry_context(const struct compose *c, const xmlNode *root, xmlNode *child)
     return HD_OK;
 }
 
-/* A URI as XML: what a URI cannot hold is percent-encoded, so that the document is well-formed
- * whatever comes in. */
-static void
-write_uri(struct hd_str *out, struct hd_slice uri)
-{
-    for (size_t i = 0; i < uri.n; i++) {
-        const uint8_t c = (uint8_t)uri.p[i];
-        char encoded[4];
-        if (c > ' ' && c < 0x7f) {
-            fmt_xml_escape(out, hd_slice(uri.p + i, 1));
-        } else {
-            snprintf(encoded, sizeof(encoded), "%%%02X", c);
-            hd_str_add(out, hd_slice(encoded, 3));
-        }
-    }
-}
-
 static void
 write_attribute(struct hd_str *out, const xmlChar *prefix, const xmlChar *name,
                 struct hd_slice value)
@@ -541,7 +524,7 @@ write_root_tag(const struct compose *c, struct hd_slice entity)
         write_attribute(c->out, X("xmlns"), c->bindings[i].prefix,
                         hd_slice_str((const char *)c->bindings[i].href));
     hd_str_add_str(c->out, " entity=\"");
-    write_uri(c->out, entity);
+    fmt_xml_write_uri(c->out, entity);
     hd_str_add_str(c->out, "\"");
     for (size_t i = 0; i < c->n && !err; i++)
         if (c->docs[i])
@@ -654,7 +637,7 @@ fmt_pidf_neutral(struct hd_slice entity, struct hd_str *out)
 {
     hd_str_add_str(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                         "<presence xmlns=\"" NS_PIDF "\" entity=\"");
-    write_uri(out, entity);
+    fmt_xml_write_uri(out, entity);
     hd_str_add_str(out,
                    "\">\n <tuple id=\"offline\"><status><basic>closed</basic></status></tuple>\n"
                    "</presence>\n");

@@ -6,6 +6,7 @@
  */
 #include "format/xml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <libxml/parser.h>
@@ -49,6 +50,21 @@ fmt_xml_escape(struct hd_str *out, struct hd_slice s)
         plain = i + 1;
     }
     hd_str_add(out, hd_slice_from(s, plain));
+}
+
+void
+fmt_xml_write_uri(struct hd_str *out, struct hd_slice uri)
+{
+    for (size_t i = 0; i < uri.n; i++) {
+        const uint8_t c = (uint8_t)uri.p[i];
+        char encoded[4];
+        if (c > ' ' && c < 0x7f) {
+            fmt_xml_escape(out, hd_slice(uri.p + i, 1));
+        } else {
+            snprintf(encoded, sizeof(encoded), "%%%02X", c);
+            hd_str_add(out, hd_slice(encoded, 3));
+        }
+    }
 }
 
 /* ---- libxml2 ---- */

@@ -15,6 +15,10 @@
  * out. */
 void fmt_xml_escape(struct hd_str *out, struct hd_slice s);
 
+/** The same for a URI: what a URI cannot hold is percent-encoded, so that the document is
+ * well-formed whatever comes in. */
+void fmt_xml_write_uri(struct hd_str *out, struct hd_slice uri);
+
 /** Prepares libxml2; once, before threads start.  Parsing works without, but only in one thread. */
 void fmt_xml_setup(void);
 

@@ -953,6 +953,15 @@ fmt_xml_value_eq(struct hd_slice a, struct hd_slice b)
     return true;
 }
 
+uint32_t
+fmt_xml_value_hash(struct hd_slice value)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a, by characters */
+    for (uint32_t c; (c = value_next(&value)) != NO_CHARACTER;)
+        hash = (hash ^ c) * 16777619u;
+    return hash;
+}
+
 enum hd_err
 fmt_xml_check(struct hd_slice text, size_t max, const char **ret_reason)
 {

@@ -88,6 +88,9 @@ struct hd_slice fmt_xml_bound(const struct fmt_xml_reader *r, struct hd_slice pr
 /** Whether two values are the same once references are replaced and blanks normalised (XML section
  * 3.3.3).  Both were read by a reader. */
 bool fmt_xml_value_eq(struct hd_slice a, struct hd_slice b);
+/** The same number for values that are the same in that sense; not against those who look for
+ * others. */
+uint32_t fmt_xml_value_hash(struct hd_slice value);
 
 /** Whether a document is well-formed, namespaces included.  Errors as fmt_xml_next(). */
 HD_NODISCARD enum hd_err fmt_xml_check(struct hd_slice text, size_t max, const char **ret_reason);

@@ -570,6 +570,9 @@ values_are_compared_as_their_readers_see_them(void **state)
         if (fmt_xml_value_eq(hd_slice_str(row[i].a), hd_slice_str(row[i].b)) != row[i].same ||
             fmt_xml_value_eq(hd_slice_str(row[i].b), hd_slice_str(row[i].a)) != row[i].same)
             fail_msg("row %zu", i);
+        else if (row[i].same)
+            assert_int_equal(fmt_xml_value_hash(hd_slice_str(row[i].a)),
+                             fmt_xml_value_hash(hd_slice_str(row[i].b)));
 }
 
 static void

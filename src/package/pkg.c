@@ -15,6 +15,8 @@ static const struct builtin {
     { { "message-summary", 15 },
       { "application/simple-message-summary", 34 },
       pkg_message_summary_ops },
+    /* RFC 4235 section 3.5 */
+    { { "dialog", 6 }, { "application/dialog-info+xml", 27 }, pkg_dialog_ops },
 };
 
 static const struct builtin *

@@ -15,6 +15,9 @@ struct evt_package_ops;
 const struct evt_package_ops *pkg_presence_ops(void);
 /** message-summary (RFC 3842): the newest publication counts; neutral: no messages waiting. */
 const struct evt_package_ops *pkg_message_summary_ops(void);
+/** dialog (RFC 4235): dialog-info, composed from all publications and always full; neutral: no
+ * dialogs. */
+const struct evt_package_ops *pkg_dialog_ops(void);
 /**
  * A package that a section of the configuration declares.  A body whose media type is json or +json
  * must be JSON, one whose type is xml or +xml must be well-formed within the guard's limits, any

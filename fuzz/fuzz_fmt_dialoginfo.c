@@ -1,0 +1,131 @@
+/* fuzz_fmt_dialoginfo.c - documents, one after the other with a line of '%' between them: what is
+ * valid composes; what was composed is valid, twice the same, has a version to count, and libxml2
+ * reads it; every dialog that went in came out. */
+#include "fuzz.h"
+
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+
+#include "format/dialoginfo.h"
+#include "format/xml_read.h"
+
+#define MAX 65536
+#define PARTS 4
+#define ENTITY HD_LIT("sip:alice@example.test")
+
+static size_t
+split(struct hd_slice text, struct fmt_dialoginfo_part parts[PARTS])
+{
+    size_t n = 0;
+    while (n < PARTS - 1) {
+        const char *at = text.n ? memmem(text.p, text.n, "\n%\n", 3) : NULL;
+        if (!at)
+            break;
+        parts[n++].body = hd_slice(text.p, (size_t)(at - text.p));
+        text = hd_slice_from(text, (size_t)(at - text.p) + 3);
+    }
+    parts[n++].body = text;
+    for (size_t i = 0; i < n; i++)
+        parts[i].number = (uint32_t)(i * 7919 % 5);
+    return n;
+}
+
+/* Children of the root, and a sum of all names below them with their namespaces: what moves from
+ * one root to another must be the same names. */
+struct sum {
+    size_t children;
+    uint32_t names;
+};
+
+static void
+add(struct sum *sum, struct hd_slice s)
+{
+    sum->names += (fmt_xml_value_hash(s) | 1) * 2654435761u;
+}
+
+static struct sum
+sum_of(struct hd_slice text)
+{
+    struct fmt_xml_reader r;
+    struct sum sum = { 0 };
+    enum fmt_xml_event event = FMT_XML_TEXT;
+
+    fmt_xml_open(&r, text, text.n);
+    while (event != FMT_XML_DONE) {
+        FUZZ_CHECK(fmt_xml_next(&r, &event) == HD_OK);
+        FUZZ_CHECK(fuzz_inside(r.token, text));
+        if (event != FMT_XML_START || r.depth == 1)
+            continue;
+        sum.children += r.depth == 2;
+        add(&sum, r.element->name.local);
+        add(&sum, r.element->name.ns);
+        for (unsigned i = 0; i < r.n_attributes; i++) {
+            /* inherited ones may be more than there were */
+            if (hd_slice_eq(r.attributes[i].name.ns,
+                            HD_LIT("http://www.w3.org/XML/1998/namespace")))
+                continue;
+            add(&sum, r.attributes[i].name.local);
+            add(&sum, r.attributes[i].name.ns);
+        }
+    }
+    return sum;
+}
+
+static void
+check_composed(struct hd_slice text, struct sum before)
+{
+    const char *reason = NULL;
+    struct hd_slice version;
+    const enum hd_err err = fmt_dialoginfo_validate(text, 4 * MAX, &reason);
+
+    FUZZ_CHECK(fmt_dialoginfo_version(text, &version));
+    FUZZ_CHECK(fuzz_inside(version, text) && hd_slice_eq(version, HD_LIT("0")));
+    FUZZ_CHECK(fmt_dialoginfo_is_for(text, ENTITY));
+    /* only limits may be passed by putting things together */
+    FUZZ_CHECK(!err || strstr(reason, "too "));
+    if (err)
+        return;
+    const struct sum after = sum_of(text);
+    FUZZ_CHECK(after.children == before.children && after.names == before.names);
+    const xmlDocPtr doc = xmlReadMemory(text.p, (int)text.n, NULL, NULL,
+                                        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    FUZZ_CHECK(doc != NULL);
+    xmlFreeDoc(doc);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *copy;
+    const struct hd_slice text = fuzz_copy(data, size, &copy);
+    struct fmt_dialoginfo_part parts[PARTS];
+    const size_t n = split(text, parts);
+    struct hd_str one = { 0 }, two = { 0 };
+    struct sum before = { 0 };
+    size_t valid = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *reason = NULL;
+        const bool ok = fmt_dialoginfo_validate(parts[i].body, MAX, &reason) == HD_OK;
+        struct hd_slice version;
+        FUZZ_CHECK(ok == (reason == NULL));
+        FUZZ_CHECK(!ok || fmt_dialoginfo_version(parts[i].body, &version));
+        if (!ok)
+            continue;
+        const struct sum sum = sum_of(parts[i].body);
+        before.children += sum.children;
+        before.names += sum.names;
+        valid++;
+    }
+    const enum hd_err err = fmt_dialoginfo_compose(ENTITY, parts, n, MAX, &one);
+    FUZZ_CHECK(valid ? !err || err == HD_EFULL : err == HD_ESYNTAX);
+    if (!err) {
+        FUZZ_CHECK(fmt_dialoginfo_compose(ENTITY, parts, n, MAX, &two) == HD_OK);
+        FUZZ_CHECK(hd_slice_eq(hd_str_slice(&one), hd_str_slice(&two)));
+        check_composed(hd_str_slice(&one), before);
+    }
+    hd_str_done(&one);
+    hd_str_done(&two);
+    free(copy);
+    return 0;
+}
