@@ -7,12 +7,11 @@
 #include "heraldd/config_file.h"
 
 #include <confuse.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/unit.h"
+#include "heraldd/config_unit.h"
 #include "heraldd/scan.h"
 #include "policy/book.h"
 #include "sip/header.h"
@@ -39,50 +38,49 @@ struct reader {
     bool no_space;
 };
 
-enum kind { KIND_COUNT = 0, KIND_SECONDS, KIND_MS, KIND_US, KIND_SIZE, KIND_PERCENT };
-
 /* A number of the file and the uint32_t that it sets. */
 struct number {
     const char *key;
-    enum kind kind;
+    enum hd_conf_unit unit;
     size_t offset;
     uint64_t min, max;
 };
 
-#define LIMIT(name, field, kind, min, max)                                                         \
+#define LIMIT(name, field, unit, min, max)                                                         \
     {                                                                                              \
-        name, kind, offsetof(struct hd_conf, field), min, max                                      \
+        name, unit, offsetof(struct hd_conf, field), min, max                                      \
     }
 
 static const struct number limit_rows[] = {
-    LIMIT("max_body", limits.max_body, KIND_SIZE, 1024, 64 << 20),
-    LIMIT("subscriptions", limits.subscriptions, KIND_COUNT, 1, 100000000),
-    LIMIT("subscriptions_per_watcher", limits.subscriptions_per_watcher, KIND_COUNT, 1, 100000000),
-    LIMIT("resources", limits.resources, KIND_COUNT, 1, 100000000),
-    LIMIT("publications", limits.publications, KIND_COUNT, 1, 100000000),
-    LIMIT("publications_per_resource", limits.publications_per_resource, KIND_COUNT, 1, 10000),
-    LIMIT("bindings", limits.bindings, KIND_COUNT, 1, 100000000),
-    LIMIT("bindings_per_user", limits.bindings_per_user, KIND_COUNT, 1, 1000),
-    LIMIT("waiting_per_record", limits.waiting_per_record, KIND_COUNT, 1, 1000),
-    LIMIT("waiting", limits.waiting, KIND_COUNT, 16, 1000000),
-    LIMIT("retry_after", limits.retry_after_s, KIND_SECONDS, 1, 3600),
-    LIMIT("failures_burst", limits.failures_burst, KIND_COUNT, 0, 1000000),
-    LIMIT("failures_per_second", limits.failures_per_s, KIND_COUNT, 1, 1000000),
-    LIMIT("sends_per_turn", limits.sends_per_turn, KIND_COUNT, 1, 4096),
-    LIMIT("window_start", limits.window_start, KIND_COUNT, 1, 65536),
-    LIMIT("window_from", limits.window_from, KIND_COUNT, 1, 65536),
-    LIMIT("udp_size", limits.udp_size, KIND_SIZE, 512, 65000),
-    LIMIT("tcp_try", limits.tcp_try_ms, KIND_MS, 100, 30000),
-    LIMIT("expires_jitter", limits.expires_jitter, KIND_PERCENT, 0, 50),
-    LIMIT("park_first", limits.park_first_s, KIND_SECONDS, 1, DAY_S),
-    LIMIT("park_most", limits.park_most_s, KIND_SECONDS, 1, DAY_S),
-    LIMIT("route_delay", limits.route_delay_ms, KIND_MS, 0, 1000),
-    LIMIT("connections", net.connections, KIND_COUNT, 1, 1000000),
-    LIMIT("connection_idle", net.idle_ms, KIND_MS, 1000, DAY_S * 1000),
-    LIMIT("connection_message", net.message_ms, KIND_MS, 100, 3600000),
-    LIMIT("connection_open", net.connect_ms, KIND_MS, 100, 60000),
-    LIMIT("connection_queue", net.queue, KIND_SIZE, 65536, 1 << 30),
-    LIMIT("receive_buffer", net.receive_buffer, KIND_SIZE, 0, 1 << 30),
+    LIMIT("max_body", limits.max_body, HD_CONF_SIZE, 1024, 64 << 20),
+    LIMIT("subscriptions", limits.subscriptions, HD_CONF_COUNT, 1, 100000000),
+    LIMIT("subscriptions_per_watcher", limits.subscriptions_per_watcher, HD_CONF_COUNT, 1,
+          100000000),
+    LIMIT("resources", limits.resources, HD_CONF_COUNT, 1, 100000000),
+    LIMIT("publications", limits.publications, HD_CONF_COUNT, 1, 100000000),
+    LIMIT("publications_per_resource", limits.publications_per_resource, HD_CONF_COUNT, 1, 10000),
+    LIMIT("bindings", limits.bindings, HD_CONF_COUNT, 1, 100000000),
+    LIMIT("bindings_per_user", limits.bindings_per_user, HD_CONF_COUNT, 1, 1000),
+    LIMIT("waiting_per_record", limits.waiting_per_record, HD_CONF_COUNT, 1, 1000),
+    LIMIT("waiting", limits.waiting, HD_CONF_COUNT, 16, 1000000),
+    LIMIT("retry_after", limits.retry_after_s, HD_CONF_SECONDS, 1, 3600),
+    LIMIT("failures_burst", limits.failures_burst, HD_CONF_COUNT, 0, 1000000),
+    LIMIT("failures_per_second", limits.failures_per_s, HD_CONF_COUNT, 1, 1000000),
+    LIMIT("sends_per_turn", limits.sends_per_turn, HD_CONF_COUNT, 1, 4096),
+    LIMIT("window_start", limits.window_start, HD_CONF_COUNT, 1, 65536),
+    LIMIT("window_from", limits.window_from, HD_CONF_COUNT, 1, 65536),
+    LIMIT("udp_size", limits.udp_size, HD_CONF_SIZE, 512, 65000),
+    LIMIT("tcp_try", limits.tcp_try_ms, HD_CONF_MS, 100, 30000),
+    LIMIT("expires_jitter", limits.expires_jitter, HD_CONF_PERCENT, 0, 50),
+    LIMIT("park_first", limits.park_first_s, HD_CONF_SECONDS, 1, DAY_S),
+    LIMIT("park_most", limits.park_most_s, HD_CONF_SECONDS, 1, DAY_S),
+    LIMIT("route_delay", limits.route_delay_ms, HD_CONF_MS, 0, 1000),
+    LIMIT("connections", net.connections, HD_CONF_COUNT, 1, 1000000),
+    LIMIT("connection_idle", net.idle_ms, HD_CONF_MS, 1000, DAY_S * 1000),
+    LIMIT("connection_message", net.message_ms, HD_CONF_MS, 100, 3600000),
+    LIMIT("connection_open", net.connect_ms, HD_CONF_MS, 100, 60000),
+    LIMIT("connection_queue", net.queue, HD_CONF_SIZE, 65536, 1 << 30),
+    LIMIT("receive_buffer", net.receive_buffer, HD_CONF_SIZE, 0, 1 << 30),
 };
 
 static const char *const listen_keys[] = { "authentication", "contact" };
@@ -97,7 +95,7 @@ static const char *const package_keys[] = { "enabled",       "min_expires",  "de
 static const char *const log_keys[] = { "level", "format" };
 static const char *const admin_keys[] = { "socket" };
 
-/* --- units ----------------------------------------------------------------------------- */
+/* --- addresses ------------------------------------------------------------------------- */
 
 enum hd_err
 hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct hd_addr *ret_addr,
@@ -136,119 +134,6 @@ hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct h
     }
     *ret_transport = transport;
     return HD_OK;
-}
-
-/* A number as the file would write it. */
-static const char *
-show(enum kind kind, uint64_t v, char ret[32])
-{
-    static const struct {
-        uint64_t factor;
-        const char *unit;
-    } times[] = { { 24 * 3600 * 1000, "d" },
-                  { 3600 * 1000, "h" },
-                  { 60000, "m" },
-                  { 1000, "s" },
-                  { 1, "ms" } },
-      sizes[] = { { 1 << 30, "GiB" }, { 1 << 20, "MiB" }, { 1024, "KiB" }, { 1, "B" } };
-
-    switch (kind) {
-    case KIND_COUNT:
-        (void)snprintf(ret, 32, "%" PRIu64, v);
-        break;
-    case KIND_PERCENT:
-        (void)snprintf(ret, 32, "%" PRIu64 "%%", v);
-        break;
-    case KIND_SECONDS:
-        return show(KIND_MS, v * 1000, ret);
-    case KIND_MS:
-        if (v == 0)
-            return "0s";
-        for (size_t i = 0; i < HD_ARRAY_LEN(times); i++)
-            if (v % times[i].factor == 0) {
-                (void)snprintf(ret, 32, "%" PRIu64 "%s", v / times[i].factor, times[i].unit);
-                break;
-            }
-        break;
-    case KIND_US:
-        if (v % 1000 == 0)
-            return show(KIND_MS, v / 1000, ret);
-        (void)snprintf(ret, 32, "%" PRIu64 "us", v);
-        break;
-    case KIND_SIZE:
-        if (v == 0)
-            return "0";
-        for (size_t i = 0; i < HD_ARRAY_LEN(sizes); i++)
-            if (v % sizes[i].factor == 0) {
-                (void)snprintf(ret, 32, "%" PRIu64 "%s", v / sizes[i].factor, sizes[i].unit);
-                break;
-            }
-        break;
-    }
-    return ret;
-}
-
-static enum hd_err
-read_kind(enum kind kind, struct hd_slice text, uint64_t *ret_value)
-{
-    uint64_t v = 0;
-    enum hd_err err = HD_ESYNTAX;
-
-    switch (kind) {
-    case KIND_COUNT:
-        err = hd_slice_to_u64(text, &v);
-        break;
-    case KIND_PERCENT:
-        if (text.n > 0 && text.p[text.n - 1] == '%')
-            text.n--;
-        err = hd_slice_to_u64(text, &v);
-        break;
-    case KIND_SECONDS:
-        err = hd_unit_ms(text, &v);
-        if (!err && v % 1000 != 0)
-            err = HD_ESYNTAX; /* whole seconds go into Expires */
-        v /= 1000;
-        break;
-    case KIND_MS:
-        err = hd_unit_ms(text, &v);
-        break;
-    case KIND_US:
-        if (text.n > 2 && text.p[text.n - 2] == 'u' && text.p[text.n - 1] == 's') {
-            err = hd_slice_to_u64(hd_slice(text.p, text.n - 2), &v);
-            break;
-        }
-        err = hd_unit_ms(text, &v);
-        if (!err && v > UINT32_MAX)
-            err = HD_ERANGE;
-        v *= 1000;
-        break;
-    case KIND_SIZE:
-        err = hd_unit_octets(text, &v);
-        break;
-    }
-    if (!err)
-        *ret_value = v;
-    return err;
-}
-
-static const char *
-kind_words(enum kind kind)
-{
-    switch (kind) {
-    case KIND_COUNT:
-        return "a whole number";
-    case KIND_SECONDS:
-        return "a duration in whole seconds such as 90s, 5m or 1h,";
-    case KIND_MS:
-        return "a duration such as 250ms, 90s or 5m,";
-    case KIND_US:
-        return "a duration such as 500us or 2ms,";
-    case KIND_SIZE:
-        return "a size such as 1300B, 64KiB or 2MiB,";
-    case KIND_PERCENT:
-        return "a percentage such as 10%";
-    }
-    return "";
 }
 
 /* --- libconfuse ------------------------------------------------------------------------ */
@@ -422,7 +307,7 @@ room(struct reader *r, size_t n, size_t size)
 }
 
 static void
-read_number(struct reader *r, cfg_t *sec, const char *key, enum kind kind, uint64_t min,
+read_number(struct reader *r, cfg_t *sec, const char *key, enum hd_conf_unit unit, uint64_t min,
             uint64_t max, uint32_t *number)
 {
     const struct value *value = value_of(sec, key);
@@ -432,11 +317,12 @@ read_number(struct reader *r, cfg_t *sec, const char *key, enum kind kind, uint6
 
     if (!value)
         return;
-    err = read_kind(kind, value_slice(value), &v);
+    err = hd_conf_unit_read(unit, value_slice(value), &v);
     if (err || v < min || v > max)
         hd_problem(r->problems, value->line, "%s = \"%s\"%s; expected %s from %s to %s", key,
                    value->text, err == HD_ESYNTAX ? " cannot be read" : " is out of range",
-                   kind_words(kind), show(kind, min, low), show(kind, max, high));
+                   hd_conf_unit_words(unit), hd_conf_unit_show(unit, min, low),
+                   hd_conf_unit_show(unit, max, high));
     else
         *number = (uint32_t)v;
 }
@@ -688,7 +574,7 @@ read_authentication(struct reader *r)
                   memchr(realm->text, '\\', realm->n)))
         hd_problem(r->problems, realm->line,
                    "realm = \"%s\"; expected a text without '\"' and '\\'", realm->text);
-    read_number(r, sec, "nonce_lifetime", KIND_SECONDS, 1, DAY_S, &conf->nonce_lifetime_s);
+    read_number(r, sec, "nonce_lifetime", HD_CONF_SECONDS, 1, DAY_S, &conf->nonce_lifetime_s);
     if (n > 0)
         conf->n_algorithms = 0;
     for (unsigned i = 0; i < n; i++) {
@@ -717,7 +603,7 @@ read_store(struct reader *r)
     read_text(r, sec, "path", 4000, &conf->store_path);
     conf->durability =
         (enum hd_durability)read_word(r, sec, "durability", words, 3, (int)conf->durability);
-    read_number(r, sec, "commit_spacing", KIND_US, 0, 1000000, &conf->commit_spacing_us);
+    read_number(r, sec, "commit_spacing", HD_CONF_US, 0, 1000000, &conf->commit_spacing_us);
 }
 
 /* Each of three durations is bounded by itself; then their order. */
@@ -727,9 +613,9 @@ read_expires(struct reader *r, cfg_t *sec, const char *what, unsigned line, uint
 {
     unsigned before = r->problems->count;
 
-    read_number(r, sec, "min_expires", KIND_SECONDS, 1, YEAR_S, min);
-    read_number(r, sec, "default_expires", KIND_SECONDS, 1, YEAR_S, usual);
-    read_number(r, sec, "max_expires", KIND_SECONDS, 1, YEAR_S, max);
+    read_number(r, sec, "min_expires", HD_CONF_SECONDS, 1, YEAR_S, min);
+    read_number(r, sec, "default_expires", HD_CONF_SECONDS, 1, YEAR_S, usual);
+    read_number(r, sec, "max_expires", HD_CONF_SECONDS, 1, YEAR_S, max);
     if (r->problems->count == before && (*min > *usual || *usual > *max))
         hd_problem(r->problems, line,
                    "%s has min_expires %us, default_expires %us, max_expires %us; expected each "
@@ -758,7 +644,7 @@ read_limits(struct reader *r)
     for (size_t i = 0; i < HD_ARRAY_LEN(limit_rows); i++) {
         const struct number *row = &limit_rows[i];
 
-        read_number(r, sec, row->key, row->kind, row->min, row->max,
+        read_number(r, sec, row->key, row->unit, row->min, row->max,
                     (uint32_t *)(void *)((char *)r->conf + row->offset));
     }
     if (r->problems->count == before && r->conf->limits.park_first_s > r->conf->limits.park_most_s)
@@ -774,9 +660,11 @@ struct builtin {
     uint32_t min_expires_s, default_expires_s, max_expires_s, pace_ms;
 };
 
-/* Pace as the packages' own texts have it: RFC 3856 section 6.10, RFC 3842 section 3.11. */
+/* Pace as the packages' own texts have it: RFC 3856 section 6.10, RFC 3842 section 3.11, RFC 4235
+ * section 3.10; an hour as RFC 4235 section 3.4 has it for all calls of a user. */
 static const struct builtin builtins[] = {
     { { "presence", 8 }, { "application/pidf+xml", 20 }, 60, 3600, 86400, 5000 },
+    { { "dialog", 6 }, { "application/dialog-info+xml", 27 }, 60, 3600, 86400, 1000 },
     { { "message-summary", 15 },
       { "application/simple-message-summary", 34 },
       60,
@@ -871,9 +759,9 @@ read_package(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *
     (void)snprintf(what, sizeof(what), "package \"%.*s\"", HD_FMT(package->name));
     read_expires(r, sec, what, line, &package->min_expires_s, &package->default_expires_s,
                  &package->max_expires_s);
-    read_number(r, sec, "max_body", KIND_SIZE, 1, r->conf->limits.max_body, &package->max_body);
-    read_number(r, sec, "pace", KIND_MS, 0, DAY_S * 1000, &package->pace_ms);
-    read_number(r, sec, "queue", KIND_COUNT, 1, 65536, &package->queue_max);
+    read_number(r, sec, "max_body", HD_CONF_SIZE, 1, r->conf->limits.max_body, &package->max_body);
+    read_number(r, sec, "pace", HD_CONF_MS, 0, DAY_S * 1000, &package->pace_ms);
+    read_number(r, sec, "queue", HD_CONF_COUNT, 1, 65536, &package->queue_max);
     package->delivery =
         (enum evt_delivery)read_word(r, sec, "delivery", deliveries, 2, (int)package->delivery);
     package->authorisation = (enum evt_authorisation)read_word(
