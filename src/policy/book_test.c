@@ -100,7 +100,7 @@ static void
 an_edit_leaves_the_old_book_as_it_was(void **state)
 {
     (void)state;
-    struct pol_book *one = with_user(pol_book_new(&test_key), "alice"), *two, *three;
+    struct pol_book *one = with_user(pol_book_new(&test_key), "alice"), *two = NULL, *three = NULL;
     struct pol_user changed = user("alice");
     changed.created_s = 5;
     assert_int_equal(pol_book_with_user(one, &changed, &two), HD_OK);
@@ -352,7 +352,7 @@ thousands_of_edits_keep_every_user_findable(void **state)
         book = with_user(book, name);
     }
     for (int i = 0; i < N; i += 2) {
-        struct pol_book *next;
+        struct pol_book *next = NULL;
         snprintf(name, sizeof(name), "u%d", i);
         assert_int_equal(pol_book_without_user(book, hd_slice_str(name), &next), HD_OK);
         pol_book_unref(book);
