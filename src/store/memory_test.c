@@ -24,7 +24,7 @@ evt_stored_post(struct evt_shard *shard, const struct evt_outcome *outcomes, siz
 }
 
 struct fixture {
-    struct sto_memory *store;
+    struct sto_memory *store = NULL;
     struct evt_shard shard[2];
 };
 
@@ -264,7 +264,7 @@ a_store_that_does_not_keep_still_answers(void **state)
 {
     struct evt_shard shard = { 0 };
     struct sto_memory_params params = { .shards = 1 };
-    struct sto_memory *store;
+    struct sto_memory *store = NULL;
 
     (void)state;
     assert_int_equal(sto_memory_new(&params, &store), HD_OK);
@@ -283,7 +283,7 @@ many_records_are_found_again(void **state)
 {
     struct evt_shard shard = { 0 };
     struct sto_memory_params params = { .shards = 1, .keep = true };
-    struct sto_memory *store;
+    struct sto_memory *store = NULL;
     struct hd_slice record;
 
     (void)state;
