@@ -475,7 +475,8 @@ struct evt_binding {
     struct hd_slice contact; /* URI; heap, contact and call_id in one block */
     struct hd_slice call_id;
     uint32_t cseq;
-    uint16_t q; /* 0 to 1000 */
+    uint16_t q;   /* 0 to 1000 */
+    uint64_t txn; /* of the REGISTER that made or refreshed it */
     uint64_t expires_at_ms;
 };
 struct evt_account {
@@ -492,9 +493,11 @@ struct evt_account {
     struct evt_done done[2];
 };
 struct evt_account *evt_account_at(struct evt_shard *shard, uint32_t index);
+struct evt_stored_account;
 struct evt_stored_binding;
 /** Adds a binding that was there before a restart. */
-HD_NODISCARD enum hd_err evt_account_restore(struct evt_shard *shard, struct hd_slice key,
+HD_NODISCARD enum hd_err evt_account_restore(struct evt_shard *shard,
+                                             const struct evt_stored_account *stored,
                                              const struct evt_stored_binding *binding,
                                              uint64_t expires_at_ms);
 void evt_account_free(struct evt_shard *shard, struct evt_account *account);
@@ -593,8 +596,9 @@ struct evt_ring_entry {
 };
 #define EVT_RING_WORKING 0u /* it waits for the store, a change, or its nonce's count */
 #define EVT_RING_RECORD 1u  /* the record that it made or changed answers its repetitions */
-#define EVT_RING_COUNTED 2u /* the count was taken; what its octets alone decide is answered anew  \
-                             */
+#define EVT_RING_COUNTED                                                                           \
+    2u /* the count was taken; what its octets alone decide is answered anew                       \
+        */
 #define EVT_RING_SETS 4096u
 #define EVT_RING_WAYS 4u
 
@@ -606,7 +610,12 @@ bool evt_ring_find(struct evt_shard *shard, uint64_t txn, unsigned *ret_status);
 void evt_ring_drop(struct evt_shard *shard, uint64_t txn);
 
 /* Routing (receive.c): which shard owns a message. */
-bool evt_route_home(struct evt_shard *shard, struct hd_slice uri, unsigned *ret_shard);
+/** As sip_resource_key, for a URI in a message that came on flow. */
+HD_NODISCARD enum hd_err evt_resource_key(const struct evt_shard *shard, const struct hd_flow *flow,
+                                          const struct sip_uri *uri, char key[SIP_KEY_MAX],
+                                          size_t *ret_n);
+bool evt_route_home(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice uri,
+                    unsigned *ret_shard);
 /** The bucket of a subscription that a SUBSCRIBE outside of a dialog makes. */
 unsigned evt_route_bucket(struct evt_shard *shard, const struct hd_flow *flow,
                           const struct sip_msg *msg);
@@ -718,7 +727,7 @@ HD_NODISCARD enum hd_err evt_record_sub(struct evt_shard *shard, struct evt_sub 
 HD_NODISCARD enum hd_err evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
                                         const struct evt_pub_change *change, uint64_t ticket);
 HD_NODISCARD enum hd_err evt_record_account(struct evt_shard *shard,
-                                            const struct evt_account *account,
+                                            const struct evt_account *account, uint64_t txn,
                                             const struct evt_binding *bindings, uint32_t n,
                                             uint64_t ticket);
 HD_NODISCARD enum hd_err evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror,

@@ -420,7 +420,7 @@ initial_known(struct evt_shard *shard, struct evt_request *request)
     size_t n;
 
     if (sip_uri_parse(request->msg->uri, &uri) ||
-        sip_resource_key(&uri, &shard->config->served, key, &n) ||
+        evt_resource_key(shard, request->flow, &uri, key, &n) ||
         sip_event_parse(sip_msg_value(request->msg, SIP_HDR_EVENT), &event))
         return false;
     const struct evt_resource *resource = evt_resource_find(shard, hd_slice(key, n), event.package);

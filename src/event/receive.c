@@ -21,14 +21,31 @@ evt_key_hash(const struct evt_shard *shard, struct hd_slice key, struct hd_slice
     return hd_hash_mix(hd_hash(&shard->keys.table, key), hd_hash(&shard->keys.table, package));
 }
 
+/* What we serve, and the address to which the message came: it is ours whatever was known of it at
+ * the start (a wildcard listener takes what comes to any address that the machine has by then). */
+enum hd_err
+evt_resource_key(const struct evt_shard *shard, const struct hd_flow *flow,
+                 const struct sip_uri *uri, char key[SIP_KEY_MAX], size_t *ret_n)
+{
+    struct sip_served served = shard->config->served;
+    enum hd_err err = sip_resource_key(uri, &served, key, ret_n);
+
+    if (err != HD_ENOMATCH)
+        return err;
+    served.own = &flow->local;
+    served.n_own = 1;
+    return sip_resource_key(uri, &served, key, ret_n);
+}
+
 bool
-evt_route_home(struct evt_shard *shard, struct hd_slice text, unsigned *ret_shard)
+evt_route_home(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice text,
+               unsigned *ret_shard)
 {
     struct sip_uri uri;
     char key[SIP_KEY_MAX];
     size_t n;
 
-    if (sip_uri_parse(text, &uri) || sip_resource_key(&uri, &shard->config->served, key, &n))
+    if (sip_uri_parse(text, &uri) || evt_resource_key(shard, flow, &uri, key, &n))
         return false;
     *ret_shard = evt_home(shard, hd_slice(key, n));
     return true;
@@ -63,10 +80,10 @@ route_request(struct evt_shard *shard, const struct hd_flow *flow, const struct 
 
     switch (msg->method) {
     case SIP_PUBLISH:
-        evt_route_home(shard, msg->uri, &to);
+        evt_route_home(shard, flow, msg->uri, &to);
         return to;
     case SIP_REGISTER:
-        evt_route_home(shard, msg->to.uri, &to);
+        evt_route_home(shard, flow, msg->to.uri, &to);
         return to;
     case SIP_SUBSCRIBE:
     case SIP_CANCEL:

@@ -248,7 +248,7 @@ evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd
 
 static bool
 binding_copy(struct evt_binding *binding, struct hd_slice contact, struct hd_slice call_id,
-             uint32_t cseq, uint16_t q, uint64_t expires_at_ms)
+             uint32_t cseq, uint16_t q, uint64_t txn, uint64_t expires_at_ms)
 {
     char *block = malloc(contact.n + call_id.n + 1);
 
@@ -260,6 +260,7 @@ binding_copy(struct evt_binding *binding, struct hd_slice contact, struct hd_sli
                                      .call_id = hd_slice(block + contact.n, call_id.n),
                                      .cseq = cseq,
                                      .q = q,
+                                     .txn = txn,
                                      .expires_at_ms = expires_at_ms };
     return true;
 }
@@ -357,7 +358,7 @@ apply_contact(struct evt_shard *shard, struct evt_request *request,
         return OUTCOME_ANSWERED;
     }
     if (!binding_copy(&fresh, contact->uri, msg->call_id, msg->cseq.number, read_q(contact->params),
-                      shard->now_ms + (uint64_t)expires_s * 1000))
+                      request->txn, shard->now_ms + (uint64_t)expires_s * 1000))
         return OUTCOME_NO_MEMORY;
     if (binding)
         binding_remove(change, binding);
@@ -439,7 +440,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct ev
         if (b->expires_at_ms <= shard->now_ms)
             continue;
         whole = binding_copy(&change->bindings[change->n], b->contact, b->call_id, b->cseq, b->q,
-                             b->expires_at_ms);
+                             b->txn, b->expires_at_ms);
         change->n += whole;
     }
     if (!whole) {
@@ -471,12 +472,22 @@ register_change(struct evt_shard *shard, struct evt_request *request, struct evt
         return;
     }
     evt_ring_put(shard, request->txn, EVT_RING_WORKING);
-    if (evt_record_account(shard, account, account->change->bindings, account->change->n, ticket)) {
+    if (evt_record_account(shard, account, request->txn, account->change->bindings,
+                           account->change->n, ticket)) {
         EVT_COUNT(shard, store_failures);
         evt_account_stored(shard, account, HD_ESTORE);
         return;
     }
     account_rearm(shard, account);
+}
+
+static bool
+was_answered(const struct evt_account *account, uint64_t txn)
+{
+    for (uint32_t i = 0; i < account->n; i++)
+        if (account->bindings[i].txn == txn)
+            return true;
+    return account->done[0].txn == txn || account->done[1].txn == txn;
 }
 
 /* A repetition of an answered REGISTER hears the bindings as they are. */
@@ -487,9 +498,9 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
         EVT_COUNT(shard, absorbed);
         return true;
     }
-    /* Many devices may register one address of record: the ring knows more than the last two. */
-    if (!request->known && account->done[0].txn != request->txn &&
-        account->done[1].txn != request->txn)
+    /* Many devices may register one address of record: each binding knows its request, also after a
+     * restart, and the ring knows those that removed one. */
+    if (!request->known && !was_answered(account, request->txn))
         return false;
     EVT_COUNT(shard, retransmitted);
     answer_bindings(shard, request, account);
@@ -505,7 +516,7 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     struct sip_uri uri;
 
     if (sip_uri_parse(request->msg->to.uri, &uri) == HD_OK &&
-        sip_resource_key(&uri, &shard->config->served, key, &n) == HD_OK)
+        evt_resource_key(shard, request->flow, &uri, key, &n) == HD_OK)
         account = account_find(shard, hd_slice(key, n));
     if (account &&
         (repeated(shard, request, account) || evt_request_waits(shard, request, account->waiting)))
@@ -567,21 +578,23 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
 /* --- after a restart ------------------------------------------------------------------------- */
 
 enum hd_err
-evt_account_restore(struct evt_shard *shard, struct hd_slice key,
-                    const struct evt_stored_binding *stored, uint64_t expires_at_ms)
+evt_account_restore(struct evt_shard *shard, const struct evt_stored_account *stored,
+                    const struct evt_stored_binding *binding, uint64_t expires_at_ms)
 {
-    struct evt_account *account = account_find(shard, key);
+    struct evt_account *account = account_find(shard, stored->key);
     struct evt_binding *bindings;
 
     if (!account)
-        account = account_new(shard, key);
+        account = account_new(shard, stored->key);
     bindings = account ? realloc(account->bindings, (account->n + 1) * sizeof(*bindings)) : NULL;
     if (!bindings)
         return HD_ENOMEM;
     account->bindings = bindings;
-    if (!binding_copy(&bindings[account->n], stored->contact, stored->call_id, stored->cseq,
-                      stored->q, expires_at_ms))
+    if (!binding_copy(&bindings[account->n], binding->contact, binding->call_id, binding->cseq,
+                      binding->q, binding->txn, expires_at_ms))
         return HD_ENOMEM;
+    account->done[0].txn = stored->txn[0];
+    account->done[1].txn = stored->txn[1];
     account->n++;
     evt_gauge(shard, &shard->counters.bindings, 1);
     account_rearm(shard, account);

@@ -271,7 +271,7 @@ evt_request_resource(struct evt_shard *shard, struct evt_request *request, struc
         evt_refuse(shard, request, 480, HD_LIT("SIPS Needs A Secure Transport"));
         return false;
     }
-    switch (sip_resource_key(&uri, &shard->config->served, key, ret_n)) {
+    switch (evt_resource_key(shard, request->flow, &uri, key, ret_n)) {
     case HD_OK:
         return true;
     case HD_ENOTSUP:
@@ -379,7 +379,7 @@ request_cancel(struct evt_shard *shard, struct evt_request *request)
             evt_reply_send(shard, &reply);
         return;
     }
-    if (!request->rerouted && evt_route_home(shard, request->msg->uri, &home) &&
+    if (!request->rerouted && evt_route_home(shard, request->flow, request->msg->uri, &home) &&
         home != shard->index && evt_forward(shard, request, home))
         return;
     evt_refuse(shard, request, 481, hd_slice(NULL, 0));

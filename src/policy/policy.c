@@ -229,9 +229,11 @@ find_credentials(const struct pol_settings *settings, const struct sip_msg *requ
 /* Whether the uri parameter is one that we accept requests for (RFC 8760 section 2.6 item 6); it
  * need not equal the Request-URI. */
 static bool
-uri_is_served(const struct evt_config *config, const struct evt_listener *listener,
-              struct hd_slice text)
+uri_is_served(const struct evt_config *config, const struct hd_flow *flow, struct hd_slice text)
 {
+    const struct evt_listener *listener = listener_of(config, flow);
+    /* The address to which the request came is ours, whatever was known of it at the start. */
+    const struct sip_served here = { .own = &flow->local, .n_own = 1 };
     struct sip_uri uri, contact;
 
     if (sip_uri_parse(text, &uri))
@@ -246,7 +248,8 @@ uri_is_served(const struct evt_config *config, const struct evt_listener *listen
     case SIP_SCHEME_PRES:
         break;
     }
-    if (sip_served_host(&config->served, uri.host, uri.port) != SIP_OURS_NO)
+    if (sip_served_host(&config->served, uri.host, uri.port) != SIP_OURS_NO ||
+        sip_served_host(&here, uri.host, uri.port) != SIP_OURS_NO)
         return true;
     /* Within a dialog the Request-URI is our Contact, which may name the outside of a NAT. */
     return listener->contact.n > 0 && sip_uri_parse(listener->contact, &contact) == HD_OK &&
@@ -257,7 +260,7 @@ uri_is_served(const struct evt_config *config, const struct evt_listener *listen
 /* What must be there before anything is computed (RFC 7616 section 3.4: improper or missing
  * parameters are a 4xx). */
 static enum evt_auth
-check_parameters(const struct evt_config *config, const struct evt_listener *listener,
+check_parameters(const struct evt_config *config, const struct hd_flow *flow,
                  const struct sip_digest *digest, struct evt_auth_result *result)
 {
     if (!digest->username.p || !digest->nonce.p || !digest->uri.p || !digest->response.p)
@@ -272,7 +275,7 @@ check_parameters(const struct evt_config *config, const struct evt_listener *lis
         if (!digest->has_nc || !digest->cnonce.p)
             return bad(result, "Digest Without nc Or cnonce");
     }
-    if (!uri_is_served(config, listener, digest->uri))
+    if (!uri_is_served(config, flow, digest->uri))
         return bad(result, "Digest URI Not Served Here");
     return EVT_AUTH_OK;
 }
@@ -340,7 +343,7 @@ digest_identity(struct pol_shard *shard, const struct evt_config *config,
 
     enum evt_auth auth = find_credentials(settings, request, &digest, result);
     if (auth == EVT_AUTH_OK)
-        auth = check_parameters(config, listener, &digest, result);
+        auth = check_parameters(config, flow, &digest, result);
     if (auth != EVT_AUTH_OK)
         return auth;
 

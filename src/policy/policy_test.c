@@ -474,6 +474,20 @@ a_response_of_a_wrong_length_is_wrong(void **state)
 }
 
 static void
+a_uri_of_the_address_that_the_request_came_to_is_served(void **state)
+{
+    struct world *w = *state;
+    struct evt_auth_result result;
+    w->flow.local = address("192.0.2.77", 5060); /* which the machine has only had since a while */
+    const struct sip_digest challenge = challenge_of(w, w->shard, SIP_DIGEST_SHA256, NOW_US);
+    const struct hd_slice line =
+        answer_line(w, challenge, (struct answer){ .uri = "sip:192.0.2.77:5060" });
+    assert_int_equal(authenticate(w, line, NOW_US, &result), EVT_AUTH_OK);
+    w->flow.local = w->own[0];
+    assert_int_equal(authenticate(w, line, NOW_US, &result), EVT_AUTH_BAD);
+}
+
+static void
 ours_is_found_among_credentials_for_others(void **state)
 {
     struct world *w = *state;
@@ -935,6 +949,7 @@ main(void)
         CASE(credentials_for_others_are_as_if_there_were_none),
         CASE(improper_parameters_are_refused_with_a_phrase),
         CASE(a_response_of_a_wrong_length_is_wrong),
+        CASE(a_uri_of_the_address_that_the_request_came_to_is_served),
         CASE(ours_is_found_among_credentials_for_others),
         CASE(an_algorithm_that_is_no_longer_offered_is_challenged_anew),
         CASE(an_ha1_that_is_missing_or_of_another_realm_is_as_a_wrong_password),
