@@ -169,7 +169,7 @@ evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
 }
 
 enum hd_err
-evt_record_account(struct evt_shard *shard, const struct evt_account *account,
+evt_record_account(struct evt_shard *shard, const struct evt_account *account, uint64_t txn,
                    const struct evt_binding *bindings, uint32_t n, uint64_t ticket)
 {
     unsigned bucket = hd_hash_bucket(account->hash);
@@ -181,7 +181,7 @@ evt_record_account(struct evt_shard *shard, const struct evt_account *account,
     if (n == 0)
         return evt_record_remove(shard, EVT_RECORD_BINDINGS, bucket, account->hash, ticket);
     for (uint32_t i = 0; i < n; i++)
-        need += bindings[i].contact.n + bindings[i].call_id.n + 32;
+        need += bindings[i].contact.n + bindings[i].call_id.n + 40;
     if (need > sizeof(shard->record_memory)) {
         memory = malloc(need);
         if (!memory)
@@ -189,11 +189,14 @@ evt_record_account(struct evt_shard *shard, const struct evt_account *account,
     }
     begin(&out, memory, need);
     hd_bytes_put_slice(&out, account->key);
+    hd_bytes_put_u64(&out, txn);
+    hd_bytes_put_u64(&out, account->done[0].txn);
     hd_bytes_put_u32(&out, n);
     for (uint32_t i = 0; i < n; i++) {
         hd_bytes_put_u64(&out, time_left(shard, bindings[i].expires_at_ms));
         hd_bytes_put_u32(&out, bindings[i].cseq);
         hd_bytes_put_u16(&out, bindings[i].q);
+        hd_bytes_put_u64(&out, bindings[i].txn);
         hd_bytes_put_slice(&out, bindings[i].contact);
         hd_bytes_put_slice(&out, bindings[i].call_id);
     }
@@ -366,6 +369,7 @@ evt_stored_binding_next(struct evt_stored_account *account, struct evt_stored_bi
     binding.left_ms = hd_bytes_get_u64(in);
     binding.cseq = hd_bytes_get_u32(in);
     binding.q = hd_bytes_get_u16(in);
+    binding.txn = hd_bytes_get_u64(in);
     binding.contact = hd_bytes_get_slice(in);
     binding.call_id = hd_bytes_get_slice(in);
     if (binding.q > 1000 || binding.left_ms > (uint64_t)UINT32_MAX * 1000)
@@ -387,6 +391,8 @@ evt_stored_account_read(struct hd_slice record, struct evt_stored_account *ret_a
     if (err)
         return err;
     account.key = get_key(&in);
+    account.txn[0] = hd_bytes_get_u64(&in);
+    account.txn[1] = hd_bytes_get_u64(&in);
     account.n = hd_bytes_get_u32(&in);
     err = hd_bytes_in_err(&in);
     account.rest = in;

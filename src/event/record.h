@@ -45,10 +45,12 @@ struct evt_stored_binding {
     uint64_t left_ms;
     uint32_t cseq;
     uint16_t q;
+    uint64_t txn;
     struct hd_slice contact, call_id;
 };
 struct evt_stored_account {
     struct hd_slice key;
+    uint64_t txn[2]; /* of the last requests, the newest first */
     uint32_t n;
     struct hd_bytes_in rest; /* bindings, by evt_stored_binding_next */
 };
