@@ -28,7 +28,7 @@ MESON = meson
 NINJA = ninja -j$(JOBS)
 MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
 
-.PHONY: help all run quick test test-tsan test-clang fuzz coverage bench-quick profile install clean deps deps-test format
+.PHONY: help all run quick test test-tsan test-clang fuzz coverage bench-quick profile install deb clean deps deps-test format
 
 help:
 	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
@@ -42,6 +42,7 @@ help:
 	@echo "make bench-quick CPU time per operation beside the bare socket loop and Kamailio, into bench/RESULTS.md (3 minutes)"
 	@echo "make profile     instructions per operation, by function, into bench/PROFILE.md (needs valgrind)"
 	@echo "make install     programs, manual pages, service and examples under $(PREFIX) (DESTDIR=, PREFIX=)"
+	@echo "make deb         a Debian package, $(BUILD)/herald_VERSION_ARCHITECTURE.deb"
 	@echo "make format      clang-format on every source"
 	@echo "make clean       remove the builds; what ./$(RUN_DIR)/ holds stays"
 
@@ -129,6 +130,9 @@ install: all
 	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
 	@$(NINJA) -C $(BUILD) --quiet
 	@DESTDIR="$(DESTDIR)" $(MESON) install -C $(BUILD) --no-rebuild
+
+deb: all
+	@packaging/deb.sh $(BUILD) $(BUILD)
 
 clean:
 	rm -rf $(BUILD) $(BUILD_TEST) $(BUILD_TSAN) $(BUILD_CLANG) $(BUILD_FUZZ) $(BUILD_COVER)

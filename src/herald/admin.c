@@ -16,7 +16,7 @@
 #include "herald/tool.h"
 
 #define ANSWER_MAX (256u << 20) /* octets; a list of subscriptions may be long */
-#define WAIT_MS 30000
+#define WAIT_S 30
 
 const char *
 admin_socket(const char *path)
@@ -77,10 +77,10 @@ clock_ms(void)
 
 /* One line into str; TOOL_OK, or the tool_exit after a message. */
 static int
-read_line(int fd, struct hd_str *str)
+read_line(int fd, struct hd_str *str, uint32_t wait_s)
 {
     static char chunk[65536];
-    uint64_t until = clock_ms() + WAIT_MS;
+    uint64_t until = clock_ms() + (uint64_t)wait_s * 1000;
     while (str->n < ANSWER_MAX) {
         struct pollfd ready = { .fd = fd, .events = POLLIN };
         uint64_t now = clock_ms();
@@ -88,7 +88,8 @@ read_line(int fd, struct hd_str *str)
             tool_problem("the daemon does not answer");
             return TOOL_TIMEOUT;
         }
-        if (poll(&ready, 1, (int)(until - now)) <= 0)
+        uint64_t left = until - now < WAIT_S * 1000 ? until - now : WAIT_S * 1000;
+        if (poll(&ready, 1, (int)left) <= 0)
             continue;
         ssize_t got = read(fd, chunk, sizeof chunk);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
@@ -136,6 +137,13 @@ answer_read(struct hd_slice line, json_t **ret_result)
 int
 admin_call(const char *path, const char *call, json_t *args, json_t **ret_result)
 {
+    return admin_call_long(path, call, args, WAIT_S, ret_result);
+}
+
+int
+admin_call_long(const char *path, const char *call, json_t *args, uint32_t wait_s,
+                json_t **ret_result)
+{
     int code = TOOL_UNREACHABLE;
     struct hd_str line;
     char *request = NULL;
@@ -157,7 +165,7 @@ admin_call(const char *path, const char *call, json_t *args, json_t **ret_result
         code = TOOL_FAILED;
         goto out;
     }
-    code = read_line(fd, &line);
+    code = read_line(fd, &line, wait_s);
     if (!code)
         code = answer_read(hd_str_slice(&line), ret_result);
 out:

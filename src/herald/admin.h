@@ -3,6 +3,8 @@
 #ifndef HERALD_ADMIN_H
 #define HERALD_ADMIN_H
 
+#include <stdint.h>
+
 #include <jansson.h>
 
 /** Where the daemon's socket is: path when given, $HERALD_SOCKET, ./run/herald.sock when there is
@@ -16,5 +18,8 @@ const char *admin_socket(const char *path);
  * cannot be understood), TOOL_TIMEOUT, TOOL_UNREACHABLE
  */
 int admin_call(const char *path, const char *call, json_t *args, json_t **ret_result);
+/** The same for a call that takes its time: wait_s seconds at most. */
+int admin_call_long(const char *path, const char *call, json_t *args, uint32_t wait_s,
+                    json_t **ret_result);
 
 #endif

@@ -1,9 +1,11 @@
-/* cmd_admin.c - `herald user|policy|package|subs|pubs|bindings|status`: calls to the daemon, shown
- * as tables or as JSON. */
+/* cmd_admin.c - `herald user|policy|package|subs|pubs|bindings|status|backup`: calls to the daemon,
+ * shown as tables or as JSON. */
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -149,6 +151,18 @@ static const struct argp bindings_argp = {
 };
 static const struct argp status_argp = { status_options, parse, "",  "What the daemon is doing.",
                                          children,       NULL,  NULL };
+
+static const struct argp backup_argp = {
+    NULL,
+    parse,
+    "FOLDER",
+    "Copies what the broker keeps into FOLDER, while it works.  FOLDER is made, or is empty; the "
+    "daemon writes it as its own user, under systemd below /var/lib/herald or /var/backups/herald "
+    "alone.  A daemon that starts on a copy of it goes on from there.",
+    children,
+    NULL,
+    NULL
+};
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
@@ -530,6 +544,58 @@ status_main(int argc, char **argv)
         code = print_metrics(result);
     else if (!code)
         print_status(result, o.all);
+    json_decref(result);
+    return code;
+}
+
+/* --- backup ----------------------------------------------------------------------------------- */
+
+#define BACKUP_MOST_S ((uint32_t)24 * 3600)
+
+/* The daemon works in another folder: a path from here becomes one from the root. */
+static char *
+from_root(const char *path)
+{
+    char *here = path[0] == '/' ? NULL : getcwd(NULL, 0), *whole;
+    size_t room = strlen(path) + (here ? strlen(here) : 0) + 2;
+
+    if (path[0] != '/' && !here)
+        return NULL;
+    whole = tool_alloc(room);
+    snprintf(whole, room, "%s%s%s", here ? here : "", here ? "/" : "", path);
+    free(here);
+    return whole;
+}
+
+int
+backup_main(int argc, char **argv)
+{
+    struct options o = { 0 };
+    json_t *args, *result = NULL;
+    char *folder;
+    int code;
+
+    argp_parse(&backup_argp, argc, argv, 0, NULL, &o);
+    if (o.n != 1)
+        return usage("backup");
+    folder = from_root(o.word[0]);
+    if (!folder) {
+        tool_problem("the working folder: %s", strerror(errno));
+        return TOOL_FAILED;
+    }
+    args = object();
+    set(args, "folder", folder);
+    code = admin_call_long(o.socket, "backup", args, BACKUP_MOST_S, &result);
+    if (!code && o.json)
+        print_json(result);
+    else if (!code)
+        printf("%s: %lld octets in %lld ms%s\n", folder,
+               (long long)json_integer_value(json_object_get(result, "octets")),
+               (long long)json_integer_value(json_object_get(result, "ms")),
+               json_is_true(json_object_get(result, "live_state"))
+                   ? ""
+                   : " (users and rules; the rest is in memory alone)");
+    free(folder);
     json_decref(result);
     return code;
 }

@@ -21,6 +21,7 @@ static const struct {
     { "pubs", pubs_main, "publications that the broker holds" },
     { "bindings", bindings_main, "where the registered phones are" },
     { "status", status_main, "what the daemon is doing" },
+    { "backup", backup_main, "copy what the broker keeps, while it works" },
     { "play", play_main, "play scenario files against a live server" },
     { "ladder", ladder_main, "draw the call flow of several traces" },
 };

@@ -29,6 +29,7 @@ int subs_main(int argc, char **argv);
 int pubs_main(int argc, char **argv);
 int bindings_main(int argc, char **argv);
 int status_main(int argc, char **argv);
+int backup_main(int argc, char **argv);
 
 /** "herald: ..." and a newline on standard error.  Wire data must be escaped before. */
 void tool_problem(const char *format, ...) HD_PRINTF(1, 2);

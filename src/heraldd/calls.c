@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "heraldd/backup.h"
 #include "heraldd/daemon.h"
 #include "heraldd/metrics.h"
 #include "policy/policy.h"
@@ -850,6 +851,46 @@ call_reload(const struct call *call)
     hd_str_done(&lines);
 }
 
+struct copying {
+    struct hd_reply *reply;
+    uint64_t start_us;
+    bool kept;
+};
+
+static void
+answer_backup(void *context, const char *problem, uint64_t octets)
+{
+    struct copying *copying = context;
+
+    if (problem)
+        hd_reply_error(copying->reply, "%s", problem);
+    else
+        hd_reply_result(copying->reply,
+                        json_pack("{s:I, s:I, s:b}", "octets", (json_int_t)octets, "ms",
+                                  (json_int_t)((net_now_us() - copying->start_us) / 1000),
+                                  "live_state", (int)copying->kept));
+    free(copying);
+}
+
+static void
+call_backup(const struct call *call)
+{
+    struct hd_slice folder = arg_slice(call, "folder");
+    struct copying *copying = calloc(1, sizeof(*copying));
+
+    if (!copying) {
+        hd_reply_result(call->reply, NULL);
+        return;
+    }
+    if (strlen(folder.p) != folder.n) {
+        hd_reply_error(call->reply, "folder: a path has no NUL in it");
+        free(copying);
+        return;
+    }
+    *copying = (struct copying){ call->reply, net_now_us(), hd_host_is_kept(call->daemon->host) };
+    hd_backup(call->daemon, folder.p, answer_backup, copying);
+}
+
 /* --- the table ------------------------------------------------------------------------- */
 
 struct arg {
@@ -895,6 +936,7 @@ static const struct {
     { "metrics", call_metrics, { { NULL, JSON_NULL, false } } },
     { "log-level", call_log_level, { { "level", JSON_STRING, false } } },
     { "reload", call_reload, { { NULL, JSON_NULL, false } } },
+    { "backup", call_backup, { { "folder", JSON_STRING, true } } },
 };
 
 static const struct arg *

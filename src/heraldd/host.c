@@ -42,9 +42,20 @@ struct hd_host {
     uint32_t epoch;
     struct hd_live *live;
     struct hd_mailbox answers; /* sweeps that are done */
-    size_t n_sweeps;           /* that are not finished */
+    size_t n_sweeps;           /* and copies that are not finished */
     bool stopped;
     struct seat seats[];
+};
+
+/* What comes to the main thread. */
+enum answer { ANSWER_SWEEP = 0, ANSWER_COPY };
+
+struct copy {
+    struct hd_mail mail;
+    struct hd_host *host;
+    void (*done)(void *context, enum hd_err err);
+    void *context;
+    enum hd_err err;
 };
 
 struct sweep {
@@ -508,6 +519,20 @@ hd_host_sweep(struct hd_host *host, const struct hd_sweep_ops *ops, void *contex
     return HD_OK;
 }
 
+static void
+finish_sweep(struct sweep *sweep)
+{
+    sweep->ops->finish(sweep->context);
+    free(sweep);
+}
+
+static void
+finish_copy(struct copy *copy)
+{
+    copy->done(copy->context, copy->err);
+    free(copy);
+}
+
 void
 hd_host_collect(struct hd_host *host)
 {
@@ -517,11 +542,46 @@ hd_host_collect(struct hd_host *host)
         struct hd_mail *mail;
 
         while ((mail = hd_mailbox_take(&host->answers))) {
-            struct sweep *sweep = HD_CONTAINER(mail, struct sweep, mail);
-
             host->n_sweeps--;
-            sweep->ops->finish(sweep->context);
-            free(sweep);
+            if (mail->kind == ANSWER_SWEEP)
+                finish_sweep(HD_CONTAINER(mail, struct sweep, mail));
+            else
+                finish_copy(HD_CONTAINER(mail, struct copy, mail));
         }
     } while (!hd_mailbox_sleep(&host->answers));
+}
+
+/* --- copies ---------------------------------------------------------------------------- */
+
+/* On the store's thread. */
+static void
+copy_done(void *context, enum hd_err err)
+{
+    struct copy *copy = context;
+
+    copy->err = err;
+    hd_mailbox_post(&copy->host->answers, &copy->mail);
+}
+
+enum hd_err
+hd_host_copy(struct hd_host *host, const char *path, void (*done)(void *context, enum hd_err err),
+             void *context)
+{
+    struct copy *copy = calloc(1, sizeof(*copy));
+    enum hd_err err;
+
+    HD_ASSERT_OBJ(host, HOST_MAGIC);
+    HD_ASSERT(!host->stopped);
+    if (!copy)
+        return HD_ENOMEM;
+    copy->mail.kind = ANSWER_COPY;
+    copy->host = host;
+    copy->done = done;
+    copy->context = context;
+    err = hd_live_backup(host->live, path, copy_done, copy);
+    if (err)
+        free(copy);
+    else
+        host->n_sweeps++;
+    return err;
 }

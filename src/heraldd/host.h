@@ -47,6 +47,14 @@ HD_NODISCARD enum hd_err hd_host_start(struct hd_host *host, struct evt_config *
 bool hd_host_is_kept(const struct hd_host *host);
 /** The live state's file, for operators; false: it is in memory. */
 bool hd_host_store(struct hd_host *host, struct sto_status *ret_status);
+/**
+ * Copies the live state, which is kept, to a file that must not exist, while it is used.
+ * @param done  called by hd_host_collect when HD_OK is returned: with HD_OK, or with HD_ESTORE (a
+ * part of the file may be there; also when the host stops)
+ * @return HD_OK; HD_EBUSY: another copy is under way; HD_ENOMEM
+ */
+HD_NODISCARD enum hd_err hd_host_copy(struct hd_host *host, const char *path,
+                                      void (*done)(void *context, enum hd_err err), void *context);
 /** Ends the threads: what was committed is flushed, nothing else is waited for; then the live state
  * is settled, so that the next start goes on where this one ends.  Sweeps that run are finished,
  * not all of their shards may have run. */

@@ -319,3 +319,12 @@ hd_live_status(struct hd_live *live, struct sto_status *ret_status)
     sto_sqlite_status(live->sqlite, ret_status);
     return true;
 }
+
+enum hd_err
+hd_live_backup(struct hd_live *live, const char *path, void (*done)(void *context, enum hd_err err),
+               void *context)
+{
+    HD_ASSERT_OBJ(live, LIVE_MAGIC);
+    HD_ASSERT(live->sqlite != NULL && live->started);
+    return sto_sqlite_backup(live->sqlite, path, done, context);
+}

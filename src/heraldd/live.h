@@ -59,4 +59,10 @@ void hd_live_settle(struct hd_live *live, uint64_t now_us);
 /** False: it is in memory. */
 bool hd_live_status(struct hd_live *live, struct sto_status *ret_status);
 
+/** Copies the file to path, which must not exist; done is called on another thread, at the latest
+ * by hd_live_settle.  As sto_sqlite_backup; for what is kept. */
+HD_NODISCARD enum hd_err hd_live_backup(struct hd_live *live, const char *path,
+                                        void (*done)(void *context, enum hd_err err),
+                                        void *context);
+
 #endif

@@ -13,12 +13,12 @@
 #include "policy/policy.h"
 #include "sip/msg.h"
 
-enum kind { KIND_COUNTER = 0, KIND_GAUGE, KIND_INFO, KIND_SUMMARY };
+enum kind { KIND_COUNTER = 0, KIND_GAUGE, KIND_SUMMARY };
 
 static void
 family(struct hd_str *out, const char *name, enum kind kind, const char *unit, const char *words)
 {
-    static const char *const kinds[] = { "counter", "gauge", "info", "summary" };
+    static const char *const kinds[] = { "counter", "gauge", "summary" };
 
     hd_str_addf(out, "# TYPE herald_%s %s\n", name, kinds[kind]);
     if (unit)
@@ -187,7 +187,8 @@ write_daemon(struct hd_str *out, const struct hd_daemon *daemon)
     const struct pol_book *book = hd_state_book(daemon->state);
     uint64_t up_us = net_now_us() - daemon->started_us;
 
-    family(out, "build", KIND_INFO, NULL, "the version that runs");
+    /* A gauge: collectors of the older text format know no info. */
+    family(out, "build_info", KIND_GAUGE, NULL, "1; the version that runs is its label");
     hd_str_addf(out, "herald_build_info{version=\"%s\"} 1\n", HERALD_VERSION);
     family(out, "uptime_seconds", KIND_GAUGE, "seconds", "time since the start");
     hd_str_addf(out, "herald_uptime_seconds %llu.%03u\n", (unsigned long long)(up_us / 1000000),

@@ -22,7 +22,7 @@
 #include "sip/out.h"
 
 #define STATE_MAGIC 0x53544154u
-#define FILE_NAME "herald.state"
+#define FILE_NAME HD_STATE_FILE
 #define NEW_NAME FILE_NAME ".new"
 #define LOCK_NAME "herald.lock"
 #define FILE_MAX ((size_t)1 << 30) /* octets */
@@ -192,7 +192,27 @@ load(struct hd_state *state, char text[HD_PROBLEM_TEXT])
 
 /* ---- writing ---- */
 
-/* Writes a whole new version beside the old one and forces it to the disk. */
+/* Writes a whole file, forces it to the disk and closes it.  HD_ENOMEM; HD_EIO with errno. */
+static enum hd_err
+write_whole(int fd, const struct hd_state_data *data)
+{
+    FILE *file = fdopen(fd, "w");
+    enum hd_err err;
+
+    if (!file) {
+        close(fd);
+        return HD_ENOMEM;
+    }
+    errno = 0;
+    err = hd_state_write(file, data);
+    if (!err && fsync(fd) != 0)
+        err = HD_EIO;
+    if (fclose(file) != 0 && !err)
+        err = HD_EIO;
+    return err;
+}
+
+/* Writes a whole new version beside the old one. */
 static enum hd_err
 write_new(const struct hd_state *state, const struct hd_state_data *data,
           char text[HD_PROBLEM_TEXT])
@@ -203,20 +223,10 @@ write_new(const struct hd_state *state, const struct hd_state_data *data,
                           O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return failed(text, state, NEW_NAME, "cannot make");
-    FILE *file = fdopen(fd, "w");
-    if (!file) {
-        close(fd);
-        return problem(text, state, NEW_NAME, HD_ENOMEM, "memory is short");
-    }
-    errno = 0;
-    enum hd_err err = hd_state_write(file, data);
+    const enum hd_err err = write_whole(fd, data);
     if (err == HD_ENOMEM)
-        problem(text, state, NEW_NAME, err, "memory is short");
-    else if (err || fsync(fd) != 0)
-        err = failed(text, state, NEW_NAME, "cannot write");
-    if (fclose(file) != 0 && !err)
-        err = failed(text, state, NEW_NAME, "cannot write");
-    return err;
+        return problem(text, state, NEW_NAME, err, "memory is short");
+    return err ? failed(text, state, NEW_NAME, "cannot write") : HD_OK;
 }
 
 static enum hd_err
@@ -384,6 +394,15 @@ hd_state_save(struct hd_state *state, struct pol_book *book, char ret_problem[HD
     pol_book_unref(state->data.book);
     state->data.book = book;
     return HD_OK;
+}
+
+enum hd_err
+hd_state_copy(const struct hd_state *state, int folder_fd)
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    const int fd =
+        openat(folder_fd, FILE_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? HD_EIO : write_whole(fd, &state->data);
 }
 
 /* ---- users of another realm ---- */

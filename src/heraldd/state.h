@@ -16,6 +16,8 @@
 #include "heraldd/problem.h"
 #include "policy/book.h"
 
+#define HD_STATE_FILE "herald.state"
+
 struct hd_state;
 
 /**
@@ -51,6 +53,13 @@ struct pol_book *hd_state_book(const struct hd_state *state);
  */
 HD_NODISCARD enum hd_err hd_state_save(struct hd_state *state, struct pol_book *book,
                                        char ret_problem[HD_PROBLEM_TEXT]);
+
+/**
+ * Writes what is kept into another folder, as a file of the same name, which must not be there.
+ * @return HD_OK: the file is on the disk, its name as soon as the folder is forced; HD_EIO with
+ * errno, HD_ENOMEM: there may be a part of it
+ */
+HD_NODISCARD enum hd_err hd_state_copy(const struct hd_state *state, int folder_fd);
 
 /**
  * How many users have HA1 values that were made for another realm and so cannot log in.

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """What an operator does: figures for monitoring, the watchdog, a backup and a restore from it."""
 import ctypes
+import json
 import os
 import re
+import shutil
 import socket
+import stat
+import subprocess
 import time
 
-from broker import ROOT, Broker, check, equal, run_tests, until
+from broker import HERALD, ROOT, Broker, check, equal, run_tests, until
 from openmetrics import WRONG, Wrong, parse
 from sip import PIDF, Agent, pidf
 
@@ -55,7 +59,7 @@ def test_the_figures_are_openmetrics_and_agree_with_what_was_done():
                 continue
             for key, value in before[name].samples.items():
                 check(family.samples.get(key, -1) >= value, "a counter went back:", key, value, family.samples.get(key))
-        version = [dict(labels)["version"] for _, labels in after["herald_build"].samples]
+        version = [dict(labels)["version"] for _, labels in after["herald_build_info"].samples]
         equal(version, [broker.admin("status")["version"]])
 
 
@@ -159,6 +163,115 @@ def test_nobody_is_told_when_the_watchdog_is_another_process_s():
     with broker:
         manager.wait("READY=1")
         equal(manager.told(0.5), [], "told")
+
+
+# --- backup ------------------------------------------------------------------------------------
+
+
+def restore(broker, copy):
+    """What doc/operating.md says: stop, put the copy where the state folder was, start."""
+    broker.stop()
+    shutil.rmtree(broker.run_dir)
+    shutil.copytree(copy, broker.run_dir)
+    broker.users = ()
+    broker.start(attempts=1)
+
+
+def test_a_daemon_that_starts_on_a_backup_goes_on_from_there():
+    with Broker(shards=2, users=("alice", "bob", "carol")) as broker:
+        alice, bob = Agent(broker, "alice"), Agent(broker, "bob")
+        broker.tool("policy", "block", "alice", "carol", "--socket", broker.socket_path)
+        watch = bob.subscribe(alice.aor)
+        watch.notification()
+        etag = alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note="before")).get("SIP-ETag")
+        check("before" in str(watch.notification().body), "the publication is shown")
+        folder = os.path.join(broker.folder.name, "copy")
+        out = broker.tool("backup", folder, "--socket", broker.socket_path)
+        check(folder in out and "octets" in out, out)
+        equal(sorted(os.listdir(folder)), ["herald.state", "live-0.db"], "files of the copy")
+        for path, mode in ((folder, 0o700), (folder + "/herald.state", 0o600), (folder + "/live-0.db", 0o600)):
+            equal(stat.S_IMODE(os.stat(path).st_mode), mode, path)
+        # What comes after it is not in it.
+        later = alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, tuple_id="t2")).get("SIP-ETag")
+        watch.notification()
+        broker.admin("user-remove", name="carol")
+        restore(broker, folder)
+        equal([(s["watcher"], s["state"]) for s in broker.subs()], [("sip:bob@127.0.0.1", "active")], "subscriptions")
+        equal([p["etag"] for p in broker.pubs()], [etag], "publications")
+        equal(sorted(u["name"] for u in broker.admin("user-list")["users"]), ["alice", "bob", "carol"], "users")
+        equal(len(broker.admin("policy-list")["rules"]), 1, "rules")
+        alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note="after"), etag=later, expect=412)
+        alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note="after"), etag=etag)
+        until(lambda: "after" in str(watch.notification().body), "the subscriber of before is told")
+
+
+def test_a_backup_is_made_while_the_broker_works():
+    with Broker(shards=2, users=("alice",)) as broker:
+        alice = Agent(broker, "alice")
+        etag, copies = None, []
+        for i in range(12):
+            etag = alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note=f"note {i}"), etag=etag).get("SIP-ETag")
+            if i % 4 == 0:
+                copies.append((f"{broker.folder.name}/copy-{i}", broker.tool_start(
+                    "backup", f"{broker.folder.name}/copy-{i}", "--socket", broker.socket_path)))
+        made = []
+        for folder, copy in copies:
+            copy.end(None, expect=None)
+            if copy.process.returncode == 0:
+                made.append(folder)
+                continue
+            check("another backup is being made" in copy.err(), copy.err())
+            check(not os.path.exists(folder), folder, "was left")
+        restore(broker, made[-1])
+        equal(len(broker.pubs()), 1, "publications")
+
+
+def test_a_daemon_that_ends_gives_a_backup_up_or_finishes_it():
+    with Broker(users=("alice",)) as broker:
+        for i in range(6):
+            folder = f"{broker.folder.name}/copy-{i}"
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.connect(broker.socket_path)
+                s.sendall(json.dumps({"id": 1, "call": "backup", "folder": folder}).encode() + b"\n")
+                until(lambda f=folder: os.path.exists(f), "it has begun")
+                broker.stop()
+                whole = b"result" in s.recv(65536)
+            have = sorted(os.listdir(folder)) if os.path.exists(folder) else []
+            equal(have, ["herald.state", "live-0.db"] if whole else [], "files")
+            broker.users = ()
+            broker.start(attempts=1)
+
+
+def test_a_backup_that_cannot_be_leaves_nothing():
+    with Broker(users=("alice",)) as broker:
+        top = broker.folder.name
+        os.mkdir(top + "/full")
+        with open(top + "/full/precious", "w", encoding="utf-8") as file:
+            file.write("mine")
+        with open(top + "/file", "w", encoding="utf-8") as file:
+            file.write("mine")
+        os.symlink("full", top + "/link")
+        before = sorted(os.listdir(top))
+        for folder, words in ((top + "/full", "there is something in it"), (top + "/file", "file"), (top + "/link", "link"),
+                              (top + "/missing/copy", "No such file"), (broker.run_dir, "there is something in it"),
+                              ("copy", "from the root"), ("", "from the root"), (top + "/nul\0", "NUL")):
+            answer = broker.call("backup", folder=folder)
+            check(words in answer.get("error", ""), folder, answer)
+        equal(sorted(os.listdir(top)), before, "files")
+        equal(os.listdir(top + "/full"), ["precious"], "the folder that was full")
+        check("folder is missing" in broker.call("backup")["error"], "a call without folder")
+        os.mkdir(top + "/empty")
+        broker.admin("backup", folder=top + "/empty")
+        equal(sorted(os.listdir(top + "/empty")), ["herald.state", "live-0.db"], "an empty folder is taken")
+
+
+def test_a_path_is_the_tool_s_and_a_store_in_memory_is_told():
+    with Broker(users=("alice",), conf="store {{ durability = memory }}\n") as broker:
+        run = subprocess.run([HERALD, "backup", "copy", "--socket", broker.socket_path], cwd=broker.folder.name, check=False,
+                             capture_output=True, text=True, timeout=60)
+        equal(run.returncode, 0, run.stderr)
+        check("memory" in run.stdout, run.stdout)
+        equal(os.listdir(broker.folder.name + "/copy"), ["herald.state"], "files")
 
 
 if __name__ == "__main__":

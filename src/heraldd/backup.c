@@ -1,0 +1,199 @@
+/* backup.c - a folder with a copy of the state folder's files.
+ *
+ * The live state first, which the store's thread copies between its commits, then the state file,
+ * which is small: what the live state refers to (users, keys) is in a state file that is at least
+ * as new. Invariants: done is called once, and after it nothing is left in memory; a folder that
+ * failed holds nothing of ours. */
+#include "heraldd/backup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "heraldd/daemon.h"
+#include "heraldd/live.h"
+
+struct backup {
+    struct hd_daemon *daemon;
+    hd_backup_done_f done;
+    void *context;
+    int fd;    /* of the folder */
+    bool made; /* the folder is ours */
+    char problem[HD_PROBLEM_TEXT];
+    char path[]; /* of the folder, then of the live state's file in it */
+};
+
+/* Everything that SQLite may have made beside the file, too. */
+static const char *const files[] = { HD_LIVE_FILE, HD_LIVE_FILE "-journal", HD_LIVE_FILE "-wal",
+                                     HD_LIVE_FILE "-shm", HD_STATE_FILE };
+
+static void HD_PRINTF(2, 3) fail(struct backup *backup, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(backup->problem, sizeof(backup->problem), format, args);
+    va_end(args);
+}
+
+/* --- the folder ------------------------------------------------------------------------ */
+
+static bool
+is_empty(int fd)
+{
+    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = own < 0 ? NULL : fdopendir(own);
+    const struct dirent *entry;
+    bool empty = folder != NULL;
+
+    while (empty && (entry = readdir(folder)))
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (folder)
+        (void)closedir(folder);
+    else if (own >= 0)
+        (void)close(own);
+    return empty;
+}
+
+static bool
+open_folder(struct backup *backup, const char *path)
+{
+    backup->made = mkdir(path, 0700) == 0;
+    if (!backup->made && errno != EEXIST) {
+        fail(backup, "%.1000s: %s%s", path, strerror(errno),
+             errno == EROFS || errno == EACCES
+                 ? " (the daemon makes it, as its own user, and where its service may write)"
+                 : "");
+        return false;
+    }
+    backup->fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (backup->fd < 0)
+        fail(backup, "%.1000s: %s", path, strerror(errno));
+    else if (!is_empty(backup->fd))
+        fail(backup, "%.1000s: there is something in it; expected an empty folder, or none", path);
+    /* It holds what passwords are checked with. */
+    else if (fchmod(backup->fd, 0700) != 0)
+        fail(backup, "%.1000s: %s", path, strerror(errno));
+    return backup->problem[0] == '\0';
+}
+
+/* Forces what a name in it stands for ("." is itself) to the disk. */
+static bool
+sync_at(const struct backup *backup, const char *name)
+{
+    int fd = openat(backup->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        (void)close(fd);
+    return ok;
+}
+
+static uint64_t
+count_octets(const struct backup *backup)
+{
+    uint64_t octets = 0;
+    struct stat st;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(files); i++)
+        if (fstatat(backup->fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+            octets += (uint64_t)st.st_size;
+    return octets;
+}
+
+/* --- steps ----------------------------------------------------------------------------- */
+
+/* ours: the folder was empty or made here, so what is in it may go when it failed. */
+static void
+end(struct backup *backup, bool ours)
+{
+    bool failed = backup->problem[0] != '\0';
+    uint64_t octets = failed ? 0 : count_octets(backup);
+
+    if (failed && ours) {
+        for (size_t i = 0; i < HD_ARRAY_LEN(files); i++)
+            (void)unlinkat(backup->fd, files[i], 0);
+    }
+    if (backup->fd >= 0)
+        (void)close(backup->fd);
+    if (failed && backup->made) {
+        *strrchr(backup->path, '/') = '\0';
+        (void)rmdir(backup->path);
+    }
+    if (failed)
+        HD_LOG(HD_ERROR, "backup failed", hd_f_str("why", backup->problem));
+    else
+        HD_LOG(HD_INFO, "backup made", hd_f_str("file", backup->path), hd_f_u64("octets", octets));
+    backup->done(backup->context, failed ? backup->problem : NULL, octets);
+    free(backup);
+}
+
+static void
+copy_state(struct backup *backup)
+{
+    enum hd_err err = hd_state_copy(backup->daemon->state, backup->fd);
+
+    if (err)
+        fail(backup, "%s: %s", HD_STATE_FILE, err == HD_EIO ? strerror(errno) : hd_err_text(err));
+    else if (!sync_at(backup, ".") || (backup->made && !sync_at(backup, "..")))
+        fail(backup, "the folder's names cannot be kept: %s", strerror(errno));
+    end(backup, true);
+}
+
+static void
+live_done(void *context, enum hd_err err)
+{
+    struct backup *backup = context;
+
+    if (err && backup->daemon->phase == HD_PHASE_ENDED)
+        fail(backup, "the daemon is about to end");
+    else if (err)
+        fail(backup, "%.1000s: it could not be copied; is the disk full?", backup->path);
+    else if (fchmodat(backup->fd, HD_LIVE_FILE, 0600, 0) != 0 || !sync_at(backup, HD_LIVE_FILE))
+        fail(backup, "%.1000s: %s", backup->path, strerror(errno));
+    if (err || backup->problem[0])
+        end(backup, true);
+    else
+        copy_state(backup);
+}
+
+void
+hd_backup(struct hd_daemon *daemon, const char *folder, hd_backup_done_f done, void *context)
+{
+    size_t room = strlen(folder) + sizeof("/" HD_LIVE_FILE);
+    struct backup *backup = calloc(1, sizeof(*backup) + room);
+    enum hd_err err;
+
+    if (!backup) {
+        done(context, hd_err_text(HD_ENOMEM), 0);
+        return;
+    }
+    backup->daemon = daemon;
+    backup->done = done;
+    backup->context = context;
+    backup->fd = -1;
+    (void)snprintf(backup->path, room, "%s/%s", folder, HD_LIVE_FILE);
+    if (daemon->phase == HD_PHASE_ENDED)
+        fail(backup, "the daemon is about to end");
+    else if (folder[0] != '/')
+        fail(backup, "%.1000s: expected a path from the root", folder);
+    if (backup->problem[0] || !open_folder(backup, folder)) {
+        end(backup, false);
+        return;
+    }
+    if (!hd_host_is_kept(daemon->host)) {
+        copy_state(backup);
+        return;
+    }
+    err = hd_host_copy(daemon->host, backup->path, live_done, backup);
+    if (!err)
+        return;
+    fail(backup, "%s", err == HD_EBUSY ? "another backup is being made" : hd_err_text(err));
+    end(backup, true);
+}
