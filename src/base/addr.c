@@ -232,17 +232,6 @@ hd_addr_text(const struct hd_addr *addr, char ret[HD_ADDR_TEXT])
     return (size_t)(p - ret);
 }
 
-void
-hd_addr_unmap(struct hd_addr *addr)
-{
-    if (addr->family != 6 || !is_mapped(addr->ip))
-        return;
-    memcpy(addr->ip, addr->ip + 12, 4);
-    memset(addr->ip + 4, 0, 12);
-    addr->family = 4;
-    addr->scope = 0;
-}
-
 bool
 hd_addr_same_ip(const struct hd_addr *a, const struct hd_addr *b)
 {

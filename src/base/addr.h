@@ -27,8 +27,6 @@ HD_NODISCARD enum hd_err hd_addr_parse(struct hd_slice host, uint16_t port,
  * buffer of HD_ADDR_TEXT. */
 size_t hd_addr_host_text(const struct hd_addr *addr, char ret[HD_ADDR_TEXT]);
 size_t hd_addr_text(const struct hd_addr *addr, char ret[HD_ADDR_TEXT]);
-/** Turns ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2) into the IPv4 address a.b.c.d; others stay. */
-void hd_addr_unmap(struct hd_addr *addr);
 bool hd_addr_eq(const struct hd_addr *a, const struct hd_addr *b);      /* with the port */
 bool hd_addr_same_ip(const struct hd_addr *a, const struct hd_addr *b); /* without */
 bool hd_addr_is_any(const struct hd_addr *a);                           /* 0.0.0.0 or :: */

@@ -205,22 +205,6 @@ the_text_with_port_follows_the_host(void **state)
 }
 
 static void
-only_mapped_addresses_are_unmapped(void **state)
-{
-    struct hd_addr mapped = addr("::ffff:192.0.2.1", 5060), v4 = addr("192.0.2.1", 5060);
-    struct hd_addr v6 = addr("::192.0.2.1", 5060), copy = v6;
-
-    (void)state;
-    assert_false(hd_addr_eq(&mapped, &v4));
-    hd_addr_unmap(&mapped);
-    assert_true(hd_addr_eq(&mapped, &v4));
-    hd_addr_unmap(&mapped);
-    assert_true(hd_addr_eq(&mapped, &v4));
-    hd_addr_unmap(&v6);
-    assert_true(hd_addr_eq(&v6, &copy));
-}
-
-static void
 equality_looks_at_family_address_port_and_zone(void **state)
 {
     struct hd_addr a = addr("192.0.2.1", 5060), b = a;
@@ -377,7 +361,6 @@ main(void)
         cmocka_unit_test(reading_agrees_with_the_system_on_random_texts),
         cmocka_unit_test(every_address_reads_back_from_its_text),
         cmocka_unit_test(the_text_with_port_follows_the_host),
-        cmocka_unit_test(only_mapped_addresses_are_unmapped),
         cmocka_unit_test(equality_looks_at_family_address_port_and_zone),
         cmocka_unit_test(the_wildcards_are_any),
         cmocka_unit_test(the_hash_leaves_the_port_out_when_told),

@@ -41,9 +41,3 @@ hd_arena_dup(struct hd_arena *arena, struct hd_slice s, struct hd_slice *ret_cop
     *ret_copy = hd_slice(copy, s.n);
     return HD_OK;
 }
-
-void
-hd_arena_reset(struct hd_arena *arena)
-{
-    arena->used = 0;
-}

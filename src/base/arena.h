@@ -21,7 +21,5 @@ void *hd_arena_take(struct hd_arena *arena, size_t size);
 /** A copy of s; HD_ENOSPC when it does not fit. */
 HD_NODISCARD enum hd_err hd_arena_dup(struct hd_arena *arena, struct hd_slice s,
                                       struct hd_slice *ret_copy);
-/** Forgets all pieces. */
-void hd_arena_reset(struct hd_arena *arena);
 
 #endif

@@ -72,20 +72,6 @@ an_arena_without_memory_is_always_full(void **state)
 }
 
 static void
-a_reset_gives_the_whole_block_back(void **state)
-{
-    static char memory[64];
-    struct hd_arena arena;
-    void *first;
-
-    (void)state;
-    hd_arena_init(&arena, memory, sizeof(memory));
-    first = hd_arena_take(&arena, 32);
-    hd_arena_reset(&arena);
-    assert_ptr_equal(hd_arena_take(&arena, 32), first);
-}
-
-static void
 a_copy_is_apart_from_what_it_copies(void **state)
 {
     static char memory[64];
@@ -112,7 +98,6 @@ main(void)
         cmocka_unit_test(pieces_do_not_overlap),
         cmocka_unit_test(a_full_arena_gives_null_and_stays_usable),
         cmocka_unit_test(an_arena_without_memory_is_always_full),
-        cmocka_unit_test(a_reset_gives_the_whole_block_back),
         cmocka_unit_test(a_copy_is_apart_from_what_it_copies),
     };
 

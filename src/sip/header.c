@@ -141,20 +141,6 @@ sip_msg_walk(const struct sip_msg *msg, enum sip_hdr id, struct sip_walk *walk,
     return false;
 }
 
-bool
-sip_msg_lists(const struct sip_msg *msg, enum sip_hdr id, struct hd_slice token)
-{
-    struct sip_walk walk = { 0 };
-    struct hd_slice item;
-    while (sip_msg_walk(msg, id, &walk, &item)) {
-        const char *semi = item.n ? memchr(item.p, ';', item.n) : NULL;
-        const char *end = semi ? semi : sip_end(item);
-        if (hd_slice_ieq(sip_trim(item.p, end), token))
-            return true;
-    }
-    return false;
-}
-
 /* ---- addresses ---- */
 
 /* scheme ":" and visible octets; the kinds of URI that we understand are split by sip/uri.h. */

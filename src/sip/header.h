@@ -26,8 +26,6 @@ struct sip_walk {
 };
 bool sip_msg_walk(const struct sip_msg *msg, enum sip_hdr id, struct sip_walk *walk,
                   struct hd_slice *ret_item);
-/** Whether token is an element of a list header (any case, parameters ignored). */
-bool sip_msg_lists(const struct sip_msg *msg, enum sip_hdr id, struct hd_slice token);
 
 /** One name-addr or addr-spec with parameters; a URI without brackets ends at ';' (RFC 3261 20.10).
  * HD_ESYNTAX. */

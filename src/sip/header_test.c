@@ -119,18 +119,6 @@ a_walk_goes_through_all_fields_of_a_header(void **state)
 }
 
 static void
-a_token_is_found_in_list_headers(void **state)
-{
-    (void)state;
-    struct parsed p;
-    parse_good(&p, REQUEST("SUBSCRIBE", "Supported: timer\r\nk: 100rel , EventList;x=1\r\n"));
-    assert_true(sip_msg_lists(&p.msg, SIP_HDR_SUPPORTED, HD_LIT("timer")));
-    assert_true(sip_msg_lists(&p.msg, SIP_HDR_SUPPORTED, HD_LIT("eventlist")));
-    assert_false(sip_msg_lists(&p.msg, SIP_HDR_SUPPORTED, HD_LIT("event")));
-    assert_false(sip_msg_lists(&p.msg, SIP_HDR_REQUIRE, HD_LIT("timer")));
-}
-
-static void
 addresses_are_split(void **state)
 {
     (void)state;
@@ -546,7 +534,6 @@ main(void)
         cmocka_unit_test(lists_are_cut_at_commas_outside_of_quotes_and_brackets),
         cmocka_unit_test(what_is_never_closed_takes_the_rest_of_the_list),
         cmocka_unit_test(a_walk_goes_through_all_fields_of_a_header),
-        cmocka_unit_test(a_token_is_found_in_list_headers),
         cmocka_unit_test(addresses_are_split),
         cmocka_unit_test(bad_addresses_are_refused),
         cmocka_unit_test(via_values_are_split),

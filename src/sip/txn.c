@@ -31,7 +31,7 @@ part_host(const struct hd_hash_key *key, uint64_t hash, const struct sip_via *vi
     return hd_hash_mix(part(key, hash, hd_slice(host, n)), via->port);
 }
 
-enum kind { KIND_BRANCH = 1, KIND_OLD, KIND_MERGE };
+enum kind { KIND_BRANCH = 1, KIND_OLD };
 
 uint64_t
 sip_txn_hash_as(const struct hd_hash_key *key, const struct sip_msg *request,
@@ -59,13 +59,4 @@ uint64_t
 sip_txn_hash(const struct hd_hash_key *key, const struct sip_msg *request)
 {
     return sip_txn_hash_as(key, request, request->method_name);
-}
-
-uint64_t
-sip_merge_hash(const struct hd_hash_key *key, const struct sip_msg *request)
-{
-    uint64_t hash = part(key, KIND_MERGE, request->call_id);
-    hash = part(key, hash, request->from_tag);
-    hash = hd_hash_mix(hash, request->cseq.number);
-    return part(key, hash, request->cseq.method_name);
 }

@@ -24,7 +24,5 @@ uint64_t sip_txn_hash(const struct hd_hash_key *key, const struct sip_msg *reque
 /** The same over the request that a CANCEL names (method taken as given). */
 uint64_t sip_txn_hash_as(const struct hd_hash_key *key, const struct sip_msg *request,
                          struct hd_slice method);
-/** Merged requests (8.2.2.2): Call-ID, From tag and CSeq. */
-uint64_t sip_merge_hash(const struct hd_hash_key *key, const struct sip_msg *request);
 
 #endif

@@ -94,36 +94,6 @@ another_key_gives_another_hash(void **state)
     struct parsed p;
     parse_good(&p, REQUEST("NOTIFY", ""));
     assert_true(sip_txn_hash(&key, &p.msg) != sip_txn_hash(&other, &p.msg));
-    assert_true(sip_merge_hash(&key, &p.msg) != sip_merge_hash(&other, &p.msg));
-}
-
-static void
-merged_requests_share_call_id_from_tag_and_cseq(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        bool same;
-    } row[] = {
-        { REQUEST("SUBSCRIBE", "X: y\r\n"), true },
-        { START("SUBSCRIBE") "Via: SIP/2.0/UDP other;branch=z9hG4bKother\r\n" FROM TO CALL_ID CSEQ(
-              "SUBSCRIBE") "\r\n",
-          true },
-        { REQUEST("NOTIFY", ""), false },
-        { START("SUBSCRIBE") VIA FROM TO CALL_ID "CSeq: 8 SUBSCRIBE\r\n\r\n", false },
-        { START("SUBSCRIBE") VIA
-          "From: <sip:bob@example.test>;tag=f2\r\n" TO CALL_ID CSEQ("SUBSCRIBE") "\r\n",
-          false },
-        { START("SUBSCRIBE") VIA FROM TO "Call-ID: c2\r\n" CSEQ("SUBSCRIBE") "\r\n", false },
-    };
-    struct parsed p;
-    parse_good(&p, REQUEST("SUBSCRIBE", ""));
-    const uint64_t hash = sip_merge_hash(&key, &p.msg);
-    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
-        parse_good(&p, row[i].text);
-        if ((sip_merge_hash(&key, &p.msg) == hash) != row[i].same)
-            fail_msg("%s", row[i].text);
-    }
 }
 
 int
@@ -135,7 +105,6 @@ main(void)
         cmocka_unit_test(without_the_cookie_the_rules_of_rfc_2543_hold),
         cmocka_unit_test(ack_and_cancel_find_the_transaction_they_name),
         cmocka_unit_test(another_key_gives_another_hash),
-        cmocka_unit_test(merged_requests_share_call_id_from_tag_and_cseq),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
