@@ -98,7 +98,7 @@ print_commands(const struct hd_daemon *daemon, FILE *to)
     pick_user(daemon, 0, &owner, &owner_password);
     pick_user(daemon, 1, &watcher, &watcher_password);
     (void)fprintf(to,
-                  "\nTry next, each from another terminal%s:\n\n"
+                  "\nTry next, each from another terminal in this folder%s:\n\n"
                   "  # %.*s watches the message lamp of %.*s\n"
                   "  %s sub sip:%.*s@%.*s --package message-summary --server %s --user %.*s "
                   "--password %s\n\n",
