@@ -373,6 +373,7 @@ struct evt_mirror {
     uint32_t n_subs, cap_subs, free_places;
     uint32_t walk_at, walk_left; /* fan-out under way */
     bool walking;
+    bool leaving; /* nobody needs it, and memory was short for telling the home */
     bool seen_stored;
     uint32_t next_walk;
     uint32_t seen_next, seen_prev; /* those with a record due, see seen.c */
@@ -397,6 +398,9 @@ struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mir
                                  struct evt_snapshot *snapshot, uint8_t transform, uint8_t types);
 /** Goes on with fan-outs until the turn's sends are used up. */
 void evt_mirror_walk(struct evt_shard *shard);
+/** Tells the homes of what could not be told before. */
+void evt_mirror_catch_up(struct evt_shard *shard);
+void evt_mirror_drop_all(struct evt_shard *shard);
 void evt_mirror_configure(struct evt_shard *shard, struct evt_config *config);
 
 /* --- resources and publications (resource.c, publish.c) -------------------------------------- */
@@ -410,6 +414,8 @@ struct evt_resource {
     struct hd_slice key;           /* heap */
     struct evt_snapshot *snapshot; /* NULL: not composed since it was made */
     uint64_t interested;           /* a bit per shard */
+    uint64_t missed;               /* of these: memory was short for the mail with the snapshot */
+    bool behind, behind_event;     /* memory was short for composing it; an event is due */
     uint32_t newest; /* publications, newest applied first; those not yet applied are in it too */
     uint32_t n_pubs, n_live;
 };
@@ -453,8 +459,11 @@ struct evt_resource *evt_resource_at(struct evt_shard *shard, uint32_t index);
 void evt_resource_release(struct evt_shard *shard, struct evt_resource *resource);
 /** Makes the next snapshot from the live publications and posts it to the interested shards. */
 void evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource);
-void evt_resource_interest(struct evt_shard *shard, struct hd_slice key, struct hd_slice package,
-                           unsigned from, bool on);
+struct evt_mail_interest;
+/** A shard begins or ceases to mirror a resource; takes the mail. */
+void evt_resource_interest(struct evt_shard *shard, struct evt_mail_interest *mail);
+/** Does what could not be done before: memory was short, or a package not known yet. */
+void evt_resource_catch_up(struct evt_shard *shard);
 void evt_resource_configure(struct evt_shard *shard, struct evt_config *config);
 struct evt_pub *evt_pub_at(struct evt_shard *shard, uint32_t index);
 struct evt_pub *evt_pub_find(struct evt_shard *shard, uint64_t id);
@@ -522,8 +531,10 @@ enum evt_mail_kind {
 
 struct evt_mail_interest {
     struct hd_mail mail;
+    struct evt_mail_interest *next; /* kept by the home until it can be taken */
     unsigned from;
     bool on;
+    bool told; /* that there is nothing, meanwhile */
     size_t key_n, package_n;
     char text[];
 };
@@ -781,7 +792,11 @@ struct evt_shard {
     uint64_t last_order;
     uint64_t last_number; /* of snapshots made here */
     struct evt_flight *free_flights;
+    struct evt_mail_interest *interests; /* those that could not be taken */
+    uint64_t catch_up_ms;                /* when to try again, 0: nothing to do */
+    uint32_t leaving;                    /* mirrors whose homes are to be told */
     bool draining;
+    bool going;              /* it is being freed: what is kept stays kept */
     uint32_t configurations; /* how many were taken */
     uint32_t end_at;         /* evt_shard_terminate_all: next index, EVT_NONE: not so */
     uint32_t end_retry_after_s;
@@ -818,6 +833,9 @@ evt_gauge(struct evt_shard *shard, _Atomic uint64_t *gauge, int64_t by)
                           memory_order_relaxed);
 }
 void evt_shard_tick(struct evt_shard *shard, uint64_t now_us);
+/** Something could not be done, for want of memory or because shards take a configuration one
+ * after another: it is tried again in a moment. */
+void evt_catch_up_later(struct evt_shard *shard);
 /** Ends a subscription of a store in memory, see evt_shard_terminate_all(). */
 void evt_shard_end(struct evt_shard *shard, struct evt_sub *sub);
 /* How many subscriptions a watcher has in this shard; the keyed 64-bit hash of his name stands for
@@ -826,8 +844,9 @@ struct evt_watcher_count {
     uint64_t hash;
     uint32_t n;
 };
-/** Quota of subscriptions per watcher: counts one more; false when it is reached. */
-bool evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher);
+/** Quota of subscriptions per watcher: counts one more.  HD_EDENIED: it is reached; HD_EFULL,
+ * HD_ENOMEM. */
+HD_NODISCARD enum hd_err evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher);
 void evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher);
 uint64_t evt_key_hash(const struct evt_shard *shard, struct hd_slice key, struct hd_slice package);
 /** The home shard of a resource key. */

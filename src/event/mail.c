@@ -36,6 +36,26 @@ evt_watchers_free(struct evt_watcher *watchers)
     }
 }
 
+struct evt_gather {
+    evt_gathered_f visit;
+    void *context;
+    struct evt_watcher *watchers;
+    unsigned missing; /* answers that have not come */
+};
+
+/* One answer less to wait for: threads have stopped, so that the home's object may be touched. */
+static void
+gather_drop(struct evt_mail_gather *mail)
+{
+    struct evt_gather *gather = mail->gather;
+
+    evt_watchers_free(mail->watchers);
+    if (--gather->missing > 0)
+        return;
+    evt_watchers_free(gather->watchers);
+    free(gather);
+}
+
 /* Frees a mail that will not be handled: the receiver is going away. */
 void
 evt_mail_free(struct hd_mail *mail)
@@ -46,7 +66,7 @@ evt_mail_free(struct hd_mail *mail)
         break;
     case EVT_MAIL_GATHER:
     case EVT_MAIL_GATHERED:
-        evt_watchers_free(((struct evt_mail_gather *)(void *)mail)->watchers);
+        gather_drop((struct evt_mail_gather *)(void *)mail);
         break;
     case EVT_MAIL_CALL: {
         struct evt_call *call = (struct evt_call *)(void *)mail;
@@ -87,13 +107,6 @@ evt_call_post(struct evt_shard *shard, struct evt_call *call)
 }
 
 /* --- gathering the watchers of a resource ---------------------------------------------------- */
-
-struct evt_gather {
-    evt_gathered_f visit;
-    void *context;
-    struct evt_watcher *watchers;
-    unsigned missing; /* answers that have not come */
-};
 
 enum hd_err
 evt_gather_start(struct evt_shard *shard, struct hd_slice key, struct hd_slice package,

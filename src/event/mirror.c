@@ -45,6 +45,7 @@ mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on)
         return HD_ENOMEM;
     mail->from = shard->index;
     mail->on = on;
+    mail->told = false;
     mail->key_n = mirror->key.n;
     mail->package_n = name.n;
     memcpy(mail->text, mirror->key.p, mirror->key.n);
@@ -127,17 +128,11 @@ mirror_walk_remove(struct evt_shard *shard, struct evt_mirror *mirror)
     mirror->next_walk = EVT_NONE;
 }
 
-void
-evt_mirror_leave(struct evt_shard *shard, uint32_t index)
+static void
+mirror_free(struct evt_shard *shard, struct evt_mirror *mirror)
 {
-    struct evt_mirror *mirror = evt_mirror_at(shard, index);
+    uint32_t index = mirror->index;
 
-    HD_ASSERT(mirror->members > 0);
-    if (--mirror->members > 0)
-        return;
-    /* When memory is short the home keeps posting to us until it is told again; a mail for no
-     * mirror is dropped. */
-    (void)!mirror_ask(shard, mirror, false);
     if (mirror->walking)
         mirror_walk_remove(shard, mirror);
     evt_seen_forget(shard, mirror);
@@ -151,6 +146,51 @@ evt_mirror_leave(struct evt_shard *shard, uint32_t index)
     mirror->magic = 0;
     hd_table_remove(&shard->mirrors, index);
     evt_gauge(shard, &shard->counters.mirrors, -1);
+}
+
+/* Goes when nobody needs it any more and the home has been told; when memory is too short for that
+ * it stays, and is found again by whoever comes meanwhile. */
+static void
+mirror_settle(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    shard->leaving -= mirror->leaving;
+    mirror->leaving = false;
+    if (mirror->members > 0)
+        return;
+    if (mirror_ask(shard, mirror, false) == HD_OK) {
+        mirror_free(shard, mirror);
+        return;
+    }
+    mirror->leaving = true;
+    shard->leaving++;
+    evt_catch_up_later(shard);
+}
+
+void
+evt_mirror_leave(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, index);
+
+    HD_ASSERT(mirror->members > 0);
+    if (--mirror->members == 0)
+        mirror_settle(shard, mirror);
+}
+
+void
+evt_mirror_catch_up(struct evt_shard *shard)
+{
+    for (uint32_t i = 0; shard->leaving && (i = hd_table_next(&shard->mirrors, i)) != HD_TABLE_NONE;
+         i++)
+        if (evt_mirror_at(shard, i)->leaving)
+            mirror_settle(shard, evt_mirror_at(shard, i));
+}
+
+/* All of them, at the end of the shard. */
+void
+evt_mirror_drop_all(struct evt_shard *shard)
+{
+    for (uint32_t i = 0; (i = hd_table_next(&shard->mirrors, i)) != HD_TABLE_NONE; i++)
+        mirror_free(shard, evt_mirror_at(shard, i));
 }
 
 /* --- places ---------------------------------------------------------------------------------- */
@@ -291,21 +331,28 @@ view_render(const struct evt_mirror *mirror, const struct evt_view_key *key, str
     return view;
 }
 
-static struct evt_doc *
-mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uint8_t transform)
+/* The document, borrowed; none is NULL.  HD_OK, HD_ENOMEM. */
+static enum hd_err
+mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uint8_t transform,
+             struct evt_doc **ret_doc)
 {
+    const struct evt_package *package = mirror->package;
+    enum hd_err err = HD_OK;
+
+    *ret_doc = NULL;
     switch ((enum evt_transform)transform) {
     case EVT_SEE_ALL:
-        return snapshot->doc;
+        *ret_doc = snapshot->doc;
+        break;
     case EVT_SEE_NEUTRAL:
-        if (!mirror->neutral &&
-            mirror->package->ops->neutral(mirror->package, mirror->key, &mirror->neutral))
-            return NULL;
-        return mirror->neutral;
+        if (!mirror->neutral)
+            err = package->ops->neutral(package, mirror->key, &mirror->neutral);
+        *ret_doc = mirror->neutral;
+        break;
     case EVT_SEE_NOTHING:
         break;
     }
-    return NULL;
+    return err;
 }
 
 struct evt_view *
@@ -326,7 +373,10 @@ evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_s
             return view;
         }
     }
-    view = view_render(mirror, &key, mirror_shown(mirror, snapshot, transform));
+    struct evt_doc *doc;
+    if (mirror_shown(mirror, snapshot, transform, &doc))
+        return NULL;
+    view = view_render(mirror, &key, doc);
     if (!view)
         return NULL;
     EVT_COUNT(shard, views);

@@ -145,8 +145,8 @@ evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
     struct hd_bytes_out out;
     enum hd_err err;
 
-    if (body.n + 4096 > cap) {
-        cap = body.n + 4096;
+    if (body.n + doc->type.n + 2048 > cap) {
+        cap = body.n + doc->type.n + 2048;
         memory = malloc(cap);
         if (!memory)
             return HD_ENOMEM;

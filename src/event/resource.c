@@ -80,29 +80,30 @@ evt_resource_release(struct evt_shard *shard, struct evt_resource *resource)
 
 /* --- composing ------------------------------------------------------------------------------- */
 
-/* The document of the live publications, newest first; the neutral one when there is none. */
-static struct evt_doc *
-resource_document(struct evt_shard *shard, struct evt_resource *resource)
+/* The document of the live publications, newest first; the neutral one, which may be none, when
+ * there is none.  HD_OK, HD_ENOMEM. */
+static enum hd_err
+resource_document(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc **ret_doc)
 {
     const struct evt_package *package = resource->package;
     struct evt_published published[EVT_PUBLISHED_MAX];
-    struct evt_doc *doc = NULL;
     size_t n = 0;
 
+    *ret_doc = NULL;
     for (uint32_t i = resource->newest; i != EVT_NONE && n < EVT_PUBLISHED_MAX;) {
         const struct evt_pub *pub = evt_pub_at(shard, i);
         if (pub->live)
             published[n++] = (struct evt_published){ .doc = pub->doc, .number = (uint32_t)pub->id };
         i = pub->older;
     }
-    if (n == 0) {
-        if (package->ops->neutral(package, resource->key, &doc))
-            doc = NULL;
-        return doc;
+    if (n == 0)
+        return package->ops->neutral(package, resource->key, ret_doc);
+    enum hd_err err = package->ops->compose(package, resource->key, published, n, ret_doc);
+    if (err && err != HD_ENOMEM) { /* nothing can be composed: the newest as it is */
+        *ret_doc = evt_doc_ref(published[0].doc);
+        return HD_OK;
     }
-    if (package->ops->compose(package, resource->key, published, n, &doc))
-        doc = evt_doc_ref((struct evt_doc *)(uintptr_t)published[0].doc);
-    return doc;
+    return err;
 }
 
 static bool
@@ -113,40 +114,62 @@ same_document(const struct evt_doc *a, const struct evt_doc *b)
     return hd_slice_eq(a->type, b->type) && hd_slice_eq(a->body, b->body);
 }
 
-static void
+static bool
 snapshot_post(struct evt_shard *shard, struct hd_slice key, struct hd_slice name,
               struct evt_snapshot *snapshot, unsigned to)
 {
     struct evt_mail_snapshot *mail = malloc(sizeof(*mail) + key.n + name.n);
 
     if (!mail)
-        return; /* the mirror stays behind until the next version */
+        return false;
     mail->snapshot = evt_snapshot_ref(snapshot);
     mail->key_n = key.n;
     mail->package_n = name.n;
     memcpy(mail->text, key.p, key.n);
     memcpy(mail->text + key.n, name.p, name.n);
     evt_post(shard, to, EVT_MAIL_SNAPSHOT, &mail->mail);
+    return true;
+}
+
+/* The newest snapshot to some of the interested shards, a bit each. */
+static void
+resource_post(struct evt_shard *shard, struct evt_resource *resource, uint64_t to)
+{
+    for (unsigned i = 0; i < shard->count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (!(to & bit))
+            continue;
+        resource->missed &= ~bit;
+        if (snapshot_post(shard, resource->key, resource->package->name, resource->snapshot, i))
+            continue;
+        resource->missed |= bit;
+        evt_catch_up_later(shard);
+    }
 }
 
 /* event: it is news even when it is as before. */
 static void
 resource_renew(struct evt_shard *shard, struct evt_resource *resource, bool event)
 {
-    struct evt_doc *doc = resource_document(shard, resource);
+    struct evt_doc *doc = NULL;
     struct evt_snapshot *snapshot = NULL;
+    enum hd_err err = resource_document(shard, resource, &doc);
 
-    if (resource->snapshot && !event && same_document(resource->snapshot->doc, doc))
+    if (!err && resource->snapshot && !event && same_document(resource->snapshot->doc, doc))
         goto out;
-    snapshot = evt_snapshot_new(++shard->last_number, doc);
-    if (!snapshot)
+    if (!err)
+        snapshot = evt_snapshot_new(shard->last_number + 1, doc);
+    if (!snapshot) {
+        resource->behind = true;
+        resource->behind_event = resource->behind_event || event;
+        evt_catch_up_later(shard);
         goto out;
+    }
+    shard->last_number++;
     EVT_COUNT(shard, snapshots);
     evt_snapshot_unref(resource->snapshot);
     resource->snapshot = snapshot;
-    for (unsigned i = 0; i < shard->count; i++)
-        if (resource->interested >> i & 1)
-            snapshot_post(shard, resource->key, resource->package->name, snapshot, i);
+    resource_post(shard, resource, resource->interested);
 out:
     evt_doc_unref(doc);
 }
@@ -158,35 +181,111 @@ evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource)
     resource_renew(shard, resource, resource->package->delivery == EVT_DELIVER_EVERY);
 }
 
-void
-evt_resource_interest(struct evt_shard *shard, struct hd_slice key, struct hd_slice name,
-                      unsigned from, bool on)
+/* --- interest -------------------------------------------------------------------------------- */
+
+static struct hd_slice
+interest_key(const struct evt_mail_interest *mail)
 {
+    return hd_slice(mail->text, mail->key_n);
+}
+
+static struct hd_slice
+interest_package(const struct evt_mail_interest *mail)
+{
+    return hd_slice(mail->text + mail->key_n, mail->package_n);
+}
+
+/* False: not now.  When the table is full, or the package is one that this shard does not know
+ * (any more, or not yet), there is nothing to show meanwhile. */
+static bool
+interest_begin(struct evt_shard *shard, struct evt_mail_interest *mail)
+{
+    struct hd_slice key = interest_key(mail), name = interest_package(mail);
     const struct evt_package *package = evt_config_package(shard->config, name);
     struct evt_resource *resource = evt_resource_find(shard, key, name);
 
-    if (!on) {
-        if (resource) {
-            resource->interested &= ~(UINT64_C(1) << from);
-            evt_resource_release(shard, resource);
-        }
-        return;
-    }
     if (!resource && package)
         resource = evt_resource_get(shard, key, package);
-    if (!resource) { /* the table is full, or the package was taken away: there is nothing to show
-                      */
+    if (resource) {
+        if (!resource->snapshot)
+            resource_renew(shard, resource, false);
+        resource->interested |= UINT64_C(1) << mail->from;
+        if (resource->snapshot)
+            resource_post(shard, resource, UINT64_C(1) << mail->from);
+        return true;
+    }
+    if (!mail->told && (!package || shard->resources.count >= shard->resources.max)) {
         struct evt_snapshot *nothing = evt_snapshot_new(++shard->last_number, NULL);
-        if (nothing)
-            snapshot_post(shard, key, name, nothing, from);
+        mail->told = nothing && snapshot_post(shard, key, name, nothing, mail->from);
         evt_snapshot_unref(nothing);
+    }
+    return false;
+}
+
+/* One that could not be taken is over as well. */
+static void
+interest_forget(struct evt_shard *shard, const struct evt_mail_interest *off)
+{
+    for (struct evt_mail_interest **link = &shard->interests; *link;) {
+        struct evt_mail_interest *mail = *link;
+        if (mail->from != off->from || !hd_slice_eq(interest_key(mail), interest_key(off)) ||
+            !hd_slice_eq(interest_package(mail), interest_package(off))) {
+            link = &mail->next;
+            continue;
+        }
+        *link = mail->next;
+        free(mail);
+    }
+}
+
+static void
+interest_end(struct evt_shard *shard, const struct evt_mail_interest *mail)
+{
+    struct evt_resource *resource =
+        evt_resource_find(shard, interest_key(mail), interest_package(mail));
+
+    interest_forget(shard, mail);
+    if (!resource)
+        return;
+    resource->interested &= ~(UINT64_C(1) << mail->from);
+    resource->missed &= resource->interested;
+    evt_resource_release(shard, resource);
+}
+
+void
+evt_resource_interest(struct evt_shard *shard, struct evt_mail_interest *mail)
+{
+    if (!mail->on) {
+        interest_end(shard, mail);
+    } else if (!interest_begin(shard, mail)) {
+        mail->next = shard->interests;
+        shard->interests = mail;
+        evt_catch_up_later(shard);
         return;
     }
-    if (!resource->snapshot)
-        evt_resource_compose(shard, resource);
-    resource->interested |= UINT64_C(1) << from;
-    if (resource->snapshot)
-        snapshot_post(shard, key, name, resource->snapshot, from);
+    free(mail);
+}
+
+void
+evt_resource_catch_up(struct evt_shard *shard)
+{
+    struct evt_mail_interest *mails = shard->interests, *next;
+
+    shard->interests = NULL;
+    for (; mails; mails = next) {
+        next = mails->next;
+        evt_resource_interest(shard, mails);
+    }
+    for (uint32_t i = 0; (i = hd_table_next(&shard->resources, i)) != HD_TABLE_NONE; i++) {
+        struct evt_resource *resource = evt_resource_at(shard, i);
+        if (resource->behind) {
+            bool event = resource->behind_event;
+            resource->behind = resource->behind_event = false;
+            resource_renew(shard, resource, event);
+        }
+        if (resource->missed)
+            resource_post(shard, resource, resource->missed);
+    }
 }
 
 void

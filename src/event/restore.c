@@ -73,7 +73,7 @@ restore_pub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     pub->done[1] = done_of(&stored.done[1]);
     pub->expires_at_ms = shard->now_ms + left_ms;
     pub->live = !stored.gone;
-    pub->gone = stored.gone;
+    pub->gone = pub->tombstone = stored.gone;
     if (pub->live) {
         resource->n_live++;
         evt_gauge(shard, &shard->counters.publications, 1);
@@ -176,7 +176,7 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
         return HD_OK;
     }
     evt_gauge(shard, &shard->counters.subscriptions, 1);
-    (void)evt_watcher_take(shard, stored.texts[EVT_TEXT_WATCHER]);
+    (void)!evt_watcher_take(shard, stored.texts[EVT_TEXT_WATCHER]);
     struct evt_mirror *mirror = evt_mirror_join(shard, stored.key, package);
     if (mirror)
         sub->mirror = mirror->index;

@@ -130,7 +130,7 @@ void
 evt_seen_forget(struct evt_shard *shard, struct evt_mirror *mirror)
 {
     seen_unlink(shard, mirror);
-    if (mirror->seen_stored)
+    if (mirror->seen_stored && !shard->going)
         (void)!evt_record_remove(shard, EVT_RECORD_SEEN, hd_hash_bucket(mirror->hash),
                                  evt_seen_id(shard, mirror), 0);
 }

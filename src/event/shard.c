@@ -12,6 +12,23 @@ evt_shard_tick(struct evt_shard *shard, uint64_t now_us)
     }
 }
 
+#define CATCH_UP_MS 500u
+
+void
+evt_catch_up_later(struct evt_shard *shard)
+{
+    if (!shard->catch_up_ms)
+        shard->catch_up_ms = shard->now_ms + CATCH_UP_MS;
+}
+
+static void
+catch_up(struct evt_shard *shard)
+{
+    shard->catch_up_ms = 0;
+    evt_resource_catch_up(shard);
+    evt_mirror_catch_up(shard);
+}
+
 /* For a host that polls. */
 static void
 wake_nobody(void *context)
@@ -92,12 +109,14 @@ evt_shard_free(struct evt_shard *shard)
     if (!shard)
         return;
     HD_ASSERT_OBJ(shard, EVT_SHARD_MAGIC);
+    shard->going = true;
     for (unsigned i = 0; i < shard->count; i++)
         shard->peers[i] = shard; /* the others may be gone: what is still said stays here */
     while ((mail = hd_mailbox_take(&shard->box)))
         evt_mail_free(mail);
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++)
         evt_sub_free(shard, evt_sub_at(shard, i));
+    evt_mirror_drop_all(shard);
     for (uint32_t i = 0; (i = hd_table_next(&shard->pubs, i)) != HD_TABLE_NONE; i++)
         evt_pub_free(shard, evt_pub_at(shard, i));
     for (uint32_t i = 0; (i = hd_table_next(&shard->resources, i)) != HD_TABLE_NONE; i++) {
@@ -107,6 +126,11 @@ evt_shard_free(struct evt_shard *shard)
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->accounts, i)) != HD_TABLE_NONE; i++)
         evt_account_free(shard, evt_account_at(shard, i));
+    while (shard->interests) {
+        struct evt_mail_interest *next = shard->interests->next;
+        free(shard->interests);
+        shard->interests = next;
+    }
     /* What was freed above may have left mails for this shard. */
     while ((mail = hd_mailbox_take(&shard->box)))
         evt_mail_free(mail);
@@ -248,13 +272,9 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
         }
         evt_packet_handle(shard, packet);
         return;
-    case EVT_MAIL_INTEREST: {
-        const struct evt_mail_interest *interest = (struct evt_mail_interest *)(void *)mail;
-        evt_resource_interest(shard, hd_slice(interest->text, interest->key_n),
-                              hd_slice(interest->text + interest->key_n, interest->package_n),
-                              interest->from, interest->on);
-        break;
-    }
+    case EVT_MAIL_INTEREST:
+        evt_resource_interest(shard, (struct evt_mail_interest *)(void *)mail);
+        return;
     case EVT_MAIL_SNAPSHOT:
         mail_snapshot(shard, (struct evt_mail_snapshot *)(void *)mail);
         evt_snapshot_unref(((struct evt_mail_snapshot *)(void *)mail)->snapshot);
@@ -432,11 +452,17 @@ evt_shard_turn(struct evt_shard *shard, uint64_t now_us)
     turn_ready(shard);
     evt_mirror_walk(shard);
     turn_terminate(shard);
+    if (shard->catch_up_ms && shard->now_ms >= shard->catch_up_ms)
+        catch_up(shard);
     evt_seen_write_due(shard);
     if (shard->ready.head != EVT_NONE || shard->walk_head != EVT_NONE || shard->end_at != EVT_NONE)
         return 0;
-    uint64_t wheel_ms = hd_wheel_wait_ms(&shard->wheel), seen_ms = evt_seen_wait_ms(shard);
-    return wheel_ms < seen_ms ? wheel_ms : seen_ms;
+    uint64_t wait_ms = hd_wheel_wait_ms(&shard->wheel), seen_ms = evt_seen_wait_ms(shard);
+    if (seen_ms < wait_ms)
+        wait_ms = seen_ms;
+    if (shard->catch_up_ms && shard->catch_up_ms - shard->now_ms < wait_ms)
+        wait_ms = shard->catch_up_ms - shard->now_ms;
+    return wait_ms;
 }
 
 void
@@ -450,6 +476,7 @@ evt_shard_configure(struct evt_shard *shard, struct evt_config *config, struct h
         shard->config = evt_config_ref(config);
         evt_mirror_configure(shard, config);
         evt_resource_configure(shard, config);
+        catch_up(shard); /* a package may be known now */
         evt_config_unref(old);
     }
     shard->configurations++;

@@ -84,7 +84,7 @@ watcher_find(struct evt_shard *shard, uint64_t hash, uint32_t *ret_index)
     return NULL;
 }
 
-bool
+enum hd_err
 evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher)
 {
     uint64_t hash = hd_hash(&shard->keys.table, watcher);
@@ -95,18 +95,20 @@ evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher)
 
     if (count) {
         if (count->n >= evt_limits(shard)->subscriptions_per_watcher)
-            return false;
+            return HD_EDENIED;
         count->n++;
-        return true;
+        return HD_OK;
     }
-    if (hd_table_add(&shard->watchers, &handle, &object))
-        return false;
-    if (hd_map_put(&shard->watcher_by_name, hash, handle.index)) {
+    enum hd_err err = hd_table_add(&shard->watchers, &handle, &object);
+    if (err)
+        return err;
+    err = hd_map_put(&shard->watcher_by_name, hash, handle.index);
+    if (err) {
         hd_table_remove(&shard->watchers, handle.index);
-        return false;
+        return err;
     }
     *(struct evt_watcher_count *)object = (struct evt_watcher_count){ .hash = hash, .n = 1 };
-    return true;
+    return HD_OK;
 }
 
 void

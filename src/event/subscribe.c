@@ -437,11 +437,18 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
 
     if (!initial_way(shard, request, want, route_text, &route, &way))
         return NULL;
-    if (!evt_watcher_take(shard, watcher)) {
+    err = evt_watcher_take(shard, watcher);
+    if (err == HD_EDENIED) {
         EVT_COUNT(shard, caps_reached);
         evt_refuse(shard, request, 403, HD_LIT("Too Many Subscriptions Of This Watcher"));
         return NULL;
     }
+    if (err) {
+        evt_refuse_later(shard, request, err == HD_EFULL ? 503 : 500,
+                         HD_LIT("No Room For A Subscription"));
+        return NULL;
+    }
+    err = HD_ENOMEM;
     uint64_t id = hd_id_new(&shard->rng, evt_route_bucket(shard, request->flow, request->msg));
     struct evt_texts *texts = make_texts(request, want, NULL, route);
     if (texts)

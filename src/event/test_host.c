@@ -20,6 +20,16 @@ extern void _fail(const char *file, const int line) __attribute__((weak));
 
 #define ROUNDS_MAX 20000
 
+/* Of a test whose allocator refuses: what the host itself takes is not meant. */
+extern void test_alloc_pause(int by) __attribute__((weak));
+
+static void
+pause_refusals(int by)
+{
+    if (test_alloc_pause)
+        test_alloc_pause(by);
+}
+
 /* --- packages -------------------------------------------------------------------------------- */
 
 static enum hd_err
@@ -175,9 +185,12 @@ net_commit(void *net, const struct hd_flow *flow, size_t n, uint64_t owner)
 {
     struct host_seat *seat = net;
     struct host *host = seat->host;
-    struct host_sent *sent = calloc(1, sizeof(*sent) + n);
+    struct host_sent *sent;
     struct sip_fault fault;
 
+    pause_refusals(1);
+    sent = calloc(1, sizeof(*sent) + n);
+    pause_refusals(-1);
     CHECK(sent && n <= sizeof(seat->buffer));
     memcpy(sent->octets, seat->buffer, n);
     sent->shard = seat->index;
@@ -207,7 +220,10 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
 
     if (host->store == HOST_STORE_REFUSES)
         return HD_ESTORE;
-    struct host_put *put = calloc(1, sizeof(*put) + record.n), *copy;
+    pause_refusals(1);
+    struct host_put *put = calloc(1, sizeof(*put) + record.n);
+    struct host_put *copy = malloc(sizeof(*copy) + record.n);
+    pause_refusals(-1);
     CHECK(put && (kind == EVT_RECORD_SEEN || hd_bucket_shard(bucket, host->n) == shard));
     *put = (struct host_put){
         .shard = shard, .bucket = bucket, .kind = kind, .id = id, .ticket = ticket
@@ -215,7 +231,6 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
     if (record.n)
         memcpy(put->octets, record.p, record.n);
     put->record = hd_slice(put->octets, record.n);
-    copy = malloc(sizeof(*copy) + record.n);
     CHECK(copy);
     memcpy(copy, put, sizeof(*copy) + record.n);
     copy->record.p = copy->octets;
@@ -534,8 +549,11 @@ void
 host_receive_on(struct host *host, unsigned shard, const struct hd_flow *flow, struct hd_slice text)
 {
     /* An exact copy on the heap: a read behind its end, or after the call, is seen. */
-    char *copy = malloc(text.n ? text.n : 1);
+    char *copy;
 
+    pause_refusals(1);
+    copy = malloc(text.n ? text.n : 1);
+    pause_refusals(-1);
     CHECK(copy);
     if (text.n)
         memcpy(copy, text.p, text.n);
@@ -618,7 +636,9 @@ host_write(const struct host_request *r, char *p, size_t cap)
 void
 host_request(struct host *host, const struct host_request *request)
 {
+    pause_refusals(1);
     char *text = malloc(HOST_TEXT);
+    pause_refusals(-1);
     struct hd_flow flow = host_flow(request->port ? request->port : 5062);
 
     CHECK(text);

@@ -1,0 +1,319 @@
+/* alloc_test.c - every allocation of whole exchanges is refused once, in turn: nothing leaks,
+ * nothing is lost, and once memory is there again all comes to the state that it would have had.
+ *
+ * The linker sends all allocations of the core and of what it stands on through here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "event/test_host.h"
+
+/* --- the allocator --------------------------------------------------------------------------- */
+
+static unsigned left;
+static int paused = 1;
+static bool refused;
+
+void test_alloc_pause(int by);
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
+
+void
+test_alloc_pause(int by)
+{
+    paused += by;
+}
+
+static bool
+passes(void)
+{
+    if (paused > 0 || refused || left-- > 0)
+        return true;
+    refused = true;
+    return false;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+    return passes() ? __real_malloc(size) : NULL;
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+    return passes() ? __real_calloc(n, size) : NULL;
+}
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+    return passes() ? __real_realloc(p, size) : NULL;
+}
+
+void *
+__wrap_aligned_alloc(size_t align, size_t size)
+{
+    return passes() ? __real_aligned_alloc(align, size) : NULL;
+}
+
+/* --- a client that repeats until it is answered ---------------------------------------------- */
+
+static struct host host;
+static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
+static char shown[64];    /* body of the newest NOTIFY */
+static unsigned answered; /* status of the final response that came last */
+static uint32_t answered_cseq;
+static bool over; /* a terminated NOTIFY came */
+
+static void
+note(const struct host_sent *sent)
+{
+    if (sent->msg.status < 200)
+        return;
+    answered = sent->msg.status;
+    answered_cseq = sent->msg.cseq.number;
+    if (answered == 200 && sent->msg.cseq.method == SIP_SUBSCRIBE)
+        memcpy(tag, sent->msg.to_tag.p, HD_ID_TEXT);
+    struct hd_slice value = sip_msg_value(&sent->msg, SIP_HDR_SIP_ETAG);
+    if (answered == 200 && value.n == HD_ID_TEXT)
+        memcpy(etag, value.p, HD_ID_TEXT);
+}
+
+static void
+pump(void)
+{
+    struct host_sent *sent;
+
+    while ((sent = host_take(&host))) {
+        if (!sent->msg.request) {
+            note(sent);
+            continue;
+        }
+        (void)snprintf(shown, sizeof(shown), "%.*s", HD_FMT(sent->msg.body));
+        over = over || host_has(sent, "Subscription-State: terminated");
+        host_answer(&host, sent, 200, NULL);
+    }
+}
+
+/* Until there is a final answer; what failed is tried again as a new request. */
+static void
+ask(struct host_request *request)
+{
+    static uint32_t cseq;
+
+    for (unsigned tries = 0; tries < 6; tries++) {
+        request->cseq = ++cseq;
+        answered = 0;
+        for (unsigned repeats = 0; repeats < 10 && !answered; repeats++) {
+            host_request(&host, request);
+            pump();
+            if (!answered)
+                host_wait(&host, 500);
+            pump();
+        }
+        assert_int_not_equal(answered, 0);
+        assert_int_equal(answered_cseq, cseq);
+        if (answered == 200)
+            return;
+        if (answered != 500 && answered != 503)
+            print_error("status %u, method %s\n", answered,
+                        request->method ? request->method : "SUBSCRIBE");
+        assert_true(answered == 500 || answered == 503);
+        host_wait(&host, 5000);
+        pump();
+    }
+    fail();
+}
+
+static void
+wait_long(uint64_t seconds)
+{
+    for (uint64_t i = 0; i < seconds; i++) {
+        host_wait(&host, 1000);
+        pump();
+    }
+}
+
+static void
+assert_nothing_is_left(void)
+{
+    wait_long(40);
+    host_wait(&host, 700000);
+    pump();
+    host_wait(&host, 40000);
+    for (unsigned i = 0; i < host.n; i++) {
+        const struct evt_shard *shard = host_shard(&host, i);
+        assert_int_equal(shard->subs.count, 0);
+        assert_int_equal(shard->pubs.count, 0);
+        assert_int_equal(shard->accounts.count, 0);
+        assert_int_equal(shard->mirrors.count, 0);
+        assert_int_equal(shard->resources.count, 0);
+        assert_int_equal(shard->hops.count, 0);
+        assert_int_equal(shard->watchers.count, 0);
+        assert_int_equal(shard->wheel.count, 0);
+        assert_int_equal(shard->waiting, 0);
+    }
+}
+
+/* --- exchanges ------------------------------------------------------------------------------- */
+
+static void
+publish(const char *body, int64_t expires)
+{
+    char headers[64] = "";
+
+    if (etag[0])
+        (void)snprintf(headers, sizeof(headers), "SIP-If-Match: %s\r\n", etag);
+    ask(&(struct host_request){ .method = "PUBLISH",
+                                .headers = headers,
+                                .call_id = "p",
+                                .body = body,
+                                .expires = expires });
+}
+
+/* Subscribes, publishes twice, refreshes, ends, removes; on two shards. */
+static void
+whole(const char *event, uint16_t port)
+{
+    publish("one", 600);
+    ask(&(struct host_request){ .expires = 600, .event = event, .port = port });
+    wait_long(9);
+    assert_string_equal(shown, "one");
+    publish("two", 600);
+    wait_long(9);
+    assert_string_equal(shown, "two");
+    ask(&(struct host_request){ .expires = 600, .to_tag = tag, .event = event, .port = port });
+    ask(&(struct host_request){ .expires = 0, .to_tag = tag, .event = event, .port = port });
+    wait_long(9);
+    assert_true(over);
+    publish(NULL, 0);
+}
+
+static void
+fetch(const char *event, uint16_t port)
+{
+    (void)event;
+    publish("one", 600);
+    ask(&(struct host_request){ .expires = 0, .port = port });
+    wait_long(9);
+    assert_string_equal(shown, "one");
+    assert_true(over);
+}
+
+static void
+registers(const char *event, uint16_t port)
+{
+    (void)event;
+    ask(&(struct host_request){ .method = "REGISTER",
+                                .uri = "sip:example.test",
+                                .to_uri = "sip:alice@example.test",
+                                .expires = 600,
+                                .port = port });
+    ask(&(struct host_request){ .method = "REGISTER",
+                                .uri = "sip:example.test",
+                                .to_uri = "sip:alice@example.test",
+                                .contact = "*",
+                                .expires = 0,
+                                .port = port });
+}
+
+static unsigned
+each_refused(void (*exchange)(const char *event, uint16_t port), const char *event, bool digest,
+             bool far)
+{
+    unsigned n = 0;
+
+    for (bool more = true; more; n++) {
+        host_init(&host, 2);
+        memset(tag, 0, sizeof(tag));
+        memset(etag, 0, sizeof(etag));
+        shown[0] = '\0';
+        over = false;
+        if (digest)
+            host.nonce_id = UINT64_MAX;
+        unsigned home = host_home(&host, "sip:bob@example.test");
+        uint16_t port = host_port_of(&host, far ? 1 - home : home);
+        left = n;
+        refused = false;
+        paused = 0;
+        print_message("refused: %u\n", n);
+        exchange(event, port);
+        more = refused;
+        refused = true; /* from now on none */
+        paused = 1;
+        assert_nothing_is_left();
+        host_done(&host);
+    }
+    return n;
+}
+
+static void
+subscriptions_and_publications_on_two_shards_survive_each_refused_allocation(void **state)
+{
+    (void)state;
+    assert_true(each_refused(whole, "x-state", false, true) > 30);
+}
+
+static void
+the_same_on_one_shard(void **state)
+{
+    (void)state;
+    assert_true(each_refused(whole, "x-state", false, false) > 30);
+}
+
+static void
+a_fetch_survives_each_refused_allocation(void **state)
+{
+    (void)state;
+    assert_true(each_refused(fetch, "x-state", false, true) > 15);
+}
+
+static void
+a_registration_survives_each_refused_allocation(void **state)
+{
+    (void)state;
+    assert_true(each_refused(registers, "", false, true) > 5);
+}
+
+static void
+a_shard_that_cannot_be_made_leaves_nothing(void **state)
+{
+    const struct evt_shard_params params = { .count = 1 };
+    struct evt_shard *shard = NULL;
+
+    (void)state;
+    for (unsigned n = 0; n < 3; n++) {
+        left = n;
+        refused = false;
+        paused = 0;
+        assert_int_equal(evt_shard_new(&params, &shard), HD_ENOMEM);
+        paused = 1;
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            subscriptions_and_publications_on_two_shards_survive_each_refused_allocation),
+        cmocka_unit_test(the_same_on_one_shard),
+        cmocka_unit_test(a_fetch_survives_each_refused_allocation),
+        cmocka_unit_test(a_registration_survives_each_refused_allocation),
+        cmocka_unit_test(a_shard_that_cannot_be_made_leaves_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,437 @@
+/* shard_test.c - the life of a shard: several of them at once, the order of their mails, a stop, a
+ * restart from what was kept. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "event/test_host.h"
+
+#define BOB "sip:bob@example.test"
+
+static struct host host;
+static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
+
+static int
+setup(void **state)
+{
+    (void)state;
+    etag[0] = '\0';
+    host_init(&host, 3);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    host_done(&host);
+    return 0;
+}
+
+static uint16_t
+far_port(void)
+{
+    return host_port_of(&host, (host_home(&host, BOB) + 1) % 3);
+}
+
+static void
+publish(const char *body)
+{
+    host_publish(&host, NULL, NULL, etag[0] ? etag : NULL, body, etag);
+}
+
+/* --- mails ----------------------------------------------------------------------------------- */
+
+/* A 200 to PUBLISH promises that a fetch sees the new state, wherever it is asked. */
+static void
+a_fetch_after_the_200_sees_the_new_state_on_every_shard(void **state)
+{
+    (void)state;
+    publish("one");
+    for (unsigned i = 0; i < 3; i++) {
+        char call_id[8];
+        (void)snprintf(call_id, sizeof(call_id), "f%u", i);
+        host_request(&host, &(struct host_request){
+                                .expires = 0, .call_id = call_id, .port = host_port_of(&host, i) });
+        host_take_status(&host, 200);
+        assert_true(hd_slice_eq(host_take_notify(&host)->msg.body, HD_LIT("one")));
+    }
+}
+
+/* The mirror goes while the mail with its snapshot is under way, and comes again. */
+static void
+a_mirror_that_leaves_and_joins_while_mails_are_under_way_ends_with_the_newest(void **state)
+{
+    const unsigned home = host_home(&host, BOB), far = (home + 1) % 3;
+    struct evt_shard *shard = host_shard(&host, far), *owner = host_shard(&host, home);
+    const struct evt_package *package = evt_config_package(host.config, HD_LIT("x-state"));
+
+    (void)state;
+    publish("one");
+    struct evt_mirror *mirror = evt_mirror_join(shard, HD_LIT(BOB), package);
+    evt_shard_drain(owner, host.now_ms * 1000); /* the snapshot is under way */
+    evt_mirror_leave(shard, mirror->index);
+    mirror = evt_mirror_join(shard, HD_LIT(BOB), package);
+    evt_shard_drain(shard, host.now_ms * 1000); /* the old mail arrives at the new mirror */
+    assert_true(hd_slice_eq(mirror->snapshot->doc->body, HD_LIT("one")));
+    char text[2000], headers[80];
+    const struct hd_flow flow = host_flow(host_port_of(&host, home));
+    (void)snprintf(headers, sizeof(headers), "SIP-If-Match: %s\r\n", etag);
+    const struct host_request request = {
+        .method = "PUBLISH", .body = "two", .expires = 600, .call_id = "second", .headers = headers
+    };
+    host_receive(&host, &flow, hd_slice(text, host_write(&request, text, sizeof(text))));
+    host_store_release(&host, 10, HD_OK);
+    evt_shard_drain(owner, host.now_ms * 1000);
+    evt_shard_drain(shard, host.now_ms * 1000);
+    assert_true(hd_slice_eq(mirror->snapshot->doc->body, HD_LIT("two")));
+    evt_mirror_leave(shard, mirror->index);
+    evt_shard_drain(owner, host.now_ms * 1000);
+    assert_int_equal(evt_resource_find(owner, HD_LIT(BOB), HD_LIT("x-state"))->interested, 0);
+}
+
+static void
+a_home_that_forgot_numbers_on(void **state)
+{
+    const unsigned home = host_home(&host, BOB);
+
+    (void)state;
+    host_request(&host, &(struct host_request){ .expires = 0, .port = far_port() });
+    host_take_status(&host, 200);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    assert_int_equal(host_shard(&host, home)->resources.count, 0);
+    const uint64_t number = host_shard(&host, home)->last_number;
+    host_subscribe(&host,
+                   &(struct host_request){ .expires = 600, .port = far_port(), .call_id = "again" },
+                   tag);
+    assert_true(host_shard(&host, home)->last_number > number);
+}
+
+/* Shards take a new configuration one after another. */
+static void
+a_home_that_learns_of_a_package_later_than_the_mirror_catches_up(void **state)
+{
+    const unsigned home = host_home(&host, BOB), far = (home + 1) % 3;
+    struct evt_config *without = host_config_copy(&host), *with;
+    const uint64_t now_us = host.now_ms * 1000;
+
+    (void)state;
+    with = host_config_copy(&host);
+    without->packages = with->packages + 1;
+    without->n_packages = with->n_packages - 1;
+    host_configure(&host, without, hd_slice(NULL, 0));
+    evt_shard_configure(host_shard(&host, far), with, hd_slice(NULL, 0), now_us);
+    host_request(&host, &(struct host_request){ .expires = 600, .port = far_port() });
+    host_take_status(&host, 200);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    host_configure(&host, with, hd_slice(NULL, 0));
+    host_settle(&host);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    publish("one");
+    assert_true(hd_slice_eq(host_take_notify(&host)->msg.body, HD_LIT("one")));
+}
+
+/* --- collecting watchers --------------------------------------------------------------------- */
+
+static void
+count_watchers(void *context, const struct evt_watcher *watchers)
+{
+    unsigned *n = context;
+
+    for (*n = 0; watchers; watchers = watchers->next) {
+        assert_true(hd_slice_eq(hd_slice(watchers->watcher, watchers->n),
+                                HD_LIT("sip:alice@example.test")));
+        (*n)++;
+    }
+}
+
+static void
+the_watchers_of_all_shards_are_collected(void **state)
+{
+    unsigned n = 99;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        char call_id[8];
+        (void)snprintf(call_id, sizeof(call_id), "w%u", i);
+        host_subscribe(&host,
+                       &(struct host_request){
+                           .expires = 600, .call_id = call_id, .port = host_port_of(&host, i) },
+                       tag);
+    }
+    const unsigned home = host_home(&host, BOB);
+    assert_int_equal(evt_gather_start(host_shard(&host, home), HD_LIT(BOB), HD_LIT("x-state"),
+                                      count_watchers, &n),
+                     HD_OK);
+    host_settle(&host);
+    assert_int_equal(n, 3);
+    assert_int_equal(evt_gather_start(host_shard(&host, home), HD_LIT("sip:none@example.test"),
+                                      HD_LIT("x-state"), count_watchers, &n),
+                     HD_OK);
+    host_settle(&host);
+    assert_int_equal(n, 0);
+}
+
+static void
+mails_that_are_under_way_at_the_end_are_freed(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    host_subscribe(&host, &(struct host_request){ .expires = 600 }, tag);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(evt_gather_start(host_shard(&host, i), HD_LIT(BOB), HD_LIT("x-state"),
+                                          count_watchers, &n),
+                         HD_OK);
+        evt_shard_drain(host_shard(&host, i), host.now_ms * 1000);
+    }
+    /* Freed with what is in their boxes: questions, answers, interest, packets. */
+    char text[2000];
+    const struct hd_flow flow = host_flow(far_port());
+    const struct host_request request = { .method = "PUBLISH", .body = "x", .port = far_port() };
+    host_receive(&host, &flow, hd_slice(text, host_write(&request, text, sizeof(text))));
+}
+
+/* --- a stop and a start ---------------------------------------------------------------------- */
+
+struct kept {
+    enum evt_record_kind kind;
+    uint64_t id;
+    size_t n;
+    char octets[4000];
+};
+
+/* The newest record of each id, as a store that was read back. */
+static size_t
+keep_all(struct kept *kept, size_t cap)
+{
+    size_t n = 0;
+
+    for (const struct host_put *put = host.kept; put; put = put->next) {
+        size_t i = 0;
+        while (i < n && (kept[i].kind != put->kind || kept[i].id != put->id))
+            i++;
+        if (i < n)
+            continue;
+        assert_true(n < cap && put->record.n <= sizeof(kept[0].octets));
+        kept[n] = (struct kept){ .kind = put->kind, .id = put->id, .n = put->record.n };
+        if (put->record.n)
+            memcpy(kept[n].octets, put->record.p, put->record.n);
+        n++;
+    }
+    return n;
+}
+
+static unsigned
+owner_of(const struct kept *kept, const struct evt_shard *any)
+{
+    (void)any;
+    return hd_bucket_shard(hd_id_bucket(kept->id), host.n);
+}
+
+static void
+give_back(const struct kept *kept, size_t n, uint64_t age_ms)
+{
+    static const enum evt_record_kind order[] = { EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
+                                                  EVT_RECORD_SUBSCRIPTION, EVT_RECORD_SEEN };
+
+    for (size_t k = 0; k < HD_ARRAY_LEN(order); k++) {
+        for (size_t i = 0; i < n; i++) {
+            if (kept[i].kind != order[k] || !kept[i].n)
+                continue;
+            for (unsigned s = 0; s < host.n; s++)
+                if (order[k] == EVT_RECORD_SEEN || owner_of(&kept[i], NULL) == s)
+                    assert_int_equal(evt_shard_restore(host_shard(&host, s), kept[i].kind,
+                                                       kept[i].id,
+                                                       hd_slice(kept[i].octets, kept[i].n), age_ms,
+                                                       host.now_ms * 1000),
+                                     HD_OK);
+        }
+    }
+    host_settle(&host);
+}
+
+static size_t
+stop_and_start(struct kept *kept, size_t cap, bool clean, uint64_t down_ms, unsigned shards)
+{
+    const uint64_t now_ms = host.now_ms;
+    size_t n;
+
+    if (clean)
+        for (unsigned i = 0; i < host.n; i++)
+            evt_shard_settle(host_shard(&host, i), now_ms * 1000);
+    n = keep_all(kept, cap);
+    host_done(&host);
+    host_init(&host, shards);
+    host.now_ms = now_ms + down_ms;
+    give_back(kept, n, down_ms);
+    return n;
+}
+
+static struct kept kept[200];
+
+static void
+after_a_clean_stop_nothing_is_repeated_and_the_dialog_goes_on(void **state)
+{
+    uint32_t cseq;
+
+    (void)state;
+    publish("one");
+    host_subscribe(&host, &(struct host_request){ .expires = 600, .port = far_port() }, tag);
+    publish("two");
+    struct host_sent *sent = host_take_notify(&host);
+    cseq = sent->msg.cseq.number;
+    host_answer(&host, sent, 200, NULL);
+    stop_and_start(kept, 200, true, 5000, 2);
+    host_wait(&host, 20000);
+    host_take_nothing(&host);
+    publish("three");
+    sent = host_take_notify(&host);
+    assert_true(hd_slice_eq(sent->msg.body, HD_LIT("three")));
+    assert_int_equal(sent->msg.cseq.number, cseq + 1);
+    host_answer(&host, sent, 200, NULL);
+    host_request(&host, &(struct host_request){ .to_tag = tag, .cseq = 2, .expires = 600 });
+    host_take_status(&host, 200);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    host_wait(&host, 600000);
+    assert_true(host_has(host_take_notify(&host), "terminated;reason=timeout"));
+}
+
+static void
+what_changed_and_was_not_acknowledged_is_sent_after_a_crash(void **state)
+{
+    uint32_t cseq;
+
+    (void)state;
+    publish("one");
+    host_subscribe(&host, &(struct host_request){ .expires = 600, .port = far_port() }, tag);
+    host_wait(&host, 2000);
+    publish("two");
+    cseq = host_take_notify(&host)->msg.cseq.number;
+    host_wait(&host, 400);
+    stop_and_start(kept, 200, false, 1000, 3);
+    host_wait(&host, 1);
+    struct host_sent *sent = host_take_notify(&host);
+    assert_true(hd_slice_eq(sent->msg.body, HD_LIT("two")));
+    assert_true(sent->msg.cseq.number > cseq);
+}
+
+static void
+a_stop_takes_nothing_from_the_store(void **state)
+{
+    (void)state;
+    publish("one");
+    host_subscribe(&host, &(struct host_request){ .expires = 600, .port = far_port() }, tag);
+    host_wait(&host, 5000);
+    for (unsigned i = 0; i < host.n; i++)
+        evt_shard_settle(host_shard(&host, i), host.now_ms * 1000);
+    const unsigned puts = host.n_puts;
+    for (unsigned i = 0; i < host.n; i++) {
+        evt_shard_free(host.seats[i].shard);
+        host.seats[i].shard = NULL;
+    }
+    assert_int_equal(host.n_puts, puts);
+}
+
+static void
+who_expired_meanwhile_hears_it(void **state)
+{
+    (void)state;
+    host_subscribe(&host, &(struct host_request){ .expires = 60, .port = far_port() }, tag);
+    stop_and_start(kept, 200, true, 120000, 3);
+    host_wait(&host, 10000);
+    assert_true(host_has(host_take_notify(&host), "terminated;reason=timeout"));
+}
+
+static void
+an_end_is_repeated_after_a_restart_and_then_forgotten(void **state)
+{
+    char headers[80];
+
+    (void)state;
+    publish("one");
+    (void)snprintf(headers, sizeof(headers), "SIP-If-Match: %s\r\n", etag);
+    const struct host_request removal = { .method = "PUBLISH", .expires = 0, .headers = headers };
+    host_request(&host, &removal);
+    host_take_status(&host, 200);
+    host_subscribe(&host, &(struct host_request){ .expires = 600 }, tag);
+    const struct host_request end = { .to_tag = tag, .cseq = 2, .expires = 0 };
+    host_request(&host, &end);
+    host_take_status(&host, 200);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    stop_and_start(kept, 200, false, 1000, 3);
+    host_request(&host, &removal);
+    host_take_status(&host, 200);
+    host_request(&host, &end);
+    host_take_status(&host, 200);
+    host_wait(&host, 40000);
+    host_take_nothing(&host);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(host_shard(&host, i)->pubs.count, 0);
+        assert_int_equal(host_shard(&host, i)->subs.count, 0);
+    }
+    const size_t n = keep_all(kept, 200);
+    for (size_t i = 0; i < n; i++)
+        assert_true(kept[i].kind == EVT_RECORD_SEEN || kept[i].n == 0);
+}
+
+static void
+records_that_cannot_be_read_are_refused_and_leave_nothing(void **state)
+{
+    size_t n;
+
+    (void)state;
+    publish("one");
+    host_subscribe(&host, &(struct host_request){ .expires = 600, .port = far_port() }, tag);
+    host_request(&host, &(struct host_request){ .method = "REGISTER",
+                                                .uri = "sip:example.test",
+                                                .to_uri = BOB,
+                                                .expires = 600 });
+    host_wait(&host, 2000);
+    n = keep_all(kept, 200);
+    host_done(&host);
+    host_init(&host, 3);
+    for (size_t i = 0; i < n; i++) {
+        struct evt_shard *shard = host_shard(&host, owner_of(&kept[i], NULL));
+        for (size_t cut = 0; cut < kept[i].n; cut++) {
+            char *exact = malloc(cut + 1);
+            memcpy(exact, kept[i].octets, cut);
+            assert_int_not_equal(evt_shard_restore(shard, kept[i].kind, kept[i].id,
+                                                   hd_slice(exact, cut), 0, host.now_ms * 1000),
+                                 HD_OK);
+            free(exact);
+        }
+    }
+    host_settle(&host);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(host_shard(&host, i)->subs.count, 0);
+        assert_int_equal(host_shard(&host, i)->pubs.count, 0);
+    }
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_fetch_after_the_200_sees_the_new_state_on_every_shard),
+        TEST(a_mirror_that_leaves_and_joins_while_mails_are_under_way_ends_with_the_newest),
+        TEST(a_home_that_forgot_numbers_on),
+        TEST(a_home_that_learns_of_a_package_later_than_the_mirror_catches_up),
+        TEST(the_watchers_of_all_shards_are_collected),
+        TEST(mails_that_are_under_way_at_the_end_are_freed),
+        TEST(after_a_clean_stop_nothing_is_repeated_and_the_dialog_goes_on),
+        TEST(what_changed_and_was_not_acknowledged_is_sent_after_a_crash),
+        TEST(a_stop_takes_nothing_from_the_store),
+        TEST(who_expired_meanwhile_hears_it),
+        TEST(an_end_is_repeated_after_a_restart_and_then_forgotten),
+        TEST(records_that_cannot_be_read_are_refused_and_leave_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
