@@ -420,6 +420,9 @@ struct evt_resource {
     uint32_t n_pubs, n_live;
 };
 
+/** Counts a publication that lives / no longer does (by -1). */
+void evt_resource_count(struct evt_shard *shard, struct evt_resource *resource, int by);
+
 struct evt_pub_change {
     enum evt_change_kind kind;
     struct evt_done done;
@@ -832,6 +835,8 @@ evt_gauge(struct evt_shard *shard, _Atomic uint64_t *gauge, int64_t by)
     atomic_store_explicit(gauge, atomic_load_explicit(gauge, memory_order_relaxed) + (uint64_t)by,
                           memory_order_relaxed);
 }
+/** The row of counters of a package. */
+struct evt_package_counters *evt_package_counters(struct evt_shard *shard, struct hd_slice name);
 void evt_shard_tick(struct evt_shard *shard, uint64_t now_us);
 /** Something could not be done, for want of memory or because shards take a configuration one
  * after another: it is tried again in a moment. */

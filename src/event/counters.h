@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "event/package.h"
 #include "sip/msg.h"
 
 /* One row per counter: field, and its words for people. */
@@ -50,12 +51,21 @@
     X(parked, "subscriptions whose subscriber does not answer")                                    \
     X(hops, "next hops known")
 
+/* What is counted by event package: for the first ones that are used by name, then together. */
+#define EVT_PACKAGES_COUNTED 32
+struct evt_package_counters {
+    char name[EVT_PACKAGE_NAME_MAX + 1]; /* "other": all those for which there was no row */
+    _Atomic uint64_t subscriptions, publications; /* gauges; those that are about to end too */
+};
+
 #define EVT_FIELD(name, words) _Atomic uint64_t name;
 struct evt_counters {
     EVT_COUNTERS(EVT_FIELD)
     EVT_GAUGES(EVT_FIELD)
     _Atomic uint64_t by_method[SIP_METHOD_COUNT]; /* requests received */
     _Atomic uint64_t by_status[700];              /* final answers that we gave */
+    _Atomic uint32_t n_packages;                  /* rows that are there; to be read with acquire */
+    struct evt_package_counters by_package[EVT_PACKAGES_COUNTED];
 };
 #undef EVT_FIELD
 

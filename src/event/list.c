@@ -146,6 +146,11 @@ static const char *
 check_mirrors(struct evt_shard *shard)
 {
     uint32_t members = 0, places = 0, in_force = 0;
+    uint64_t counted = 0;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(shard->counters.by_package); i++)
+        counted += atomic_load_explicit(&shard->counters.by_package[i].subscriptions,
+                                        memory_order_relaxed);
 
     for (uint32_t i = 0; (i = hd_table_next(&shard->mirrors, i)) != HD_TABLE_NONE; i++) {
         const struct evt_mirror *mirror = evt_mirror_at(shard, i);
@@ -162,6 +167,8 @@ check_mirrors(struct evt_shard *shard)
         members -= !sub->lingering;
         in_force += sub->in_mirror;
     }
+    if (counted != in_force)
+        return "subscriptions are miscounted by package";
     if (members)
         return "mirrors count members that are not there";
     return places == in_force ? NULL : "mirrors hold places of subscriptions that are not there";

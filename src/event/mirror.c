@@ -227,6 +227,7 @@ evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_
     }
     sub->place = mirror->n_subs;
     sub->in_mirror = true;
+    evt_gauge(shard, &evt_package_counters(shard, mirror->package->name)->subscriptions, 1);
     mirror->subs[mirror->n_subs++] = sub->index;
     mirror->walk_left += mirror->walking; /* one more step, or it would push an old place out */
     return HD_OK;
@@ -241,6 +242,7 @@ evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub)
     mirror->subs[sub->place] = EVT_NONE;
     mirror->free_places++;
     sub->in_mirror = false;
+    evt_gauge(shard, &evt_package_counters(shard, mirror->package->name)->subscriptions, -1);
     if (!mirror->walking && mirror->free_places > 32 && mirror->free_places > mirror->n_subs / 2)
         mirror_compact(shard, mirror);
 }

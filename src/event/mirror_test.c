@@ -385,6 +385,34 @@ the_same_state_twice_is_no_news(void **state)
     assert_int_equal(answer_all(NULL), 0);
 }
 
+static void
+packages_beyond_the_rows_are_counted_together(void **state)
+{
+    struct evt_shard *shard = host_shard(&host, 0);
+    const struct evt_counters *counters = evt_shard_counters(shard);
+    char name[EVT_PACKAGE_NAME_MAX + 1];
+    uint64_t sum = 0;
+
+    (void)state;
+    memset(name, 'x', sizeof(name)); /* no NUL behind the longest */
+    for (int by = 1; by >= -1; by -= 2) {
+        for (unsigned i = 0; i < 2 * EVT_PACKAGES_COUNTED; i++) {
+            name[0] = (char)('!' + i);
+            evt_gauge(
+                shard,
+                &evt_package_counters(shard, hd_slice(name, EVT_PACKAGE_NAME_MAX))->publications,
+                by);
+        }
+        sum = 0;
+        for (unsigned i = 0; i < EVT_PACKAGES_COUNTED; i++)
+            sum += counters->by_package[i].publications;
+        assert_int_equal(sum, by > 0 ? 2 * EVT_PACKAGES_COUNTED : 0);
+        assert_int_equal(counters->by_package[0].publications, by > 0);
+    }
+    assert_int_equal(counters->n_packages, EVT_PACKAGES_COUNTED);
+    assert_string_equal(counters->by_package[EVT_PACKAGES_COUNTED - 1].name, "other");
+}
+
 int
 main(void)
 {
@@ -403,6 +431,7 @@ main(void)
         TEST(a_version_takes_the_place_of_the_documents_own),
         TEST(a_notify_without_a_version_takes_no_number),
         TEST(the_same_state_twice_is_no_news),
+        TEST(packages_beyond_the_rows_are_counted_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,9 +88,8 @@ pub_end(struct evt_shard *shard, struct evt_pub *pub)
 
     if (pub->live) {
         pub->live = false;
-        resource->n_live--;
         EVT_COUNT(shard, publications_ended);
-        evt_gauge(shard, &shard->counters.publications, -1);
+        evt_resource_count(shard, resource, -1);
     }
     pub->gone = true;
     pub->doc = evt_doc_unref(pub->doc);
@@ -139,9 +138,8 @@ pub_apply(struct evt_shard *shard, struct evt_pub *pub)
     pub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
     if (change->kind == EVT_CHANGE_CREATE) {
         pub->live = true;
-        resource->n_live++;
         EVT_COUNT(shard, publications_made);
-        evt_gauge(shard, &shard->counters.publications, 1);
+        evt_resource_count(shard, resource, 1);
     }
     if (change->kind == EVT_CHANGE_END) {
         pub->tombstone = true;

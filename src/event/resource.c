@@ -80,6 +80,14 @@ evt_resource_release(struct evt_shard *shard, struct evt_resource *resource)
 
 /* --- composing ------------------------------------------------------------------------------- */
 
+void
+evt_resource_count(struct evt_shard *shard, struct evt_resource *resource, int by)
+{
+    resource->n_live += (uint32_t)by;
+    evt_gauge(shard, &shard->counters.publications, by);
+    evt_gauge(shard, &evt_package_counters(shard, resource->package->name)->publications, by);
+}
+
 /* The document of the live publications, newest first; the neutral one, which may be none, when
  * there is none.  HD_OK, HD_ENOMEM. */
 static enum hd_err
@@ -427,10 +435,8 @@ evt_pub_free(struct evt_shard *shard, struct evt_pub *pub)
         evt_doc_unref(pub->change->doc);
         free(pub->change);
     }
-    if (pub->live) {
-        resource->n_live--;
-        evt_gauge(shard, &shard->counters.publications, -1);
-    }
+    if (pub->live)
+        evt_resource_count(shard, resource, -1);
     pub_unlink(shard, resource, pub);
     hd_map_remove(&shard->pub_by_id, pub->id, pub->index);
     evt_doc_unref(pub->doc);

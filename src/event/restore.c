@@ -74,10 +74,8 @@ restore_pub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     pub->expires_at_ms = shard->now_ms + left_ms;
     pub->live = !stored.gone;
     pub->gone = pub->tombstone = stored.gone;
-    if (pub->live) {
-        resource->n_live++;
-        evt_gauge(shard, &shard->counters.publications, 1);
-    }
+    if (pub->live)
+        evt_resource_count(shard, resource, 1);
     pub_sort_in(shard, resource, pub);
     hd_wheel_start(&shard->wheel, &pub->timer, pub->expires_at_ms);
     return HD_OK;

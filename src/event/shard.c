@@ -176,6 +176,36 @@ evt_shard_counters(const struct evt_shard *shard)
     return &shard->counters;
 }
 
+static bool
+row_is(const struct evt_package_counters *row, struct hd_slice name)
+{
+    return row->name[name.n] == '\0' && memcmp(row->name, name.p, name.n) == 0;
+}
+
+/* Few rows, and asked only when something begins or ends.  A row is written before it is counted,
+ * so that whoever reads sees whole names. */
+struct evt_package_counters *
+evt_package_counters(struct evt_shard *shard, struct hd_slice name)
+{
+    struct evt_counters *counters = &shard->counters;
+    uint32_t n = atomic_load_explicit(&counters->n_packages, memory_order_relaxed);
+    struct evt_package_counters *row = counters->by_package;
+
+    if (name.n > EVT_PACKAGE_NAME_MAX)
+        name.n = EVT_PACKAGE_NAME_MAX;
+    for (uint32_t i = 0; i < n; i++, row++)
+        if (row_is(row, name))
+            return row;
+    if (n == EVT_PACKAGES_COUNTED)
+        return row - 1;
+    if (n == EVT_PACKAGES_COUNTED - 1)
+        name = HD_LIT("other");
+    memcpy(row->name, name.p, name.n);
+    /* release: the name before the number. */
+    atomic_store_explicit(&counters->n_packages, n + 1, memory_order_release);
+    return row;
+}
+
 /* --- mails ----------------------------------------------------------------------------------- */
 
 static void

@@ -150,6 +150,32 @@ write_answers(struct hd_str *out, const struct hd_host *host)
         }
 }
 
+/* Names of packages are tokens: nothing in them needs an escape. */
+static void
+write_packages(struct hd_str *out, const struct hd_host *host)
+{
+    static const struct row rows[] = {
+        { "package_subscriptions", "subscriptions by event package, those that end among them",
+          NULL, offsetof(struct evt_package_counters, subscriptions), KIND_GAUGE },
+        { "package_publications", "publications by event package", NULL,
+          offsetof(struct evt_package_counters, publications), KIND_GAUGE },
+    };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++) {
+        family(out, rows[i].name, rows[i].kind, rows[i].unit, rows[i].words);
+        for (unsigned k = 0; k < hd_host_shards(host); k++) {
+            const struct evt_counters *counters = hd_host_counters(host, k);
+            /* acquire: a row that is counted has its name. */
+            uint32_t n = atomic_load_explicit(&counters->n_packages, memory_order_acquire);
+
+            for (uint32_t r = 0; r < n; r++)
+                hd_str_addf(out, "herald_%s{shard=\"%u\",package=\"%s\"} %llu\n", rows[i].name, k,
+                            counters->by_package[r].name,
+                            (unsigned long long)number(&counters->by_package[r], rows[i].offset));
+        }
+    }
+}
+
 static void
 write_mailboxes(struct hd_str *out, const struct hd_host *host)
 {
@@ -236,6 +262,7 @@ hd_metrics_write(const struct hd_daemon *daemon, struct hd_str *out)
     write_rows(out, host, core_rows, HD_ARRAY_LEN(core_rows), core_base);
     write_methods(out, host);
     write_answers(out, host);
+    write_packages(out, host);
     write_mailboxes(out, host);
     write_store(out, host);
     write_rows(out, host, net_rows, HD_ARRAY_LEN(net_rows), net_base);

@@ -47,6 +47,8 @@ def test_the_figures_are_openmetrics_and_agree_with_what_was_done():
         after = metrics(broker)
         equal(after["herald_subscriptions"].value(), 1, "subscriptions")
         equal(after["herald_publications"].value(), 1, "publications")
+        equal(after["herald_package_subscriptions"].value(package="presence"), 1, "subscriptions by package")
+        equal(after["herald_package_publications"].value(package="presence"), 1, "publications by package")
         equal(after["herald_users"].value(), 2, "users")
         equal(after["herald_requests_by_method"].value(method="SUBSCRIBE"), 2, "SUBSCRIBE and the one with credentials")
         check(after["herald_answers"].value(code="200") >= 2, "answers", after["herald_answers"].samples)
