@@ -378,7 +378,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     flight->retry_after_s = sub->retry_after_s;
     flight->expires_s = seconds_left(shard, sub);
     flight->cseq = ++sub->cseq_local;
-    /* Of documents sent, not of NOTIFYs (RFC 4235 section 4.1): one without body takes no number. */
+    /* RFC 4235 section 4.1 counts documents, not NOTIFYs: one without body takes no number. */
     flight->version = sub->version;
     sub->version += flight->view->has_hole;
     if (hop->flow.transport == HD_UDP && shard->now_ms >= hop->no_tcp_until_ms &&

@@ -179,10 +179,16 @@ fmt_dialoginfo_version(struct hd_slice body, struct hd_slice *ret_digits)
 bool
 fmt_dialoginfo_is_for(struct hd_slice body, struct hd_slice entity)
 {
-    struct hd_slice value;
-    return fmt_xml_root_attribute(body, HD_LIT("entity"), &value) == HD_OK &&
-           hd_slice_eq(value, entity) && fmt_dialoginfo_version(body, &value) &&
-           hd_slice_eq(value, HD_LIT("0"));
+    struct fmt_xml_reader r;
+    enum fmt_xml_event event;
+
+    fmt_xml_open(&r, body, body.n);
+    if (fmt_xml_next(&r, &event) || event != FMT_XML_START)
+        return false;
+    const struct fmt_xml_attribute *const about = fmt_xml_attribute(&r, HD_LIT("entity"));
+    const struct fmt_xml_attribute *const version = fmt_xml_attribute(&r, HD_LIT("version"));
+    return about && version && hd_slice_eq(about->value, entity) &&
+           hd_slice_eq(version->value, HD_LIT("0"));
 }
 
 /* ---- composing ---- */
