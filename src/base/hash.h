@@ -13,6 +13,7 @@ struct hd_hash_key {
     uint64_t k0, k1;
 };
 
+/** The 64-bit variant. */
 uint64_t hd_hash(const struct hd_hash_key *key, struct hd_slice data);
 /** The 128-bit variant; ret gets 16 octets. */
 void hd_hash128(const struct hd_hash_key *key, struct hd_slice data, uint8_t ret[16]);

@@ -70,6 +70,8 @@ enum hd_log_format { HD_LOG_TEXT = 0, HD_LOG_JSON };
 /** Sets where lines go (NULL: nowhere), what is left out, and the form.  Before threads start;
  * level may change later. */
 void hd_log_setup(hd_log_sink_f sink, void *context, enum hd_level most, enum hd_log_format format);
+/** Changes what is left out / whether a line of that level goes anywhere / one line, its fields
+ * escaped: what HD_LOG calls.  Any thread. */
 void hd_log_level(enum hd_level most);
 bool hd_log_wanted(enum hd_level level);
 void hd_log_fields(enum hd_level level, const char *text, const struct hd_field *fields, size_t n);

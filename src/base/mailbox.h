@@ -29,7 +29,9 @@ struct hd_mailbox {
     void *wake_context;
 };
 
+/** An empty mailbox whose receiver is awake.  wake_context is borrowed for its life. */
 void hd_mailbox_init(struct hd_mailbox *box, hd_wake_f wake, void *wake_context);
+/** Hands mail over, which cannot fail; wakes the receiver when it sleeps.  Any thread. */
 void hd_mailbox_post(struct hd_mailbox *box, struct hd_mail *mail);
 /** The oldest mail, or NULL when there is none (or a sender is half-way, who will wake the
  * receiver). */
@@ -37,7 +39,9 @@ struct hd_mail *hd_mailbox_take(struct hd_mailbox *box);
 /** Says that the receiver goes to sleep: true when it may, false when a mail is there (it stays
  * awake). */
 bool hd_mailbox_sleep(struct hd_mailbox *box);
+/** Says that the receiver is up again. */
 void hd_mailbox_awake(struct hd_mailbox *box);
+/** Mails posted and not yet taken; any thread. */
 uint32_t hd_mailbox_depth(const struct hd_mailbox *box);
 
 #endif

@@ -24,6 +24,7 @@ struct hd_map {
 
 #define HD_MAP_NONE UINT32_MAX
 
+/** An empty map, without memory until the first put / frees it; values are not visited. */
 void hd_map_init(struct hd_map *map);
 void hd_map_done(struct hd_map *map);
 /** Adds value (below UINT32_MAX - 1) under hash; the same pair twice is two entries.  HD_ENOMEM:

@@ -16,7 +16,9 @@ struct hd_rng {
     uint8_t pool[512];
 };
 
+/** Draws from fill, whose context is borrowed, in pools of 512 octets. */
 void hd_rng_init(struct hd_rng *rng, hd_entropy_f fill, void *context);
+/** n unguessable octets / 64 unguessable bits. */
 void hd_rng_octets(struct hd_rng *rng, void *ret_octets, size_t n);
 uint64_t hd_rng_u64(struct hd_rng *rng);
 /** Evenly below bound (bound > 0). */

@@ -29,6 +29,7 @@ struct hd_table {
     uint32_t **generations;
 };
 
+/** An empty table, without memory until the first add, for at most max objects. */
 void hd_table_init(struct hd_table *table, size_t object_size, uint32_t max);
 /** Frees the chunks; objects are not visited. */
 void hd_table_done(struct hd_table *table);

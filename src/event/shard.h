@@ -66,6 +66,7 @@ void evt_shard_send_failed(struct evt_shard *shard, uint64_t owner, const struct
 void evt_shard_closed(struct evt_shard *shard, uint64_t conn, uint64_t now_us);
 /** Whether a connection of this shard carries a subscription. */
 bool evt_shard_conn_in_use(const struct evt_shard *shard, uint64_t conn);
+/** Where mails for this shard are posted: the host sleeps by it. */
 struct hd_mailbox *evt_shard_mailbox(struct evt_shard *shard);
 unsigned evt_shard_index(const struct evt_shard *shard);
 
@@ -87,6 +88,7 @@ struct evt_call {
     void (*done)(struct evt_call *call); /* last use of the object on the shard; may be NULL */
     void *context;
 };
+/** Queues the call behind what the shard has in its mailbox. */
 void evt_call_post(struct evt_shard *shard, struct evt_call *call);
 
 /* --- on the shard's thread, as a rule inside an evt_call ------------------------------------- */
@@ -115,6 +117,7 @@ void evt_shard_terminate_all(struct evt_shard *shard, uint32_t retry_after_s, ui
 /** Whether nothing is in flight and nothing waits for the store. */
 bool evt_shard_quiet(const struct evt_shard *shard);
 
+/** Its counters, for its life; they may be read from any thread. */
 const struct evt_counters *evt_shard_counters(const struct evt_shard *shard);
 
 /* One row of a listing; slices are borrowed for the visit. */

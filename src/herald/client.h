@@ -165,6 +165,7 @@ HD_NODISCARD enum hd_err ua_request_send(struct ua_client *client, const struct 
  */
 void ua_request_forget(struct ua_client *client, uint64_t txn);
 
+/** Requests that fit the listener come to it, until it is taken away; borrowed meanwhile. */
 void ua_client_listen(struct ua_client *client, struct ua_listener *listener);
 void ua_client_unlisten(struct ua_client *client, struct ua_listener *listener);
 
@@ -176,6 +177,7 @@ struct ua_timer {
     void (*fire)(void *context);
     void *context;
 };
+/** Starts it anew; it fires once, after_ms after the clock of the last call in / never. */
 void ua_timer_start(struct ua_client *client, struct ua_timer *timer, uint64_t after_ms);
 void ua_timer_stop(struct ua_client *client, struct ua_timer *timer);
 

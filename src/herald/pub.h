@@ -43,6 +43,7 @@ struct ua_pub_params {
 
 /** HD_ENOMEM, HD_ERANGE. */
 HD_NODISCARD enum hd_err ua_pub_new(const struct ua_pub_params *params, struct ua_pub **ret_pub);
+/** Forgets it; what is published stays until it expires.  Accepts NULL. */
 void ua_pub_free(struct ua_pub *pub);
 /** Publishes a state: initial, or a modification of the last one.  The body is copied.
  * HD_EBUSY: a PUBLISH is under way (RFC 3903 section 4: one at a time), come again after done;
@@ -51,6 +52,7 @@ HD_NODISCARD enum hd_err ua_pub_set(struct ua_pub *pub, struct hd_slice type, st
 /** Removes what is published.  HD_ENOMATCH: nothing is; HD_EBUSY; HD_ENOMEM, HD_ENOSPC, HD_ESYNTAX.
  */
 HD_NODISCARD enum hd_err ua_pub_remove(struct ua_pub *pub);
+/** Whether a PUBLISH waits for its answer. */
 bool ua_pub_busy(const struct ua_pub *pub);
 /** Whether something is published, as far as we know. */
 bool ua_pub_live(const struct ua_pub *pub);
