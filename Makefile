@@ -28,7 +28,7 @@ MESON = meson
 NINJA = ninja -j$(JOBS)
 MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
 
-.PHONY: help all run quick test test-tsan test-clang fuzz coverage bench-quick profile install deb clean deps deps-test format
+.PHONY: help all run quick test test-tsan test-clang fuzz coverage bench bench-quick profile install deb clean deps deps-test format
 
 help:
 	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
@@ -39,7 +39,8 @@ help:
 	@echo "make test-clang  build with clang without a warning, unit tests"
 	@echo "make fuzz        libFuzzer on every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make coverage    which lines the tests reach, $(BUILD_COVER)/report/index.html"
-	@echo "make bench-quick CPU time per operation beside the bare socket loop and Kamailio, into bench/RESULTS.md (3 minutes)"
+	@echo "make bench       CPU time, latency, memory and restarts beside the bare socket loop and Kamailio, into bench/RESULTS.md (15 minutes)"
+	@echo "make bench-quick fewer rows of it, into $(BUILD)/bench-quick.md (3 minutes)"
 	@echo "make profile     instructions per operation, by function, into bench/PROFILE.md (needs valgrind)"
 	@echo "make install     programs, manual pages, service and examples under $(PREFIX) (DESTDIR=, PREFIX=)"
 	@echo "make deb         a Debian package, $(BUILD)/herald_VERSION_ARCHITECTURE.deb"
@@ -116,9 +117,13 @@ format:
 
 # --- figures -----------------------------------------------------------------------------------
 
+bench: all
+	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/parse
+	@bench/run.py --build $(BUILD) --out bench/RESULTS.md --plots bench/plots --command "make bench"
+
 bench-quick: all
-	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire
-	@bench/run.py --build $(BUILD) --quick --rounds 2 --command "make bench-quick"
+	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/parse
+	@bench/run.py --build $(BUILD) --quick --rounds 1 --minutes 2.6 --out $(BUILD)/bench-quick.md --command "make bench-quick"
 
 profile: all
 	@$(NINJA) -C $(BUILD) --quiet bench/load

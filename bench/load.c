@@ -11,6 +11,7 @@
  *   publish=N      N modifications, of resources that nobody watches
  *   unsubscribe    every subscription ends
  *   dead=PERCENT   from here on so many phones answer nothing
+ *   rate=N         from here on N operations are begun per second, 0: as many as the window allows
  *   memory         the server's memory
  *   pause          until a line comes on standard input
  *   wire=N         N datagrams of bench/wire.c instead of a server
@@ -35,8 +36,9 @@ static const struct op_name op_names[] = {
     { "seed", OP_SEED, false },       { "subscribe", OP_SUBSCRIBE, false },
     { "refresh", OP_REFRESH, false }, { "fanout", OP_FANOUT, true },
     { "publish", OP_PUBLISH, true },  { "unsubscribe", OP_UNSUBSCRIBE, false },
-    { "dead", OP_DEAD, true },        { "memory", OP_MEMORY, false },
-    { "pause", OP_PAUSE, false },     { "wire", OP_WIRE, true },
+    { "dead", OP_DEAD, true },        { "rate", OP_RATE, true },
+    { "memory", OP_MEMORY, false },   { "pause", OP_PAUSE, false },
+    { "wire", OP_WIRE, true },
 };
 
 /* --- phases --------------------------------------------------------------------------------- */
@@ -76,12 +78,13 @@ report(const struct load *load, uint64_t cpu_ns, uint64_t wall_ns)
            own_us(p, wall_ns) / n);
     printf("\"p50_us\":%.0f,\"p99_us\":%.0f,\"failed\":%llu,\"missing\":%llu,\"repeated\":%llu,"
            "\"needless\":%llu,\"stray\":%llu,\"misrouted\":%llu,\"retransmitted\":%llu,"
-           "\"done\":%s}\n",
+           "\"challenged\":%llu,\"rate\":%u,\"done\":%s}\n",
            phones_latency(&p->latency, 0.5), phones_latency(&p->latency, 0.99),
            (unsigned long long)p->failed, (unsigned long long)p->missing,
            (unsigned long long)p->repeated, (unsigned long long)p->needless,
            (unsigned long long)p->stray, (unsigned long long)p->misrouted,
-           (unsigned long long)p->retransmitted, p->complete ? "true" : "false");
+           (unsigned long long)p->retransmitted, (unsigned long long)p->challenged, load->rate,
+           p->complete ? "true" : "false");
     (void)fflush(stdout);
 }
 
@@ -102,6 +105,7 @@ ops_of(const struct load *load, enum op op, uint64_t number)
     case OP_WIRE:
         return number;
     case OP_DEAD:
+    case OP_RATE:
     case OP_MEMORY:
     case OP_PAUSE:
         return 0;
@@ -165,6 +169,10 @@ do_phase(struct load *load, const struct op_name *name, uint64_t number)
             c = getchar();
         return true;
     }
+    if (name->op == OP_RATE) {
+        load->rate = (uint32_t)number;
+        return true;
+    }
     if (name->op == OP_DEAD) {
         kill_phones(load, number);
         return true;
@@ -193,13 +201,21 @@ do_phase(struct load *load, const struct op_name *name, uint64_t number)
 /* --- command line --------------------------------------------------------------------------- */
 
 static const struct option long_options[] = {
-    { "server", required_argument, NULL, 's' },    { "port", required_argument, NULL, 'p' },
-    { "pid", required_argument, NULL, 'P' },       { "subs", required_argument, NULL, 'n' },
-    { "resources", required_argument, NULL, 'r' }, { "publishers", required_argument, NULL, 'u' },
-    { "phones", required_argument, NULL, 'a' },    { "window", required_argument, NULL, 'w' },
-    { "rate", required_argument, NULL, 'R' },      { "limit", required_argument, NULL, 'l' },
-    { "package", required_argument, NULL, 'e' },   { "label", required_argument, NULL, 'L' },
-    { "proxy", no_argument, NULL, 'x' },           { 0 },
+    { "server", required_argument, NULL, 's' },
+    { "port", required_argument, NULL, 'p' },
+    { "pid", required_argument, NULL, 'P' },
+    { "subs", required_argument, NULL, 'n' },
+    { "resources", required_argument, NULL, 'r' },
+    { "publishers", required_argument, NULL, 'u' },
+    { "phones", required_argument, NULL, 'a' },
+    { "window", required_argument, NULL, 'w' },
+    { "rate", required_argument, NULL, 'R' },
+    { "limit", required_argument, NULL, 'l' },
+    { "package", required_argument, NULL, 'e' },
+    { "label", required_argument, NULL, 'L' },
+    { "proxy", no_argument, NULL, 'x' },
+    { "digest", no_argument, NULL, 'd' },
+    { 0 },
 };
 
 static const char usage[] =
@@ -210,6 +226,7 @@ static const char usage[] =
     "  --publishers N  resources that nobody watches, for `publish` (1000)\n"
     "  --phones N      source addresses (1024)\n"
     "  --proxy         everything comes through 4 proxies instead\n"
+    "  --digest        phones log in as u0 to u99, password bench, when they are asked to\n"
     "  --window N      operations that are out at a time (64)\n"
     "  --rate N        operations begun per second, 0: as many as the window allows\n"
     "  --limit S       a phase is cut short after so many seconds (60)\n"
@@ -217,7 +234,7 @@ static const char usage[] =
     "opaque\n"
     "  --label TEXT    put into every line\n"
     "phases: seed, subscribe, refresh[=N], fanout=ROUNDS, publish=N, unsubscribe, dead=PERCENT, "
-    "memory, wire=N\n";
+    "rate=N, memory, pause, wire=N\n";
 
 static void
 refuse(const char *what, const char *value)
@@ -296,6 +313,11 @@ take_option(struct load *load, int c, char *value)
     case 'x':
         load->proxy = true;
         break;
+    case 'd':
+        load->digest = digest_new();
+        if (!load->digest)
+            refuse("libcrypto has no MD5", "");
+        break;
     default:
         fputs(usage, stderr);
         exit(2);
@@ -310,7 +332,7 @@ find_op(const char *arg, uint64_t *ret_number)
 
     for (unsigned i = 0; i < LEN(op_names); i++)
         if (strlen(op_names[i].name) == n && memcmp(op_names[i].name, arg, n) == 0) {
-            *ret_number = equals ? number_option(equals + 1, 1, UINT32_MAX) : 0;
+            *ret_number = equals ? number_option(equals + 1, 0, UINT32_MAX) : 0;
             if (op_names[i].needs_number && !equals)
                 refuse("this phase needs a number", arg);
             return &op_names[i];

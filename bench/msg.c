@@ -104,6 +104,18 @@ scan_contact(const char *p, const char *end)
     return close ? (struct text){ open + 1, (size_t)(close - open - 1) } : (struct text){ 0 };
 }
 
+static struct text
+scan_nonce(const char *p, const char *end)
+{
+    const char *nonce = memmem(p, (size_t)(end - p), "nonce=\"", 7), *close;
+
+    if (!nonce)
+        return (struct text){ 0 };
+    nonce += 7;
+    close = memchr(nonce, '"', (size_t)(end - nonce));
+    return (struct text){ nonce, close ? (size_t)(close - nonce) : 0 };
+}
+
 /* Takes what a header says; true when an answer repeats it. */
 static bool
 scan_header(const char *name, size_t name_len, const char *value, const char *end, uint32_t run,
@@ -144,6 +156,9 @@ scan_header(const char *name, size_t name_len, const char *value, const char *en
     case 8 << 8 | 's': /* SIP-ETag */
         if ((name[4] | 0x20) == 'e')
             msg->etag = (struct text){ value, (size_t)(end - value) };
+        return false;
+    case 16 << 8 | 'w': /* WWW-Authenticate */
+        msg->nonce = scan_nonce(value, end);
         return false;
     case 18 << 8 | 's': /* Subscription-State */
         msg->terminated = value < end && (*value | 0x20) == 't';

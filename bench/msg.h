@@ -38,7 +38,7 @@ struct msg {
     uint32_t cseq;
     bool terminated; /* Subscription-State */
     uint32_t round;  /* number of the event state, 0: none in the body */
-    struct text to_tag, from_tag, contact, etag, body;
+    struct text to_tag, from_tag, contact, etag, nonce, body;
 };
 
 /**

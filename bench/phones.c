@@ -100,6 +100,33 @@ out_event(const struct load *load, struct out *out)
     out_text(out, (struct text){ load->package, strlen(load->package) });
 }
 
+static uint32_t
+user_of(uint32_t index)
+{
+    return index % DIGEST_USERS;
+}
+
+/* Who asks: a watcher of his own for each subscription, or one of those who can log in. */
+static void
+out_watcher(const struct load *load, struct out *out, uint32_t index)
+{
+    OUT(out, "<sip:");
+    *out->p++ = load->digest ? 'u' : 'w';
+    out_number(out, load->digest ? user_of(index) : index);
+    OUT(out, "@bench.test>;tag=f");
+}
+
+static void
+out_credentials(const struct load *load, struct out *out, const struct txn *txn, uint32_t index,
+                struct text method, struct text uri)
+{
+    const struct nonce *nonce = &load->nonce[index % load->phones];
+
+    if (txn->nc > 0)
+        digest_credentials(load->digest, out, user_of(index),
+                           (struct text){ nonce->octets, nonce->n }, txn->nc, method, uri);
+}
+
 static void
 send_subscribe(struct load *load, uint32_t index)
 {
@@ -107,18 +134,20 @@ send_subscribe(struct load *load, uint32_t index)
     char *room = io_reserve(load->io);
     struct out o = { room, room }, *out = &o;
     uint32_t ip = phones_ip(load, index), resource = resource_of(load, index);
+    struct text uri;
 
     OUT(out, "SUBSCRIBE ");
+    uri.p = out->p;
     if (sub->live && load->contact.n > 0)
         out_text(out, load->contact);
     else
         out_resource(out, resource);
+    uri.n = (size_t)(out->p - uri.p);
     out_head(load, out, 's', index, sub->txn.cseq, ip);
     OUT(out, "\r\nFrom: \"Desk ");
     out_number(out, index);
-    OUT(out, "\" <sip:w");
-    out_number(out, index);
-    OUT(out, "@bench.test>;tag=f");
+    OUT(out, "\" ");
+    out_watcher(load, out, index);
     out_number10(out, index);
     OUT(out, "\r\nTo: <");
     out_resource(out, resource);
@@ -142,6 +171,7 @@ send_subscribe(struct load *load, uint32_t index)
     out_text(out, msg_type(load->body));
     OUT(out, "\r\nAllow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, INFO"
              "\r\nSupported: replaces, timer\r\nUser-Agent: bench phone 1.0");
+    out_credentials(load, out, &sub->txn, index, (struct text){ "SUBSCRIBE", 9 }, uri);
     if (load->phase.name->op == OP_UNSUBSCRIBE)
         OUT(out, "\r\nExpires: 0");
     else
@@ -157,20 +187,29 @@ send_publish(struct load *load, uint32_t index)
     char document[IO_OCTETS / 2], *room = io_reserve(load->io);
     struct out o = { room, room }, *out = &o, d = { document, document };
     uint32_t ip = phones_ip(load, index);
+    struct text uri;
 
     msg_document(&d, load->body, index, pub->round);
     OUT(out, "PUBLISH ");
+    uri.p = out->p;
     out_resource(out, index);
+    uri.n = (size_t)(out->p - uri.p);
     out_head(load, out, 'p', index, pub->txn.cseq, ip);
-    OUT(out, "\r\nFrom: <");
-    out_resource(out, index);
-    OUT(out, ">;tag=f");
+    OUT(out, "\r\nFrom: ");
+    if (load->digest) {
+        out_watcher(load, out, index);
+    } else {
+        OUT(out, "<");
+        out_resource(out, index);
+        OUT(out, ">;tag=f");
+    }
     out_number10(out, pub->txn.cseq);
     OUT(out, "\r\nTo: <");
     out_resource(out, index);
     OUT(out, ">\r\nCSeq: ");
     out_number(out, pub->txn.cseq);
     OUT(out, " PUBLISH");
+    out_credentials(load, out, &pub->txn, index, (struct text){ "PUBLISH", 7 }, uri);
     out_event(load, out);
     OUT(out, "\r\nExpires: 3600\r\nUser-Agent: bench publisher 1.0\r\n");
     if (pub->etag_n > 0) {
@@ -215,11 +254,22 @@ phones_latency(const struct histogram *h, double part)
     return 0;
 }
 
+/* Another use of the phone's nonce; a repetition of the request repeats its count as well. */
+static void
+log_in(struct load *load, struct txn *txn, uint32_t index)
+{
+    struct nonce *nonce = load->digest ? &load->nonce[index % load->phones] : NULL;
+
+    txn->nc = nonce && nonce->n > 0 ? ++nonce->nc : 0;
+}
+
 static void
 begin(struct load *load, struct txn *txn, char kind, uint32_t index)
 {
     txn->cseq++;
     txn->tries = 0;
+    txn->challenges = 0;
+    log_in(load, txn, index);
     txn->unanswered = true;
     txn->sent_ns = load->now_ns;
     txn->slot = load->n_active;
@@ -306,6 +356,7 @@ begin_next(struct load *load)
         break;
     case OP_WIRE:
     case OP_DEAD:
+    case OP_RATE:
     case OP_MEMORY:
     case OP_PAUSE:
         break;
@@ -384,6 +435,29 @@ take_sub_response(struct load *load, struct sub *sub, const struct msg *msg)
     settle_sub(load, sub);
 }
 
+/* The request once more, as somebody; false: that was tried. */
+static bool
+take_challenge(struct load *load, struct txn *txn, const struct msg *msg)
+{
+    struct nonce *nonce = &load->nonce[msg->index % load->phones];
+
+    if (txn->challenges == 2 || msg->nonce.n == 0 || msg->nonce.n > DIGEST_NONCE)
+        return false;
+    memcpy(nonce->octets, msg->nonce.p, msg->nonce.n);
+    nonce->n = (uint8_t)msg->nonce.n;
+    nonce->nc = 0;
+    txn->challenges++;
+    txn->cseq++;
+    txn->tries = 0;
+    log_in(load, txn, msg->index);
+    load->phase.challenged++;
+    if (msg->kind == 's')
+        send_subscribe(load, msg->index);
+    else
+        send_publish(load, msg->index);
+    return true;
+}
+
 static void
 take_response(struct load *load, const struct io_datagram *d, const struct msg *msg)
 {
@@ -401,6 +475,8 @@ take_response(struct load *load, const struct io_datagram *d, const struct msg *
         load->phase.repeated++;
         return;
     }
+    if (msg->status == 401 && load->digest && take_challenge(load, txn, msg))
+        return;
     if (msg->status >= 300)
         complain(load, d);
     if (msg->kind == 's') {
@@ -557,12 +633,12 @@ turn(struct load *load)
     unsigned n = io_read(load->io, IO_BATCH);
     uint64_t begun = load->phase.next;
 
+    if (n > 0)
+        load->phase.heard_ns = load->now_ns = io_now_ns();
     for (unsigned i = 0; i < n; i++) {
         struct io_datagram d = io_datagram(load->io, i);
         take(load, &d);
     }
-    if (n > 0)
-        load->phase.heard_ns = load->now_ns;
     for (unsigned i = 0; i < IO_BATCH && may_begin(load); i++)
         if (!begin_next(load))
             break;
@@ -611,7 +687,8 @@ phones_init(struct load *load)
     load->sub = calloc(load->subs, sizeof(*load->sub));
     load->pub = calloc(pubs, sizeof(*load->pub));
     load->io = io_new((struct io_peer){ htonl(INADDR_ANY), load->port }, true, RECEIVE_BUFFER);
-    if (!load->sub || !load->pub || !load->io)
+    load->nonce = calloc(load->digest ? load->phones : 1, sizeof(*load->nonce));
+    if (!load->sub || !load->pub || !load->io || !load->nonce)
         return false;
     for (uint32_t i = 0; i < load->subs; i++)
         load->sub[i].txn.slot = NONE;
@@ -626,4 +703,6 @@ phones_done(struct load *load)
     io_free(load->io);
     free(load->sub);
     free(load->pub);
+    free(load->nonce);
+    digest_free(load->digest);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "digest.h"
 #include "io.h"
 #include "msg.h"
 #include "proc.h"
@@ -20,7 +21,8 @@ struct txn {
     uint64_t sent_ns;
     uint32_t cseq;
     uint32_t slot; /* in the active list, or NONE */
-    uint8_t tries;
+    uint32_t nc;   /* of the credentials that it carries, 0: none */
+    uint8_t tries, challenges;
     bool unanswered;
 };
 
@@ -43,6 +45,13 @@ struct pub {
     char etag[TAG_MAX];
 };
 
+/* What a phone may log in with once more. */
+struct nonce {
+    uint32_t nc; /* the last that was used */
+    uint8_t n;   /* 0: none yet */
+    char octets[DIGEST_NONCE];
+};
+
 enum op {
     OP_SEED,
     OP_SUBSCRIBE,
@@ -51,6 +60,7 @@ enum op {
     OP_PUBLISH,
     OP_UNSUBSCRIBE,
     OP_DEAD,
+    OP_RATE,
     OP_MEMORY,
     OP_PAUSE,
     OP_WIRE
@@ -70,7 +80,8 @@ struct histogram {
 struct phase {
     const struct op_name *name;
     uint64_t ops, next, done; /* to do, begun, ended */
-    uint64_t notifies, failed, missing, repeated, needless, stray, retransmitted, misrouted;
+    uint64_t notifies, failed, missing, repeated, needless, stray, retransmitted, misrouted,
+        challenged;
     uint64_t begun_ns, heard_ns, busy_ns;
     struct proc_ticks ticks;
     uint64_t own_cpu_ns; /* of this program, idle turns included */
@@ -95,7 +106,9 @@ struct load {
     enum msg_body body;
     uint64_t now_ns, checked_ns;
     struct sub *sub;
-    struct pub *pub; /* of the resources, then of those that nobody watches */
+    struct digest *digest; /* NULL: nobody logs in */
+    struct nonce *nonce;   /* of each phone */
+    struct pub *pub;       /* of the resources, then of those that nobody watches */
     uint32_t n_active;
     struct active active[WINDOW_MAX];
     struct text contact; /* of the server, from its last response that had one */

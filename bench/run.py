@@ -3,277 +3,268 @@
 
 Each contestant gets one core and the load generator another.  CPU time of the contestant's processes per operation is the
 figure; rounds are repeated and the least of each row counts, since what else runs on the machine can only add to it.
-Writes bench/RESULTS.md."""
+What does not fit into the time that --minutes gives is left out and named."""
 import argparse
-import datetime
 import json
 import os
-import platform
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PORT = 18060
-SERVER = f"127.0.0.1:{PORT}"
-WINDOW = 256
-LIMIT_S = 60
+import report
+from contest import Failed, forget_cached, has_kamailio, load, load_command, make_server, port_taken
 
-# What the budgets of the design were set against: its machine's bare loop, in microseconds.
-WIRE_OF_BUDGETS = 4.6
-
-# key, title, budget in us on that machine (None: none)
-ROWS = [
-    ("wire", "send 1.1 kB and receive 0.3 kB, nothing else", None),
-    ("notify-one", "NOTIFY and its 200, {one} subscribers of one resource", 6),
-    ("notify-one-2", "the same on two shards, that share the core", 6.6),
-    ("notify-spread", "NOTIFY and its 200, {subs} subscriptions on {resources} resources, the PUBLISH requests included", 6),
-    ("subscribe", "SUBSCRIBE with its first NOTIFY", 16),
-    ("refresh", "refresh with its NOTIFY", 14),
-    ("publish", "PUBLISH modify, presence, nobody watches", 12),
-    ("publish-summary", "PUBLISH modify, message-summary, nobody watches", 12),
-    ("publish-opaque", "PUBLISH modify, opaque body of 560 octets, nobody watches", 12),
-]
+FULL = {"one": [1000, 10000, 100000], "one_notifies": 200000, "subs": 100000, "resources": 10000, "rounds": 3,
+        "publish": 50000, "wire": 400000, "slow": 500, "paced": 5000, "memory": 100000, "many": 1000000, "restart": 1000000,
+        "side": 20000}
+QUICK = {"one": [10000], "one_notifies": 40000, "subs": 20000, "resources": 2000, "rounds": 2, "publish": 15000, "wire": 150000,
+         "slow": 0, "paced": 2000, "memory": 0, "many": 0, "restart": 100000, "side": 10000}
 
 
-def size_of(quick):
-    if quick:
-        return {"one": 10000, "one_rounds": 4, "subs": 20000, "resources": 2000, "rounds": 2, "publish": 15000,
-                "wire": 150000, "memory": 100000}
-    return {"one": 10000, "one_rounds": 20, "subs": 100000, "resources": 10000, "rounds": 3, "publish": 100000,
-            "wire": 500000, "memory": 1000000}
+class Bench:
+    def __init__(self, args, size):
+        self.args, self.size = args, size
+        self.best = {}  # column -> row -> line of the generator
+        self.memory = {}  # (column, subscriptions) -> octets per subscription
+        self.restart = {}
+        self.parse = {}
+        self.skipped = []
+        self.deadline = time.monotonic() + args.minutes * 60
 
-
-def plan(size, name):
-    """(shards, options of the generator, its phases, the row that each is or None)"""
-    one = ["--subs", str(size["one"]), "--resources", "1"]
-    spread = ["--subs", str(size["subs"]), "--resources", str(size["resources"]), "--publishers", "1000"]
-    publish = ["publish=1000", f"publish={size['publish']}"]
-    rounds = max(1, size["one_rounds"] // 4) if name == "kamailio" else size["one_rounds"]
-    todo = [
-        (1, one, ["seed", "subscribe", f"fanout={rounds}"], [None, None, "notify-one"]),
-        (1, spread, ["seed", "subscribe", "refresh", f"fanout={size['rounds']}", *publish],
-         [None, "subscribe", "refresh", "notify-spread", None, "publish"]),
-        (1, ["--subs", "1", "--package", "message-summary"], publish, [None, "publish-summary"]),
-    ]
-    if name == "herald":
-        todo.append((1, ["--subs", "1", "--package", "x-bench"], publish, [None, "publish-opaque"]))
-        todo.append((2, one, ["seed", "subscribe", f"fanout={rounds}"], [None, None, "notify-one-2"]))
-    return todo
-
-
-class Server:
-    """A contestant on core 0; `with` starts and ends it."""
-
-    def __init__(self, command, folder):
-        self.command, self.folder = command, folder
-
-    def __enter__(self):
-        self.log = open(os.path.join(self.folder, "log"), "w")
-        self.process = subprocess.Popen(pin(0) + self.command, stdout=self.log, stderr=subprocess.STDOUT)
-        for _ in range(150):
-            time.sleep(0.1)
-            if self.process.poll() is not None:
-                break
-            if port_taken():
-                time.sleep(0.5)  # its other processes
-                return self.process.pid
-        self.__exit__()
-        sys.exit(f"bench: {self.command[0]} does not come up:\n" + open(self.log.name).read())
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
+    def step(self, title, seconds, function, *args, **kwargs):
+        """Does it when there is time for it."""
+        if time.monotonic() + seconds * (0.2 if self.args.quick else 1) > self.deadline:
+            self.skipped.append(title)
+            print(f"bench: no time for: {title}", file=sys.stderr)
+            return
+        begun = time.monotonic()
         try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        for _ in range(50):
-            if not port_taken():
-                break
-            time.sleep(0.1)
-        shutil.rmtree(self.folder, ignore_errors=True)
+            function(*args, **kwargs)
+        except (Failed, subprocess.SubprocessError, OSError, IndexError, KeyError) as problem:
+            self.skipped.append(title)
+            print(f"bench: {title}: {problem}", file=sys.stderr)
+        print(f"bench: {title}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
 
+    def keep(self, column, key, line):
+        kept = self.best.setdefault(column, {})
+        if not key or not line.get("count") and line.get("done"):
+            return
 
-def port_taken():
-    with open("/proc/net/udp") as f:
-        return f":{PORT:04X} " in f.read()
+        def rank(d):
+            return d["done"], -d["p99_us"] if key.startswith("paced") else -d["cpu_us"]
 
-
-def pin(core):
-    return ["taskset", "-c", str(core)] if os.cpu_count() > 1 and shutil.which("taskset") else []
-
-
-def make_server(build, name, shards=1):
-    folder = tempfile.mkdtemp(prefix="herald-bench-")
-    if name == "wire":
-        return Server([os.path.join(build, "bench/wire"), SERVER], folder)
-    if name == "herald":
-        with open(os.path.join(HERE, "herald.conf")) as f:
-            text = f.read().replace("shards = 1", f"shards = {shards}")
-        with open(os.path.join(folder, "herald.conf"), "w") as f:
-            f.write(text)
-        return Server([os.path.join(build, "src/heraldd/heraldd"), "-c", f.name, "--run-dir",
-                       os.path.join(folder, "run")], folder)
-    shutil.copytree("/usr/share/kamailio/dbtext/kamailio", os.path.join(folder, "db"))
-    return Server(["kamailio", "-DD", "-E", "-f", os.path.join(HERE, "kamailio.cfg"), "-x", "fm", "-m", "3072",
-                   "-M", "512", "-b", "4194304", "-A", "CHILDREN=1", "-A", f'DBTEXT="text://{folder}/db"', "-Y",
-                   folder], folder)
-
-
-def load(build, pid, label, options, phases):
-    """Runs the generator on core 1; its lines."""
-    command = pin(1) + [os.path.join(build, "bench/load"), "--server", SERVER, "--pid", str(pid), "--label", label,
-                        "--window", str(WINDOW), "--limit", str(LIMIT_S), *options, *phases]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    return [json.loads(line) for line in run.stdout.splitlines()]
-
-
-def measure(build, name, size):
-    """{row: line of the generator}"""
-    rows = {}
-    if name == "wire":
-        with make_server(build, name) as pid:
-            options = ["--subs", "1024", "--window", "1024"]  # so many that it never waits
-            rows["wire"] = load(build, pid, name, options, [f"wire={size['wire']}"])[0]
-        return rows
-    for shards, options, phases, keys in plan(size, name):
-        with make_server(build, name, shards) as pid:
-            for key, line in zip(keys, load(build, pid, name, options, phases)):
-                if key:
-                    rows[key] = line
-                if line.get("failed") or line.get("missing") or not line["done"]:
-                    print(f"bench: {name}, {line['phase']}: {json.dumps(line)}", file=sys.stderr)
-    return rows
-
-
-def measure_memory(build, name, size):
-    """(octets per subscription, octets before)"""
-    n = size["memory"]
-    with make_server(build, name) as pid:
-        lines = load(build, pid, name, ["--subs", str(n), "--resources", str(n // 10), "--phones", str(n // 10)],
-                     ["seed", "memory", "subscribe", "memory"])
-    octets = [line["octets"] for line in lines if line["phase"] == "memory"]
-    return (octets[1] - octets[0]) / n if len(octets) == 2 else None
-
-
-def keep_best(best, name, rows):
-    kept = best.setdefault(name, {})
-    for key, line in rows.items():
-        if key not in kept or (line["done"], -line["cpu_us"]) > (kept[key]["done"], -kept[key]["cpu_us"]):
+        if key not in kept or rank(line) > rank(kept[key]):
             kept[key] = line
 
+    def measure(self, column, options, phases, **server):
+        """phases: (phase of the generator, row that it is or None)."""
+        with make_server(self.args.build, column, **server) as s:
+            lines = load(self.args.build, s.pid, column, options, [phase for phase, _ in phases])
+        keys = [key for phase, key in phases if not re.match("rate=|dead=", phase)]
+        for key, line in zip(keys, lines):
+            self.keep(column, key, line)
 
-def command_output(*command):
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
+    # --- rows -----------------------------------------------------------------------------------
 
+    def wire(self):
+        # So many that it never waits.
+        self.measure("wire", ["--subs", "1024", "--window", "1024"], [(f"wire={self.size['wire']}", "wire")])
 
-def machine():
-    model = ""
-    with open("/proc/cpuinfo") as f:
-        for line in f:
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-    return f"{os.cpu_count()} cores ({model}), Linux {platform.release()}"
+    def one(self, column, n, key=None, most=None, options=(), phases=(), **server):
+        rounds = max(2, (most or self.size["one_notifies"]) // n)
+        self.measure(column, ["--subs", str(n), "--resources", "1", *options],
+                     [("seed", None), ("subscribe", None), *phases, (f"fanout={rounds}", key or f"notify-one-{n}")], **server)
 
+    def spread(self, column, suffix="", **server):
+        size = self.size
+        self.measure(column, ["--subs", str(size["subs"]), "--resources", str(size["resources"])],
+                     [("seed", None), ("subscribe", "subscribe" + suffix), ("refresh", "refresh" + suffix),
+                      (f"fanout={size['rounds']}", "notify-spread" + suffix), ("publish=1000", None),
+                      (f"publish={size['publish']}", "publish" + suffix)], **server)
 
-def cell(line, wire):
-    if not line:
-        return "-"
-    text = f"{line['cpu_us']:.1f} us"
-    if line["label"] == "herald":
-        text += f" ({line['user_us']:.1f} in user mode)"
-    if not line["done"]:
-        text += f" (not done after {LIMIT_S} s)"
-    if wire and line["label"] != "wire":
-        text += f", {line['cpu_us'] / wire:.1f} x"
-    return text
+    def side(self, column, suffix, phases=(), options=(), **server):
+        """The rows that change with a condition, with fewer subscriptions."""
+        n = self.size["side"]
+        self.measure(column, ["--subs", str(n), "--resources", str(n // 10), *options],
+                     [("seed", None), ("subscribe", "subscribe" + suffix), ("refresh", "refresh" + suffix), *phases,
+                      ("fanout=3", "notify-spread" + suffix)], **server)
 
+    def paced(self, column):
+        """1,000 requests a second; each PUBLISH is told to 10."""
+        n = self.size["paced"]
+        self.measure(column, ["--subs", str(n), "--resources", str(n // 10), "--rate", "1000"],
+                     [("rate=0", None), ("seed", None), ("rate=1000", None), ("subscribe", "paced-subscribe"),
+                      (f"refresh={n}", "paced-refresh"), (f"fanout={max(1, 40000 // n)}", "paced-notify")])
 
-def write_results(out, size, best, memory, args):
-    wire = best["wire"]["wire"]["cpu_us"]
-    names = [name for name in ("herald", "kamailio") if name in best]
-    now = datetime.datetime.now(datetime.timezone.utc)
-    lines = [
-        "# Results of the benchmark", "",
-        f"{now:%Y-%m-%d %H:%M} UTC, `{args.command}`, commit {command_output('git', '-C', HERE, 'describe', '--always', '--dirty')}, "
-        f"{machine()}, load average {os.getloadavg()[0]:.1f}.", "",
-        f"CPU time of the server's processes, user and system, per operation: the least of {args.rounds} rounds, in which the "
-        "contestants take turns on one core while the load generator polls on the other. \"x\" is the ratio to the bare socket loop "
-        "of the same run. Phones are 1,024 source addresses (127.1.0.0/16), "
-        f"{WINDOW} operations are out at a time, documents are PIDF of about 560 octets (a NOTIFY of about 1.1 kB). "
-        "heraldd: `bench/herald.conf`, one shard, memory store. "
-        "Kamailio 5.6: `bench/kamailio.cfg`, one process for requests, in memory (`subs_db_mode` 0, `publ_cache` 2), allocator fm.", "",
-        "| | " + " | ".join(names) + " | budget here |" + (" Kamailio / herald |" if len(names) > 1 else ""),
-        "|---|" + "---:|" * (len(names) + 1 + (len(names) > 1)),
-    ]
-    for key, title, budget in ROWS:
-        if key == "wire":
-            lines.append(f"| {title} | {wire:.1f} us |" + " |" * (len(names) + (len(names) > 1)))
-            continue
-        row = [best[name].get(key) for name in names]
-        text = f"| {title.format(**size)} | " + " | ".join(cell(r, wire) for r in row)
-        text += f" | {budget * wire / WIRE_OF_BUDGETS:.1f} us |"
-        if len(names) > 1:
-            text += f" {row[1]['cpu_us'] / row[0]['cpu_us']:.1f} |" if row[0] and row[1] else " - |"
-        lines.append(text)
-    if memory:
-        text = f"| memory per subscription, {size['memory']} on {size['memory'] // 10} resources, documents apart | "
-        text += " | ".join(f"{memory[n]:.0f} octets" if memory.get(n) else "-" for n in names) + " | 480 octets |"
-        if len(names) > 1:
-            text += f" {memory['kamailio'] / memory['herald']:.1f} |" if all(memory.get(n) for n in names) else " - |"
-        lines.append(text)
-    lines += ["", "Budgets are those of the design, scaled by the bare socket loop (there 4.6 us).", "",
-              "Rates, latencies and what the generator itself cost, of the same rounds. Wall time depends on what else runs.", "",
-              "| | row | per second | p50 | p99 | generator per operation | sent again | needless | failed or missing |",
-              "|---|---|---:|---:|---:|---:|---:|---:|---:|"]
-    for name in best:
-        for key, _, _ in ROWS:
-            d = best[name].get(key)
-            if d:
-                times = [f"{d[p] / 1000:.1f} ms" if d[p] else "-" for p in ("p50_us", "p99_us")]
-                lines.append(f"| {name} | {key} | {d['per_second']:.0f} | {times[0]} | {times[1]} | {d['load_us']:.1f} us | "
-                             f"{d['retransmitted'] + d['repeated']} | {d['needless']} | {d['failed'] + d['missing']} |")
-    with open(out, "w") as f:
-        f.write("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    def half_load(self, column):
+        rate = int(self.best[column]["subscribe"]["per_second"] / 2)
+        n = min(4 * rate, self.size["subs"])
+        self.measure(column, ["--subs", str(n), "--resources", str(max(1, n // 10))],
+                     [("seed", None), (f"rate={rate}", None), ("subscribe", "paced-half")])
+
+    def publish(self, column, package, key):
+        self.measure(column, ["--subs", "1", "--package", package],
+                     [("publish=1000", None), (f"publish={self.size['publish']}", key)])
+
+    def memory_of(self, column, n):
+        with make_server(self.args.build, column) as s:
+            lines = load(self.args.build, s.pid, column,
+                         ["--subs", str(n), "--resources", str(n // 10), "--phones", str(n // 10), "--limit", "150"],
+                         ["seed", "memory", "subscribe", "memory"])
+        self.take_memory(column, n, lines)
+
+    def take_memory(self, column, n, lines):
+        octets = [line["octets"] for line in lines if line["phase"] == "memory"]
+        if len(octets) == 2 and all(line.get("done", True) for line in lines):
+            self.memory[column, n] = (octets[1] - octets[0]) / n
+
+    def restarts(self, n):
+        """heraldd with its store, filled, stopped, killed, and asked again by the same phones."""
+        with make_server(self.args.build, "commit") as s:
+            command = load_command(self.args.build, s.pid, "commit",
+                                   ["--subs", str(n), "--resources", str(n // 10), "--phones", str(n // 10), "--limit", "150"],
+                                   ["seed", "memory", "subscribe", "memory", "pause", "refresh=20000"])
+            phones = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            try:
+                self.restart_all(s, n, phones)
+            finally:
+                phones.stdin.close()
+                phones.wait()
+
+    def restart_all(self, s, n, phones):
+        lines = []
+        for text in phones.stdout:
+            lines.append(json.loads(text))
+            if lines[-1]["phase"] == "pause":
+                break
+        if lines[-1]["phase"] != "pause":
+            raise Failed("the phones gave up before the restart")
+        self.take_memory("commit", n, lines[:-1])
+        folder = os.path.join(s.folder, "run")
+        into = self.restart
+        into.update(subs=n, docs=n // 10)
+        into["stop_s"] = s.stop(signal.SIGTERM)
+        into["file"] = sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder))
+        for name, how, cold in (("warm", signal.SIGTERM, False), ("cold", signal.SIGKILL, True), ("killed", None, False)):
+            if cold:
+                forget_cached(folder)
+            wall = s.start(limit_s=120, settle_s=0)
+            into[name] = (wall, s.cpu_s())
+            if how is not None:
+                time.sleep(2)
+                s.stop(how)
+        phones.stdin.write("\n")
+        phones.stdin.flush()
+        line = json.loads(phones.stdout.readline())
+        into["asked"], into["answered"] = 20000, line["count"]
+        if line["failed"] or line["missing"]:
+            print(f"bench: after the restart: {json.dumps(line)}", file=sys.stderr)
+
+    def parse_alone(self):
+        program = os.path.join(self.args.build, "bench/parse")
+        self.parse = json.loads(subprocess.run([program, "2000000"], check=True, capture_output=True, text=True).stdout)
+        if not shutil.which("valgrind"):
+            return
+        counts = []
+        for n in (1000, 2000):  # the difference leaves out what the program does once
+            text = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, str(n)],
+                                  check=True, capture_output=True, text=True).stderr
+            counts.append(int(re.search(r"Collected : (\d+)", text)[1]))
+        self.parse["instructions"] = (counts[1] - counts[0]) / 1000
+
+    # --- all ------------------------------------------------------------------------------------
+
+    def herald_main(self):
+        for n in self.size["one"]:
+            self.step(f"memory, {n} of one resource", 15, self.one, "memory", n)
+        for column in ("memory", "commit", "async"):
+            self.step(f"{column}, spread load", 40, self.spread, column)
+
+    def herald_rest(self):
+        size = self.size
+        for column in ("commit", "async"):
+            self.step(f"{column}, paced", 20, self.paced, column)
+        self.step("commit at half load", 10, self.half_load, "commit")
+        self.step("commit, digest", 10, self.side, "commit", "-digest", options=["--digest"], digest=True)
+        self.step("memory, two shards", 10, self.one, "memory", 10000, "notify-one-2", shards=2)
+        self.step("memory, one next hop", 10, self.one, "memory", 10000, "notify-proxy", options=["--proxy"])
+        self.step("memory, 2 % dead", 10, self.side, "memory", "-dead", phases=[("dead=2", None)])
+        self.step("memory, stock receive buffer", 10, self.side, "memory", "-stock", stock=True)
+        self.step("memory, stock receive buffer, one resource", 10, self.one, "memory", 10000, "notify-one-stock", stock=True)
+        self.step("memory, message-summary", 10, self.publish, "memory", "message-summary", "publish-summary")
+        self.step("memory, opaque", 10, self.publish, "memory", "x-bench", "publish-opaque")
+        self.step("parse alone", 10, self.parse_alone)
+        if size["memory"]:
+            for column in ("memory", "commit"):
+                self.step(f"{column}, memory of {size['memory']}", 15, self.memory_of, column, size["memory"])
+
+    def kamailio(self):
+        size = self.size
+        self.step("kamailio, spread load", 50, self.spread, "kamailio")
+        self.step("kamailio, 10000 of one resource", 25, self.one, "kamailio", 10000, most=30000)
+        self.step("kamailio, message-summary", 10, self.publish, "kamailio", "message-summary", "publish-summary")
+
+    def kamailio_rest(self):
+        size = self.size
+        if size["memory"]:
+            self.step("kamailio, 1000 of one resource", 10, self.one, "kamailio", 1000, most=50000)
+            self.step("kamailio, paced", 25, self.paced, "kamailio")
+            self.step(f"kamailio, memory of {size['memory']}", 20, self.memory_of, "kamailio", size["memory"])
+        if size["slow"] and has_kamailio(db=True):
+            n = size["slow"]
+            # Few at a time: it waits for the disk with each, and what is not answered in half a second is sent again.
+            self.step("kamailio, write-through", 40, self.measure, "kamailio-db",
+                      ["--subs", str(n), "--resources", str(n // 10), "--publishers", "50", "--window", "8", "--limit", "20"],
+                      [("seed", None), ("subscribe", "subscribe"), ("refresh", "refresh"), ("publish=50", None),
+                       (f"publish={n}", "publish")])
+        if len(size["one"]) > 1:
+            self.step("kamailio, 100000 of one resource", 130, self.one, "kamailio", 100000)
+
+    def run(self):
+        kamailio = has_kamailio() and "kamailio" in self.args.only.split(",")
+        if not has_kamailio():
+            print("bench: Kamailio is not here (packages kamailio, kamailio-presence-modules): without it", file=sys.stderr)
+        for i in range(self.args.rounds):
+            print(f"bench: round {i + 1} of {self.args.rounds}", file=sys.stderr)
+            self.step("wire", 15, self.wire)
+            self.herald_main()
+            self.step("wire", 15, self.wire)
+            if kamailio:
+                self.kamailio()
+            if i == 0:
+                self.herald_rest()
+                if self.size["restart"]:
+                    self.step(f"restart with {self.size['restart']}", self.size["restart"] / 8000, self.restarts,
+                              self.size["restart"])
+                if kamailio:
+                    self.kamailio_rest()
+                if self.size["many"] and self.args.many_kamailio and kamailio:
+                    self.step("kamailio, memory of 1000000", 150, self.memory_of, "kamailio", self.size["many"])
+                self.step("wire", 15, self.wire)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, default=3, help="(3)")
-    parser.add_argument("--out", default=os.path.join(HERE, "RESULTS.md"))
-    parser.add_argument("--only", default="herald,kamailio", help="contestants beside the bare loop")
-    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer rows of fewer operations")
+    parser.add_argument("--rounds", type=int, default=2, help="(2)")
+    parser.add_argument("--minutes", type=float, default=14, help="what does not fit into them is left out (14)")
+    parser.add_argument("--out", required=True, help="Markdown file")
+    parser.add_argument("--plots", help="folder of the plots, beside --out; without: none")
+    parser.add_argument("--only", default="kamailio", help="contestants beside heraldd")
+    parser.add_argument("--many-kamailio", action="store_true", help="Kamailio's memory at a million as well")
     parser.add_argument("--command", default="bench/run.py " + " ".join(sys.argv[1:]))
+    parser.add_argument("--note", default="", help="a sentence about this run")
     args = parser.parse_args()
     if port_taken():
-        sys.exit(f"bench: UDP port {PORT} is in use")
-    size, best, memory = size_of(args.quick), {}, {}
-    names = ["wire"] + args.only.split(",")
-    if "kamailio" in names and not (shutil.which("kamailio") and os.path.isdir("/usr/share/kamailio/dbtext")):
-        print("bench: Kamailio is not here (packages kamailio, kamailio-presence-modules): without it", file=sys.stderr)
-        names.remove("kamailio")
-    for i in range(args.rounds):
-        for name in names:
-            print(f"bench: round {i + 1} of {args.rounds}, {name}", file=sys.stderr)
-            keep_best(best, "wire", measure(args.build, "wire", size))
-            if name != "wire":
-                keep_best(best, name, measure(args.build, name, size))
-    if not args.no_memory:
-        for name in names[1:]:
-            print(f"bench: memory, {name}", file=sys.stderr)
-            memory[name] = measure_memory(args.build, name, size)
-    write_results(args.out, size, best, memory, args)
+        sys.exit("bench: UDP port 18060 is in use")
+    bench = Bench(args, QUICK if args.quick else FULL)
+    before = os.getloadavg()[0]
+    bench.run()
+    report.write(bench, before)
 
 
 if __name__ == "__main__":
