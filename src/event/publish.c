@@ -343,6 +343,20 @@ answer_gone_at_once(struct evt_shard *shard, struct evt_request *request, const 
         out_published(shard, &reply, id, &done);
 }
 
+/* Those that are not over, also those that are being kept. */
+static uint32_t
+publications_of(struct evt_shard *shard, const struct evt_resource *resource)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = resource->newest; i != EVT_NONE;) {
+        const struct evt_pub *pub = evt_pub_at(shard, i);
+        n += !pub->gone;
+        i = pub->older;
+    }
+    return n;
+}
+
 static void
 publish_initial(struct evt_shard *shard, struct evt_request *request, const struct wanted *want)
 {
@@ -359,8 +373,9 @@ publish_initial(struct evt_shard *shard, struct evt_request *request, const stru
         evt_refuse_later(shard, request, 503, HD_LIT("No Room For A Resource"));
         return;
     }
-    if (resource->n_live >= evt_limits(shard)->publications_per_resource) {
+    if (publications_of(shard, resource) >= evt_limits(shard)->publications_per_resource) {
         EVT_COUNT(shard, caps_reached);
+        evt_resource_release(shard, resource);
         evt_refuse(shard, request, 403, HD_LIT("Too Many Publications Of This Resource"));
         return;
     }

@@ -9,6 +9,9 @@
 #include "event/record.h"
 #include "sip/dialog.h"
 
+#define BINDING_EXTRA 64u                       /* octets of a line beside the URI */
+#define BINDINGS_OCTETS (EVT_REPLY_MAX - 1024u) /* of all lines of an answer */
+
 struct evt_account_change {
     struct evt_done done;
     struct evt_head *head;
@@ -307,16 +310,28 @@ contact_expires(struct evt_shard *shard, struct evt_request *request,
 }
 
 static struct evt_binding *
-same_contact(struct evt_account_change *change, struct hd_slice text)
+same_contact(struct evt_binding *bindings, uint32_t n, struct hd_slice text)
 {
     struct sip_uri a, b;
 
     if (sip_uri_parse(text, &a))
         return NULL;
-    for (uint32_t i = 0; i < change->n; i++)
-        if (sip_uri_parse(change->bindings[i].contact, &b) == HD_OK && sip_uri_equal(&a, &b))
-            return &change->bindings[i];
+    for (uint32_t i = 0; i < n; i++)
+        if (sip_uri_parse(bindings[i].contact, &b) == HD_OK && sip_uri_equal(&a, &b))
+            return &bindings[i];
     return NULL;
+}
+
+/* Every answer lists all bindings and has to fit. */
+static bool
+too_many_bindings(const struct evt_shard *shard, const struct evt_account_change *change,
+                  struct hd_slice contact)
+{
+    size_t octets = contact.n + BINDING_EXTRA;
+
+    for (uint32_t i = 0; i < change->n; i++)
+        octets += change->bindings[i].contact.n + BINDING_EXTRA;
+    return change->n >= evt_limits(shard)->bindings_per_user || octets > BINDINGS_OCTETS;
 }
 
 static void
@@ -329,10 +344,12 @@ binding_remove(struct evt_account_change *change, struct evt_binding *binding)
 /* One Contact of the request applied to the copy of the bindings (10.3 step 7). */
 static enum outcome
 apply_contact(struct evt_shard *shard, struct evt_request *request,
-              struct evt_account_change *change, const struct sip_addr *contact)
+              const struct evt_account *account, const struct sip_addr *contact)
 {
     const struct sip_msg *msg = request->msg;
-    struct evt_binding *binding = same_contact(change, contact->uri), fresh;
+    struct evt_account_change *change = account->change;
+    struct evt_binding *binding = same_contact(change->bindings, change->n, contact->uri), fresh;
+    const struct evt_binding *held = same_contact(account->bindings, account->n, contact->uri);
     struct sip_uri uri;
     uint32_t expires_s;
 
@@ -342,8 +359,7 @@ apply_contact(struct evt_shard *shard, struct evt_request *request,
     }
     if (!contact_expires(shard, request, contact, &expires_s))
         return OUTCOME_ANSWERED;
-    if (binding && hd_slice_eq(binding->call_id, msg->call_id) &&
-        msg->cseq.number <= binding->cseq) {
+    if (held && hd_slice_eq(held->call_id, msg->call_id) && msg->cseq.number <= held->cseq) {
         evt_refuse(shard, request, 500, HD_LIT("CSeq Out Of Order"));
         return OUTCOME_ANSWERED;
     }
@@ -352,7 +368,7 @@ apply_contact(struct evt_shard *shard, struct evt_request *request,
             binding_remove(change, binding);
         return OUTCOME_OK;
     }
-    if (!binding && change->n >= evt_limits(shard)->bindings_per_user) {
+    if (!binding && too_many_bindings(shard, change, contact->uri)) {
         EVT_COUNT(shard, caps_reached);
         evt_refuse(shard, request, 403, HD_LIT("Too Many Contacts"));
         return OUTCOME_ANSWERED;
@@ -386,8 +402,9 @@ is_star(const struct sip_msg *msg, bool *ret_valid)
 
 static enum outcome
 apply_request(struct evt_shard *shard, struct evt_request *request,
-              struct evt_account_change *change)
+              const struct evt_account *account)
 {
+    struct evt_account_change *change = account->change;
     struct sip_walk walk = { 0 };
     struct sip_addr contact;
     struct hd_slice item;
@@ -414,7 +431,7 @@ apply_request(struct evt_shard *shard, struct evt_request *request,
             evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
             return OUTCOME_ANSWERED;
         }
-        enum outcome outcome = apply_contact(shard, request, change, &contact);
+        enum outcome outcome = apply_contact(shard, request, account, &contact);
         if (outcome != OUTCOME_OK)
             return outcome;
     }
@@ -463,7 +480,7 @@ register_change(struct evt_shard *shard, struct evt_request *request, struct evt
 
     account->change = change_new(shard, request, account);
     if (account->change)
-        outcome = apply_request(shard, request, account->change);
+        outcome = apply_request(shard, request, account);
     if (outcome == OUTCOME_NO_MEMORY)
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
     if (outcome != OUTCOME_OK) {
