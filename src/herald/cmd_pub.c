@@ -394,15 +394,6 @@ static const struct argp_option options[] = {
     { 0 }
 };
 
-static bool
-header_safe(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
 static void
 options_check(struct options *o, struct argp_state *state)
 {
@@ -424,7 +415,7 @@ options_check(struct options *o, struct argp_state *state)
             o->type = usual[i].type;
     if (!o->type)
         argp_error(state, "--type: which media type has the body?");
-    if (!header_safe(o->type) || !header_safe(o->package))
+    if (!text_is_line(o->type) || !text_is_line(o->package))
         argp_error(state, "a header field cannot hold control characters");
 }
 

@@ -353,15 +353,6 @@ static const struct argp_option options[] = {
     { 0 }
 };
 
-static bool
-header_safe(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
@@ -412,7 +403,7 @@ parse(int key, char *arg, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
-    if (!header_safe(arg))
+    if (!text_is_line(arg))
         argp_error(state, "a header field cannot hold control characters");
     return 0;
 }

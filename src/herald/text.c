@@ -82,3 +82,12 @@ text_is_utf8(struct hd_slice text)
     }
     return true;
 }
+
+bool
+text_is_line(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return false;
+    return true;
+}

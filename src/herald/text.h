@@ -23,4 +23,6 @@ size_t text_escape(struct hd_slice text, bool lines, char *ret);
 char *text_escaped(struct hd_slice text, bool lines);
 /** Whether it is valid UTF-8 (RFC 3629: shortest form, no surrogates, up to U+10FFFF). */
 bool text_is_utf8(struct hd_slice text);
+/** Whether a text of the command line can stand in a header: no control character, no line end. */
+bool text_is_line(const char *text);
 #endif

@@ -55,12 +55,25 @@ utf8_is_told_from_what_is_not(void **state)
     assert_false(text_is_utf8(HD_LIT("\xc3")));
 }
 
+static void
+a_line_has_no_control_character(void **state)
+{
+    (void)state;
+    assert_true(text_is_line(""));
+    assert_true(text_is_line("text/plain;charset=\"utf-8\" caf\xc3\xa9"));
+    assert_false(text_is_line("a\r\nX: y"));
+    assert_false(text_is_line("\t"));
+    assert_false(text_is_line("a\x1f"));
+    assert_false(text_is_line("\x7f"));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_steers_a_terminal_is_escaped),
         cmocka_unit_test(utf8_is_told_from_what_is_not),
+        cmocka_unit_test(a_line_has_no_control_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
