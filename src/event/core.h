@@ -348,7 +348,7 @@ void evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg,
 void evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub,
                             const struct hd_flow *flow);
 /** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came.  HD_ENOMATCH:
- * nowhere that can be reached. */
+ * nowhere that can be reached; HD_ENOTSUP: sips, and it came in the clear; HD_ESYNTAX. */
 HD_NODISCARD enum hd_err evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came,
                                          bool direct, struct hd_slice route, struct hd_slice target,
                                          struct hd_flow *ret_flow);

@@ -50,6 +50,10 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
 
     if (sip_dialog_hop(route, target, &hop))
         return HD_ESYNTAX;
+    /* RFC 5630 section 3.1: what is for a sips target never travels in the clear. */
+    if (hop.next.scheme == SIP_SCHEME_SIPS && came->transport != HD_TLS &&
+        came->transport != HD_WSS)
+        return HD_ENOTSUP;
     *ret_flow = *came;
     if (came->conn && direct)
         return HD_OK;

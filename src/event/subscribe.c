@@ -403,11 +403,22 @@ initial_known(struct evt_shard *shard, struct evt_request *request, uint64_t cal
     return false;
 }
 
+/* The refusal for a Contact or route that evt_notify_flow cannot use. */
+static void
+refuse_way(struct evt_shard *shard, struct evt_request *request, enum hd_err err)
+{
+    if (err == HD_ENOTSUP)
+        evt_refuse(shard, request, 480, HD_LIT("SIPS Contact Needs A Secure Transport"));
+    else
+        evt_refuse(shard, request, 400, HD_LIT("Contact Cannot Be Reached"));
+}
+
 static bool
 initial_way(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
             char route_text[ROUTE_MAX], struct hd_slice *ret_route, struct hd_flow *ret_flow)
 {
     struct sip_out out;
+    enum hd_err err;
     size_t n;
 
     sip_out_init(&out, route_text, ROUTE_MAX);
@@ -416,12 +427,11 @@ initial_way(struct evt_shard *shard, struct evt_request *request, const struct w
         return false;
     }
     *ret_route = hd_slice(route_text, n);
-    if (evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg),
-                        *ret_route, want->contact.uri, ret_flow)) {
-        evt_refuse(shard, request, 400, HD_LIT("Contact Cannot Be Reached"));
-        return false;
-    }
-    return true;
+    err = evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg),
+                          *ret_route, want->contact.uri, ret_flow);
+    if (err)
+        refuse_way(shard, request, err);
+    return !err;
 }
 
 /* Makes the record with its change under way; the table's refusals become answers. */
@@ -563,9 +573,11 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
     struct hd_flow way;
 
-    if (evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg), route,
-                        want->contact.uri, &way)) {
-        evt_refuse(shard, request, 400, HD_LIT("Contact Cannot Be Reached"));
+    const enum hd_err err =
+        evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg), route,
+                        want->contact.uri, &way);
+    if (err) {
+        refuse_way(shard, request, err);
         return;
     }
     struct evt_texts *texts = make_texts(request, want, sub, route);
