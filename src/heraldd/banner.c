@@ -106,7 +106,7 @@ print_commands(const struct hd_daemon *daemon, FILE *to)
                   HD_FMT(watcher), HD_FMT(owner), tool, HD_FMT(owner), HD_FMT(domain), server,
                   HD_FMT(watcher), watcher_password);
     (void)fprintf(to,
-                  "  # two new messages for %.*s: the lamp of the first command goes on\n"
+                  "  # two new messages for %.*s, until Ctrl-C: the lamp of the first command goes on\n"
                   "  %s pub sip:%.*s@%.*s --voice 2/0 --server %s --user %.*s --password %s\n\n",
                   HD_FMT(owner), tool, HD_FMT(owner), HD_FMT(domain), server, HD_FMT(owner),
                   owner_password);
