@@ -105,11 +105,11 @@ print_commands(const struct hd_daemon *daemon, FILE *to)
                   daemon->n_made ? "" : " (PASSWORD was printed when the user was made)",
                   HD_FMT(watcher), HD_FMT(owner), tool, HD_FMT(owner), HD_FMT(domain), server,
                   HD_FMT(watcher), watcher_password);
-    (void)fprintf(to,
-                  "  # two new messages for %.*s, until Ctrl-C: the lamp of the first command goes on\n"
-                  "  %s pub sip:%.*s@%.*s --voice 2/0 --server %s --user %.*s --password %s\n\n",
-                  HD_FMT(owner), tool, HD_FMT(owner), HD_FMT(domain), server, HD_FMT(owner),
-                  owner_password);
+    (void)fprintf(
+        to,
+        "  # two new messages for %.*s, until Ctrl-C: the lamp of the first command goes on\n"
+        "  %s pub sip:%.*s@%.*s --voice 2/0 --server %s --user %.*s --password %s\n\n",
+        HD_FMT(owner), tool, HD_FMT(owner), HD_FMT(domain), server, HD_FMT(owner), owner_password);
     (void)fprintf(to,
                   "  # which subscriptions the broker holds\n"
                   "  %s subs --socket %s\n\n",
