@@ -5,7 +5,7 @@
  * no shard has anything left to do at this moment; then time may go on, to the next moment that
  * some shard asked for. Invariant: packets, failures and mails are handled in the order in which
  * they came, so a run can be repeated. */
-#include "lab.h"
+#include "lab_core.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,72 +18,9 @@
 #include "policy/policy.h"
 #include "store/memory.h"
 
-#define PROBLEM 512
 #define START_US UINT64_C(1000000000)
-#define MESSAGE_MAX 70000
-#define WIRES_MAX 1024
 #define ROUNDS_MAX 100000 /* a laboratory that is still busy then will never rest */
 #define CHECK_SUBS_MAX 300
-
-enum lab_tcp { TCP_REFUSES = 0, TCP_ACCEPTS, TCP_IGNORES };
-
-/* What the laboratory knows of an actor. */
-struct lab_peer {
-    enum lab_tcp tcp;
-    bool unreachable;
-    struct hd_addr server;
-    uint8_t listener;
-    uint64_t conn; /* the connection that it opened, 0: none */
-    int on_shard;  /* where its connections are accepted; -1: by its address */
-};
-
-struct lab_wire {
-    uint64_t conn;
-    struct play_actor *actor;
-    struct hd_addr local;
-    uint8_t listener;
-    bool open;
-};
-
-struct lab_packet {
-    struct lab_packet *next;
-    struct hd_flow flow;
-    uint64_t owner; /* failures only */
-    size_t n;
-    char octets[];
-};
-
-struct lab_queue {
-    struct lab_packet *first, **last;
-};
-
-struct lab_seat {
-    struct lab *lab;
-    struct evt_shard *evt;
-    struct pol_shard *policy;
-    uint64_t seed, policy_seed;
-    struct lab_queue packets, failures;
-    uint64_t due_us; /* next turn */
-    bool stopped, mail_held;
-    char buffer[MESSAGE_MAX];
-};
-
-struct lab {
-    struct lab_params params;
-    struct play *play;
-    struct sto_memory *store;
-    struct hd_str conf_text; /* of the scenario's config steps since the last one was applied */
-    struct hd_conf *conf;
-    struct pol_book *book;
-    struct evt_config *config;
-    uint32_t version;
-    uint64_t now_us;
-    bool started;
-    struct lab_wire wires[WIRES_MAX];
-    size_t n_wires;
-    unsigned order[EVT_MAX_SHARDS];
-    struct lab_seat seats[];
-};
 
 /* --- configuration --------------------------------------------------------------------------- */
 
@@ -121,12 +58,12 @@ tell_problem(void *context, const char *line)
     char *problem = context;
 
     if (problem[0] == '\0')
-        (void)snprintf(problem, PROBLEM, "%s", line);
+        (void)snprintf(problem, LAB_PROBLEM, "%s", line);
 }
 
 /* Reads the configuration anew from defaults and the scenario's text. */
-static bool
-conf_read(struct lab *lab, char *problem)
+bool
+lab_conf_read(struct lab *lab, char *problem)
 {
     struct hd_problems problems = { .file = "configuration",
                                     .tell = tell_problem,
@@ -145,14 +82,14 @@ conf_read(struct lab *lab, char *problem)
     hd_str_done(&text);
     if (err) {
         if (problem[0] == '\0')
-            (void)snprintf(problem, PROBLEM, "configuration: %s", hd_err_text(err));
+            (void)snprintf(problem, LAB_PROBLEM, "configuration: %s", hd_err_text(err));
         return false;
     }
     for (size_t i = 0; i < conf->n_listeners; i++)
         bound[i] = conf->listeners[i].addr;
     if (hd_conf_bind(conf, bound, NULL, 0)) {
         hd_conf_unref(conf);
-        (void)snprintf(problem, PROBLEM, "memory is short");
+        (void)snprintf(problem, LAB_PROBLEM, "memory is short");
         return false;
     }
     hd_conf_unref(lab->conf);
@@ -161,15 +98,15 @@ conf_read(struct lab *lab, char *problem)
 }
 
 /* A new version of what every shard knows. */
-static bool
-publish(struct lab *lab, struct hd_slice changed, char *problem)
+bool
+lab_publish(struct lab *lab, struct hd_slice changed, char *problem)
 {
     struct evt_config *config =
         hd_conf_publish(lab->conf, lab->book, ++lab->version,
                         HD_LIT("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"));
 
     if (!config) {
-        (void)snprintf(problem, PROBLEM, "memory is short");
+        (void)snprintf(problem, LAB_PROBLEM, "memory is short");
         return false;
     }
     evt_config_unref(lab->config);
@@ -242,7 +179,7 @@ wire_open(struct lab *lab, unsigned shard, struct play_actor *actor, const struc
 {
     struct lab_wire *wire;
 
-    HD_ASSERT(lab->n_wires < WIRES_MAX);
+    HD_ASSERT(lab->n_wires < LAB_WIRES_MAX);
     wire = &lab->wires[lab->n_wires++];
     *wire = (struct lab_wire){ .conn = hd_conn_make(shard, 1, (uint32_t)lab->n_wires),
                                .actor = actor,
@@ -282,7 +219,7 @@ deliver_datagram(struct lab_seat *seat, const struct hd_flow *flow, struct hd_sl
 {
     struct lab *lab = seat->lab;
     struct play_actor *actor = actor_at(lab, &flow->remote);
-    char text[HD_ADDR_TEXT], problem[PROBLEM];
+    char text[HD_ADDR_TEXT], problem[LAB_PROBLEM];
 
     if (!actor) {
         (void)snprintf(problem, sizeof(problem),
@@ -423,8 +360,8 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
 }
 
 /* The core starts with the first step that needs it. */
-static bool
-start(struct lab *lab, char *problem)
+bool
+lab_start(struct lab *lab, char *problem)
 {
     struct evt_shard *peers[EVT_MAX_SHARDS];
     struct sto_memory_params store = { .shards = lab->params.shards, .keep = true };
@@ -433,13 +370,13 @@ start(struct lab *lab, char *problem)
 
     if (lab->started)
         return true;
-    if (!conf_read(lab, problem) || !publish(lab, hd_slice(NULL, 0), problem))
+    if (!lab_conf_read(lab, problem) || !lab_publish(lab, hd_slice(NULL, 0), problem))
         return false;
     if (sto_memory_new(&store, &lab->store))
         return false;
     for (unsigned i = 0; i < lab->params.shards; i++) {
         if (!seat_start(lab, i, &keys)) {
-            (void)snprintf(problem, PROBLEM, "the core does not start");
+            (void)snprintf(problem, LAB_PROBLEM, "the core does not start");
             return false;
         }
         peers[i] = lab->seats[i].evt;
@@ -495,7 +432,7 @@ rest(struct lab *lab, char *problem)
     for (unsigned round = 0; busy; round++) {
         busy = false;
         if (round == ROUNDS_MAX) {
-            (void)snprintf(problem, PROBLEM, "the core does not come to rest");
+            (void)snprintf(problem, LAB_PROBLEM, "the core does not come to rest");
             return false;
         }
         for (unsigned i = 0; i < lab->params.shards; i++) {
@@ -519,14 +456,14 @@ gauge_subs(const struct lab *lab)
     return sum;
 }
 
-static bool
-check(struct lab *lab, char *problem)
+bool
+lab_check(struct lab *lab, char *problem)
 {
     for (unsigned i = 0; i < lab->params.shards && lab->started; i++) {
         const char *broken = evt_shard_check(lab->seats[i].evt);
 
         if (broken) {
-            (void)snprintf(problem, PROBLEM, "shard %u: %s", i, broken);
+            (void)snprintf(problem, LAB_PROBLEM, "shard %u: %s", i, broken);
             return false;
         }
     }
@@ -540,7 +477,7 @@ host_settle(void *context, char *problem)
 
     if (!rest(lab, problem))
         return false;
-    return !lab->started || gauge_subs(lab) > CHECK_SUBS_MAX || check(lab, problem);
+    return !lab->started || gauge_subs(lab) > CHECK_SUBS_MAX || lab_check(lab, problem);
 }
 
 static bool
@@ -549,7 +486,7 @@ host_pass(void *context, uint64_t ms, char *problem)
     struct lab *lab = context;
     uint64_t target = lab->now_us + ms * 1000;
 
-    if (!start(lab, problem))
+    if (!lab_start(lab, problem))
         return false;
     while (lab->now_us < target) {
         uint64_t next = target;
@@ -583,7 +520,7 @@ host_await(void *context, struct play_actor *actor, bool silence)
 bool
 lab_finish(struct lab *lab, char *problem)
 {
-    return check(lab, problem);
+    return lab_check(lab, problem);
 }
 
 /* --- actors ---------------------------------------------------------------------------------- */
@@ -628,7 +565,7 @@ host_actor(void *context, struct play_actor *actor, const struct hd_slice *words
     struct lab_peer *peer = calloc(1, sizeof(*peer));
     uint32_t shard;
 
-    if (!peer || !start(lab, problem)) {
+    if (!peer || !lab_start(lab, problem)) {
         free(peer);
         return false;
     }
@@ -642,13 +579,13 @@ host_actor(void *context, struct play_actor *actor, const struct hd_slice *words
             peer->on_shard = (int)(shard % lab->params.shards);
             continue;
         }
-        (void)snprintf(problem, PROBLEM,
+        (void)snprintf(problem, LAB_PROBLEM,
                        "expected after the address: server ADDRESS:PORT, shard N");
         return false;
     }
     if (find_listener(lab, actor, peer))
         return true;
-    (void)snprintf(problem, PROBLEM, "no listener for %s", actor->name);
+    (void)snprintf(problem, LAB_PROBLEM, "no listener for %s", actor->name);
     return false;
 }
 
@@ -708,12 +645,12 @@ host_send(void *context, struct play_actor *actor, const struct play_message *re
                    parse_addr(words[i + 1], &flow.remote)) {
             shard = hd_bucket_shard(hd_addr_bucket(&flow.remote), lab->params.shards);
         } else {
-            (void)snprintf(problem, PROBLEM, "expected: shard N, source ADDRESS:PORT");
+            (void)snprintf(problem, LAB_PROBLEM, "expected: shard N, source ADDRESS:PORT");
             return false;
         }
     }
     if (n % 2) {
-        (void)snprintf(problem, PROBLEM, "\"%.*s\" is no option", HD_FMT(words[n - 1]));
+        (void)snprintf(problem, LAB_PROBLEM, "\"%.*s\" is no option", HD_FMT(words[n - 1]));
         return false;
     }
     return enqueue(&lab->seats[shard].packets, &flow, octets, 0);
@@ -729,412 +666,6 @@ host_trace(void *context, const struct play_actor *actor, bool sent, struct hd_s
                sent ? "sends" : "gets", HD_FMT(octets));
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
-
-static enum hd_err
-bad(char *problem, const char *expected)
-{
-    (void)snprintf(problem, PROBLEM, "expected: %s", expected);
-    return HD_ESYNTAX;
-}
-
-static enum hd_err
-do_config(struct lab *lab, const struct play_step *step, char *problem)
-{
-    if (lab->started)
-        hd_str_clear(&lab->conf_text);
-    for (size_t i = 0; i < step->n_lines; i++) {
-        hd_str_add(&lab->conf_text, step->lines[i].text);
-        hd_str_add_char(&lab->conf_text, '\n');
-    }
-    if (lab->conf_text.err)
-        return lab->conf_text.err;
-    if (!lab->started)
-        return HD_OK;
-    return conf_read(lab, problem) && publish(lab, hd_slice(NULL, 0), problem) ? HD_OK : HD_ESYNTAX;
-}
-
-static enum hd_err
-book_take(struct lab *lab, enum hd_err err, struct pol_book *book, struct hd_slice changed,
-          char *problem)
-{
-    if (err) {
-        (void)snprintf(problem, PROBLEM, "the book refuses this: %s", hd_err_text(err));
-        return err;
-    }
-    pol_book_unref(lab->book);
-    lab->book = book;
-    if (lab->started && !publish(lab, changed, problem))
-        return HD_ENOMEM;
-    return HD_OK;
-}
-
-static enum hd_err
-do_user(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
-    struct pol_book *book = NULL;
-    struct pol_user user;
-    enum hd_err err;
-
-    if (n == 3 && hd_slice_eq(words[1], HD_LIT("remove"))) {
-        err = pol_book_without_user(lab->book, words[2], &book);
-        return book_take(lab, err, book, hd_slice(NULL, 0), problem);
-    }
-    if (n != 3)
-        return bad(problem, "user NAME PASSWORD, or user remove NAME");
-    if (!lab->conf && !conf_read(lab, problem))
-        return HD_ESYNTAX;
-    pol_user_make(words[1], hd_conf_realm(lab->conf), words[2], 1, hex, &user);
-    err = pol_book_with_user(lab->book, &user, &book);
-    return book_take(lab, err, book, hd_slice(NULL, 0), problem);
-}
-
-static enum hd_err
-do_rule(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    struct pol_rule rule = { 0 };
-    struct pol_book *book = NULL;
-    enum hd_err err;
-
-    if (n != 5)
-        return bad(problem, "rule allow|block|remove WATCHER RESOURCE PACKAGE");
-    rule.watcher = words[2];
-    rule.resource = words[3];
-    rule.package = words[4];
-    if (hd_slice_eq(words[1], HD_LIT("remove"))) {
-        err = pol_book_without_rule(lab->book, rule.resource, rule.watcher, rule.package, &book);
-    } else {
-        rule.action = hd_slice_eq(words[1], HD_LIT("allow")) ? POL_ALLOW : POL_BLOCK;
-        err = pol_book_with_rule(lab->book, &rule, NULL, &book);
-    }
-    return book_take(lab, err, book, words[3], problem);
-}
-
-/* Releases n records, whichever shards they wait in; SIZE_MAX: all. */
-static size_t
-release(struct lab *lab, size_t n, bool newest)
-{
-    size_t done = 0;
-
-    for (unsigned i = 0; i < lab->params.shards && done < n; i++)
-        done += newest ? sto_memory_release_newest(lab->store, i, n - done)
-                       : sto_memory_release(lab->store, i, n - done);
-    return done;
-}
-
-static uint64_t
-store_sum(const struct lab *lab, size_t (*of)(const struct sto_memory *store, unsigned shard))
-{
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < lab->params.shards; i++)
-        sum += of(lab->store, i);
-    return sum;
-}
-
-static enum hd_err
-expect_number(const char *what, uint64_t got, uint32_t want, char *problem)
-{
-    if (got == want)
-        return HD_OK;
-    (void)snprintf(problem, PROBLEM, "%s: %llu, not %u", what, (unsigned long long)got, want);
-    return HD_ESYNTAX;
-}
-
-static enum hd_err
-do_store(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    static const char usage[] =
-        "store hold|go|release N|release all|newest N|fail N|refuse N|keeps N|waiting N";
-    bool all = n == 3 && hd_slice_eq(words[2], HD_LIT("all"));
-    uint32_t number = 0;
-
-    if (!start(lab, problem))
-        return HD_ESYNTAX;
-    if (n < 2 || n > 3 || (n == 3 && !all && hd_slice_to_u32(words[2], &number)))
-        return bad(problem, usage);
-    if (hd_slice_eq(words[1], HD_LIT("hold")) || hd_slice_eq(words[1], HD_LIT("go"))) {
-        for (unsigned i = 0; i < lab->params.shards; i++)
-            sto_memory_hold(lab->store, i, words[1].p[0] == 'h');
-        return HD_OK;
-    }
-    if (hd_slice_eq(words[1], HD_LIT("keeps")))
-        return expect_number("records kept", store_sum(lab, sto_memory_count), number, problem);
-    if (hd_slice_eq(words[1], HD_LIT("waiting")))
-        return expect_number("records waiting", store_sum(lab, sto_memory_waiting), number,
-                             problem);
-    if (hd_slice_eq(words[1], HD_LIT("release")) || hd_slice_eq(words[1], HD_LIT("newest"))) {
-        size_t done = release(lab, all ? SIZE_MAX : number, words[1].p[0] == 'n');
-
-        return all ? HD_OK : expect_number("records released", done, number, problem);
-    }
-    for (unsigned i = 0; i < lab->params.shards; i++) {
-        if (hd_slice_eq(words[1], HD_LIT("fail")))
-            sto_memory_fail(lab->store, i, number);
-        else if (hd_slice_eq(words[1], HD_LIT("refuse")))
-            sto_memory_refuse(lab->store, i, number);
-        else
-            return bad(problem, usage);
-    }
-    return HD_OK;
-}
-
-/* "shard stop|go N", "mail hold|go N" */
-static enum hd_err
-do_shard(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    bool stop = n == 3 && !hd_slice_eq(words[1], HD_LIT("go"));
-    struct lab_seat *seat;
-    uint32_t number;
-
-    if (n != 3 || hd_slice_to_u32(words[2], &number))
-        return bad(problem, "shard stop|go N, or mail hold|go N");
-    seat = &lab->seats[number % lab->params.shards];
-    if (words[0].p[0] == 's')
-        seat->stopped = stop;
-    else
-        seat->mail_held = stop;
-    return HD_OK;
-}
-
-/* "order 2 0 1": in which order shards take their turns. */
-static enum hd_err
-do_order(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    bool seen[EVT_MAX_SHARDS] = { false };
-    uint32_t number;
-
-    if (n != lab->params.shards + 1)
-        return bad(problem, "order, and each shard once");
-    for (unsigned i = 1; i < n; i++) {
-        if (hd_slice_to_u32(words[i], &number) || number >= lab->params.shards || seen[number])
-            return bad(problem, "order, and each shard once");
-        seen[number] = true;
-        lab->order[i - 1] = number;
-    }
-    return HD_OK;
-}
-
-/* "count NAME N": a counter or gauge, summed over the shards. */
-static enum hd_err
-do_count(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    static const struct {
-        const char *name;
-        size_t offset;
-    } row[] = {
-#define ROW(name, words) { #name, offsetof(struct evt_counters, name) },
-        EVT_COUNTERS(ROW) EVT_GAUGES(ROW)
-#undef ROW
-    };
-    uint32_t want;
-    uint64_t sum = 0;
-
-    if (n != 3 || hd_slice_to_u32(words[2], &want))
-        return bad(problem, "count NAME NUMBER");
-    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
-        if (!hd_slice_eq(words[1], hd_slice_str(row[i].name)))
-            continue;
-        for (unsigned k = 0; k < lab->params.shards; k++) {
-            const char *counters = (const char *)evt_shard_counters(lab->seats[k].evt);
-
-            sum += atomic_load_explicit(
-                (const _Atomic uint64_t *)(const void *)(counters + row[i].offset),
-                memory_order_relaxed);
-        }
-        return expect_number(row[i].name, sum, want, problem);
-    }
-    return bad(problem, "a counter of src/event/counters.h");
-}
-
-struct sub_wanted {
-    const struct hd_slice *words; /* "state=active" */
-    unsigned n;
-    unsigned found, seen;
-    struct hd_str rows;
-};
-
-static bool
-sub_has(const struct evt_sub_row *row, struct hd_slice word)
-{
-    struct hd_slice value = word, name = hd_slice_cut(&value, '=');
-    char number[16];
-    const struct {
-        struct hd_slice name, value;
-    } field[] = {
-        { HD_LIT("state"), hd_slice_str(row->state) },
-        { HD_LIT("health"), hd_slice_str(row->health) },
-        { HD_LIT("package"), row->package },
-        { HD_LIT("watcher"), row->watcher },
-        { HD_LIT("target"), row->target },
-        { HD_LIT("id"), row->event_id },
-    };
-
-    for (size_t i = 0; i < HD_ARRAY_LEN(field); i++)
-        if (hd_slice_eq(name, field[i].name))
-            return hd_slice_eq(value, field[i].value);
-    (void)snprintf(number, sizeof(number), "%u", row->expires_s);
-    return hd_slice_eq(name, HD_LIT("expires")) && hd_slice_eq(value, hd_slice_str(number));
-}
-
-static void
-sub_visit(void *context, const struct evt_sub_row *row)
-{
-    struct sub_wanted *wanted = context;
-    bool fits = true;
-
-    wanted->seen++;
-    for (unsigned i = 0; i < wanted->n; i++)
-        fits = fits && sub_has(row, wanted->words[i]);
-    wanted->found += fits;
-    hd_str_addf(&wanted->rows, "; %s %s watcher=%.*s target=%.*s expires=%u", row->state,
-                row->health, HD_FMT(row->watcher), HD_FMT(row->target), row->expires_s);
-}
-
-/* "settled": nothing is in flight or waits, and every subscription has seen the newest state. */
-static enum hd_err
-do_settled(struct lab *lab, char *problem)
-{
-    struct hd_slice word = HD_LIT("health=in-sync");
-    struct sub_wanted wanted = { .words = &word, .n = 1 };
-    enum hd_err err = HD_OK;
-
-    for (unsigned i = 0; i < lab->params.shards && !err; i++) {
-        if (!evt_shard_quiet(lab->seats[i].evt)) {
-            (void)snprintf(problem, PROBLEM, "shard %u is not quiet", i);
-            err = HD_ESYNTAX;
-        }
-        evt_shard_list_subs(lab->seats[i].evt, hd_slice(NULL, 0), UINT32_MAX, lab->now_us,
-                            sub_visit, &wanted);
-    }
-    if (!err && wanted.found != wanted.seen) {
-        (void)snprintf(problem, PROBLEM, "%u of %u subscriptions are in sync%s", wanted.found,
-                       wanted.seen, hd_str_text(&wanted.rows));
-        err = HD_ESYNTAX;
-    }
-    hd_str_done(&wanted.rows);
-    return err;
-}
-
-/* "subs RESOURCE N [FIELD=VALUE...]": so many subscriptions of a resource look like this. */
-static enum hd_err
-do_subs(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    struct sub_wanted wanted = { .words = words + 3 };
-    enum hd_err err = HD_OK;
-    uint32_t want;
-
-    if (n < 3 || hd_slice_to_u32(words[2], &want))
-        return bad(problem, "subs RESOURCE NUMBER [state=S] [health=H] [watcher=W] ...");
-    wanted.n = n - 3;
-    for (unsigned i = 0; i < lab->params.shards; i++)
-        evt_shard_list_subs(lab->seats[i].evt, words[1], UINT32_MAX, lab->now_us, sub_visit,
-                            &wanted);
-    if (wanted.found != want) {
-        (void)snprintf(problem, PROBLEM, "%u subscriptions look like this, not %u%s", wanted.found,
-                       want, hd_str_text(&wanted.rows));
-        err = HD_ESYNTAX;
-    }
-    hd_str_done(&wanted.rows);
-    return err;
-}
-
-static enum hd_err
-close_connections(struct lab *lab, struct play_actor *actor)
-{
-    struct lab_peer *peer = actor->host;
-
-    for (size_t i = 0; i < lab->n_wires; i++) {
-        struct lab_wire *wire = &lab->wires[i];
-
-        if (wire->actor != actor || !wire->open)
-            continue;
-        wire->open = false;
-        evt_shard_closed(lab->seats[hd_conn_shard(wire->conn)].evt, wire->conn, lab->now_us);
-    }
-    peer->conn = 0;
-    return HD_OK;
-}
-
-/* "alice closes", "alice accepts|refuses|ignores tcp", "alice unreachable|reachable" */
-static enum hd_err
-do_actor(struct lab *lab, struct play_actor *actor, const struct hd_slice *words, unsigned n,
-         char *problem)
-{
-    static const struct hd_slice tcp[] = { { "refuses", 7 }, { "accepts", 7 }, { "ignores", 7 } };
-    struct lab_peer *peer = actor->host;
-
-    if (n == 2 && hd_slice_eq(words[1], HD_LIT("closes")))
-        return close_connections(lab, actor);
-    if (n == 2 && (hd_slice_eq(words[1], HD_LIT("unreachable")) ||
-                   hd_slice_eq(words[1], HD_LIT("reachable")))) {
-        peer->unreachable = words[1].p[0] == 'u';
-        return HD_OK;
-    }
-    for (size_t i = 0; i < HD_ARRAY_LEN(tcp) && n == 3; i++) {
-        if (hd_slice_eq(words[1], tcp[i]) && hd_slice_eq(words[2], HD_LIT("tcp"))) {
-            peer->tcp = (enum lab_tcp)i;
-            return HD_OK;
-        }
-    }
-    return bad(problem, "closes, accepts tcp, refuses tcp, ignores tcp, unreachable or reachable");
-}
-
-static enum hd_err
-do_end(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
-{
-    uint32_t retry = 0;
-
-    if (n > 2 || (n == 2 && hd_slice_to_u32(words[1], &retry)))
-        return bad(problem, "terminate [RETRY-AFTER], or drain");
-    for (unsigned i = 0; i < lab->params.shards; i++) {
-        if (words[0].p[0] == 'd')
-            evt_shard_drain_begin(lab->seats[i].evt);
-        else
-            evt_shard_terminate_all(lab->seats[i].evt, retry, lab->now_us);
-    }
-    return HD_OK;
-}
-
-static enum hd_err
-host_command(void *context, struct play *play, const struct play_step *step,
-             const struct hd_slice *words, unsigned n, char *problem)
-{
-    struct lab *lab = context;
-    struct play_actor *actor = play_actor_find(play, words[0]);
-
-    if (hd_slice_eq(words[0], HD_LIT("shards")))
-        return HD_OK; /* read before the play began */
-    if (hd_slice_eq(words[0], HD_LIT("config")))
-        return do_config(lab, step, problem);
-    if (hd_slice_eq(words[0], HD_LIT("user")))
-        return do_user(lab, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("rule")))
-        return do_rule(lab, words, n, problem);
-    if (!start(lab, problem))
-        return HD_ESYNTAX;
-    if (actor)
-        return do_actor(lab, actor, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("store")))
-        return do_store(lab, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("shard")) || hd_slice_eq(words[0], HD_LIT("mail")))
-        return do_shard(lab, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("order")))
-        return do_order(lab, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("count")))
-        return do_count(lab, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("subs")))
-        return do_subs(lab, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("settled")))
-        return do_settled(lab, problem);
-    if (hd_slice_eq(words[0], HD_LIT("drain")) || hd_slice_eq(words[0], HD_LIT("terminate")))
-        return do_end(lab, words, n, problem);
-    if (hd_slice_eq(words[0], HD_LIT("check")))
-        return check(lab, problem) ? HD_OK : HD_ESYNTAX;
-    return HD_ENOMATCH;
-}
-
 struct play_host
 lab_host(struct lab *lab)
 {
@@ -1145,7 +676,7 @@ lab_host(struct lab *lab)
                                .settle = host_settle,
                                .pass = host_pass,
                                .now_ms = host_now,
-                               .command = host_command,
+                               .command = lab_command,
                                .trace = lab->params.trace ? host_trace : NULL };
 }
 

@@ -1,0 +1,91 @@
+/* lab_core.h - what the files of the laboratory know of each other (lab.h says what it is). */
+#ifndef TEST_LAB_CORE_H
+#define TEST_LAB_CORE_H
+
+#include "base/str.h"
+#include "event/shard.h"
+#include "heraldd/config.h"
+#include "lab.h"
+#include "policy/policy.h"
+#include "store/memory.h"
+
+#define LAB_PROBLEM 512
+#define LAB_MESSAGE_MAX 70000
+#define LAB_WIRES_MAX 1024
+
+enum lab_tcp { TCP_REFUSES = 0, TCP_ACCEPTS, TCP_IGNORES };
+
+/* What the laboratory knows of an actor. */
+struct lab_peer {
+    enum lab_tcp tcp;
+    bool unreachable;
+    struct hd_addr server;
+    uint8_t listener;
+    uint64_t conn; /* the connection that it opened, 0: none */
+    int on_shard;  /* where its connections are accepted; -1: by its address */
+};
+
+struct lab_wire {
+    uint64_t conn;
+    struct play_actor *actor;
+    struct hd_addr local;
+    uint8_t listener;
+    bool open;
+};
+
+struct lab_packet {
+    struct lab_packet *next;
+    struct hd_flow flow;
+    uint64_t owner; /* failures only */
+    size_t n;
+    char octets[];
+};
+
+struct lab_queue {
+    struct lab_packet *first, **last;
+};
+
+struct lab_seat {
+    struct lab *lab;
+    struct evt_shard *evt;
+    struct pol_shard *policy;
+    uint64_t seed, policy_seed;
+    struct lab_queue packets, failures;
+    uint64_t due_us; /* next turn */
+    bool stopped, mail_held;
+    char buffer[LAB_MESSAGE_MAX];
+};
+
+struct lab {
+    struct lab_params params;
+    struct play *play;
+    struct sto_memory *store;
+    struct hd_str conf_text; /* of the scenario's config steps since the last one was applied */
+    struct hd_conf *conf;
+    struct pol_book *book;
+    struct evt_config *config;
+    uint32_t version;
+    uint64_t now_us;
+    bool started;
+    struct lab_wire wires[LAB_WIRES_MAX];
+    size_t n_wires;
+    unsigned order[EVT_MAX_SHARDS];
+    struct lab_seat seats[];
+};
+
+/* Each of these is false with a line in problem (LAB_PROBLEM octets). */
+
+/** Reads the configuration that the scenario has given so far. */
+bool lab_conf_read(struct lab *lab, char *problem);
+/** Gives every shard the configuration and the book; changed: the resource whose rules changed. */
+bool lab_publish(struct lab *lab, struct hd_slice changed, char *problem);
+/** Makes the shards when there are none yet. */
+bool lab_start(struct lab *lab, char *problem);
+/** Whether the invariants hold. */
+bool lab_check(struct lab *lab, char *problem);
+
+/** A step that only the laboratory knows, for struct play_host.  HD_ENOMATCH: none of its own. */
+enum hd_err lab_command(void *context, struct play *play, const struct play_step *step,
+                        const struct hd_slice *words, unsigned n, char *problem);
+
+#endif
