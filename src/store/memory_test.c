@@ -24,7 +24,7 @@ evt_stored_post(struct evt_shard *shard, const struct evt_outcome *outcomes, siz
 }
 
 struct fixture {
-    struct sto_memory *store = NULL;
+    struct sto_memory *store;
     struct evt_shard shard[2];
 };
 
