@@ -1,9 +1,10 @@
 /* net.h - sockets of one shard: datagrams in batches both ways, and streams.
  *
- * A net_shard is a libuv loop with a UDP socket per datagram listener (SO_REUSEPORT, steered by a classic BPF program with
- * hd_addr_bucket, so that a peer's packets always arrive at the same shard), a listening socket per stream listener, and its connections.
- * One turn: read a batch -> on.batch -> on.packet for each -> on.turn -> flush what was committed.
- * Thread: everything here is called on the shard's own thread, but for net_shard_wake and net_shard_stop. */
+ * A net_shard is a libuv loop with a UDP socket per datagram listener (SO_REUSEPORT, steered by a
+ * classic BPF program with hd_addr_bucket, so that a peer's packets always arrive at the same
+ * shard), a listening socket per stream listener, and its connections. One turn: read a batch ->
+ * on.batch -> on.packet for each -> on.turn -> flush what was committed. Thread: everything here is
+ * called on the shard's own thread, but for net_shard_wake and net_shard_stop. */
 #ifndef HD_NET_NET_H
 #define HD_NET_NET_H
 
@@ -19,26 +20,37 @@ struct net_shard;
 
 struct net_listener {
     enum hd_transport transport; /* HD_UDP or HD_TCP */
-    struct hd_addr addr;         /* may be a wildcard; port 0: chosen by the kernel (first shard), see net_shard_bound */
+    struct hd_addr addr; /* may be a wildcard; port 0: chosen by the kernel (first shard), see
+                            net_shard_bound */
 };
 
 /* What a framer says about the octets that a stream holds; same meaning as in sip/msg.h. */
-enum net_frame { NET_FRAME_MORE = 0, NET_FRAME_MESSAGE, NET_FRAME_PING, NET_FRAME_SKIP, NET_FRAME_TOO_LARGE, NET_FRAME_BAD };
+enum net_frame {
+    NET_FRAME_MORE = 0,
+    NET_FRAME_MESSAGE,
+    NET_FRAME_PING,
+    NET_FRAME_SKIP,
+    NET_FRAME_TOO_LARGE,
+    NET_FRAME_BAD
+};
 
 /* What the shard's owner hands in; context is passed to each. */
 struct net_events {
     void *context;
     /** A batch was read and its packets follow: the owner drains its mailbox first. */
     void (*batch)(void *context);
-    /** One datagram or one framed message; octets are borrowed for the call.  Keep-alives never come here. */
+    /** One datagram or one framed message; octets are borrowed for the call.  Keep-alives never
+     * come here. */
     void (*packet)(void *context, const struct hd_flow *flow, struct hd_slice octets);
-    /** Once per turn, after packets and wake-ups.  Returns milliseconds until it wants to be called again, 0: at
-     *  once (after reading), UINT64_MAX: not by itself. */
+    /** Once per turn, after packets and wake-ups.  Returns milliseconds until it wants to be called
+     * again, 0: at once (after reading), UINT64_MAX: not by itself. */
     uint64_t (*turn)(void *context, uint64_t now_us);
-    /** What was committed with this owner (not 0) could not be sent: connection refused, reset, timed out (what the peer's TCP has
-     *  not acknowledged counts as not sent), ICMP error.  Told before the next turn, never from inside a commit.
-     *  HD_ENOMATCH: the connection is gone, or no socket fits; HD_ERANGE: longer than a datagram or the queue may be; HD_EFULL: a cap
-     *  (connections, queue, datagrams that wait); HD_ENOTSUP: the transport; HD_ENOMEM; HD_EIO: the rest. */
+    /** What was committed with this owner (not 0) could not be sent: connection refused, reset,
+     * timed out (what the peer's TCP has not acknowledged counts as not sent), ICMP error.  Told
+     * before the next turn, never from inside a commit. HD_ENOMATCH: the connection is gone, or no
+     * socket fits; HD_ERANGE: longer than a datagram or the queue may be; HD_EFULL: a cap
+     *  (connections, queue, datagrams that wait); HD_ENOTSUP: the transport; HD_ENOMEM; HD_EIO: the
+     * rest. */
     void (*send_failed)(void *context, uint64_t owner, const struct hd_flow *flow, enum hd_err err);
     /** A connection is gone; told after the failures of what was queued on it. */
     void (*closed)(void *context, uint64_t conn);
@@ -46,8 +58,9 @@ struct net_events {
     enum net_frame (*frame)(struct hd_slice stream, size_t max_body, size_t *ret_len);
     /** Whether an idle connection must stay (it carries a subscription). */
     bool (*in_use)(void *context, uint64_t conn);
-    /** May be NULL.  A stream's message is above the limits (NET_FRAME_TOO_LARGE) and its head is here whole: a last chance to
-     *  answer it (RFC 3261 section 21.5.7), the connection is closed after what is committed in this call. */
+    /** May be NULL.  A stream's message is above the limits (NET_FRAME_TOO_LARGE) and its head is
+     * here whole: a last chance to answer it (RFC 3261 section 21.5.7), the connection is closed
+     * after what is committed in this call. */
     void (*too_large)(void *context, const struct hd_flow *flow, struct hd_slice head);
 };
 
@@ -68,13 +81,15 @@ struct net_params {
 /* Counters of one shard; read by other threads without order (relaxed). */
 struct net_counters {
     _Atomic uint64_t datagrams_in, datagrams_out, datagram_errors, receive_drops /* SO_RXQ_OVFL */;
-    _Atomic uint64_t streams_accepted, streams_refused, streams_opened, streams_closed, streams_open;
+    _Atomic uint64_t streams_accepted, streams_refused, streams_opened, streams_closed,
+        streams_open;
     _Atomic uint64_t octets_in, octets_out, frames_bad, pings;
 };
 
 /**
  * Opens all sockets of a shard.  Shard 0 first: with port 0 the others pass the port that it got.
- * @return HD_OK; HD_EIO with one line in ret_problem (static size) that names the address and why; HD_ENOMEM.
+ * @return HD_OK; HD_EIO with one line in ret_problem (static size) that names the address and why;
+ * HD_ENOMEM.
  */
 HD_NODISCARD enum hd_err net_shard_new(const struct net_params *params, char ret_problem[256],
                                        struct net_shard **ret_net);
@@ -82,22 +97,26 @@ HD_NODISCARD enum hd_err net_shard_new(const struct net_params *params, char ret
 void net_shard_free(struct net_shard *net);
 /** The address that listener i is bound to. */
 struct hd_addr net_shard_bound(const struct net_shard *net, size_t i);
-/** Runs until net_shard_stop; then what was committed is flushed (for at most a second, should peers be slow) and it returns. */
+/** Runs until net_shard_stop; then what was committed is flushed (for at most a second, should
+ * peers be slow) and it returns. */
 void net_shard_run(struct net_shard *net);
 /** Ends the run; from any thread. */
 void net_shard_stop(struct net_shard *net);
-/** Makes a turn happen; from any thread; cheap when one is already asked for.  Fits hd_wake_f (context: struct net_shard).
- * Not after net_shard_free began. */
+/** Makes a turn happen; from any thread; cheap when one is already asked for.  Fits hd_wake_f
+ * (context: struct net_shard). Not after net_shard_free began. */
 void net_shard_wake(void *net);
-/** Stops accepting connections and reading datagrams from new peers is not possible to tell apart: only accepting ends. */
+/** Stops accepting connections and reading datagrams from new peers is not possible to tell apart:
+ * only accepting ends. */
 void net_shard_close_listeners(struct net_shard *net);
 
-/** Room for one message of up to size octets, contiguous; valid until the next reserve.  NULL when memory is short. */
+/** Room for one message of up to size octets, contiguous; valid until the next reserve.  NULL when
+ * memory is short. */
 char *net_reserve(struct net_shard *net, size_t size);
 /**
  * Sends n octets of the last reserve at the end of the turn (datagrams: one sendmmsg for many).
- * UDP: from flow->local (by IP_PKTINFO, through the socket of flow->listener) to flow->remote.  TCP: down flow->conn when it is
- * not 0 (gone: send_failed); with conn 0 over an open connection to flow->remote, or a new one.
+ * UDP: from flow->local (by IP_PKTINFO, through the socket of flow->listener) to flow->remote. TCP:
+ * down flow->conn when it is not 0 (gone: send_failed); with conn 0 over an open connection to
+ * flow->remote, or a new one.
  * @param owner  0: nobody wants to know; otherwise send_failed tells
  */
 void net_commit(struct net_shard *net, const struct hd_flow *flow, size_t n, uint64_t owner);
