@@ -490,6 +490,18 @@ print_numbers(const char *title, json_t *numbers, const json_t *words, bool all)
 }
 
 static void
+print_store(const json_t *store)
+{
+    print_text("  store    ", json_object_get(store, "durability"));
+    if (json_is_false(json_object_get(store, "healthy")))
+        print_text("           new state is refused: ", json_object_get(store, "problem"));
+    if (json_object_get(store, "live"))
+        printf("           %lld records, a commit takes %lld us\n",
+               (long long)json_integer_value(json_object_get(store, "live")),
+               (long long)json_integer_value(json_object_get(store, "commit_us_mean")));
+}
+
+static void
 print_status(const json_t *result, bool all)
 {
     const json_t *words = json_object_get(result, "words");
@@ -502,7 +514,9 @@ print_status(const json_t *result, bool all)
     print_uptime(json_integer_value(json_object_get(result, "uptime_s")));
     printf("  shards   %lld\n", (long long)json_integer_value(json_object_get(result, "shards")));
     printf("  users    %lld\n", (long long)json_integer_value(json_object_get(result, "users")));
-    printf("  rules    %lld\n\n", (long long)json_integer_value(json_object_get(result, "rules")));
+    printf("  rules    %lld\n", (long long)json_integer_value(json_object_get(result, "rules")));
+    print_store(json_object_get(result, "store"));
+    putchar('\n');
     if (json_is_array(listeners) && !grid_print(listeners, columns, HD_ARRAY_LEN(columns), stdout))
         tool_problem("out of memory");
     print_numbers("now", json_object_get(result, "gauges"), words, all);

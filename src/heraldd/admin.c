@@ -93,6 +93,27 @@ hd_json_slice(struct hd_slice octets)
     return value;
 }
 
+json_t *
+hd_json_slices(const struct hd_slice *slices, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n && array; i++)
+        if (json_array_append_new(array, hd_json_slice(slices[i])) != 0) {
+            json_decref(array);
+            array = NULL;
+        }
+    return array;
+}
+
+json_t *
+hd_json_addr(const struct hd_addr *addr)
+{
+    char text[HD_ADDR_TEXT];
+
+    return json_stringn(text, hd_addr_text(addr, text));
+}
+
 /* --- lives ----------------------------------------------------------------------------- */
 
 static void

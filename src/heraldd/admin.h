@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -46,5 +47,9 @@ void hd_reply_error(struct hd_reply *reply, const char *format, ...) HD_PRINTF(2
 /** A string of octets that may not be UTF-8: what is not is shown as U+FFFD.  NULL when memory is
  * short. */
 json_t *hd_json_slice(struct hd_slice octets);
+/** An array of them; NULL when memory is short. */
+json_t *hd_json_slices(const struct hd_slice *slices, size_t n);
+/** "192.0.2.1:5060". */
+json_t *hd_json_addr(const struct hd_addr *addr);
 
 #endif

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "heraldd/backup.h"
 #include "heraldd/daemon.h"
 #include "heraldd/metrics.h"
+#include "heraldd/status.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
 
@@ -366,19 +366,6 @@ call_policy_list(const struct call *call)
 
 /* --- packages -------------------------------------------------------------------------- */
 
-static json_t *
-slices_json(const struct hd_slice *slices, size_t n)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < n && array; i++)
-        if (json_array_append_new(array, hd_json_slice(slices[i])) != 0) {
-            json_decref(array);
-            array = NULL;
-        }
-    return array;
-}
-
 static void
 call_package_list(const struct call *call)
 {
@@ -393,7 +380,7 @@ call_package_list(const struct call *call)
 
         add_row(&listing,
                 json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "name",
-                          hd_json_slice(p->name), "types", slices_json(p->types, p->n_types),
+                          hd_json_slice(p->name), "types", hd_json_slices(p->types, p->n_types),
                           "min_expires_s", (json_int_t)p->min_expires_s, "default_expires_s",
                           (json_int_t)p->default_expires_s, "max_expires_s",
                           (json_int_t)p->max_expires_s, "max_body",
@@ -401,7 +388,7 @@ call_package_list(const struct call *call)
                           "pace_ms", (json_int_t)p->pace_ms, "delivery", deliveries[p->delivery],
                           "compose", composes[p->compose], "authorisation",
                           authorisations[p->authorisation], "publishers",
-                          slices_json(p->publishers, p->n_publishers)));
+                          hd_json_slices(p->publishers, p->n_publishers)));
     }
     answer_rows(call, &listing, "packages");
 }
@@ -431,14 +418,6 @@ part_add(struct part *part, json_t *row)
         part->failed = true;
 }
 
-static json_t *
-addr_json(const struct hd_addr *addr)
-{
-    char text[HD_ADDR_TEXT];
-
-    return json_stringn(text, hd_addr_text(addr, text));
-}
-
 static void
 visit_sub(void *context, const struct evt_sub_row *row)
 {
@@ -454,8 +433,8 @@ visit_sub(void *context, const struct evt_sub_row *row)
                   (json_int_t)row->cseq, "event_id", hd_json_slice(row->event_id), "call_id",
                   hd_json_slice(row->call_id), "target", hd_json_slice(row->target), "transport",
                   hd_json_slice(hd_transport_name((enum hd_transport)row->flow.transport)), "local",
-                  addr_json(&row->flow.local), "remote", addr_json(&row->flow.remote), "shard",
-                  (int)row->shard, "id", id));
+                  hd_json_addr(&row->flow.local), "remote", hd_json_addr(&row->flow.remote),
+                  "shard", (int)row->shard, "id", id));
 }
 
 static void
@@ -582,206 +561,12 @@ call_bindings(const struct call *call)
     list(call, WHAT_BINDINGS);
 }
 
-/* --- status ---------------------------------------------------------------------------- */
-
-struct number {
-    const char *name;
-    size_t offset;
-    const char *words;
-};
-
-#define COUNTER(name, words) { #name, offsetof(struct evt_counters, name), words },
-static const struct number counters[] = { EVT_COUNTERS(COUNTER) };
-static const struct number gauges[] = { EVT_GAUGES(COUNTER) };
-#undef COUNTER
-
-#define NET(name, words)                                                                           \
-    {                                                                                              \
-#name, offsetof(struct net_counters, name), words                                          \
-    }
-static const struct number net_numbers[] = {
-    NET(datagrams_in, "datagrams received"),
-    NET(datagrams_out, "datagrams sent"),
-    NET(datagram_errors, "datagrams that the kernel refused to send"),
-    NET(receive_drops, "datagrams that the kernel dropped because the receive buffer was full"),
-    NET(streams_accepted, "connections accepted"),
-    NET(streams_refused, "connections refused because there are too many"),
-    NET(streams_opened, "connections opened"),
-    NET(streams_closed, "connections closed"),
-    NET(streams_open, "connections open now"),
-    NET(octets_in, "octets received"),
-    NET(octets_out, "octets sent"),
-    NET(frames_bad, "streams closed because they could not be framed"),
-    NET(pings, "keep-alives answered"),
-};
-#undef NET
-
-static uint64_t
-number_read(const void *base, const struct number *number)
-{
-    const _Atomic uint64_t *p =
-        (const _Atomic uint64_t *)(const void *)((const char *)base + number->offset);
-
-    return atomic_load_explicit(p, memory_order_relaxed);
-}
-
-/* An object of name and number, in sum over n bases. */
-static json_t *
-numbers_json(const struct number *numbers, size_t n_numbers, const void *const *bases, unsigned n)
-{
-    json_t *object = json_object();
-
-    for (size_t i = 0; i < n_numbers && object; i++) {
-        uint64_t sum = 0;
-
-        for (unsigned k = 0; k < n; k++)
-            sum += number_read(bases[k], &numbers[i]);
-        (void)json_object_set_new(object, numbers[i].name, json_integer((json_int_t)sum));
-    }
-    return object;
-}
-
-/* Fields for n shards in an object. */
-static void
-add_numbers(json_t *object, const void *const *evt, const void *const *net, unsigned n)
-{
-    (void)json_object_set_new(object, "counters",
-                              numbers_json(counters, HD_ARRAY_LEN(counters), evt, n));
-    (void)json_object_set_new(object, "gauges", numbers_json(gauges, HD_ARRAY_LEN(gauges), evt, n));
-    (void)json_object_set_new(object, "net",
-                              numbers_json(net_numbers, HD_ARRAY_LEN(net_numbers), net, n));
-}
-
-static json_t *
-words_json(void)
-{
-    static const struct {
-        const struct number *numbers;
-        size_t n;
-    } all[] = { { counters, HD_ARRAY_LEN(counters) },
-                { gauges, HD_ARRAY_LEN(gauges) },
-                { net_numbers, HD_ARRAY_LEN(net_numbers) } };
-    json_t *object = json_object();
-
-    for (size_t i = 0; i < HD_ARRAY_LEN(all); i++)
-        for (size_t k = 0; k < all[i].n && object; k++)
-            (void)json_object_set_new(object, all[i].numbers[k].name,
-                                      json_string(all[i].numbers[k].words));
-    return object;
-}
-
-static json_t *
-methods_json(const void *const *evt, unsigned n)
-{
-    json_t *object = json_object();
-
-    for (int m = 0; m < SIP_METHOD_COUNT && object; m++) {
-        struct hd_slice name =
-            m == SIP_METHOD_UNKNOWN ? HD_LIT("other") : sip_method_name((enum sip_method)m);
-        char text[32];
-        uint64_t sum = 0;
-
-        for (unsigned i = 0; i < n; i++)
-            sum += atomic_load_explicit(&((const struct evt_counters *)evt[i])->by_method[m],
-                                        memory_order_relaxed);
-        (void)snprintf(text, sizeof(text), "%.*s", HD_FMT(name));
-        if (sum > 0)
-            (void)json_object_set_new(object, text, json_integer((json_int_t)sum));
-    }
-    return object;
-}
-
-static json_t *
-statuses_json(const void *const *evt, unsigned n)
-{
-    json_t *object = json_object();
-
-    for (int code = 0; code < 700 && object; code++) {
-        char text[16];
-        uint64_t sum = 0;
-
-        for (unsigned i = 0; i < n; i++)
-            sum += atomic_load_explicit(&((const struct evt_counters *)evt[i])->by_status[code],
-                                        memory_order_relaxed);
-        (void)snprintf(text, sizeof(text), "%d", code);
-        if (sum > 0)
-            (void)json_object_set_new(object, text, json_integer((json_int_t)sum));
-    }
-    return object;
-}
-
-static json_t *
-listeners_json(const struct evt_config *config)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < config->n_listeners && array; i++) {
-        const struct evt_listener *l = &config->listeners[i];
-
-        (void)json_array_append_new(array,
-                                    json_pack("{s:o, s:o, s:s}", "transport",
-                                              hd_json_slice(hd_transport_name(l->transport)),
-                                              "address", addr_json(&l->addr), "authentication",
-                                              l->authenticate ? "digest" : "none"));
-    }
-    return array;
-}
-
-/* How the live state is kept, and whether it can be. */
-static json_t *
-store_json(const struct hd_daemon *daemon)
-{
-    static const char *const words[] = { "commit", "async", "memory" };
-    const char *durability = words[daemon->conf->durability];
-    struct sto_status s;
-
-    if (!hd_host_store(daemon->host, &s))
-        return json_pack("{s:s}", "durability", durability);
-    return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "durability",
-                     durability, "healthy", (int)s.healthy, "problem", s.problem, "commits",
-                     (json_int_t)s.commits, "failures", (json_int_t)s.failures, "records",
-                     (json_int_t)s.records, "commit_us_mean",
-                     (json_int_t)(s.commits ? s.commit_us_sum / s.commits : 0), "commit_us_most",
-                     (json_int_t)s.commit_us_most, "live", (json_int_t)s.live, "rows",
-                     (json_int_t)s.rows, "batches_waiting", (json_int_t)s.depth);
-}
+/* --- figures --------------------------------------------------------------------------- */
 
 static void
 call_status(const struct call *call)
 {
-    struct hd_daemon *daemon = call->daemon;
-    const struct hd_host *host = daemon->host;
-    unsigned n = hd_host_shards(host);
-    const void *evt[EVT_MAX_SHARDS], *net[EVT_MAX_SHARDS];
-    json_t *per_shard = json_array(), *result;
-    uint64_t mailbox = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        json_t *row = json_pack("{s:i, s:I}", "shard", (int)i, "mailbox",
-                                (json_int_t)hd_host_mailbox(host, i));
-
-        evt[i] = hd_host_counters(host, i);
-        net[i] = hd_host_net(host, i);
-        mailbox += hd_host_mailbox(host, i);
-        add_numbers(row, &evt[i], &net[i], 1);
-        (void)json_array_append_new(per_shard, row);
-    }
-    result =
-        json_pack("{s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
-                  "version", HERALD_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
-                  (json_int_t)((net_now_us() - daemon->started_us) / 1000000), "shards", (int)n,
-                  "config_version", (json_int_t)daemon->config->version, "users",
-                  (json_int_t)pol_book_user_count(book_of(call)), "rules",
-                  (json_int_t)pol_book_rule_count(book_of(call)), "domains",
-                  slices_json(daemon->config->served.domains, daemon->config->served.n_domains),
-                  "listeners", listeners_json(daemon->config), "mailbox", (json_int_t)mailbox,
-                  "methods", methods_json(evt, n), "statuses", statuses_json(evt, n), "per_shard",
-                  per_shard, "words", words_json());
-    if (result) {
-        add_numbers(result, evt, net, n);
-        (void)json_object_set_new(result, "store", store_json(daemon));
-    }
-    hd_reply_result(call->reply, result);
+    hd_reply_result(call->reply, hd_status_json(call->daemon));
 }
 
 static void

@@ -499,6 +499,8 @@ enum hd_err
 sto_sqlite_start(struct sto_sqlite *store)
 {
     HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    store->status.live = sto_journal_live(store->journal);
+    store->status.rows = sto_journal_rows(store->journal);
     if (pthread_create(&store->thread, NULL, store_run, store) != 0)
         return HD_EIO;
     store->runs = true;

@@ -202,6 +202,9 @@ def test_a_daemon_that_starts_on_a_backup_goes_on_from_there():
         equal([p["etag"] for p in broker.pubs()], [etag], "publications")
         equal(sorted(u["name"] for u in broker.admin("user-list")["users"]), ["alice", "bob", "carol"], "users")
         equal(len(broker.admin("policy-list")["rules"]), 1, "rules")
+        check(metrics(broker)["herald_store_live_records"].value() >= 2, "what was restored is counted")
+        status = broker.tool("status", "--socket", broker.socket_path)
+        check(re.search(r"store +commit\n +\d+ records, a commit takes \d+ us\n", status), status)
         alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note="after"), etag=later, expect=412)
         alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note="after"), etag=etag)
         until(lambda: "after" in str(watch.notification().body), "the subscriber of before is told")
@@ -273,6 +276,7 @@ def test_a_path_is_the_tool_s_and_a_store_in_memory_is_told():
                              capture_output=True, text=True, timeout=60)
         equal(run.returncode, 0, run.stderr)
         check("memory" in run.stdout, run.stdout)
+        check(re.search(r"store +memory\n", broker.tool("status", "--socket", broker.socket_path)), "status")
         equal(os.listdir(broker.folder.name + "/copy"), ["herald.state"], "files")
 
 
