@@ -30,7 +30,6 @@
 struct hd_state {
     unsigned magic;
     int folder_fd, lock_fd;
-    bool is_new;
     uint32_t epoch;
     struct hd_state_data data;
     char *folder; /* as it was named */
@@ -288,7 +287,6 @@ create(struct hd_state *state, char text[HD_PROBLEM_TEXT])
     state->data.book = pol_book_new(&state->data.keys.table);
     if (!state->data.book)
         return problem(text, state, "", HD_ENOMEM, "memory is short");
-    state->is_new = true;
     return save(state, &state->data, text);
 }
 
@@ -344,13 +342,6 @@ hd_state_close(struct hd_state *state)
         close(state->folder_fd);
     free(state->folder);
     free(state);
-}
-
-bool
-hd_state_is_new(const struct hd_state *state)
-{
-    HD_ASSERT_OBJ(state, STATE_MAGIC);
-    return state->is_new;
 }
 
 struct evt_keys

@@ -34,8 +34,6 @@ HD_NODISCARD enum hd_err hd_state_open(const char *folder, char ret_problem[HD_P
 /** Gives the folder up; accepts NULL. */
 void hd_state_close(struct hd_state *state);
 
-/** True when hd_state_open made the file: the first start. */
-bool hd_state_is_new(const struct hd_state *state);
 struct evt_keys hd_state_keys(const struct hd_state *state);
 /** "urn:uuid:...", as long as the state is open (RFC 4122). */
 struct hd_slice hd_state_instance(const struct hd_state *state);

@@ -135,7 +135,6 @@ the_first_start_makes_a_folder_for_the_owner_alone(void **state)
     struct place *place = *state;
     struct stat st;
     struct hd_state *s = open_state(place);
-    assert_true(hd_state_is_new(s));
     assert_true(hd_instance_ok(hd_state_instance(s)));
     assert_int_equal(hd_state_instance(s).p[9 + 14], '4');
     assert_int_equal(pol_book_user_count(hd_state_book(s)), 0);
@@ -181,7 +180,6 @@ what_was_saved_is_there_after_a_restart(void **state)
     hd_state_close(s);
 
     s = open_state(place);
-    assert_false(hd_state_is_new(s));
     assert_memory_equal(hd_state_instance(s).p, instance, sizeof(instance));
     const struct evt_keys again = hd_state_keys(s);
     assert_memory_equal(&again, &keys, sizeof(keys));
@@ -259,7 +257,6 @@ a_crash_of_the_very_first_start_is_a_first_start_again(void **state)
     snprintf(path, sizeof(path), "%s/" NEW_NAME, place->folder);
     write_file(path, HD_LIT("{"));
     struct hd_state *s = open_state(place);
-    assert_true(hd_state_is_new(s));
     hd_state_close(s);
 }
 

@@ -353,22 +353,6 @@ sto_memory_find(const struct sto_memory *store, unsigned shard, enum evt_record_
 }
 
 void
-sto_memory_each(const struct sto_memory *store, unsigned shard, sto_memory_visit_f visit,
-                void *context)
-{
-    const struct part *part = part_of_const(store, shard);
-    uint32_t at;
-
-    for (at = hd_table_next(&part->kept, 0); at != HD_TABLE_NONE;
-         at = hd_table_next(&part->kept, at + 1)) {
-        const struct record *record = ((struct kept *)hd_table_at(&part->kept, at))->record;
-
-        visit(context, record->bucket, record->kind, record->id,
-              hd_slice(record->octets, record->n));
-    }
-}
-
-void
 sto_memory_hold(struct sto_memory *store, unsigned shard, bool held)
 {
     part_of(store, shard)->held = held;

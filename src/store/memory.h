@@ -56,11 +56,6 @@ uint64_t sto_memory_octets(const struct sto_memory *store, unsigned shard);
 HD_NODISCARD enum hd_err sto_memory_find(const struct sto_memory *store, unsigned shard,
                                          enum evt_record_kind kind, uint64_t id,
                                          struct hd_slice *ret_record);
-typedef void (*sto_memory_visit_f)(void *context, unsigned bucket, enum evt_record_kind kind,
-                                   uint64_t id, struct hd_slice record);
-/** Visits the kept records of one part, in no order. */
-void sto_memory_each(const struct sto_memory *store, unsigned shard, sto_memory_visit_f visit,
-                     void *context);
 
 /* --- commands of tests ----------------------------------------------------------------------- */
 
