@@ -297,7 +297,7 @@ struct evt_sub {
     uint32_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     /* cold */
     uint64_t id;
-    uint64_t created_ms;
+    uint64_t born; /* which of its shard's subscriptions, in the order of their making */
     uint64_t expires_at_ms;
     struct hd_timer timer;
     struct evt_texts *texts;
@@ -326,6 +326,9 @@ void evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub);
 /** Judges it by the rules in force; a stored change of state follows. */
 void evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub);
 bool evt_sub_verdict(enum evt_decision decision, uint8_t *ret_state, uint8_t *ret_transform);
+/** What the rules in force say of a subscription; false: it is refused. */
+bool evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
+                 uint8_t *ret_transform);
 /** Sends what may be sent now, or arranges for later. */
 void evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub);
 /** After anything happened to it: sends what may be sent, settles what is over, sets the timer. */
@@ -756,6 +759,9 @@ uint64_t evt_content(const struct evt_shard *shard, const struct evt_snapshot *s
 uint64_t evt_seen_id(const struct evt_shard *shard, const struct evt_mirror *mirror);
 void evt_seen_due(struct evt_shard *shard, struct evt_mirror *mirror);
 void evt_seen_write_due(struct evt_shard *shard);
+/** Notes a record that another number of shards wrote.  HD_ENOMEM. */
+HD_NODISCARD enum hd_err evt_seen_old(struct evt_shard *shard, uint64_t id);
+void evt_seen_drop_old(struct evt_shard *shard);
 void evt_seen_write_all(struct evt_shard *shard);
 void evt_seen_forget(struct evt_shard *shard, struct evt_mirror *mirror);
 uint64_t evt_seen_wait_ms(struct evt_shard *shard);
@@ -793,6 +799,10 @@ struct evt_shard {
     uint32_t waiting;              /* requests behind changes, and changes under way */
     uint32_t n_flights;
     uint64_t last_order;
+    uint64_t last_born; /* subscriptions made, also before this start */
+    uint64_t *old_seen; /* records of another number of shards, to be removed */
+    uint32_t n_old_seen, cap_old_seen;
+    uint64_t old_seen_until_ms;
     uint64_t last_number; /* of snapshots made here */
     struct evt_flight *free_flights;
     struct evt_mail_interest *interests; /* those that could not be taken */

@@ -106,7 +106,7 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
 
     begin(&out, shard->record_memory, sizeof(shard->record_memory));
     hd_bytes_put_u64(&out, after.left_ms);
-    hd_bytes_put_u64(&out, shard->now_ms - sub->created_ms);
+    hd_bytes_put_u64(&out, sub->born);
     hd_bytes_put_u8(&out, after.state);
     hd_bytes_put_u8(&out, after.transform);
     hd_bytes_put_u8(&out, after.types);
@@ -220,6 +220,7 @@ evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror, uint64
     begin(&out, memory, (size_t)n * 8 + 2048);
     hd_bytes_put_u8(&out, (uint8_t)shard->index);
     hd_bytes_put_u8(&out, (uint8_t)shard->count);
+    hd_bytes_put_u64(&out, shard->last_born);
     hd_bytes_put_u64(&out, content);
     hd_bytes_put_slice(&out, mirror->key);
     hd_bytes_put_slice(&out, mirror->package->name);
@@ -299,7 +300,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
         return err;
     memset(&sub, 0, sizeof(sub));
     sub.left_ms = hd_bytes_get_u64(&in);
-    sub.created_ms = hd_bytes_get_u64(&in);
+    sub.born = hd_bytes_get_u64(&in);
     sub.state = hd_bytes_get_u8(&in);
     sub.transform = hd_bytes_get_u8(&in);
     sub.types = hd_bytes_get_u8(&in);
@@ -322,8 +323,10 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
         sub.texts[i] = hd_bytes_get_slice(&in);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
-        sub.transform > EVT_SEE_NOTHING || flags > 15 ||
-        sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000)
+        sub.transform > EVT_SEE_NOTHING || flags > 15 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
+        sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||
+        sub.version > EVT_RECORD_CSEQ_MOST || sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX ||
+        sub.left_ms > (uint64_t)UINT32_MAX * 1000)
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);
     if (!err)
@@ -418,6 +421,7 @@ evt_stored_seen_read(struct hd_slice record, struct evt_stored_seen *ret_seen)
         return err;
     seen.shard = hd_bytes_get_u8(&in);
     seen.shards = hd_bytes_get_u8(&in);
+    seen.born = hd_bytes_get_u64(&in);
     seen.content = hd_bytes_get_u64(&in);
     seen.key = get_key(&in);
     seen.package = get_key(&in);

@@ -14,6 +14,8 @@
 
 #define EVT_RECORD_VERSION 1u
 #define EVT_RECORD_SEEN_MOST 4096u /* exceptions in one record */
+#define EVT_RECORD_AHEAD_MOST (1u << 20)
+#define EVT_RECORD_CSEQ_MOST 0x7ff00000u /* with what is ahead below 2^31 (RFC 3261 8.1.1.5) */
 
 struct evt_stored_done {
     uint64_t txn;
@@ -21,8 +23,8 @@ struct evt_stored_done {
 };
 
 struct evt_stored_sub {
-    uint64_t left_ms;    /* of the granted duration, or of its lingering when it is over */
-    uint64_t created_ms; /* before this record was written */
+    uint64_t left_ms; /* of the granted duration, or of its lingering when it is over */
+    uint64_t born;    /* the how manieth of its shard */
     uint8_t state, transform, types;
     bool direct, proven, authenticated, has_event_id;
     uint32_t cseq_local, cseq_remote, branch, version; /* as they were when it was written */
@@ -59,6 +61,7 @@ struct evt_stored_account {
  * exceptions. */
 struct evt_stored_seen {
     unsigned shard, shards; /* whose: subscriptions with these buckets are meant */
+    uint64_t born;          /* those made later have not seen it */
     uint64_t content;       /* evt_content() of the state */
     struct hd_slice key, package;
     uint32_t n;

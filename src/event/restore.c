@@ -115,6 +115,14 @@ sub_way(struct evt_shard *shard, const struct evt_stored_sub *stored, struct hd_
                            stored->texts[EVT_TEXT_TARGET], ret_way);
 }
 
+/* Whoever is over hears it, but not all at once; until then he is shown nothing more. */
+static void
+sub_ends_soon(struct evt_shard *shard, struct evt_sub *sub)
+{
+    sub->expires_at_ms = shard->now_ms + 1 + hd_rng_below(&shard->rng, SPREAD_MS);
+    sub->hold_until_ms = sub->expires_at_ms;
+}
+
 static void
 sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_sub *stored,
          uint64_t age_ms)
@@ -136,10 +144,32 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     sub->target_branch = stored->branch;
     sub->done[0] = done_of(&stored->done[0]);
     sub->done[1] = done_of(&stored->done[1]);
-    sub->created_ms =
-        shard->now_ms - stored->created_ms - age_ms; /* may wrap: only differences count */
-    /* Whoever expired meanwhile hears it, but not all at once. */
-    sub->expires_at_ms = shard->now_ms + (left_ms ? left_ms : hd_rng_below(&shard->rng, SPREAD_MS));
+    sub->born = stored->born;
+    if (stored->born > shard->last_born)
+        shard->last_born = stored->born;
+    sub->expires_at_ms = shard->now_ms + left_ms;
+    if (left_ms == 0)
+        sub_ends_soon(shard, sub);
+}
+
+/* The rules may have changed since, or their effect was not written down: nothing is shown that
+ * they do not allow now. */
+static void
+sub_judge(struct evt_shard *shard, struct evt_sub *sub)
+{
+    uint8_t state, transform;
+
+    if (!evt_sub_ask(shard, sub, &state, &transform)) {
+        sub->reason = EVT_REASON_REJECTED;
+        sub->transform = EVT_SEE_NOTHING;
+        sub_ends_soon(shard, sub);
+        return;
+    }
+    if (state == sub->state && transform == sub->transform)
+        return;
+    sub->state = state;
+    sub->transform = transform;
+    sub->owed = true; /* sent when the snapshot comes */
 }
 
 static enum hd_err
@@ -188,6 +218,7 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     hop->proven = hop->proven || stored.proven;
     hop->authenticated = hop->authenticated || stored.authenticated;
     sub->hop = hop->index;
+    sub_judge(shard, sub);
     evt_sub_rearm(shard, sub);
     return HD_OK;
 }
@@ -205,10 +236,32 @@ is_exception(const struct evt_stored_seen *seen, uint64_t id)
     return false;
 }
 
+/* Its place is taken by what this start writes: with as many shards under the same id; otherwise it
+ * goes when the new ones are there. */
+static enum hd_err
+seen_succeed(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt_stored_seen *seen,
+             uint64_t id)
+{
+    bool mine = hd_bucket_shard(hd_hash_bucket(id), shard->count) == shard->index;
+
+    if (seen->shards == shard->count) {
+        if (seen->shard != shard->index)
+            return HD_OK;
+        if (mirror)
+            mirror->seen_stored = true;
+        else
+            (void)!evt_record_remove(shard, EVT_RECORD_SEEN, hd_hash_bucket(id), id, 0);
+        return HD_OK;
+    }
+    if (mirror)
+        evt_seen_due(shard, mirror);
+    return mine ? evt_seen_old(shard, id) : HD_OK;
+}
+
 /* What it says is noted with each subscription that it means; the snapshot, when it comes, is
  * compared with it. */
 static enum hd_err
-restore_seen(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64_t age_ms)
+restore_seen(struct evt_shard *shard, uint64_t id, struct hd_slice record)
 {
     struct evt_stored_seen seen;
     enum hd_err err = evt_stored_seen_read(record, &seen);
@@ -220,19 +273,13 @@ restore_seen(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint6
         if (mirror->subs[i] == EVT_NONE)
             continue;
         struct evt_sub *sub = evt_sub_at(shard, mirror->subs[i]);
-        uint64_t existed_ms = shard->now_ms - sub->created_ms;
         if (hd_bucket_shard(hd_id_bucket(sub->id), seen.shards) == seen.shard &&
-            existed_ms >= age_ms && !is_exception(&seen, sub->id))
-            sub->seen = seen.content;
+            sub->born <= seen.born)
+            sub->seen = is_exception(&seen, sub->id) ? 0 : seen.content;
     }
-    /* Its place is taken by what this start writes: with as many shards under the same id,
-     * otherwise the old one goes. */
-    if (seen.shards == shard->count && seen.shard == shard->index && mirror)
-        mirror->seen_stored = true;
-    else if (seen.shards != shard->count &&
-             hd_bucket_shard(hd_hash_bucket(id), shard->count) == shard->index)
-        (void)!evt_record_remove(shard, EVT_RECORD_SEEN, hd_hash_bucket(id), id, 0);
-    return HD_OK;
+    if (seen.born > shard->last_born)
+        shard->last_born = seen.born;
+    return seen_succeed(shard, mirror, &seen, id);
 }
 
 /* The first snapshot after the restart: who has acknowledged this very state is in sync. */
@@ -269,7 +316,7 @@ evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind, uint64_t i
     case EVT_RECORD_BINDINGS:
         return restore_account(shard, record, age_ms);
     case EVT_RECORD_SEEN:
-        return restore_seen(shard, id, record, age_ms);
+        return restore_seen(shard, id, record);
     }
     return HD_ESYNTAX;
 }

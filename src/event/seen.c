@@ -4,7 +4,8 @@
  * an answer) a record is due within a second.  It says which state all of this shard's
  * subscriptions have acknowledged, named by its content, and which have not.  After a clean stop it
  * is exact; after a crash at most what was acknowledged in the last second is sent again, and
- * nothing is skipped: a subscription that is younger than the record counts as an exception. */
+ * nothing is skipped: a subscription that is younger than the record counts as an exception (they
+ * are numbered in the order of their making). */
 #include <stdlib.h>
 
 #include "event/core.h"
@@ -12,6 +13,7 @@
 
 #define SEEN_DELAY_MS 1000u
 #define SEEN_PER_TURN 16u /* mirrors that one turn writes down */
+#define SEEN_OLD_MS 30000u
 
 /* A state by its content: the same over a restart, with the same keys. */
 uint64_t
@@ -106,6 +108,8 @@ seen_write(struct evt_shard *shard, struct evt_mirror *mirror)
 void
 evt_seen_write_due(struct evt_shard *shard)
 {
+    if (shard->n_old_seen && shard->now_ms >= shard->old_seen_until_ms)
+        evt_seen_drop_old(shard);
     for (unsigned n = 0; n < SEEN_PER_TURN && shard->seen_head != EVT_NONE; n++) {
         struct evt_mirror *mirror = evt_mirror_at(shard, shard->seen_head);
         if (mirror->seen_due_ms > shard->now_ms)
@@ -123,6 +127,34 @@ evt_seen_wait_ms(struct evt_shard *shard)
         return UINT64_MAX;
     uint64_t due = evt_mirror_at(shard, shard->seen_head)->seen_due_ms;
     return due > shard->now_ms ? due - shard->now_ms : 0;
+}
+
+/* A record that another number of shards wrote: it goes when the new ones are surely written. */
+enum hd_err
+evt_seen_old(struct evt_shard *shard, uint64_t id)
+{
+    if (shard->n_old_seen == shard->cap_old_seen) {
+        uint32_t cap = shard->cap_old_seen ? shard->cap_old_seen * 2 : 64;
+        uint64_t *old = realloc(shard->old_seen, cap * sizeof(*old));
+        if (!old)
+            return HD_ENOMEM;
+        shard->old_seen = old;
+        shard->cap_old_seen = cap;
+    }
+    shard->old_seen[shard->n_old_seen++] = id;
+    shard->old_seen_until_ms = shard->now_ms + SEEN_OLD_MS;
+    return HD_OK;
+}
+
+void
+evt_seen_drop_old(struct evt_shard *shard)
+{
+    for (uint32_t i = 0; i < shard->n_old_seen; i++)
+        (void)!evt_record_remove(shard, EVT_RECORD_SEEN, hd_hash_bucket(shard->old_seen[i]),
+                                 shard->old_seen[i], 0);
+    free(shard->old_seen);
+    shard->old_seen = NULL;
+    shard->n_old_seen = shard->cap_old_seen = 0;
 }
 
 /* The mirror goes: so does what was written of it. */
@@ -143,4 +175,5 @@ evt_seen_write_all(struct evt_shard *shard)
         seen_unlink(shard, mirror);
         seen_write(shard, mirror);
     }
+    evt_seen_drop_old(shard);
 }

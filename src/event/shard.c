@@ -154,6 +154,7 @@ evt_shard_free(struct evt_shard *shard)
     evt_config_unref(shard->config);
     free(shard->ring);
     free(shard->sources);
+    free(shard->old_seen);
     shard->magic = 0;
     free(shard);
 }

@@ -217,7 +217,7 @@ evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts, uint6
     sub->timer.kind = EVT_TIMER_SUB;
     /* Below 2^31 for ever: it would take 2^30 NOTIFYs to get there (RFC 3261 8.1.1.5). */
     sub->cseq_local = hd_rng_below(&shard->rng, 10000);
-    sub->created_ms = shard->now_ms;
+    sub->born = ++shard->last_born;
     *ret_err = HD_OK;
     return sub;
 no_call:
@@ -389,7 +389,9 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
         evt_notify_timer(shard, sub);
     if ((sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&
         now >= sub->expires_at_ms && !sub->change)
-        evt_sub_terminate(shard, sub, EVT_REASON_TIMEOUT, 0);
+        /* A restart has found a reason already when the rules refuse it by now. */
+        evt_sub_terminate(shard, sub,
+                          sub->reason ? (enum evt_reason)sub->reason : EVT_REASON_TIMEOUT, 0);
     if (sub->hold_until_ms && now >= sub->hold_until_ms) {
         sub->hold_until_ms = 0;
         evt_sub_kick(shard, sub);
@@ -633,9 +635,9 @@ evt_sub_verdict(enum evt_decision decision, uint8_t *ret_state, uint8_t *ret_tra
 }
 
 /* What the rules in force say of a subscription. */
-static bool
-sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
-        uint8_t *ret_transform)
+bool
+evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
+            uint8_t *ret_transform)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     struct hd_slice watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER);
@@ -656,7 +658,7 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
 
     if (sub->lingering || sub->reason != EVT_REASON_TIMEOUT || !(sub->flight || sub->owed))
         return;
-    if (!sub_ask(shard, sub, &state, &transform))
+    if (!evt_sub_ask(shard, sub, &state, &transform))
         transform = EVT_SEE_NOTHING;
     if (transform == sub->transform || transform == EVT_SEE_ALL)
         return;
@@ -678,7 +680,7 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
         evt_sub_terminate(shard, sub, EVT_REASON_NORESOURCE, 0);
         return;
     }
-    if (!sub_ask(shard, sub, &state, &transform)) {
+    if (!evt_sub_ask(shard, sub, &state, &transform)) {
         evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
         return;
     }
@@ -741,7 +743,7 @@ sub_change_judge(struct evt_shard *shard, struct evt_sub *sub)
     if (change->judged == shard->configurations || change->kind == EVT_CHANGE_END)
         return true;
     return evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name) &&
-           sub_ask(shard, sub, &change->state, &change->transform);
+           evt_sub_ask(shard, sub, &change->state, &change->transform);
 }
 
 static void

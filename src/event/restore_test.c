@@ -1,0 +1,639 @@
+/* restore_test.c - what a start makes of the records that were kept: another host gets what one
+ * host put, as after a clean stop or a crash. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "event/record.h"
+#include "event/test_host.h"
+
+#define BOB "sip:bob@example.test"
+
+enum ending { CLEAN, CRASH };
+
+static struct host hosts[2], *was, *is; /* before the end, and after the start */
+static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
+
+static int
+setup(void **state)
+{
+    (void)state;
+    memset(hosts, 0, sizeof(hosts));
+    was = &hosts[0];
+    is = &hosts[1];
+    host_init(was, 1);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    host_done(was);
+    if (is->n)
+        host_done(is);
+    return 0;
+}
+
+/* The record that counts: the newest of its kind and id. */
+static bool
+is_newest(const struct host *host, const struct host_put *put)
+{
+    const struct host_put *p = host->kept;
+
+    while (p->kind != put->kind || p->id != put->id)
+        p = p->next;
+    return p == put && put->record.n > 0;
+}
+
+static enum hd_err
+give_back(const struct host_put *put, uint64_t age_ms)
+{
+    unsigned first = 0, end = is->n;
+    enum hd_err err = HD_OK;
+
+    if (put->kind != EVT_RECORD_SEEN) {
+        first = hd_bucket_shard(put->bucket, is->n);
+        end = first + 1;
+    }
+    for (unsigned i = first; i < end && !err; i++)
+        err = evt_shard_restore(host_shard(is, i), put->kind, put->id, put->record, age_ms,
+                                is->now_ms * 1000);
+    return err;
+}
+
+/* The end of one and the start of the other; rules of the other can be set between. */
+static void
+end(enum ending ending, unsigned shards)
+{
+    for (unsigned i = 0; ending == CLEAN && i < was->n; i++)
+        evt_shard_settle(host_shard(was, i), was->now_ms * 1000);
+    host_init(is, shards);
+}
+
+static void
+start(uint64_t age_ms)
+{
+    static const enum evt_record_kind order[] = { EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
+                                                  EVT_RECORD_SUBSCRIPTION, EVT_RECORD_SEEN };
+
+    for (size_t k = 0; k < HD_ARRAY_LEN(order); k++)
+        for (const struct host_put *put = was->kept; put; put = put->next)
+            if (put->kind == order[k] && is_newest(was, put))
+                assert_int_equal(give_back(put, age_ms), HD_OK);
+    struct host_put **last = &is->kept;
+    while (*last)
+        last = &(*last)->next;
+    *last = was->kept; /* one store, now of the other */
+    was->kept = NULL;
+    host_settle(is);
+}
+
+static void
+restart(enum ending ending, unsigned shards, uint64_t age_ms)
+{
+    end(ending, shards);
+    start(age_ms);
+}
+
+static void
+subscribe(int64_t expires)
+{
+    host_subscribe(was, &(struct host_request){ .expires = expires }, tag);
+}
+
+static void
+refresh(uint32_t cseq, int64_t expires)
+{
+    host_request(is, &(struct host_request){ .to_tag = tag, .cseq = cseq, .expires = expires });
+}
+
+static void
+publish(struct host *host, const char *with, const char *body)
+{
+    char given[HD_ID_TEXT + 1];
+
+    host_publish(host, NULL, NULL, with, body, given);
+    memcpy(etag, given, sizeof(etag));
+}
+
+static void
+answer_all(struct host *host)
+{
+    while (host_count(host)) {
+        const struct host_sent *sent = host_take(host);
+        if (sent->msg.request)
+            host_answer(host, sent, 200, NULL);
+    }
+}
+
+static void
+assert_says(const struct host_sent *sent, const char *text)
+{
+    if (!host_has(sent, text))
+        print_error("no \"%s\" in\n%.*s\n", text, HD_FMT(sent->text));
+    assert_true(host_has(sent, text));
+}
+
+static uint32_t
+cseq_of(const struct host_sent *sent)
+{
+    return sent->msg.cseq.number;
+}
+
+/* All that was sent is this one, and the same again. */
+static void
+assert_no_other(const struct host_sent *sent)
+{
+    uint32_t cseq = cseq_of(sent);
+
+    while (host_count(is))
+        assert_int_equal(cseq_of(host_take(is)), cseq);
+}
+
+/* --- subscriptions --------------------------------------------------------------------------- */
+
+static void
+a_clean_stop_says_nothing_and_cseq_goes_on(void **state)
+{
+    uint32_t last;
+
+    (void)state;
+    subscribe(3600);
+    publish(was, NULL, "one");
+    struct host_sent *notify = host_take_notify(was);
+    last = cseq_of(notify);
+    host_answer(was, notify, 200, NULL);
+    restart(CLEAN, 1, 0);
+    host_take_nothing(is);
+    host_wait(is, 3000);
+    host_take_nothing(is);
+    refresh(2, 3600);
+    assert_says(host_take_status(is, 200), "Expires: 3600\r\n");
+    notify = host_take_notify(is);
+    assert_says(notify, "\r\n\r\none");
+    assert_int_equal(cseq_of(notify), last + 1);
+}
+
+static void
+after_a_crash_cseq_leaps_ahead(void **state)
+{
+    uint32_t last;
+
+    (void)state;
+    subscribe(3600);
+    publish(was, NULL, "one");
+    for (int i = 0; i < 40; i++) {
+        host_answer(was, host_take_notify(was), 200, NULL);
+        publish(was, etag, i % 2 ? "one" : "two");
+    }
+    last = cseq_of(host_take_notify(was));
+    restart(CRASH, 1, 0);
+    refresh(2, 3600);
+    while (host_count(is)) {
+        const struct host_sent *sent = host_take(is);
+        if (sent->msg.request)
+            assert_true(cseq_of(sent) > last);
+    }
+}
+
+static void
+the_same_request_again_is_answered_as_before(void **state)
+{
+    (void)state;
+    subscribe(3600);
+    restart(CLEAN, 1, 0);
+    host_request(is, &(struct host_request){ .expires = 3600 });
+    struct host_sent *sent = host_take_status(is, 200);
+    assert_says(sent, "Expires: 3600\r\n");
+    assert_true(hd_slice_eq(sent->msg.to_tag, hd_slice_str(tag)));
+    host_take_nothing(is);
+    assert_int_equal(host_subs(is), 1);
+}
+
+static void
+what_ended_stays_so_and_its_request_is_known(void **state)
+{
+    (void)state;
+    subscribe(3600);
+    host_request(was, &(struct host_request){ .to_tag = tag, .cseq = 2, .expires = 0 });
+    answer_all(was);
+    restart(CRASH, 1, 1000);
+    assert_int_equal(HOST_COUNT(is, 0, subscriptions), 0);
+    refresh(2, 0);
+    assert_says(host_take_status(is, 200), "Expires: 0\r\n");
+    host_take_nothing(is);
+    refresh(3, 600);
+    host_take_status(is, 481);
+    host_wait(is, 40000);
+    assert_int_equal(host_subs(is), 0);
+}
+
+static void
+what_is_left_of_a_duration_counts_down_while_it_is_down(void **state)
+{
+    (void)state;
+    subscribe(3600);
+    restart(CLEAN, 1, 3000000);
+    host_wait(is, 599000);
+    host_take_nothing(is);
+    host_wait(is, 1000);
+    assert_says(host_take_notify(is), "Subscription-State: terminated;reason=timeout\r\n");
+}
+
+/* Not for a moment longer than granted (RFC 6665 section 4.2.2): a change meanwhile is not shown by
+ * an active NOTIFY. */
+static void
+who_expired_meanwhile_hears_the_end_alone(void **state)
+{
+    (void)state;
+    publish(was, NULL, "one");
+    subscribe(60);
+    host_store_release(was, 100, HD_OK);
+    publish(was, etag, "two");
+    host_drop(was);
+    restart(CRASH, 1, 61000);
+    host_take_nothing(is);
+    host_wait(is, 10000);
+    const struct host_sent *sent = host_take_notify(is);
+    assert_says(sent, "Subscription-State: terminated;reason=timeout\r\n");
+    assert_says(sent, "\r\n\r\ntwo");
+    assert_no_other(sent);
+}
+
+static void
+who_expired_meanwhile_may_still_refresh_until_he_hears_it(void **state)
+{
+    (void)state;
+    subscribe(60);
+    restart(CRASH, 1, 61000);
+    refresh(2, 60);
+    assert_says(host_take_status(is, 200), "Expires: 60\r\n");
+    assert_says(host_take_notify(is), "Subscription-State: active;expires=60\r\n");
+}
+
+static void
+those_that_expired_meanwhile_are_told_one_after_the_other(void **state)
+{
+    unsigned first;
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        char call[16];
+        (void)snprintf(call, sizeof(call), "many-%d", i);
+        host_subscribe(was, &(struct host_request){ .call_id = call, .expires = 60 }, tag);
+    }
+    restart(CLEAN, 1, 100000);
+    host_wait(is, 3000);
+    first = host_count(is);
+    assert_true(first > 2 && first < 40);
+    host_drop(is);
+}
+
+/* --- rules that changed meanwhile ------------------------------------------------------------ */
+
+static void
+who_may_see_less_now_is_not_shown_the_state(void **state)
+{
+    static const enum evt_decision decisions[] = { EVT_POLITE, EVT_CONFIRM };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(decisions); i++) {
+        host_done(was);
+        host_init(was, 1);
+        publish(was, NULL, "secret one");
+        subscribe(3600);
+        publish(was, etag, "secret two");
+        end(CRASH, 1);
+        is->n_rules = 1;
+        is->rules[0] = (struct host_rule){ NULL, NULL, decisions[i] };
+        start(0);
+        const struct host_sent *sent = host_take_notify(is);
+        assert_says(sent, decisions[i] == EVT_POLITE ? "Subscription-State: active"
+                                                     : "Subscription-State: pending");
+        assert_false(host_has(sent, "secret"));
+        host_take_nothing(is);
+        refresh(2, 3600);
+        host_take_status(is, 200);
+        assert_false(host_has(host_take_notify(is), "secret"));
+        host_done(is);
+        memset(is, 0, sizeof(*is));
+    }
+}
+
+static void
+who_is_blocked_now_is_rejected_and_shown_nothing(void **state)
+{
+    (void)state;
+    publish(was, NULL, "secret one");
+    subscribe(3600);
+    publish(was, etag, "secret two");
+    end(CRASH, 1);
+    is->n_rules = 1;
+    is->rules[0] = (struct host_rule){ NULL, NULL, EVT_DENY };
+    start(0);
+    host_wait(is, 10000);
+    const struct host_sent *sent = host_take_notify(is);
+    assert_says(sent, "Subscription-State: terminated;reason=rejected\r\n");
+    assert_false(host_has(sent, "secret"));
+    assert_no_other(sent);
+    host_wait(is, 40000);
+    host_drop(is);
+    refresh(2, 3600);
+    host_take_status(is, 481);
+}
+
+static void
+who_may_see_more_now_is_shown_it(void **state)
+{
+    (void)state;
+    was->n_rules = 1;
+    was->rules[0] = (struct host_rule){ "sip:alice@example.test", NULL, EVT_CONFIRM };
+    subscribe(3600);
+    was->n_rules = 0;
+    publish(was, NULL, "one");
+    restart(CLEAN, 1, 0);
+    const struct host_sent *sent = host_take_notify(is);
+    assert_says(sent, "Subscription-State: active");
+    assert_says(sent, "\r\n\r\none");
+    host_take_nothing(is);
+}
+
+/* --- what was seen --------------------------------------------------------------------------- */
+
+static void
+what_was_not_acknowledged_is_said_again(void **state)
+{
+    (void)state;
+    subscribe(3600);
+    publish(was, NULL, "one");
+    (void)host_take_notify(was); /* no answer */
+    restart(CLEAN, 1, 0);
+    assert_says(host_take_notify(is), "\r\n\r\none");
+    host_take_nothing(is);
+}
+
+static void
+what_was_acknowledged_more_than_a_second_ago_is_not_said_again_after_a_crash(void **state)
+{
+    (void)state;
+    subscribe(3600);
+    publish(was, NULL, "one");
+    host_answer(was, host_take_notify(was), 200, NULL);
+    host_wait(was, 1100);
+    restart(CRASH, 1, 0);
+    host_wait(is, 3000);
+    host_take_nothing(is);
+}
+
+static void
+a_change_that_is_kept_and_was_not_shown_is_shown_after_a_crash(void **state)
+{
+    (void)state;
+    subscribe(3600);
+    publish(was, NULL, "one");
+    host_answer(was, host_take_notify(was), 200, NULL);
+    host_wait(was, 1100);
+    was->store = HOST_STORE_LATER; /* on the disk, but its outcome never came */
+    host_request(
+        was,
+        &(struct host_request){
+            .method = "PUBLISH", .expires = 600, .call_id = "p", .headers = "", .body = "two" });
+    restart(CRASH, 1, 0);
+    assert_says(host_take_notify(is), "\r\n\r\ntwo");
+}
+
+static void
+a_younger_subscription_is_not_taken_for_one_that_has_seen_it(void **state)
+{
+    (void)state;
+    host_subscribe(was, &(struct host_request){ .call_id = "old", .expires = 3600 }, tag);
+    host_wait(was, 1100); /* written down: all have seen the neutral state */
+    host_request(was, &(struct host_request){ .call_id = "young", .expires = 3600 });
+    host_take_status(was, 200);
+    (void)host_take_notify(was); /* no answer */
+    restart(CRASH, 1, 0);
+    const struct host_sent *sent = host_take_notify(is);
+    assert_true(hd_slice_eq(sent->msg.call_id, HD_LIT("young")));
+    host_take_nothing(is);
+}
+
+/* --- publications ---------------------------------------------------------------------------- */
+
+static void
+a_publication_goes_on_with_its_entity_tag(void **state)
+{
+    (void)state;
+    publish(was, NULL, "one");
+    restart(CRASH, 1, 10000);
+    publish(is, etag, "two");
+    assert_int_equal(HOST_COUNT(is, 0, publications), 1);
+    host_request(is, &(struct host_request){ .call_id = "fetch", .expires = 0 });
+    host_take_status(is, 200);
+    assert_says(host_take_notify(is), "\r\n\r\ntwo");
+}
+
+static void
+a_publication_that_expired_meanwhile_is_gone(void **state)
+{
+    (void)state;
+    publish(was, NULL, "old state");
+    restart(CLEAN, 1, 600000);
+    assert_int_equal(HOST_COUNT(is, 0, publications), 0);
+    host_request(is, &(struct host_request){ .call_id = "fetch", .expires = 0 });
+    host_take_status(is, 200);
+    assert_false(host_has(host_take_notify(is), "old state"));
+    /* Its record goes, too. */
+    assert_non_null(host_record(is, EVT_RECORD_PUBLICATION));
+    assert_int_equal(host_record(is, EVT_RECORD_PUBLICATION)->record.n, 0);
+}
+
+static void
+the_newest_of_several_publications_is_the_newest_still(void **state)
+{
+    char first[HD_ID_TEXT + 1], second[HD_ID_TEXT + 1];
+
+    (void)state;
+    host_publish(was, NULL, NULL, NULL, "first", first);
+    host_publish(was, NULL, NULL, NULL, "second", second);
+    host_publish(was, NULL, NULL, first, "first again", NULL);
+    restart(CRASH, 1, 0);
+    host_request(is, &(struct host_request){ .call_id = "f1", .expires = 0 });
+    host_take_status(is, 200);
+    assert_says(host_take_notify(is), "\r\n\r\nfirst again");
+    host_publish(is, NULL, NULL, second, "second again", NULL);
+    host_request(is, &(struct host_request){ .call_id = "f2", .expires = 0 });
+    host_take_status(is, 200);
+    assert_says(host_take_notify(is), "\r\n\r\nsecond again");
+}
+
+/* --- registrations --------------------------------------------------------------------------- */
+
+static void
+a_repeated_register_hears_the_bindings(void **state)
+{
+    const struct host_request request = { .method = "REGISTER",
+                                          .uri = "sip:example.test",
+                                          .to_uri = "sip:alice@example.test",
+                                          .event = "",
+                                          .expires = 600 };
+
+    (void)state;
+    host_request(was, &request);
+    host_take_status(was, 200);
+    restart(CRASH, 1, 1000);
+    assert_int_equal(HOST_COUNT(is, 0, bindings), 1);
+    host_request(is, &request);
+    assert_says(host_take_status(is, 200), ";expires=599\r\n");
+}
+
+/* --- another number of shards ---------------------------------------------------------------- */
+
+static void
+everything_finds_its_shard_whatever_their_number(void **state)
+{
+    static const unsigned shards[] = { 1, 3, 2, 1, 2 };
+    char tags[8][HD_ID_TEXT + 1], etags[8][HD_ID_TEXT + 1], uri[8][40], call[8][16];
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        (void)snprintf(uri[i], sizeof(uri[i]), "sip:user%u@example.test", i);
+        (void)snprintf(call[i], sizeof(call[i]), "call-%u", i);
+        host_publish(was, uri[i], NULL, NULL, uri[i], etags[i]);
+        host_subscribe(was,
+                       &(struct host_request){ .uri = uri[i], .call_id = call[i], .expires = 3600 },
+                       tags[i]);
+    }
+    for (unsigned round = 1; round < HD_ARRAY_LEN(shards); round++) {
+        restart(CLEAN, shards[round], 0);
+        host_wait(is, 2000);
+        host_take_nothing(is);
+        for (unsigned i = 0; i < 8; i++) {
+            host_request(is, &(struct host_request){ .uri = uri[i],
+                                                     .call_id = call[i],
+                                                     .to_tag = tags[i],
+                                                     .cseq = 1 + round,
+                                                     .expires = 3600 });
+            host_take_status(is, 200);
+            struct host_sent *sent = host_take_notify(is);
+            assert_says(sent, uri[i]);
+            host_answer(is, sent, 200, NULL);
+        }
+        struct host *spare = was;
+        host_done(was);
+        memset(spare, 0, sizeof(*spare));
+        was = is;
+        is = spare;
+    }
+}
+
+/* --- packages and records that are no more --------------------------------------------------- */
+
+static void
+a_package_that_is_gone_takes_its_records_with_it(void **state)
+{
+    (void)state;
+    publish(was, NULL, "one");
+    subscribe(3600);
+    end(CLEAN, 1);
+    struct evt_config *config = host_config_copy(is);
+    config->n_packages = 0;
+    host_configure(is, config, hd_slice(NULL, 0));
+    start(0);
+    host_take_nothing(is);
+    assert_int_equal(host_subs(is), 0);
+    assert_int_equal(host_record(is, EVT_RECORD_SUBSCRIPTION)->record.n, 0);
+    assert_int_equal(host_record(is, EVT_RECORD_PUBLICATION)->record.n, 0);
+}
+
+/* Exact-size blocks, so that a read behind the end is found. */
+static enum hd_err
+try_record(const struct host_put *put, const char *octets, size_t n)
+{
+    struct host_put copy = *put;
+    char *exact = malloc(n ? n : 1);
+    enum hd_err err;
+
+    if (n)
+        memcpy(exact, octets, n);
+    copy.record = hd_slice(exact, n);
+    err = give_back(&copy, 0);
+    free(exact);
+    return err;
+}
+
+static void
+a_record_that_was_cut_or_changed_is_refused_or_read_and_never_more(void **state)
+{
+    (void)state;
+    publish(was, NULL, "one");
+    subscribe(3600);
+    host_request(was, &(struct host_request){ .method = "REGISTER",
+                                              .uri = "sip:example.test",
+                                              .to_uri = "sip:alice@example.test",
+                                              .event = "",
+                                              .expires = 600 });
+    end(CLEAN, 1);
+    for (enum evt_record_kind kind = EVT_RECORD_SUBSCRIPTION; kind <= EVT_RECORD_SEEN; kind++) {
+        const struct host_put *put = host_record(was, kind);
+        assert_non_null(put);
+        for (size_t n = 0; n < put->record.n; n++)
+            assert_int_equal(try_record(put, put->record.p, n), HD_ESYNTAX);
+        char *changed = malloc(put->record.n + 1);
+        for (size_t bit = 0; bit < put->record.n * 8; bit++) {
+            memcpy(changed, put->record.p, put->record.n);
+            changed[bit / 8] = (char)(changed[bit / 8] ^ 1 << bit % 8);
+            host_done(is);
+            host_init(is, 1);
+            is->reserve_fails = true; /* what it would say is not looked at */
+            enum hd_err err = try_record(put, changed, put->record.n);
+            assert_true(err == HD_OK || err == HD_ESYNTAX || (err == HD_EVERSION && bit < 8));
+            host_settle(is);
+            host_drop(is);
+            assert_null(evt_shard_check(host_shard(is, 0)));
+        }
+        memcpy(changed, put->record.p, put->record.n);
+        changed[put->record.n] = 0;
+        assert_int_equal(try_record(put, changed, put->record.n + 1), HD_ESYNTAX);
+        changed[0] = EVT_RECORD_VERSION + 1;
+        assert_int_equal(try_record(put, changed, put->record.n), HD_EVERSION);
+        free(changed);
+    }
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_clean_stop_says_nothing_and_cseq_goes_on),
+        TEST(after_a_crash_cseq_leaps_ahead),
+        TEST(the_same_request_again_is_answered_as_before),
+        TEST(what_ended_stays_so_and_its_request_is_known),
+        TEST(what_is_left_of_a_duration_counts_down_while_it_is_down),
+        TEST(who_expired_meanwhile_hears_the_end_alone),
+        TEST(who_expired_meanwhile_may_still_refresh_until_he_hears_it),
+        TEST(those_that_expired_meanwhile_are_told_one_after_the_other),
+        TEST(who_may_see_less_now_is_not_shown_the_state),
+        TEST(who_is_blocked_now_is_rejected_and_shown_nothing),
+        TEST(who_may_see_more_now_is_shown_it),
+        TEST(what_was_not_acknowledged_is_said_again),
+        TEST(what_was_acknowledged_more_than_a_second_ago_is_not_said_again_after_a_crash),
+        TEST(a_change_that_is_kept_and_was_not_shown_is_shown_after_a_crash),
+        TEST(a_younger_subscription_is_not_taken_for_one_that_has_seen_it),
+        TEST(a_publication_goes_on_with_its_entity_tag),
+        TEST(a_publication_that_expired_meanwhile_is_gone),
+        TEST(the_newest_of_several_publications_is_the_newest_still),
+        TEST(a_repeated_register_hears_the_bindings),
+        TEST(everything_finds_its_shard_whatever_their_number),
+        TEST(a_package_that_is_gone_takes_its_records_with_it),
+        TEST(a_record_that_was_cut_or_changed_is_refused_or_read_and_never_more),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
