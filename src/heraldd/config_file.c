@@ -13,6 +13,7 @@
 
 #include "heraldd/config_unit.h"
 #include "heraldd/scan.h"
+#include "package/pkg.h"
 #include "policy/book.h"
 #include "sip/header.h"
 #include "sip/uri.h"
@@ -656,21 +657,15 @@ read_limits(struct reader *r)
 
 struct builtin {
     struct hd_slice name;
-    struct hd_slice type;
-    uint32_t min_expires_s, default_expires_s, max_expires_s, pace_ms;
+    uint32_t pace_ms;
 };
 
-/* Pace as the packages' own texts have it: RFC 3856 section 6.10, RFC 3842 section 3.11, RFC 4235
- * section 3.10; an hour as RFC 4235 section 3.4 has it for all calls of a user. */
+/* Pace as the packages' own texts have it: RFC 3856 section 6.10, RFC 4235 section 3.10, RFC 3842
+ * section 3.11. */
 static const struct builtin builtins[] = {
-    { { "presence", 8 }, { "application/pidf+xml", 20 }, 60, 3600, 86400, 5000 },
-    { { "dialog", 6 }, { "application/dialog-info+xml", 27 }, 60, 3600, 86400, 1000 },
-    { { "message-summary", 15 },
-      { "application/simple-message-summary", 34 },
-      60,
-      3600,
-      86400,
-      1000 },
+    { { "presence", 8 }, 5000 },
+    { { "dialog", 6 }, 1000 },
+    { { "message-summary", 15 }, 1000 },
 };
 
 static void
@@ -692,15 +687,12 @@ package_defaults(struct reader *r, struct hd_slice name, const struct builtin *b
     HD_ASSERT(package->ops);
     if (!builtin)
         return;
-    package->min_expires_s = builtin->min_expires_s;
-    package->default_expires_s = builtin->default_expires_s;
-    package->max_expires_s = builtin->max_expires_s;
     package->pace_ms = builtin->pace_ms;
     package->compose = EVT_COMPOSE_OWN;
     type = room(r, 1, sizeof(*type));
     if (!type)
         return;
-    *type = builtin->type;
+    *type = pkg_default_type(name);
     package->types = type;
     package->n_types = 1;
 }
