@@ -600,6 +600,12 @@ backup_main(int argc, char **argv)
     args = object();
     set(args, "folder", folder);
     code = admin_call_long(o.socket, "backup", args, BACKUP_MOST_S, &result);
+    if (!code && access(folder, F_OK) != 0 && errno == ENOENT) {
+        tool_problem("%s: the daemon has made it where it cannot be seen from here (a service has "
+                     "a /tmp of its own, which goes when it stops)",
+                     folder);
+        code = TOOL_FAILED;
+    }
     if (!code && o.json)
         print_json(result);
     else if (!code)

@@ -107,6 +107,8 @@ def enter(folder):
     with open("/tmp/" + name, "wb") as file:
         file.write(package)
     loopback_up()
+    if os.path.exists("/var/lib/man-db/auto-update"):
+        os.unlink("/var/lib/man-db/auto-update")  # an index of all pages at every step would take most of the time
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return "/tmp/" + name
