@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -72,6 +73,25 @@ class Server:
                 return took
             time.sleep(0.01)
         raise Failed(f"{self.command[0]} does not come up:\n" + open(self.log.name).read()[-2000:])
+
+    def start_whole(self, limit_s=120):
+        """Seconds until it answers: a socket may be bound while what was kept is still being read."""
+        begun = time.monotonic()
+        self.start(limit_s, 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.1", 0))
+            s.settimeout(0.2)
+            via = f"127.0.0.1:{s.getsockname()[1]}"
+            for i in range(int(limit_s / 0.2)):
+                s.sendto(f"OPTIONS sip:bench.test SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bKwhole{i}\r\n"
+                         f"From: <sip:bench@bench.test>;tag=1\r\nTo: <sip:bench.test>\r\nCall-ID: whole{i}@127.0.0.1\r\n"
+                         "CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n".encode(), ("127.0.0.1", PORT))
+                try:
+                    s.recv(4096)
+                    return time.monotonic() - begun
+                except OSError:
+                    continue
+        raise Failed(f"{self.command[0]} does not answer")
 
     def stop(self, how, limit_s=60):
         """Seconds until it is gone."""

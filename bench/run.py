@@ -100,7 +100,7 @@ class Bench:
                       (f"refresh={n}", "paced-refresh"), (f"fanout={max(1, 40000 // n)}", "paced-notify")])
 
     def half_load(self, column):
-        rate = int(self.best[column]["subscribe"]["per_second"] / 2)
+        rate = int(self.at_best(column, "subscribe", "per_second") / 2)
         n = min(4 * rate, self.size["subs"])
         self.measure(column, ["--subs", str(n), "--resources", str(max(1, n // 10))],
                      [("seed", None), (f"rate={rate}", None), ("subscribe", "paced-half")])
@@ -115,6 +115,18 @@ class Bench:
                          ["--subs", str(n), "--resources", str(n // 10), "--phones", str(n // 10), "--limit", "150"],
                          ["seed", "memory", "subscribe", "memory"])
         self.take_memory(column, n, lines)
+
+    def fill_of(self, seconds):
+        """How many subscriptions a server with its store can be given in that time, up to what is wanted."""
+        rate = self.at_best("commit", "subscribe", "per_second")
+        n = min(self.size["restart"], int(rate * seconds))
+        return max(n // 100000 * 100000, min(n, 100000))
+
+    def at_best(self, column, key, figure):
+        line = self.best.get(column, {}).get(key)
+        if not line:
+            raise Failed(f"no {key} of {column} to go by")
+        return line[figure]
 
     def take_memory(self, column, n, lines):
         octets = [line["octets"] for line in lines if line["phase"] == "memory"]
@@ -151,7 +163,7 @@ class Bench:
         for name, how, cold in (("warm", signal.SIGTERM, False), ("cold", signal.SIGKILL, True), ("killed", None, False)):
             if cold:
                 forget_cached(folder)
-            wall = s.start(limit_s=120, settle_s=0)
+            wall = s.start_whole()
             into[name] = (wall, s.cpu_s())
             if how is not None:
                 time.sleep(2)
@@ -236,9 +248,7 @@ class Bench:
                 self.kamailio()
             if i == 0:
                 self.herald_rest()
-                if self.size["restart"]:
-                    self.step(f"restart with {self.size['restart']}", self.size["restart"] / 8000, self.restarts,
-                              self.size["restart"])
+                self.step("restart", 100, lambda: self.restarts(self.fill_of(100)))
                 if kamailio:
                     self.kamailio_rest()
                 if self.size["many"] and self.args.many_kamailio and kamailio:
