@@ -532,6 +532,42 @@ everything_finds_its_shard_whatever_their_number(void **state)
     }
 }
 
+/* One store, one end after the other: what was seen is known through all of them. */
+static void
+what_was_seen_is_known_through_several_numbers_of_shards(void **state)
+{
+    static const struct {
+        enum ending ending;
+        unsigned shards;
+    } row[] = {
+        { CLEAN, 3 }, { CLEAN, 2 }, { CRASH, 1 }, { CLEAN, 3 }, { CRASH, 3 }, { CRASH, 2 }
+    };
+    char uri[8][40], call[8][16];
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        (void)snprintf(uri[i], sizeof(uri[i]), "sip:user%u@example.test", i);
+        (void)snprintf(call[i], sizeof(call[i]), "call-%u", i);
+        host_publish(was, uri[i], NULL, NULL, uri[i], NULL);
+        host_subscribe(was,
+                       &(struct host_request){ .uri = uri[i],
+                                               .call_id = call[i],
+                                               .port = (uint16_t)(6000 + 37 * i),
+                                               .expires = 3600 },
+                       tag);
+    }
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        restart(row[i].ending, row[i].shards, 0);
+        host_wait(is, i % 2 ? 2000 : 40000); /* longer than records of other numbers stay */
+        host_take_nothing(is);
+        struct host *spare = was;
+        host_done(was);
+        memset(spare, 0, sizeof(*spare));
+        was = is;
+        is = spare;
+    }
+}
+
 /* --- packages and records that are no more --------------------------------------------------- */
 
 static void
@@ -631,6 +667,7 @@ main(void)
         TEST(the_newest_of_several_publications_is_the_newest_still),
         TEST(a_repeated_register_hears_the_bindings),
         TEST(everything_finds_its_shard_whatever_their_number),
+        TEST(what_was_seen_is_known_through_several_numbers_of_shards),
         TEST(a_package_that_is_gone_takes_its_records_with_it),
         TEST(a_record_that_was_cut_or_changed_is_refused_or_read_and_never_more),
     };

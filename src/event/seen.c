@@ -26,10 +26,11 @@ evt_content(const struct evt_shard *shard, const struct evt_snapshot *snapshot)
            1;
 }
 
+/* Unlike that of any other shard, also when their number is another. */
 uint64_t
 evt_seen_id(const struct evt_shard *shard, const struct evt_mirror *mirror)
 {
-    return hd_hash_mix(mirror->hash, shard->index + 1);
+    return hd_hash_mix(mirror->hash, (uint64_t)shard->count << 8 | (shard->index + 1));
 }
 
 /* Something changed: a record is due, in the order in which the mirrors changed. */
