@@ -40,4 +40,21 @@ fuzz_inside(struct hd_slice part, struct hd_slice whole)
     return part.n == 0 || (part.p >= whole.p && part.p + part.n <= whole.p + whole.n);
 }
 
+/** The pieces of text between lines of '%', at most max (> 0); the last holds what is left. Returns
+ * how many. */
+static inline size_t
+fuzz_split(struct hd_slice text, struct hd_slice *ret_pieces, size_t max)
+{
+    size_t n = 0;
+    while (n < max - 1) {
+        const char *at = text.n ? memmem(text.p, text.n, "\n%\n", 3) : NULL;
+        if (!at)
+            break;
+        ret_pieces[n++] = hd_slice(text.p, (size_t)(at - text.p));
+        text = hd_slice_from(text, (size_t)(at - text.p) + 3);
+    }
+    ret_pieces[n++] = text;
+    return n;
+}
+
 #endif

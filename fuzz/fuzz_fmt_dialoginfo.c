@@ -16,17 +16,13 @@
 static size_t
 split(struct hd_slice text, struct fmt_dialoginfo_part parts[PARTS])
 {
-    size_t n = 0;
-    while (n < PARTS - 1) {
-        const char *at = text.n ? memmem(text.p, text.n, "\n%\n", 3) : NULL;
-        if (!at)
-            break;
-        parts[n++].body = hd_slice(text.p, (size_t)(at - text.p));
-        text = hd_slice_from(text, (size_t)(at - text.p) + 3);
-    }
-    parts[n++].body = text;
-    for (size_t i = 0; i < n; i++)
+    struct hd_slice pieces[PARTS];
+    const size_t n = fuzz_split(text, pieces, PARTS);
+
+    for (size_t i = 0; i < n; i++) {
+        parts[i].body = pieces[i];
         parts[i].number = (uint32_t)(i * 7919 % 5);
+    }
     return n;
 }
 
