@@ -441,7 +441,8 @@ configures(struct run *run)
         break;
     default:
         config->packages = take(run, 2) ? other_packages : all_packages;
-        config->n_packages = config->packages == other_packages ? 2 : 3;
+        config->n_packages = config->packages == other_packages ? HD_ARRAY_LEN(other_packages)
+                                                                : HD_ARRAY_LEN(all_packages);
     }
     host_configure(&run->host, config, hd_slice(NULL, 0));
 }
@@ -581,6 +582,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config = host_config_copy(&run->host);
     config->registrar.max_expires_s = 3600;
     config->packages = all_packages;
+    config->n_packages = HD_ARRAY_LEN(all_packages);
     if (flags & 32)
         config->limits.udp_size = 600;
     host_configure(&run->host, config, hd_slice(NULL, 0));

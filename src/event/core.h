@@ -350,6 +350,8 @@ void evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg,
                          const struct hd_flow *flow, struct evt_sub *sub, uint32_t branch);
 void evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub,
                             const struct hd_flow *flow);
+/** Whether a URI can be a remote target. */
+bool evt_notify_reaches(struct hd_slice target);
 /** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came.  HD_ENOMATCH:
  * nowhere that can be reached; HD_ENOTSUP: sips, and it came in the clear; HD_ESYNTAX. */
 HD_NODISCARD enum hd_err evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came,

@@ -37,6 +37,16 @@ same_family(const struct hd_flow *came, const struct hd_addr *addr)
     return came->local.family == addr->family;
 }
 
+/* A remote target is a SIP or SIPS URI (RFC 3261 12.1.1). */
+bool
+evt_notify_reaches(struct hd_slice target)
+{
+    struct sip_uri uri;
+
+    return sip_uri_parse(target, &uri) == HD_OK &&
+           (uri.scheme == SIP_SCHEME_SIP || uri.scheme == SIP_SCHEME_SIPS);
+}
+
 /* A stream that the subscriber opened is the way back to him; so is his source when his Contact is
  * a name that cannot be looked up. */
 enum hd_err
@@ -598,7 +608,7 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
     struct evt_hop *hop;
     struct evt_texts *texts;
 
-    if (sip_contact_one(msg, &contact) ||
+    if (sip_contact_one(msg, &contact) || !evt_notify_reaches(contact.uri) ||
         hd_slice_eq(contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)))
         return;
     for (int i = 0; i < EVT_TEXT_COUNT; i++)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "event/core.h"
+#include "sip/dialog.h"
 
 static_assert(sizeof(((struct evt_stored_sub *)0)->texts) ==
                   EVT_TEXT_COUNT * sizeof(struct hd_slice),
@@ -289,6 +290,39 @@ get_key(struct hd_bytes_in *in)
     return key;
 }
 
+/* What goes into a header field as it is; words are ASCII without these. */
+static bool
+text_fits(struct hd_slice text, const char *without)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f || (*without && c > 0x7f) || strchr(without, c))
+            return false;
+    }
+    return true;
+}
+
+/* The strings make a NOTIFY that can be read: what was damaged must not go out. */
+static bool
+sub_texts_fit(const struct evt_stored_sub *sub)
+{
+    static const char token[] = " \t;,<>\"()";
+    const struct hd_slice *texts = sub->texts;
+    struct sip_addr remote, local;
+    struct sip_hop hop;
+
+    for (int i = 0; i < EVT_TEXT_COUNT; i++)
+        if (!text_fits(texts[i], ""))
+            return false;
+    return text_fits(sub->package, token) && text_fits(texts[EVT_TEXT_EVENT_ID], token) &&
+           texts[EVT_TEXT_CALL_ID].n > 0 && text_fits(texts[EVT_TEXT_CALL_ID], " \t") &&
+           sip_addr_parse(texts[EVT_TEXT_REMOTE], &remote) == HD_OK &&
+           sip_addr_parse(texts[EVT_TEXT_LOCAL], &local) == HD_OK &&
+           !sip_param_find(local.params, HD_LIT("tag"), NULL) &&
+           evt_notify_reaches(texts[EVT_TEXT_TARGET]) &&
+           sip_dialog_hop(texts[EVT_TEXT_ROUTE], texts[EVT_TEXT_TARGET], &hop) == HD_OK;
+}
+
 enum hd_err
 evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
 {
@@ -326,7 +360,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
         sub.transform > EVT_SEE_NOTHING || flags > 15 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
         sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||
         sub.version > EVT_RECORD_CSEQ_MOST || sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX ||
-        sub.left_ms > (uint64_t)UINT32_MAX * 1000)
+        sub.left_ms > (uint64_t)UINT32_MAX * 1000 || !sub_texts_fit(&sub))
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);
     if (!err)

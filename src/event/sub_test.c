@@ -676,6 +676,25 @@ no_accept_means_the_first_type_alone(void **state)
 }
 
 static void
+a_contact_that_is_no_sip_uri_is_400(void **state)
+{
+    static const char *const contacts[] = { "<tel:+123>", "<http://a/>", "<si:a@1.1.1.1>", "*" };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(contacts); i++) {
+        host_request(&host, &(struct host_request){ .expires = 600,
+                                                    .cseq = (uint32_t)(i + 1),
+                                                    .contact = contacts[i] });
+        host_take_status(&host, 400);
+    }
+    subscribe();
+    host_publish(&host, NULL, "x-state", NULL, "one", NULL);
+    host_answer(&host, host_take_notify(&host), 200, "Contact: <tel:+1>\r\n");
+    host_publish(&host, NULL, "x-state", NULL, "two", NULL);
+    assert_true(host_has(host_take_notify(&host), "NOTIFY sip:alice@198.51.100.9:5062 SIP/2.0"));
+}
+
+static void
 very_long_names_are_kept_and_sent_whole(void **state)
 {
     char headers[6200], contact[1100];
@@ -743,6 +762,7 @@ main(void)
         TEST(one_that_is_being_kept_when_all_end_ends_too),
         TEST(the_longest_duration_is_cut_to_what_is_granted),
         TEST(no_accept_means_the_first_type_alone),
+        TEST(a_contact_that_is_no_sip_uri_is_400),
         TEST(very_long_names_are_kept_and_sent_whole),
     };
 

@@ -171,7 +171,10 @@ read_contact(struct evt_shard *shard, struct evt_request *request, struct wanted
         evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
         return false;
     }
-    return true;
+    if (evt_notify_reaches(want->contact.uri))
+        return true;
+    evt_refuse(shard, request, 400, HD_LIT("Contact Is No SIP URI"));
+    return false;
 }
 
 static bool
