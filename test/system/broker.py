@@ -192,7 +192,7 @@ class Broker:
 
     # --- the end -------------------------------------------------------------------------------
 
-    def stop(self, number=signal.SIGTERM, expect=0, patience_s=PATIENCE_S, hurry=True):
+    def stop(self, number=signal.SIGTERM, expect=0, patience_s=PATIENCE_S, hurry=False):
         """Ends the daemon; in a hurry a second signal spares the wait for subscribers that do not answer any more."""
         if not self.process:
             return
@@ -221,7 +221,7 @@ class Broker:
     def __exit__(self, kind, value, trace):
         try:
             if self.process:
-                self.stop()
+                self.stop(hurry=True)
         except Failed:
             if kind is None:
                 raise

@@ -161,7 +161,7 @@ def test_while_it_drains_new_requests_are_told_to_come_later():
         until(lambda: "draining" in broker.err(), "it drains")
         response = alice.subscribe(alice.aor, expect=503).response
         check(int(response.get("retry-after", "0").split()[0]) > 0, response)
-        broker.stop()
+        broker.stop(hurry=True)
 
 
 def test_a_second_daemon_on_the_same_state_is_refused():
