@@ -256,27 +256,6 @@ hop_pays(const struct evt_hop *hop, size_t n)
     return hop->proven || hop->authenticated || hop->octets_out + n <= 3 * hop->octets_in;
 }
 
-/* False: memory is short, it is to be tried again. */
-static bool
-flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
-{
-    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
-    struct hd_flow flow = flight_flow(shard, sub, sub->flight);
-    struct sip_out out;
-
-    if (!notify_write(shard, sub, sub->flight, &flow, &out))
-        return false;
-    if (!hop_pays(hop, out.n)) {
-        EVT_COUNT(shard, held_unproven);
-        evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_UNPROVEN);
-        return true; /* Timer E tries again */
-    }
-    if (!hop->proven)
-        hop->octets_out += out.n;
-    evt_send(shard, &flow, out.n, out.p, sub->id);
-    return true;
-}
-
 /* Contact and Route that say udp keep even a large NOTIFY there. */
 static bool
 target_says_udp(const struct evt_sub *sub)
@@ -289,6 +268,46 @@ target_says_udp(const struct evt_sub *sub)
         return true;
     return sip_uri_param(&hop.next, HD_LIT("transport"), &transport) &&
            hd_slice_ieq(transport, HD_LIT("udp"));
+}
+
+/* Whether a NOTIFY is too large for a datagram and TCP may be tried. */
+static bool
+flight_is_large(const struct evt_shard *shard, const struct evt_sub *sub, const struct evt_hop *hop,
+                size_t n)
+{
+    return n > evt_limits(shard)->udp_size && hop->flow.transport == HD_UDP &&
+           !sub->flight->tcp_until_ms && shard->now_ms >= hop->no_tcp_until_ms &&
+           !target_says_udp(sub);
+}
+
+/* False: memory is short, it is to be tried again. */
+static bool
+flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    struct hd_flow flow = flight_flow(shard, sub, sub->flight);
+    struct sip_out out;
+
+    if (!notify_write(shard, sub, sub->flight, &flow, &out))
+        return false;
+    if (flight_is_large(shard, sub, hop, out.n)) {
+        /* RFC 3261 18.1.1: measured as it would go, Route headers and all; written anew, since
+         * its Via names the transport. */
+        sub->flight->tcp_until_ms = shard->now_ms + evt_limits(shard)->tcp_try_ms;
+        sub->flight->next_ms = UINT64_MAX;
+        flow = flight_flow(shard, sub, sub->flight);
+        if (!notify_write(shard, sub, sub->flight, &flow, &out))
+            return false;
+    }
+    if (!hop_pays(hop, out.n)) {
+        EVT_COUNT(shard, held_unproven);
+        evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_UNPROVEN);
+        return true; /* Timer E tries again */
+    }
+    if (!hop->proven)
+        hop->octets_out += out.n;
+    evt_send(shard, &flow, out.n, out.p, sub->id);
+    return true;
 }
 
 /* Timers of a transaction that starts now on the way that the flight says. */
@@ -395,14 +414,6 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     /* RFC 4235 section 4.1 counts documents, not NOTIFYs: one without body takes no number. */
     flight->version = sub->version;
     sub->version += flight->view->has_hole;
-    if (hop->flow.transport == HD_UDP && shard->now_ms >= hop->no_tcp_until_ms &&
-        notify_room(shard, sub, flight) > evt_limits(shard)->udp_size && !target_says_udp(sub)) {
-        struct hd_flow flow = hop->flow;
-        struct sip_out out;
-        /* Measured as it would go, Route headers and all. */
-        if (notify_write(shard, sub, flight, &flow, &out) && out.n > evt_limits(shard)->udp_size)
-            flight->tcp_until_ms = shard->now_ms + evt_limits(shard)->tcp_try_ms;
-    }
     sub->seen = shown->number;
     sub->owed = false;
     sub->again = false;

@@ -460,8 +460,10 @@ pol_judge(const struct pol_book *book, struct hd_slice watcher, struct hd_slice 
     const struct hd_slice watchers[] = { watcher, domain_pattern(watcher, buffer), HD_LIT("*") };
     const struct hd_slice packages[] = { package->name, HD_LIT("*") };
     const struct pol_rule *allow = NULL;
+    size_t n;
 
-    for (size_t w = 0; w < HD_ARRAY_LEN(watchers); w++)
+    (void)pol_book_rules(book, resource, &n); /* most resources have none */
+    for (size_t w = 0; n > 0 && w < HD_ARRAY_LEN(watchers); w++)
         for (size_t p = 0; p < HD_ARRAY_LEN(packages); p++) {
             const struct pol_rule *rule = pol_book_rule(book, resource, watchers[w], packages[p]);
             if (!rule)
