@@ -84,6 +84,7 @@ class Owner:
         self.world, self.line = world, random.choice(world.lines)
         self.busy = None
         self.last = None  # (octets, answer) of the newest that was answered
+        self.history = []  # what happened, for a test that fails
 
     def ask(self, method, uri, rows, body="", to=None, call_id=None, tag=None, cseq=1, done=None):
         head = [f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/UDP {self.line.at};branch=z9hG4bK{token(16)};rport",
@@ -93,8 +94,10 @@ class Owner:
 
         def answered(message):
             self.last = (data, message)
+            self.history.append(f"{time.monotonic():.3f} {message.status} to {method} CSeq {cseq} To-tag {message.to_tag}")
             done(message)
 
+        self.history.append(f"{time.monotonic():.3f} {method} CSeq {cseq} {call_id} {to}")
         self.busy = Request(self, data, answered)
         self.line.begin(self.busy)
 
@@ -148,12 +151,16 @@ class Watcher(Owner):
             self.subscribe(random.choice((300, 600, 900)))
 
     def notified(self, message):
-        """A NOTIFY of this dialog; a repetition is the same to the octet."""
+        """A NOTIFY of this dialog; a repetition is the same to the octet.  One of a dialog that is over says nothing any more."""
+        if message.get("call-id") != self.call_id:
+            return False
         cseq, branch = message.cseq, message.branch
+        self.history.append(f"{time.monotonic():.3f} NOTIFY {cseq} {message.get('from')} {message.get('subscription-state')} {branch}")
         if branch in self.seen_branches:
             check(cseq <= self.seen_cseq, "one branch, two CSeq", message)
             return False
-        check(cseq > self.seen_cseq, "CSeq does not grow: had", self.seen_cseq, "\n", message, self.world.story())
+        check(cseq > self.seen_cseq, "CSeq does not grow: had", self.seen_cseq, "\n", message, self.world.story(),
+              "\n".join(self.history[-12:] + self.world.history[-4:]))
         self.seen_cseq = cseq
         self.seen_branches.add(branch)
         self.body = message.body.decode()
@@ -260,6 +267,7 @@ class World:
         self.notices = 0
         self.on_notify = None
         self.kills = 0
+        self.history = []
 
     def close(self):
         for line in self.lines:
@@ -316,8 +324,10 @@ class World:
 
     def kill(self):
         """Gone in this moment; what it has sent before has been sent."""
+        self.history.append(f"{time.monotonic():.3f} kill")
         self.broker.process.send_signal(signal.SIGKILL)
         self.broker.process.wait()
+        self.history.append(f"{time.monotonic():.3f} killed")
         self.kills += 1
         while self.pump(0):
             pass
