@@ -4,8 +4,9 @@
  *     libre_peer udp|tcp PORT USER PASSWORD
  *
  * Subscribes to its user's presence at 127.0.0.1:PORT, publishes, modifies and removes, and goes on
- * to the next step when it was notified of the last; libre refreshes the short subscription by
- * itself in between; then it unsubscribes.  Says each step in a line; status 0 when all were
+ * to the next step when the last was answered and it was notified of it, in whichever order (they
+ * come from two shards); libre refreshes the short subscription by itself in between; then it
+ * unsubscribes.  Says each step in a line; status 0 when all were
  * reached within a minute. */
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,10 +37,13 @@ struct peer {
     const char *user, *password;
     char etag[128];
     enum step step; /* what is waited for */
+    bool answered;  /* the PUBLISH of this step, 200 */
+    bool notified;  /* of what it published */
     bool failed;
 };
 
 static void publish(struct peer *peer, const char *note, unsigned expires_s);
+static void go_on(struct peer *peer);
 
 static void
 say_and_end(struct peer *peer, bool failed, const char *words)
@@ -74,6 +78,8 @@ on_published(int err, const struct sip_msg *msg, void *arg)
         if (etag)
             (void)pl_strcpy(&etag->val, peer->etag, sizeof(peer->etag));
         (void)re_printf("PUBLISH: 200, entity-tag %s\n", peer->etag);
+        peer->answered = true;
+        go_on(peer);
     } else if (msg->scode == 401 && !sip_auth_authenticate(peer->auth, msg)) {
         static const struct {
             const char *note;
@@ -118,6 +124,28 @@ publish(struct peer *peer, const char *note, unsigned expires_s)
 /* --- being notified -------------------------------------------------------------------------- */
 
 static void
+step_to(struct peer *peer, enum step step, const char *note, unsigned expires_s)
+{
+    peer->step = step;
+    peer->answered = peer->notified = false;
+    publish(peer, note, expires_s);
+}
+
+/* The next step, when the last is done. */
+static void
+go_on(struct peer *peer)
+{
+    if (!peer->answered || !peer->notified)
+        return;
+    if (peer->step == STEP_PUBLISHED)
+        step_to(peer, STEP_MODIFIED, "libre-two", 600);
+    else if (peer->step == STEP_MODIFIED)
+        step_to(peer, STEP_REMOVED, NULL, 0);
+    else if (peer->step == STEP_REMOVED)
+        peer->step = STEP_REFRESHED;
+}
+
+static void
 on_notify(struct sip *sip, const struct sip_msg *msg, void *arg)
 {
     struct peer *peer = arg;
@@ -127,16 +155,14 @@ on_notify(struct sip *sip, const struct sip_msg *msg, void *arg)
     (void)sip_treply(NULL, sip, msg, 200, "OK");
     (void)re_printf("NOTIFY: %s\n", one ? "libre-one" : two ? "libre-two" : "neutral");
     if (peer->step == STEP_SUBSCRIBED && !one && !two) {
-        peer->step = STEP_PUBLISHED;
-        publish(peer, "libre-one", 600);
-    } else if (peer->step == STEP_PUBLISHED && one) {
-        peer->step = STEP_MODIFIED;
-        publish(peer, "libre-two", 600);
-    } else if (peer->step == STEP_MODIFIED && two) {
-        peer->step = STEP_REMOVED;
-        publish(peer, NULL, 0);
-    } else if (peer->step == STEP_REMOVED && !one && !two) {
-        peer->step = STEP_REFRESHED;
+        step_to(peer, STEP_PUBLISHED, "libre-one", 600);
+    } else if ((peer->step == STEP_PUBLISHED && one) || (peer->step == STEP_MODIFIED && two) ||
+               (peer->step == STEP_REMOVED && !one && !two)) {
+        peer->notified = true;
+        go_on(peer);
+    } else if ((peer->step == STEP_PUBLISHED && !one && !two) ||
+               (peer->step == STEP_MODIFIED && one) || (peer->step == STEP_REMOVED && two)) {
+        (void)re_printf("the former state: a refresh came early\n");
     } else if (peer->step == STEP_REFRESHED && !one && !two) {
         (void)re_printf("refreshed\n");
         peer->step = STEP_ENDED;
