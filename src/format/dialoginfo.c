@@ -11,6 +11,7 @@
 
 #include "format/xml.h"
 #include "format/xml_join.h"
+#include "format/xml_keyed.h"
 
 #define NS "urn:ietf:params:xml:ns:dialog-info"
 
@@ -167,13 +168,7 @@ fmt_dialoginfo_validate(struct hd_slice body, size_t max, const char **ret_reaso
 bool
 fmt_dialoginfo_version(struct hd_slice body, struct hd_slice *ret_digits)
 {
-    struct hd_slice value;
-    uint32_t number;
-
-    if (fmt_xml_root_attribute(body, HD_LIT("version"), &value) || hd_slice_to_u32(value, &number))
-        return false;
-    *ret_digits = value;
-    return true;
+    return fmt_xml_root_version(body, ret_digits);
 }
 
 bool
@@ -369,4 +364,18 @@ fmt_dialoginfo_neutral(struct hd_slice entity, struct hd_str *out)
     const struct fmt_xml_join join = { .ns = HD_LIT(NS) };
     write_root(entity, &join, out);
     hd_str_add_str(out, "</dialog-info>\n");
+}
+
+/* ---- what changed ---- */
+
+enum hd_err
+fmt_dialoginfo_partial(struct hd_slice base, struct hd_slice now, struct hd_str *out)
+{
+    static const struct fmt_xml_keyed dialogs = { .ns = { NS, sizeof(NS) - 1 },
+                                                  .name = { "dialog", 6 },
+                                                  .depth = 2,
+                                                  .over_child = { "state", 5 },
+                                                  .over = { "terminated", 10 },
+                                                  .say_gone = true };
+    return fmt_xml_keyed_changes(&dialogs, base, now, out);
 }

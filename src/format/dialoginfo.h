@@ -47,6 +47,15 @@ bool fmt_dialoginfo_version(struct hd_slice body, struct hd_slice *ret_digits);
 HD_NODISCARD enum hd_err fmt_dialoginfo_compose(struct hd_slice entity,
                                                 const struct fmt_dialoginfo_part *parts, size_t n,
                                                 size_t max, struct hd_str *out);
+/**
+ * What changed between two valid documents of the same entity, as a document with state="partial":
+ * dialogs that are new or differ, and as terminated those that are gone without having been (RFC
+ * 4235 sections 3.7 and 4.1).
+ * @return HD_OK; HD_ENOTSUP a full document is to be sent; HD_ENOMEM.  On failure out holds nothing
+ * of use.
+ */
+HD_NODISCARD enum hd_err fmt_dialoginfo_partial(struct hd_slice base, struct hd_slice now,
+                                                struct hd_str *out);
 /** The document while nothing is published: full, without dialogs. */
 void fmt_dialoginfo_neutral(struct hd_slice entity, struct hd_str *out);
 
