@@ -32,10 +32,19 @@ evt_config_unref(struct evt_config *config)
 const struct evt_package *
 evt_config_package(const struct evt_config *config, struct hd_slice name)
 {
-    for (size_t i = 0; i < config->n_packages; i++)
+    const struct hd_slice template = HD_LIT(".winfo");
+    const struct evt_package *package = NULL;
+    unsigned depth = 0;
+
+    for (; name.n > template.n && hd_slice_eq(hd_slice_from(name, name.n - template.n), template);
+         depth++)
+        name.n -= template.n;
+    for (size_t i = 0; i < config->n_packages && !package; i++)
         if (hd_slice_eq(config->packages[i]->name, name))
-            return config->packages[i];
-    return NULL;
+            package = config->packages[i];
+    while (package && depth-- > 0)
+        package = package->winfo;
+    return package;
 }
 
 struct evt_limits

@@ -77,7 +77,7 @@ struct evt_config *evt_config_ref(struct evt_config *config);
 struct evt_config *
 evt_config_unref(struct evt_config *config); /* NULL, for  x = evt_config_unref(x); */
 /** A package by its Event header value (case-sensitive token, RFC 6665 8.2.1 compares octet by
- * octet), or NULL. */
+ * octet), or NULL.  Template packages hang off those that they are applied to. */
 const struct evt_package *evt_config_package(const struct evt_config *config, struct hd_slice name);
 /** The limits that hold when nothing is configured. */
 struct evt_limits evt_limits_default(void);

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "base/table.h"
 #include "base/wheel.h"
+#include "event/kept.h"
 #include "event/shard.h"
 #include "sip/header.h"
 #include "sip/reply.h"
@@ -282,6 +283,7 @@ struct evt_sub {
     bool tombstone; /* over, and the store holds a record for repetitions of its end */
     bool again;     /* the last NOTIFY failed: the whole state is to be sent again */
     bool direct;    /* no proxy between us */
+    bool whole;     /* its versions made a leap: the next document is no partial one */
     uint32_t mirror, place, hop;
     uint64_t seen; /* snapshot number of the last NOTIFY that was sent */
     struct evt_flight *flight;
@@ -363,6 +365,13 @@ void evt_dequeue(struct evt_shard *shard, struct evt_sub *sub);
 
 /* --- mirrors (mirror.c) ---------------------------------------------------------------------- */
 
+/* The last few snapshots, from which partial documents can start. */
+#define EVT_PAST_KEPT 8u
+struct evt_past {
+    uint32_t n, newest;
+    struct evt_snapshot *ring[EVT_PAST_KEPT];
+};
+
 struct evt_mirror {
     unsigned magic;
     uint32_t index;
@@ -373,8 +382,9 @@ struct evt_mirror {
     struct evt_snapshot *snapshot; /* NULL: asked, not here yet */
     struct evt_view *views;        /* of the current snapshot */
     struct evt_doc *neutral;       /* for EVT_SEE_NEUTRAL, made when first needed */
-    uint32_t members;              /* subscriptions that refer to it */
-    uint32_t *subs;                /* places; EVT_NONE: free */
+    struct evt_past *past; /* of packages with partial documents: the snapshots before this one */
+    uint32_t members;      /* subscriptions that refer to it */
+    uint32_t *subs;        /* places; EVT_NONE: free */
     uint32_t n_subs, cap_subs, free_places;
     uint32_t walk_at, walk_left; /* fan-out under way */
     bool walking;
@@ -398,9 +408,13 @@ HD_NODISCARD enum hd_err evt_mirror_place(struct evt_shard *shard, struct evt_mi
 void evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub);
 void evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
                          struct evt_snapshot *snapshot);
-/** The view for a key, with a reference for the caller; NULL when memory is short. */
+/** The view for a key, with a reference for the caller; NULL when memory is short.
+ *  @param base  number of the snapshot that a partial document starts from, 0: whole */
 struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror,
-                                 struct evt_snapshot *snapshot, uint8_t transform, uint8_t types);
+                                 struct evt_snapshot *snapshot, uint64_t base, uint8_t transform,
+                                 uint8_t types);
+/** A snapshot of a number that the mirror had before, borrowed; NULL: it is not known any more. */
+struct evt_snapshot *evt_mirror_past(const struct evt_mirror *mirror, uint64_t number);
 /** Goes on with fan-outs until the turn's sends are used up. */
 void evt_mirror_walk(struct evt_shard *shard);
 /** Tells the homes of what could not be told before. */
@@ -423,6 +437,7 @@ struct evt_resource {
     bool behind, behind_event;     /* memory was short for composing it; an event is due */
     uint32_t newest; /* publications, newest applied first; those not yet applied are in it too */
     uint32_t n_pubs, n_live;
+    struct evt_kept *kept; /* what the broker itself says, while somebody is interested */
 };
 
 /** Counts a publication that lives / no longer does (by -1). */
@@ -467,6 +482,14 @@ struct evt_resource *evt_resource_at(struct evt_shard *shard, uint32_t index);
 void evt_resource_release(struct evt_shard *shard, struct evt_resource *resource);
 /** Makes the next snapshot from the live publications and posts it to the interested shards. */
 void evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource);
+/** The same after its kept document changed; first: it is to be posted even when it is as before.
+ */
+void evt_resource_show(struct evt_shard *shard, struct evt_resource *resource, bool first);
+/** The state in other words: the snapshot keeps its number. */
+void evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource);
+/** Kept documents (kept.c).  Begins with the first interest: false: memory is short, later. */
+bool evt_kept_begin(struct evt_shard *shard, struct evt_resource *resource);
+void evt_kept_end(struct evt_shard *shard, struct evt_resource *resource);
 struct evt_mail_interest;
 /** A shard begins or ceases to mirror a resource; takes the mail. */
 void evt_resource_interest(struct evt_shard *shard, struct evt_mail_interest *mail);

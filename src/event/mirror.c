@@ -111,6 +111,46 @@ mirror_forget_views(struct evt_mirror *mirror)
     }
 }
 
+/* --- the past, for partial documents --------------------------------------------------------- */
+
+static void
+past_forget(struct evt_mirror *mirror)
+{
+    if (!mirror->past)
+        return;
+    for (uint32_t i = 0; i < EVT_PAST_KEPT; i++)
+        evt_snapshot_unref(mirror->past->ring[i]);
+    free(mirror->past);
+    mirror->past = NULL;
+}
+
+/* Keeps what is about to be replaced.  When memory is short whole documents are sent. */
+static void
+past_add(struct evt_mirror *mirror)
+{
+    const struct evt_package *package = mirror->package;
+
+    if (!package->partial || !package->ops->render || package->delivery != EVT_DELIVER_STATE)
+        return;
+    if (!mirror->past)
+        mirror->past = calloc(1, sizeof(*mirror->past));
+    struct evt_past *past = mirror->past;
+    if (!past)
+        return;
+    past->newest = (past->newest + 1) % EVT_PAST_KEPT;
+    evt_snapshot_unref(past->ring[past->newest]);
+    past->ring[past->newest] = evt_snapshot_ref(mirror->snapshot);
+}
+
+struct evt_snapshot *
+evt_mirror_past(const struct evt_mirror *mirror, uint64_t number)
+{
+    for (uint32_t i = 0; mirror->past && i < EVT_PAST_KEPT; i++)
+        if (mirror->past->ring[i] && mirror->past->ring[i]->number == number)
+            return mirror->past->ring[i];
+    return NULL;
+}
+
 static void
 mirror_walk_remove(struct evt_shard *shard, struct evt_mirror *mirror)
 {
@@ -137,6 +177,7 @@ mirror_free(struct evt_shard *shard, struct evt_mirror *mirror)
         mirror_walk_remove(shard, mirror);
     evt_seen_forget(shard, mirror);
     mirror_forget_views(mirror);
+    past_forget(mirror);
     evt_snapshot_unref(mirror->snapshot);
     evt_doc_unref(mirror->neutral);
     hd_map_remove(&shard->mirror_by_key, mirror->hash, index);
@@ -264,14 +305,30 @@ mirror_walk_add(struct evt_shard *shard, struct evt_mirror *mirror)
     shard->walk_tail = mirror->index;
 }
 
+/* The same state in other words: it is shown from now on, and no news to those who saw it. */
+static void
+mirror_tidy(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_snapshot *snapshot)
+{
+    if (snapshot->doc == mirror->snapshot->doc)
+        return;
+    evt_snapshot_unref(mirror->snapshot);
+    mirror->snapshot = evt_snapshot_ref(snapshot);
+    mirror_forget_views(mirror);
+    evt_seen_due(shard, mirror);
+}
+
 void
 evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
                     struct evt_snapshot *snapshot)
 {
     bool first = mirror->snapshot == NULL;
 
-    if (!first && mirror->snapshot->number == snapshot->number)
+    if (!first && mirror->snapshot->number == snapshot->number) {
+        mirror_tidy(shard, mirror, snapshot);
         return;
+    }
+    if (!first)
+        past_add(mirror);
     evt_snapshot_unref(mirror->snapshot);
     mirror->snapshot = evt_snapshot_ref(snapshot);
     if (mirror->package->delivery == EVT_DELIVER_EVERY && !first) {
@@ -314,25 +371,6 @@ view_cut(const struct evt_package *package, struct evt_view *view)
     view->has_hole = true;
 }
 
-static struct evt_view *
-view_render(const struct evt_mirror *mirror, const struct evt_view_key *key, struct evt_doc *doc)
-{
-    struct evt_view *view = calloc(1, sizeof(*view));
-
-    if (!view)
-        return NULL;
-    view->magic = EVT_VIEW_MAGIC;
-    view->refs = 1;
-    view->key = *key;
-    if (doc && (type_bit(mirror->package, doc) & key->types)) {
-        view->doc = evt_doc_ref(doc);
-        view->type = doc->type;
-        view->before = doc->body;
-        view_cut(mirror->package, view);
-    }
-    return view;
-}
-
 /* The document, borrowed; none is NULL.  HD_OK, HD_ENOMEM. */
 static enum hd_err
 mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uint8_t transform,
@@ -357,13 +395,82 @@ mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uin
     return err;
 }
 
+/* What the subscribers of a key are shown of a document: *ret_doc, one reference, NULL: nothing.
+ * base is what they have, or NULL.  HD_OK, HD_ENOMEM. */
+static enum hd_err
+mirror_rendered(const struct evt_mirror *mirror, uint8_t types, const struct evt_doc *base,
+                struct evt_doc *doc, struct evt_doc **ret_doc)
+{
+    const struct evt_package *package = mirror->package;
+    struct evt_doc *whole = NULL, *partial = NULL;
+
+    *ret_doc = NULL;
+    if (!doc)
+        return HD_OK;
+    enum hd_err err = package->ops->render
+                          ? package->ops->render(package, mirror->key, types, NULL, doc, &whole)
+                          : HD_ENOTSUP;
+    if (err == HD_ENOMEM)
+        return err;
+    if (err)
+        whole = evt_doc_ref(doc);
+    if (base && package->ops->render(package, mirror->key, types, base, doc, &partial) == HD_OK &&
+        partial->body.n < whole->body.n && (type_bit(package, partial) & types)) {
+        evt_doc_unref(whole);
+        whole = partial;
+    } else {
+        evt_doc_unref(partial);
+    }
+    if (type_bit(package, whole) & types)
+        *ret_doc = whole;
+    else
+        evt_doc_unref(whole);
+    return HD_OK;
+}
+
+/* doc is taken. */
+static struct evt_view *
+view_new(const struct evt_mirror *mirror, const struct evt_view_key *key, struct evt_doc *doc)
+{
+    struct evt_view *view = calloc(1, sizeof(*view));
+
+    if (!view) {
+        evt_doc_unref(doc);
+        return NULL;
+    }
+    view->magic = EVT_VIEW_MAGIC;
+    view->refs = 1;
+    view->key = *key;
+    if (doc) {
+        view->doc = doc;
+        view->type = doc->type;
+        view->before = doc->body;
+        view_cut(mirror->package, view);
+    }
+    return view;
+}
+
+static struct evt_view *
+view_render(struct evt_mirror *mirror, const struct evt_view_key *key,
+            const struct evt_snapshot *snapshot)
+{
+    const struct evt_snapshot *past = key->base ? evt_mirror_past(mirror, key->base) : NULL;
+    struct evt_doc *doc, *base = NULL, *shown;
+
+    if (mirror_shown(mirror, snapshot, key->transform, &doc) ||
+        (past && mirror_shown(mirror, past, key->transform, &base)) ||
+        mirror_rendered(mirror, key->types, base, doc, &shown))
+        return NULL;
+    return view_new(mirror, key, shown);
+}
+
 struct evt_view *
 evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_snapshot *snapshot,
-                uint8_t transform, uint8_t types)
+                uint64_t base, uint8_t transform, uint8_t types)
 {
-    struct evt_view_key key = { .snapshot = snapshot->number,
-                                .types = types,
-                                .transform = transform };
+    struct evt_view_key key = {
+        .snapshot = snapshot->number, .base = base, .types = types, .transform = transform
+    };
     struct evt_view **end = &mirror->views, *view;
     unsigned n = 0;
 
@@ -375,10 +482,7 @@ evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_s
             return view;
         }
     }
-    struct evt_doc *doc;
-    if (mirror_shown(mirror, snapshot, transform, &doc))
-        return NULL;
-    view = view_render(mirror, &key, doc);
+    view = view_render(mirror, &key, snapshot);
     if (!view)
         return NULL;
     EVT_COUNT(shard, views);
@@ -439,5 +543,6 @@ evt_mirror_configure(struct evt_shard *shard, struct evt_config *config)
         mirror->package = package;
         mirror->neutral = evt_doc_unref(mirror->neutral);
         mirror_forget_views(mirror);
+        past_forget(mirror);
     }
 }

@@ -367,6 +367,19 @@ flight_transform(const struct evt_sub *sub)
     return sub->transform;
 }
 
+/* What a partial document can start from: the state of the last NOTIFY, which was answered 2xx.  A
+ * SUBSCRIBE is answered with the whole state, and so is whoever may have missed something: his last
+ * NOTIFY failed, or his versions made a leap (RFC 4235 section 4.1, RFC 3858 section 4).
+ * 0: whole. */
+static uint64_t
+flight_base(const struct evt_sub *sub, const struct evt_mirror *mirror)
+{
+    if (!mirror->past || sub->owed || sub->again || sub->whole ||
+        !evt_mirror_past(mirror, sub->seen))
+        return 0;
+    return sub->seen;
+}
+
 /* Rounded up: a subscriber that refreshes just before this runs out is in time.  Never above what
  * was granted. */
 static uint32_t
@@ -398,7 +411,8 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     if (flight->event)
         shown = flight->event;
     sub->flight = flight;
-    flight->view = evt_mirror_view(shard, mirror, shown, flight_transform(sub), sub->types);
+    flight->view = evt_mirror_view(shard, mirror, shown, flight_base(sub, mirror),
+                                   flight_transform(sub), sub->types);
     if (!flight->view) {
         evt_sub_drop_flight(shard, sub, true);
         sub->hold_until_ms = shard->now_ms + SIP_T1_MS;
@@ -417,6 +431,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     sub->seen = shown->number;
     sub->owed = false;
     sub->again = false;
+    sub->whole = false;
     sub->last_sent_ms = shard->now_ms;
     flight->counted = true;
     hop->in_flight++;

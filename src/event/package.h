@@ -78,10 +78,24 @@ struct evt_package_ops {
      */
     bool (*hole)(const struct evt_package *package, const struct evt_doc *doc,
                  struct hd_slice *ret_hole);
+    /**
+     * A document as a subscriber is shown it who takes these types; one rendering serves all who
+     * are shown the same.  NULL: documents are shown as they are.
+     * @param types    a bit for each of package->types
+     * @param base     what he has acknowledged: a partial document is wanted, that says what
+     *                 changed since; asked for with evt_package.partial alone.  NULL: a whole one
+     * @param ret_doc  one reference, the caller's
+     * @return HD_OK; HD_ENOTSUP: with a base, the whole document goes out; without, the document
+     * goes out as it is; HD_ENOMEM.  A partial document that is no shorter than the whole one is
+     * not used.
+     */
+    enum hd_err (*render)(const struct evt_package *package, struct hd_slice entity, uint8_t types,
+                          const struct evt_doc *base, struct evt_doc *doc,
+                          struct evt_doc **ret_doc);
 };
 
 #define EVT_PACKAGE_MAGIC 0x45504b47u
-#define EVT_PACKAGE_NAME_MAX 64
+#define EVT_PACKAGE_NAME_MAX 64 /* with the templates' ".winfo" */
 #define EVT_PACKAGE_TYPES_MAX 8
 
 struct evt_package {
@@ -102,6 +116,13 @@ struct evt_package {
     const struct hd_slice
         *publishers; /* user names that may publish any resource of this package */
     size_t n_publishers;
+    bool partial; /* subscribers are sent what changed since what they acknowledged, see render */
+    const struct evt_keeper *keeper;   /* makes documents of the broker's own, see event/kept.h; or
+                                          NULL */
+    bool closed;                       /* nothing is published from outside: 403 */
+    const struct evt_package *winfo;   /* its template package (RFC 3857), found by its name with
+                                          ".winfo" behind it; NULL: there is none */
+    const struct evt_package *watched; /* of a template package: whose watchers it shows */
 };
 
 #endif

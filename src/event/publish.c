@@ -472,6 +472,10 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         return;
     if (evt_request_unsupported(shard, request))
         return;
+    if (want.package->closed) {
+        evt_refuse(shard, request, 403, HD_LIT("State Of This Package Is Not Published"));
+        return;
+    }
     struct evt_verdict verdict =
         shard->ports.policy->publish(shard->ports.policy_context, shard->config, &request->identity,
                                      hd_slice(want.key, want.key_n), want.package);

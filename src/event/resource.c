@@ -70,6 +70,7 @@ evt_resource_release(struct evt_shard *shard, struct evt_resource *resource)
     if (resource->interested || resource->n_pubs)
         return;
     hd_map_remove(&shard->resource_by_key, resource->hash, resource->index);
+    HD_ASSERT(!resource->kept);
     evt_snapshot_unref(resource->snapshot);
     evt_config_unref(resource->config);
     free((void *)(uintptr_t)resource->key.p);
@@ -88,13 +89,13 @@ evt_resource_count(struct evt_shard *shard, struct evt_resource *resource, int b
     evt_gauge(shard, &evt_package_counters(shard, resource->package->name)->publications, by);
 }
 
-/* The document of the live publications, newest first; the neutral one, which may be none, when
- * there is none.  HD_OK, HD_ENOMEM. */
+/* The document of the live publications, newest first, and the kept one behind them; the neutral
+ * one, which may be none, when there is none.  HD_OK, HD_ENOMEM. */
 static enum hd_err
 resource_document(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc **ret_doc)
 {
     const struct evt_package *package = resource->package;
-    struct evt_published published[EVT_PUBLISHED_MAX];
+    struct evt_published published[EVT_PUBLISHED_MAX + 1];
     size_t n = 0;
 
     *ret_doc = NULL;
@@ -104,6 +105,8 @@ resource_document(struct evt_shard *shard, struct evt_resource *resource, struct
             published[n++] = (struct evt_published){ .doc = pub->doc, .number = (uint32_t)pub->id };
         i = pub->older;
     }
+    if (resource->kept && resource->kept->doc)
+        published[n++] = (struct evt_published){ .doc = resource->kept->doc };
     if (n == 0)
         return package->ops->neutral(package, resource->key, ret_doc);
     enum hd_err err = package->ops->compose(package, resource->key, published, n, ret_doc);
@@ -161,8 +164,10 @@ resource_renew(struct evt_shard *shard, struct evt_resource *resource, bool even
 {
     struct evt_doc *doc = NULL;
     struct evt_snapshot *snapshot = NULL;
-    enum hd_err err = resource_document(shard, resource, &doc);
 
+    if (resource->kept && !resource->kept->ready)
+        return; /* half a state is none */
+    enum hd_err err = resource_document(shard, resource, &doc);
     if (!err && resource->snapshot && !event && same_document(resource->snapshot->doc, doc))
         goto out;
     if (!err)
@@ -187,6 +192,32 @@ void
 evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource)
 {
     resource_renew(shard, resource, resource->package->delivery == EVT_DELIVER_EVERY);
+}
+
+void
+evt_resource_show(struct evt_shard *shard, struct evt_resource *resource, bool first)
+{
+    if (first) /* what was composed while nobody looked is without what is kept */
+        resource->snapshot = evt_snapshot_unref(resource->snapshot);
+    resource_renew(shard, resource, false);
+}
+
+void
+evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource)
+{
+    struct evt_doc *doc = NULL;
+    struct evt_snapshot *snapshot = NULL;
+
+    if (resource->behind || !resource->snapshot || resource_document(shard, resource, &doc))
+        return; /* the next change does it */
+    if (!same_document(resource->snapshot->doc, doc))
+        snapshot = evt_snapshot_new(resource->snapshot->number, doc);
+    if (snapshot) {
+        evt_snapshot_unref(resource->snapshot);
+        resource->snapshot = snapshot;
+        resource_post(shard, resource, resource->interested);
+    }
+    evt_doc_unref(doc);
 }
 
 /* --- interest -------------------------------------------------------------------------------- */
@@ -214,11 +245,15 @@ interest_begin(struct evt_shard *shard, struct evt_mail_interest *mail)
 
     if (!resource && package)
         resource = evt_resource_get(shard, key, package);
+    if (resource && !evt_kept_begin(shard, resource)) {
+        evt_resource_release(shard, resource);
+        return false;
+    }
     if (resource) {
         if (!resource->snapshot)
             resource_renew(shard, resource, false);
         resource->interested |= UINT64_C(1) << mail->from;
-        if (resource->snapshot)
+        if (resource->snapshot && !(resource->kept && !resource->kept->ready))
             resource_post(shard, resource, UINT64_C(1) << mail->from);
         return true;
     }
@@ -257,6 +292,8 @@ interest_end(struct evt_shard *shard, const struct evt_mail_interest *mail)
         return;
     resource->interested &= ~(UINT64_C(1) << mail->from);
     resource->missed &= resource->interested;
+    if (!resource->interested)
+        evt_kept_end(shard, resource);
     evt_resource_release(shard, resource);
 }
 
@@ -286,7 +323,9 @@ evt_resource_catch_up(struct evt_shard *shard)
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->resources, i)) != HD_TABLE_NONE; i++) {
         struct evt_resource *resource = evt_resource_at(shard, i);
-        if (resource->behind) {
+        if (resource->interested && !evt_kept_begin(shard, resource)) {
+            evt_catch_up_later(shard);
+        } else if (resource->behind) {
             bool event = resource->behind_event;
             resource->behind = resource->behind_event = false;
             resource_renew(shard, resource, event);
@@ -304,10 +343,14 @@ evt_resource_configure(struct evt_shard *shard, struct evt_config *config)
         const struct evt_package *package = evt_config_package(config, resource->package->name);
         if (!package)
             continue;
+        if (package->keeper != resource->package->keeper)
+            evt_kept_end(shard, resource);
         evt_config_ref(config);
         evt_config_unref(resource->config);
         resource->config = config;
         resource->package = package;
+        if (resource->interested && !evt_kept_begin(shard, resource))
+            evt_catch_up_later(shard);
         /* The rule or the neutral document may be another; that nothing happened is no event. */
         resource_renew(shard, resource, false);
     }

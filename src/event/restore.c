@@ -140,6 +140,7 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     sub->cseq_remote = stored->cseq_remote;
     sub->branch = stored->branch + stored->ahead;
     sub->version = stored->version + stored->ahead;
+    sub->whole = stored->ahead > 0;
     sub->leased_branch = sub->branch;
     sub->target_branch = stored->branch;
     sub->done[0] = done_of(&stored->done[0]);

@@ -122,6 +122,7 @@ evt_shard_free(struct evt_shard *shard)
     for (uint32_t i = 0; (i = hd_table_next(&shard->resources, i)) != HD_TABLE_NONE; i++) {
         struct evt_resource *resource = evt_resource_at(shard, i);
         resource->interested = 0;
+        evt_kept_end(shard, resource);
         evt_resource_release(shard, resource);
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->accounts, i)) != HD_TABLE_NONE; i++)

@@ -89,10 +89,10 @@ static const char *const authentication_keys[] = { "realm", "nonce_lifetime" };
 static const char *const store_keys[] = { "path", "durability", "commit_spacing" };
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
                                               "max_expires" };
-static const char *const package_keys[] = { "enabled",       "min_expires",  "default_expires",
-                                            "max_expires",   "max_body",     "pace",
-                                            "delivery",      "queue",        "compose",
-                                            "authorisation", "neutral_type", "neutral" };
+static const char *const package_keys[] = {
+    "enabled", "min_expires", "default_expires", "max_expires",  "max_body", "pace",   "delivery",
+    "queue",   "compose",     "authorisation",   "neutral_type", "neutral",  "partial"
+};
 static const char *const log_keys[] = { "level", "format" };
 static const char *const admin_keys[] = { "socket" };
 
@@ -759,6 +759,12 @@ read_package(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *
     package->authorisation = (enum evt_authorisation)read_word(
         r, sec, "authorisation", authorisations, 3, (int)package->authorisation);
     read_list(r, sec, "publishers", check_name, &package->publishers, &package->n_publishers);
+    package->partial = read_bool(r, sec, "partial", package->partial);
+    if (package->partial && !package->ops->render)
+        hd_problem(r->problems, value_of(sec, "partial")->line,
+                   "partial = yes for package \"%s\", which knows whole documents only; expected "
+                   "no",
+                   cfg_title(sec));
     read_documents(r, sec, line, builtin, package);
 }
 

@@ -204,6 +204,8 @@ static const struct {
       "x.conf:3: ", "one of types" },
     { "package \"x\" {\n types = { \"a/b\" }\n neutral = \"c\"\n}\n",
       "x.conf:3: ", "expected both" },
+    { "package \"x\" {\n types = { \"a/b\" }\n partial = yes\n}\n",
+      "x.conf:3: ", "whole documents only" },
     { "package \"x\" {\n types = { \"a/b\" }\n max_body = 1GiB\n}\n", "x.conf:3: ", "max_body" },
     { "package \"x\" {\n types = { \"a/b\" }\n min_expires = 2d\n}\n",
       "x.conf:1: ", "each at most the next" },

@@ -1,9 +1,10 @@
 /* dialog.c - the dialog package (RFC 4235): the calls of a user's phones, for busy lamps.
  *
- * Invariants: watchers always get a whole document (state="full", which RFC 4235 section 3.7 leaves
- * to the notifier), without dialogs when nothing is published; its version is not part of the event
- * state: each subscription counts its own (section 4.1), so a publication that differs in nothing
- * else is no news. */
+ * Invariants: what a SUBSCRIBE is answered with is whole (state="full"), without dialogs when
+ * nothing is published; who has acknowledged one state is told what changed (state="partial", RFC
+ * 4235 section 3.7) where that is shorter; its version is not part of the event state: each
+ * subscription counts its own (section 4.1), so a publication that differs in nothing else is no
+ * news. */
 #include <stdlib.h>
 
 #include "event/package.h"
@@ -61,11 +62,28 @@ dialog_hole(const struct evt_package *package, const struct evt_doc *doc, struct
     return fmt_dialoginfo_version(doc->body, ret_hole);
 }
 
+static enum hd_err
+dialog_render(const struct evt_package *package, struct hd_slice entity, uint8_t types,
+              const struct evt_doc *base, struct evt_doc *doc, struct evt_doc **ret_doc)
+{
+    struct hd_str out = { 0 };
+
+    HD_ASSERT_OBJ(package, EVT_PACKAGE_MAGIC);
+    (void)entity;
+    (void)types;
+    const enum hd_err err = base ? fmt_dialoginfo_partial(base->body, doc->body, &out) : HD_ENOTSUP;
+    if (!err)
+        return pkg_doc_take(doc->type, &out, ret_doc);
+    hd_str_done(&out);
+    return err;
+}
+
 static const struct evt_package_ops dialog_ops = {
     .validate = dialog_validate,
     .compose = dialog_compose,
     .neutral = dialog_neutral,
     .hole = dialog_hole,
+    .render = dialog_render,
 };
 
 const struct evt_package_ops *
