@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""What the RFCs ask, what herald does, and the test that shows it: doc/rfc-coverage.tsv, and the page made from it.
+
+    rfc-coverage.py write                 makes doc/rfc-coverage.md from the table
+    rfc-coverage.py check [BUILD]         the table is sound, each test that it names exists, the page is current
+    rfc-coverage.py --self-test           bad tables must be found
+
+A row has six fields between tabs: RFC, section, kind, what the section asks, what herald does, tests.
+Kind is "done", or "exception" where herald departs from the section: the fifth field then gives the reason.
+Tests are separated by blanks; each is one of
+    NAME.play                             a scenario of test/scenario
+    FOLDER/FILE_test.c:FUNCTION           a cmocka test of src/ (or test/FILE_test.c:FUNCTION)
+    FILE_test.py:FUNCTION                 a test of test/system, without its "test_"
+    meson:NAME                            a test as meson knows it
+Rows stand in the order of their RFCs and sections.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TABLE, PAGE = "doc/rfc-coverage.tsv", "doc/rfc-coverage.md"
+HEAD = "RFC\tsection\tkind\tasks\therald\ttests"
+
+TITLES = {
+    2976: "INFO", 3261: "SIP", 3262: "reliable provisional responses", 3263: "locating SIP servers", 3327: "Path",
+    3428: "MESSAGE", 3515: "REFER", 3581: "rport", 3680: "registration event package", 3840: "capabilities",
+    3842: "message-summary", 3856: "presence event package", 3857: "watcher information", 3858: "watcher information format",
+    3859: "CPP", 3863: "PIDF", 3903: "PUBLISH", 4119: "geopriv", 4235: "dialog event package", 4320: "non-INVITE transactions",
+    4321: "problems of non-INVITE transactions", 4479: "presence data model", 4480: "RPID", 4660: "event notification filtering",
+    4661: "filter format", 4662: "resource lists", 4745: "common policy", 4825: "XCAP", 5025: "presence rules",
+    5057: "multiple dialog usages", 5261: "XML patch", 5262: "partial PIDF", 5263: "partial presence", 5264: "partial publication",
+    5367: "request-contained lists", 5389: "STUN", 5393: "loop detection", 5491: "PIDF-LO", 5621: "message bodies",
+    5626: "outbound", 5627: "GRUU", 5630: "SIPS", 5839: "conditional notification", 5922: "certificates", 5923: "connection reuse",
+    5954: "IPv6 in URIs", 6026: "2xx to INVITE", 6223: "keep-alive", 6446: "rate control", 6447: "location filters",
+    6665: "SIP events", 7118: "WebSocket", 7616: "digest", 7621: "GRUU in SIP events", 7984: "dual stack", 8217: "name-addr",
+    8489: "STUN", 8760: "digest algorithms", 8898: "bearer tokens",
+}
+
+
+class Table:
+    """The rows of the table and what is wrong with them."""
+
+    def __init__(self, text):
+        self.rows, self.problems = [], []
+        lines = text.split("\n")
+        if lines[0] != HEAD:
+            self.problems.append(f"1: the head is not {HEAD!r}")
+        if lines[-1] != "":
+            self.problems.append("the last line does not end")
+        for number, line in enumerate(lines[1:-1], 2):
+            self._row(number, line)
+
+    def _row(self, number, line):
+        fields = line.split("\t")
+        if len(fields) != 6 or any(f != f.strip() or not f for f in fields):
+            self.problems.append(f"{number}: not six fields, each with a text and no blanks around it: {line[:60]!r}")
+            return
+        rfc, section, kind, asks, herald, tests = fields
+        if not re.fullmatch(r"[1-9]\d{3}", rfc):
+            self.problems.append(f"{number}: {rfc!r} is no RFC")
+            return
+        if not re.fullmatch(r"([A-Z]|\d+)(\.\d+)*( .*)?", section):
+            self.problems.append(f"{number}: {section!r} is no section")
+            return
+        if kind not in ("done", "exception"):
+            self.problems.append(f"{number}: kind {kind!r}")
+        if any("|" in f for f in (asks, herald)):
+            self.problems.append(f"{number}: a bar would break the page's table")
+        row = (int(rfc), section, kind, asks, herald, tests.split())
+        if self.rows and self.key(row) < self.key(self.rows[-1][1]):
+            self.problems.append(f"{number}: RFC {rfc} section {section} does not stand in its place")
+        self.rows.append((number, row))
+
+    @staticmethod
+    def key(row):
+        """The order of rows: RFC, then section by its numbers; what stands behind a section's number does not count."""
+        number = row[1].split(" ")[0]
+        return row[0], [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in number.split(".")]
+
+    def tests(self):
+        """(line, name) of each test that is named."""
+        for number, row in self.rows:
+            for test in row[5]:
+                yield number, test
+
+
+class Tests:
+    """Which tests there are."""
+
+    def __init__(self, root, build=None):
+        self.root, self.sources, self.meson = root, {}, None
+        if build:
+            run = subprocess.run(["meson", "introspect", "--tests", build], capture_output=True, text=True, check=True)
+            self.meson = {test["name"] for test in json.loads(run.stdout)}
+
+    def _read(self, path):
+        if path not in self.sources:
+            try:
+                with open(os.path.join(self.root, path), encoding="utf-8") as file:
+                    self.sources[path] = file.read()
+            except OSError:
+                self.sources[path] = None
+        return self.sources[path]
+
+    def problem(self, name):
+        """What is wrong with a test's name; None: it exists."""
+        if name.startswith("meson:"):
+            return None if self.meson is None or name[6:] in self.meson else "meson knows no such test"
+        if name.endswith(".play"):
+            return None if self._read("test/scenario/" + name) else "no such scenario"
+        file, _, function = name.partition(":")
+        if not re.fullmatch(r"\w+", function):
+            return "is no test's name"
+        if re.fullmatch(r"\w+_test\.py", file):
+            text = self._read("test/system/" + file)
+            return None if text and re.search(rf"^def test_{function}\(", text, re.M) else "no such test"
+        if re.fullmatch(r"(\w+/)?\w+_test\.c", file):
+            text = self._read(("src/" if not file.startswith("test/") else "") + file)
+            # Defined as a function, and in the table of those that run: by cmocka's macro or one of the file's own.
+            found = text and re.search(rf"^(static void\s+)?{function}\(void \*\*", text, re.M)
+            return None if found and re.search(rf"\b\w+\({function}\b[),]", text) else "no such test"
+        return "is no test's name"
+
+
+def cell(text):
+    """As it stands in the page: what a reader of Markdown would take for a tag or an emphasis is text."""
+    return text.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+
+
+def page(table):
+    """The page of a table."""
+    rows = [row for _, row in table.rows]
+    out = ["# What the RFCs ask, and what herald does", "",
+           "Made from `doc/rfc-coverage.tsv` by `tools/rfc-coverage.py write`; edit the table, not this page. Each row names the tests that "
+           "show it; a row in *italics* is an exception, with its reason. Sections were read with their errata.", ""]
+    done = sum(1 for row in rows if row[2] == "done")
+    out += [f"{len(rows)} rows: {done} as asked, {len(rows) - done} exceptions.", ""]
+    for rfc in sorted({row[0] for row in rows}):
+        title = TITLES.get(rfc)
+        out += [f"## RFC {rfc}" + (f": {title}" if title else ""), "",
+                "| section | asks | herald | shown by |", "|---|---|---|---|"]
+        for _, section, kind, asks, herald, tests in (row for row in rows if row[0] == rfc):
+            said = cell(herald) if kind == "done" else f"*Exception: {cell(herald)}*"
+            out.append(f"| {section} | {cell(asks)} | {said} | {', '.join('`' + t + '`' for t in tests)} |")
+        out.append("")
+    return "\n".join(out)
+
+
+def check(text, tests, page_text):
+    """All that is wrong, a line each."""
+    table = Table(text)
+    problems = list(table.problems)
+    for number, name in table.tests():
+        problem = tests.problem(name)
+        if problem:
+            problems.append(f"{number}: {name}: {problem}")
+    if not problems and page(table) != page_text:
+        problems.append(f"{PAGE} is not what the table says: tools/rfc-coverage.py write")
+    return problems
+
+
+class OneTest:
+    """For the self-test: a world with one scenario."""
+
+    @staticmethod
+    def problem(name):
+        return None if name == "a.play" else "no such scenario"
+
+
+def self_test():
+    good = HEAD + "\n3261\t8.2\tdone\task\tdo\ta.play\n3261\t8.10 x\texception\task\twhy\ta.play a.play\n"
+    assert not check(good, OneTest, page(Table(good)))
+    bad = {
+        "not six fields": good.replace("\tdo\t", "\tdo"),
+        "each with a text": good.replace("\tdo\t", "\t\t"),
+        "is no RFC": good.replace("\n3261\t8.2", "\nRFC 3261\t8.2"),
+        "is no section": good.replace("8.2", "eight"),
+        "kind": good.replace("done", "perhaps"),
+        "no such scenario": good.replace("a.play\n", "b.play\n"),
+        "in its place": good.replace("8.2", "8.11"),
+        "a bar": good.replace("task", "a|sk").replace("\task", "\ta|sk"),
+        "the head": good.replace("herald", "Herald", 1),
+        "is not what the table says": good.replace("why", "because"),
+    }
+    for words, text in bad.items():
+        found = check(text, OneTest, page(Table(good)))
+        assert any(words in p for p in found), (words, found)
+    real = Tests(ROOT)
+    assert real.problem("merged.play") is None and real.problem("no-such.play")
+    assert real.problem("sip/uri_test.c:uris_are_split") is None and real.problem("sip/uri_test.c:nobody")
+    assert real.problem("uri_test.c:uris_are_split") and real.problem("made up")
+    assert real.problem("life_test.py:a_phone_registers_and_unregisters") is None and real.problem("life_test.py:nobody")
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        self_test()
+        return 0
+    if arguments == ["write"]:
+        table = Table(read(TABLE))
+        problems = table.problems
+        if not problems:
+            with open(os.path.join(ROOT, PAGE), "w", encoding="utf-8") as file:
+                file.write(page(table))
+    elif arguments and arguments[0] == "check" and len(arguments) <= 2:
+        problems = check(read(TABLE), Tests(ROOT, arguments[1] if len(arguments) == 2 else None), read(PAGE))
+    else:
+        print(__doc__, file=sys.stderr)
+        return 2
+    for problem in problems:
+        print(f"{TABLE}:{problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
