@@ -1,8 +1,9 @@
-/* map.c - open addressing with linear probing over 12-octet slots.
- * The whole hash is kept with the value, so a walk touches the slots only and a rehash asks nobody.
- * The place comes from the lower bits, since the upper ones are the bucket and alike in one shard.
- * Invariants: cap is a power of two or 0; used + gone stays at or below 3/4 of cap, so every probe
- * ends at a free slot; a tombstone never stands before a free slot. */
+/* map.c - open addressing with linear probing over 8-octet slots.
+ * A tag of 32 bits that every bit of the hash goes into is kept with the value, so a walk touches
+ * the slots only and a rehash asks nobody.  The place grows with the tag, whatever the size of the
+ * map: a rehash reads and writes in order, and the map need not double when it grows.
+ * Invariants: used + gone stays at or below 4/5 of cap, so every probe ends at a free slot; a
+ * tombstone never stands before a free slot. */
 #include "base/map.h"
 
 #include <stdlib.h>
@@ -11,12 +12,30 @@
 #define MAP_FREE UINT32_MAX
 #define MAP_GONE (UINT32_MAX - 1)
 #define MAP_CAP_MIN 16u
-#define MAP_CAP_MAX (1u << 31)
+#define MAP_CAP_MAX (UINT32_MAX / 2)
 
-static bool
-slot_is(const struct hd_map_slot *slot, uint64_t hash)
+static inline uint32_t
+tag_of(uint64_t hash)
 {
-    return slot->low == (uint32_t)hash && slot->high == (uint32_t)(hash >> 32);
+    return (uint32_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+static inline uint32_t
+place_of(const struct hd_map *map, uint32_t tag)
+{
+    return (uint32_t)((uint64_t)tag * map->cap >> 32);
+}
+
+static inline uint32_t
+after(const struct hd_map *map, uint32_t at)
+{
+    return at + 1 == map->cap ? 0 : at + 1;
+}
+
+static inline uint32_t
+before(const struct hd_map *map, uint32_t at)
+{
+    return at ? at - 1 : map->cap - 1;
 }
 
 void
@@ -34,41 +53,35 @@ hd_map_done(struct hd_map *map)
 
 /* Puts where a free slot is sure to come; tombstones on the way are taken. */
 static void
-put(struct hd_map *map, uint32_t low, uint32_t high, uint32_t value)
+put(struct hd_map *map, uint32_t tag, uint32_t value)
 {
-    uint32_t mask = map->cap - 1, at = low & mask;
+    uint32_t at = place_of(map, tag);
 
     while (map->slots[at].value < MAP_GONE)
-        at = (at + 1) & mask;
+        at = after(map, at);
     if (map->slots[at].value == MAP_GONE)
         map->gone--;
-    map->slots[at] = (struct hd_map_slot){ low, high, value };
+    map->slots[at] = (struct hd_map_slot){ tag, value };
     map->used++;
 }
 
+/* To three fifths full: a third larger when nothing was removed, or as large as it was. */
 static enum hd_err
 rehash(struct hd_map *map)
 {
-    struct hd_map next = { .cap = map->cap };
+    uint64_t cap = (uint64_t)map->used * 5 / 3 + 1;
+    struct hd_map next = { 0 };
 
-    /* With few tombstones the map doubles; with many a rehash of the same size makes room enough.
-     */
-    if (map->cap == 0)
-        next.cap = MAP_CAP_MIN;
-    else if (map->used >= map->cap / 8 * 3) {
-        if (map->cap == MAP_CAP_MAX)
-            return HD_ENOMEM;
-        next.cap = map->cap * 2;
-    }
+    if (cap > MAP_CAP_MAX)
+        return HD_ENOMEM;
+    next.cap = cap < MAP_CAP_MIN ? MAP_CAP_MIN : (uint32_t)cap;
     next.slots = malloc((size_t)next.cap * sizeof(*next.slots));
     if (!next.slots)
         return HD_ENOMEM;
     memset(next.slots, 0xff, (size_t)next.cap * sizeof(*next.slots));
-    for (uint32_t i = 0; i < map->cap; i++) {
-        const struct hd_map_slot *slot = &map->slots[i];
-        if (slot->value < MAP_GONE)
-            put(&next, slot->low, slot->high, slot->value);
-    }
+    for (uint32_t i = 0; i < map->cap; i++)
+        if (map->slots[i].value < MAP_GONE)
+            put(&next, map->slots[i].tag, map->slots[i].value);
     free(map->slots);
     *map = next;
     return HD_OK;
@@ -78,38 +91,38 @@ enum hd_err
 hd_map_put(struct hd_map *map, uint64_t hash, uint32_t value)
 {
     HD_ASSERT(value < MAP_GONE);
-    if (map->used + map->gone >= map->cap / 4 * 3) {
+    if (map->used + map->gone >= map->cap - map->cap / 5) {
         enum hd_err err = rehash(map);
         if (err)
             return err;
     }
-    put(map, (uint32_t)hash, (uint32_t)(hash >> 32), value);
+    put(map, tag_of(hash), value);
     return HD_OK;
 }
 
 bool
 hd_map_remove(struct hd_map *map, uint64_t hash, uint32_t value)
 {
-    uint32_t mask = map->cap - 1, at = (uint32_t)hash & mask;
+    uint32_t tag = tag_of(hash), at = place_of(map, tag);
 
     HD_ASSERT(value < MAP_GONE);
     if (map->cap == 0)
         return false;
-    while (map->slots[at].value != value || !slot_is(&map->slots[at], hash)) {
+    while (map->slots[at].value != value || map->slots[at].tag != tag) {
         if (map->slots[at].value == MAP_FREE)
             return false;
-        at = (at + 1) & mask;
+        at = after(map, at);
     }
     map->slots[at].value = MAP_GONE;
     map->used--;
     map->gone++;
     /* A probe that would go on to a free slot can as well end here. */
-    if (map->slots[(at + 1) & mask].value != MAP_FREE)
+    if (map->slots[after(map, at)].value != MAP_FREE)
         return true;
     while (map->slots[at].value == MAP_GONE) {
         map->slots[at].value = MAP_FREE;
         map->gone--;
-        at = (at - 1) & mask;
+        at = before(map, at);
     }
     return true;
 }
@@ -117,8 +130,10 @@ hd_map_remove(struct hd_map *map, uint64_t hash, uint32_t value)
 uint32_t
 hd_map_first(struct hd_map_walk *walk, const struct hd_map *map, uint64_t hash)
 {
+    uint32_t tag = tag_of(hash);
+
     *walk =
-        (struct hd_map_walk){ .map = map, .hash = hash, .at = (uint32_t)hash, .left = map->cap };
+        (struct hd_map_walk){ .map = map, .tag = tag, .at = place_of(map, tag), .left = map->cap };
     return hd_map_more(walk);
 }
 
@@ -128,12 +143,12 @@ hd_map_more(struct hd_map_walk *walk)
     const struct hd_map *map = walk->map;
 
     while (walk->left > 0) {
-        const struct hd_map_slot *slot = &map->slots[walk->at & (map->cap - 1)];
+        const struct hd_map_slot *slot = &map->slots[walk->at];
         if (slot->value == MAP_FREE)
             break;
-        walk->at++;
+        walk->at = after(map, walk->at);
         walk->left--;
-        if (slot->value != MAP_GONE && slot_is(slot, walk->hash))
+        if (slot->value != MAP_GONE && slot->tag == walk->tag)
             return slot->value;
     }
     walk->left = 0;

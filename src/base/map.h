@@ -1,5 +1,6 @@
 /* map.h - from a 64-bit hash to 32-bit values (table indexes); open addressing, several values per
- * hash. Thread: its shard's.  The caller compares the objects in full: a hash alone never decides.
+ * hash. Thread: its shard's.  Memory: 8 octets a slot, 10 to 14 a value.  Half of the hash is kept:
+ * two hashes may share their values (one pair in 2^32), so the caller compares the objects in full.
  */
 #ifndef HD_BASE_MAP_H
 #define HD_BASE_MAP_H
@@ -11,13 +12,13 @@
 #include "base/err.h"
 
 struct hd_map_slot {
-    uint32_t low, high; /* the hash; its lower half says where the probe begins */
-    uint32_t value;     /* free, a tombstone, or a value */
+    uint32_t tag;   /* of the hash; it also says where the probe begins */
+    uint32_t value; /* free, a tombstone, or a value */
 };
 
 struct hd_map {
     struct hd_map_slot *slots;
-    uint32_t cap;  /* power of two, or 0 before the first put */
+    uint32_t cap;  /* 0 before the first put */
     uint32_t used; /* values */
     uint32_t gone; /* tombstones */
 };
@@ -37,8 +38,7 @@ bool hd_map_remove(struct hd_map *map, uint64_t hash, uint32_t value);
  * hd_map_more(&it)) The map must not change during the walk. */
 struct hd_map_walk {
     const struct hd_map *map;
-    uint64_t hash;
-    uint32_t at, left;
+    uint32_t tag, at, left;
 };
 uint32_t hd_map_first(struct hd_map_walk *walk, const struct hd_map *map, uint64_t hash);
 uint32_t hd_map_more(struct hd_map_walk *walk);
