@@ -28,9 +28,12 @@
 #define TRIM_PER_ROW 2  /* rows taken off the tail for each one added */
 #define BACKUP_PAGES 64 /* copied in one step */
 
-/* From id to the row that counts.  Open addressing; a free place has row 0. */
+/* From id to the row that counts: twelve octets for each of very many.  Rows are told apart by
+ * their lower half, since a file never holds 2^32 of them; a number whose lower half is 0 is not
+ * given, and marks a free place.  Open addressing, between three and four fifths full. */
 struct place {
-    uint64_t id, row;
+    uint32_t id_low, id_high;
+    uint32_t row;
 };
 struct index {
     struct place *places;
@@ -102,9 +105,28 @@ kind_of(unsigned table)
 /* --- the map from id to row -------------------------------------------------------------- */
 
 static uint64_t
+place_id(const struct place *place)
+{
+    return (uint64_t)place->id_high << 32 | place->id_low;
+}
+
+static uint64_t
 index_start(const struct index *index, uint64_t id)
 {
-    return hd_hash_mix(id, id) & (index->cap - 1);
+    return (hd_hash_mix(id, id) >> 32) * index->cap >> 32;
+}
+
+static uint64_t
+index_after(const struct index *index, uint64_t at)
+{
+    return at + 1 == index->cap ? 0 : at + 1;
+}
+
+/* How far at is from its start, going upwards. */
+static uint64_t
+index_distance(const struct index *index, uint64_t start, uint64_t at)
+{
+    return at >= start ? at - start : at + index->cap - start;
 }
 
 static struct place *
@@ -112,35 +134,36 @@ index_find(const struct index *index, uint64_t id)
 {
     if (index->cap == 0)
         return NULL;
-    for (uint64_t i = index_start(index, id); index->places[i].row; i = (i + 1) & (index->cap - 1))
-        if (index->places[i].id == id)
+    for (uint64_t i = index_start(index, id); index->places[i].row; i = index_after(index, i))
+        if (place_id(&index->places[i]) == id)
             return &index->places[i];
     return NULL;
+}
+
+/* Where a free place is sure to come. */
+static void
+index_add(struct index *index, struct place place)
+{
+    uint64_t at = index_start(index, place_id(&place));
+
+    while (index->places[at].row)
+        at = index_after(index, at);
+    index->places[at] = place;
 }
 
 /* Room for n more, so that what follows a commit cannot fail. */
 static enum hd_err
 index_reserve(struct index *index, uint64_t n)
 {
-    uint64_t cap = index->cap ? index->cap : 1024;
-
-    while ((index->used + n) * 4 > cap * 3)
-        cap *= 2;
-    if (cap == index->cap)
+    if (index->used + n <= index->cap - index->cap / 5)
         return HD_OK;
-    struct index bigger = { .places = calloc(cap, sizeof(*bigger.places)),
-                            .cap = cap,
-                            .used = index->used };
+    struct index bigger = { .cap = (index->used + n) * 5 / 3 + 1024, .used = index->used };
+    bigger.places = calloc(bigger.cap, sizeof(*bigger.places));
     if (!bigger.places)
         return HD_ENOMEM;
-    for (uint64_t i = 0; i < index->cap; i++) {
-        if (!index->places[i].row)
-            continue;
-        uint64_t at = index_start(&bigger, index->places[i].id);
-        while (bigger.places[at].row)
-            at = (at + 1) & (cap - 1);
-        bigger.places[at] = index->places[i];
-    }
+    for (uint64_t i = 0; i < index->cap; i++)
+        if (index->places[i].row)
+            index_add(&bigger, index->places[i]);
     free(index->places);
     *index = bigger;
     return HD_OK;
@@ -151,14 +174,12 @@ index_put(struct index *index, uint64_t id, uint64_t row)
 {
     struct place *place = index_find(index, id);
 
+    HD_ASSERT((uint32_t)row != 0);
     if (place) {
-        place->row = row;
+        place->row = (uint32_t)row;
         return;
     }
-    uint64_t at = index_start(index, id);
-    while (index->places[at].row)
-        at = (at + 1) & (index->cap - 1);
-    index->places[at] = (struct place){ .id = id, .row = row };
+    index_add(index, (struct place){ (uint32_t)id, (uint32_t)(id >> 32), (uint32_t)row });
     index->used++;
 }
 
@@ -170,10 +191,10 @@ index_remove(struct index *index, uint64_t id)
 
     if (!place)
         return;
-    uint64_t mask = index->cap - 1, hole = (uint64_t)(place - index->places);
-    for (uint64_t i = (hole + 1) & mask; index->places[i].row; i = (i + 1) & mask) {
-        uint64_t home = index_start(index, index->places[i].id);
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
+    uint64_t hole = (uint64_t)(place - index->places);
+    for (uint64_t i = index_after(index, hole); index->places[i].row; i = index_after(index, i)) {
+        uint64_t start = index_start(index, place_id(&index->places[i]));
+        if (index_distance(index, start, i) >= index_distance(index, hole, i)) {
             index->places[hole] = index->places[i];
             hole = i;
         }
@@ -515,8 +536,9 @@ read_row(sqlite3_stmt *s, unsigned table)
                                   (uint64_t)sqlite3_column_int64(s, 5) } };
 
     row.record = hd_slice(sqlite3_column_blob(s, 7), (size_t)sqlite3_column_bytes(s, 7));
-    row.whole = sqlite3_column_int64(s, 6) ==
-                row_sum(table, row.row, row.id, row.bucket, row.boot, row.stamp, row.record);
+    row.whole = (uint32_t)row.row != 0 &&
+                sqlite3_column_int64(s, 6) ==
+                    row_sum(table, row.row, row.id, row.bucket, row.boot, row.stamp, row.record);
     return row;
 }
 
@@ -615,7 +637,7 @@ load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_
     while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
         uint64_t id = (uint64_t)sqlite3_column_int64(lane->tail, 1);
         const struct place *place = index_find(&lane->index, id);
-        if (!place || place->row != (uint64_t)sqlite3_column_int64(lane->tail, 0))
+        if (!place || place->row != (uint32_t)sqlite3_column_int64(lane->tail, 0))
             continue;
         struct row row = read_row(lane->tail, table);
         err = visitor->visit(visitor->context, kind_of(table), row.bucket, id, row.record,
@@ -708,6 +730,7 @@ insert(struct sto_journal *journal, unsigned table, const struct row *row)
 
     if (err)
         return out_of_memory(journal);
+    lane->next += (uint32_t)lane->next == 0;
     (void)sqlite3_bind_int64(s, 1, (int64_t)lane->next);
     (void)sqlite3_bind_int64(s, 2, (int64_t)row->id);
     (void)sqlite3_bind_int(s, 3, (int)row->bucket);
@@ -751,7 +774,7 @@ counts(const struct lane *lane, const struct row *row)
 {
     const struct place *place = index_find(&lane->index, row->id);
 
-    return place && place->row == row->row;
+    return place && place->row == (uint32_t)row->row;
 }
 
 /* Takes up to n rows off the tail; those that count are appended again with the time of their own

@@ -180,6 +180,23 @@ a_removed_record_stays_away_and_may_come_again(void **state)
     assert_found(f, "2:5=again@0 ");
 }
 
+/* Rows are told apart by half of their number. */
+static void
+numbers_of_rows_go_on_beyond_32_bits(void **state)
+{
+    struct fixture *f = *state;
+    char text[2] = "a";
+
+    f->journal->lanes[0].first = f->journal->lanes[0].next = (UINT64_C(1) << 32) - 3;
+    for (uint64_t i = 0; i < 6; i++, text[0]++)
+        keep(f, EVT_RECORD_SUBSCRIPTION, i % 4, text);
+    assert_int_equal(f->journal->lanes[0].next, (UINT64_C(1) << 32) + 4);
+    assert_int_equal(ask(f, "SELECT count(*) FROM subscription WHERE row=4294967296"), 0);
+    assert_found(f, "1:2=c@0 1:3=d@0 1:0=e@0 1:1=f@0 ");
+    keep(f, EVT_RECORD_SUBSCRIPTION, 2, "");
+    assert_found(f, "1:3=d@0 1:0=e@0 1:1=f@0 ");
+}
+
 static void
 removing_what_is_not_there_is_no_error(void **state)
 {
@@ -767,6 +784,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_newest_row_of_an_id_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_removed_record_stays_away_and_may_come_again, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(numbers_of_rows_go_on_beyond_32_bits, setup, teardown),
         cmocka_unit_test_setup_teardown(removing_what_is_not_there_is_no_error, setup, teardown),
         cmocka_unit_test_setup_teardown(kinds_do_not_mix_and_publications_come_first, setup,
                                         teardown),
