@@ -556,7 +556,7 @@ let_go(struct run *run)
         const struct evt_shard *shard = host_shard(&run->host, i);
         FUZZ_CHECK(shard->subs.count == 0 && shard->pubs.count == 0 && shard->accounts.count == 0);
         FUZZ_CHECK(shard->hops.count == 0 && shard->mirrors.count == 0 &&
-                   shard->resources.count == 0 && shard->watchers.count == 0);
+                   shard->resources.count == 0 && shard->watchers.used == 0);
         FUZZ_CHECK(shard->n_flights == 0 && shard->waiting == 0);
         FUZZ_CHECK(shard->wheel.count == 0);
         FUZZ_CHECK(evt_shard_quiet(shard));

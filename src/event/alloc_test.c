@@ -161,7 +161,7 @@ assert_nothing_is_left(void)
         assert_int_equal(shard->mirrors.count, 0);
         assert_int_equal(shard->resources.count, 0);
         assert_int_equal(shard->hops.count, 0);
-        assert_int_equal(shard->watchers.count, 0);
+        assert_int_equal(shard->watchers.used, 0);
         assert_int_equal(shard->wheel.count, 0);
         assert_int_equal(shard->waiting, 0);
     }

@@ -12,10 +12,13 @@
 #ifndef HD_EVENT_CORE_H
 #define HD_EVENT_CORE_H
 
+#include <assert.h>
+
 #include "base/arena.h"
 #include "base/id.h"
 #include "base/map.h"
 #include "base/table.h"
+#include "base/tally.h"
 #include "base/wheel.h"
 #include "event/kept.h"
 #include "event/shard.h"
@@ -149,21 +152,34 @@ struct evt_hop {
     unsigned magic;
     uint32_t index;
     struct hd_flow flow;
-    uint64_t hash;
-    uint32_t subs;      /* subscriptions that go this way */
-    uint32_t in_flight; /* NOTIFYs that count against the window */
-    uint32_t window;
+    uint32_t subs;           /* subscriptions that go this way */
+    uint32_t came;           /* and whose last SUBSCRIBE came so: it stays for them as well */
+    uint32_t in_flight;      /* NOTIFYs that count against the window */
     uint32_t on_conn;        /* of a connection: first subscription with a NOTIFY in flight */
     struct evt_list waiting; /* subscriptions held by the window */
-    uint64_t octets_in, octets_out; /* while unproven */
-    uint64_t no_tcp_until_ms;       /* a large NOTIFY over TCP failed */
+    uint32_t octets_in, octets_out; /* while unproven; they stop at the most */
+    uint32_t no_tcp_until_s;        /* a large NOTIFY over TCP failed */
+    uint32_t hash;
+    uint32_t window;
     bool proven;        /* DESIGN: an address that answered, returned a nonce, or is a connection */
     bool authenticated; /* the next hop of an authenticated request: one transaction at a time */
 };
+/* A phone has one for each of its listeners. */
+static_assert(sizeof(struct evt_hop) <= 120, "what every phone costs");
+
+/** Counts octets that came from there / went there. */
+static inline void
+evt_octets(uint32_t *total, size_t n)
+{
+    *total = n < UINT32_MAX - *total ? *total + (uint32_t)n : UINT32_MAX;
+}
 struct evt_hop *
 evt_hop_get(struct evt_shard *shard,
             const struct hd_flow *flow); /* a reference (subs) is taken; NULL: full */
 void evt_hop_put(struct evt_shard *shard, uint32_t hop);
+/** The same for the way by which a SUBSCRIBE came; NULL: full. */
+struct evt_hop *evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow);
+void evt_hop_forget(struct evt_shard *shard, uint32_t hop);
 struct evt_hop *evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow);
 struct evt_hop *evt_hop_at(struct evt_shard *shard, uint32_t index);
 bool evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop);
@@ -201,8 +217,7 @@ enum evt_reason {
 };
 struct hd_slice evt_reason_name(enum evt_reason reason);
 
-/* Strings of a subscription, one block; piece i begins where i - 1 ends.  Folds are written as one
- * blank. */
+/* Strings of a subscription. */
 enum evt_text {
     EVT_TEXT_CALL_ID = 0,
     EVT_TEXT_REMOTE, /* From of the SUBSCRIBE, tag included: To of our NOTIFY */
@@ -214,13 +229,30 @@ enum evt_text {
     EVT_TEXT_WATCHER, /* canonical identity */
     EVT_TEXT_COUNT
 };
+/* All of them in one block: where each ends (of as many as there are, the usual ones first), then
+ * their octets.  What stands in another one or in the mirror's key is not kept twice.  Folds are
+ * written as one blank. */
 struct evt_texts {
-    uint16_t end[EVT_TEXT_COUNT];
-    bool has_event_id;
-    char octets[];
+    uint16_t tag_at, watcher_at; /* in REMOTE, when the length is not 0 */
+    uint8_t tag_n, watcher_n;
+    uint8_t n; /* ends */
+    bool has_event_id : 1;
+    bool local_is_key : 1; /* LOCAL is the mirror's key in angle brackets */
+    uint16_t ends[];
 };
+struct evt_mirror;
+/** A string, borrowed; not LOCAL. */
 struct hd_slice evt_texts_get(const struct evt_texts *texts, enum evt_text which);
-struct evt_texts *evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id);
+/** LOCAL, borrowed from texts or mirror. */
+struct hd_slice evt_texts_local(const struct evt_texts *texts, const struct evt_mirror *mirror);
+/** All of them, borrowed from texts and mirror. */
+void evt_texts_all(const struct evt_texts *texts, const struct evt_mirror *mirror,
+                   struct hd_slice ret_pieces[EVT_TEXT_COUNT]);
+/** Octets of all strings that are kept. */
+size_t evt_texts_size(const struct evt_texts *texts);
+/** key: of the mirror that they will belong to.  NULL when memory is short or they are too long. */
+struct evt_texts *evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id,
+                                struct hd_slice key);
 
 /* A NOTIFY transaction (RFC 3261 17.1.2): all that a retransmission needs to be identical. */
 struct evt_flight {
@@ -249,10 +281,9 @@ struct evt_sub_change {
     struct evt_head *head;
     struct evt_texts *texts; /* new ones, or NULL: as they are */
     uint64_t started_ms;
-    uint32_t judged; /* the shard's configurations when the rules were asked */
-    uint32_t ends;   /* the shard's when it began */
-    struct hd_flow came;
-    uint32_t hop; /* next hop, a reference */
+    uint32_t judged;    /* the shard's configurations when the rules were asked */
+    uint32_t ends;      /* the shard's when it began */
+    uint32_t came, hop; /* how it came, and the next hop: references */
     uint32_t cseq;
     uint8_t state, transform, types;
     bool direct;
@@ -266,58 +297,83 @@ struct evt_queue {
     struct evt_snapshot *ring[];
 };
 
+/* What few subscriptions have, and those not for long. */
+struct evt_sub_rare {
+    struct evt_packet *waiting, **waiting_end; /* behind a change under way */
+    uint32_t n_waiting;
+    struct evt_queue *queue;
+};
+
 struct evt_sub {
     unsigned magic;
     uint32_t index;
     /* what fan-out reads */
     uint8_t state, reason, transform;
     uint8_t types; /* of the package's types: those that the subscriber takes, a bit each */
-    bool owed; /* a NOTIFY that does not wait: to a SUBSCRIBE, a change of state, the last one */
-    uint8_t queued; /* enum evt_queued: in the ready list or in its hop's */
-    bool stored;    /* the store holds a record of it */
-    bool in_mirror; /* has a place in the mirror's list */
-    bool lingering; /* over: kept for retransmissions only */
-    bool parked;
-    bool fetch;
-    bool restored;  /* since the restart no snapshot came: seen names a content */
-    bool tombstone; /* over, and the store holds a record for repetitions of its end */
-    bool again;     /* the last NOTIFY failed: the whole state is to be sent again */
-    bool direct;    /* no proxy between us */
-    bool whole;     /* its versions made a leap: the next document is no partial one */
+    uint32_t backoff_s : 17;
+    uint32_t queued : 2; /* enum evt_queued: in the ready list or in its hop's */
+    bool
+        owed : 1; /* a NOTIFY that does not wait: to a SUBSCRIBE, a change of state, the last one */
+    bool again : 1;     /* the last NOTIFY failed: the whole state is to be sent again */
+    bool restored : 1;  /* since the restart no snapshot came: seen names a content */
+    bool stored : 1;    /* the store holds a record of it */
+    bool in_mirror : 1; /* has a place in the mirror's list */
+    bool lingering : 1; /* over: kept for retransmissions only */
+    bool parked : 1;
+    bool fetch : 1;
+    bool tombstone : 1;     /* over, and the store holds a record for repetitions of its end */
+    bool direct : 1;        /* no proxy between us */
+    bool whole : 1;         /* its versions made a leap: the next document is no partial one */
+    uint16_t leased;        /* NOTIFYs that the store's record still lets go */
+    uint16_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     uint32_t mirror, place, hop;
-    uint64_t seen; /* snapshot number of the last NOTIFY that was sent */
+    uint32_t came; /* a hop: how the last SUBSCRIBE came; its local address is in our Contact */
+    uint32_t last_sent_ms; /* lower bits of the clock, 0: never */
+    uint64_t seen;         /* snapshot number of the last NOTIFY that was sent */
     struct evt_flight *flight;
-    uint64_t last_sent_ms;  /* 0: never */
     uint64_t hold_until_ms; /* back-off, parked or route delay */
     uint32_t next_queued, prev_queued;
-    uint32_t backoff_ms;
     uint32_t cseq_local, cseq_remote;
     uint32_t branch;        /* of the last NOTIFY */
-    uint32_t leased_branch; /* up to which the store's record lets it go */
     uint32_t target_branch; /* the first NOTIFY that went to the current target */
     uint32_t version;
-    uint32_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     /* cold */
+    uint32_t call_hash;
     uint64_t id;
     uint64_t born; /* which of its shard's subscriptions, in the order of their making */
     uint64_t expires_at_ms;
     struct hd_timer timer;
     struct evt_texts *texts;
     struct evt_sub_change *change;
-    struct evt_packet *waiting, **waiting_end;
-    struct evt_queue *queue;
-    uint64_t call_hash;
-    struct hd_flow came; /* how the last SUBSCRIBE came: its local address is in our Contact */
-    struct evt_done done[2];
-    uint32_t n_waiting;
+    struct evt_sub_rare *rare; /* NULL, as a rule */
+    uint64_t done_txn[2];      /* requests that were answered 200, the newest first; 0: none */
+    uint32_t done_expires_s[2];
 };
+/* A million of them: see bench/RESULTS.md before it grows, and hang what few have off rare. */
+static_assert(sizeof(struct evt_sub) <= 192, "what every subscription costs");
+
+/** Makes sure that there is one; NULL when memory is short. */
+struct evt_sub_rare *evt_sub_rare(struct evt_sub *sub);
+static inline struct evt_packet *
+evt_sub_first_waiting(const struct evt_sub *sub)
+{
+    return sub->rare ? sub->rare->waiting : NULL;
+}
+static inline bool
+evt_sub_has_events(const struct evt_sub *sub)
+{
+    return sub->rare && sub->rare->queue && sub->rare->queue->n > 0;
+}
 
 struct evt_sub *evt_sub_at(struct evt_shard *shard, uint32_t index);
 struct evt_sub *evt_sub_find(struct evt_shard *shard, uint64_t id);
 /** A record in state INIT with its maps; NULL with *ret_err HD_EFULL or HD_ENOMEM.  texts are taken
  * on success. */
 struct evt_sub *evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts,
-                            uint64_t call_hash, enum hd_err *ret_err);
+                            uint32_t call_hash, enum hd_err *ret_err);
+/** Under what a dialog's subscriptions are found by Call-ID and the tag of From. */
+uint32_t evt_sub_call_hash(const struct evt_shard *shard, struct hd_slice call_id,
+                           struct hd_slice from_tag);
 void evt_sub_free(struct evt_shard *shard, struct evt_sub *sub);
 /** Ends a subscription: reason SILENT sends nothing, others owe a last NOTIFY. */
 void evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
@@ -378,7 +434,7 @@ struct evt_mirror {
     uint64_t hash;
     struct evt_config *config; /* keeps package alive */
     const struct evt_package *package;
-    struct hd_slice key;           /* heap */
+    struct hd_slice key;           /* heap, between angle brackets */
     struct evt_snapshot *snapshot; /* NULL: asked, not here yet */
     struct evt_view *views;        /* of the current snapshot */
     struct evt_doc *neutral;       /* for EVT_SEE_NEUTRAL, made when first needed */
@@ -814,8 +870,8 @@ struct evt_shard {
 
     struct hd_table subs, mirrors, hops, resources, pubs, accounts;
     struct hd_map sub_by_id, sub_by_call, mirror_by_key, hop_by_flow, resource_by_key, pub_by_id,
-        account_by_key, watcher_by_name, hop_by_conn;
-    struct hd_table watchers;
+        account_by_key, hop_by_conn;
+    struct hd_tally watchers; /* subscriptions of each, by the keyed hash of his name */
 
     struct evt_list ready;         /* subscriptions whose turn it is */
     uint32_t walk_head, walk_tail; /* mirrors with a fan-out under way */
@@ -878,14 +934,7 @@ void evt_shard_tick(struct evt_shard *shard, uint64_t now_us);
 void evt_catch_up_later(struct evt_shard *shard);
 /** Ends a subscription of a store in memory, see evt_shard_terminate_all(). */
 void evt_shard_end(struct evt_shard *shard, struct evt_sub *sub);
-/* How many subscriptions a watcher has in this shard; the keyed 64-bit hash of his name stands for
- * him. */
-struct evt_watcher_count {
-    uint64_t hash;
-    uint32_t n;
-};
-/** Quota of subscriptions per watcher: counts one more.  HD_EDENIED: it is reached; HD_EFULL,
- * HD_ENOMEM. */
+/** Quota of subscriptions per watcher: counts one more.  HD_EDENIED: it is reached; HD_ENOMEM. */
 HD_NODISCARD enum hd_err evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher);
 void evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher);
 uint64_t evt_key_hash(const struct evt_shard *shard, struct hd_slice key, struct hd_slice package);

@@ -17,13 +17,13 @@ evt_hop_at(struct evt_shard *shard, uint32_t index)
     return hop;
 }
 
-static uint64_t
+static uint32_t
 hop_hash(const struct evt_shard *shard, const struct hd_flow *flow)
 {
     uint64_t hash = hd_addr_hash(&shard->keys.table, &flow->remote, true);
     hash = hd_hash_mix(hash, hd_addr_hash(&shard->keys.table, &flow->local, true));
-    return hd_hash_mix(hash, flow->conn ^ (uint64_t)flow->transport << 48 ^
-                                 (uint64_t)flow->listener << 56);
+    return (uint32_t)hd_hash_mix(hash, flow->conn ^ (uint64_t)flow->transport << 48 ^
+                                           (uint64_t)flow->listener << 56);
 }
 
 static bool
@@ -36,7 +36,7 @@ hop_same(const struct hd_flow *a, const struct hd_flow *b)
 struct evt_hop *
 evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow)
 {
-    uint64_t hash = hop_hash(shard, flow);
+    uint32_t hash = hop_hash(shard, flow);
     struct hd_map_walk walk;
 
     for (uint32_t i = hd_map_first(&walk, &shard->hop_by_flow, hash); i != HD_MAP_NONE;
@@ -48,17 +48,13 @@ evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow)
     return NULL;
 }
 
-struct evt_hop *
-evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
+static struct evt_hop *
+hop_new(struct evt_shard *shard, const struct hd_flow *flow)
 {
-    struct evt_hop *hop = evt_hop_find(shard, flow);
     struct hd_handle handle;
+    struct evt_hop *hop;
     void *object;
 
-    if (hop) {
-        hop->subs++;
-        return hop;
-    }
     if (hd_table_add(&shard->hops, &handle, &object))
         return NULL;
     hop = object;
@@ -66,7 +62,6 @@ evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
     hop->index = handle.index;
     hop->flow = *flow;
     hop->hash = hop_hash(shard, flow);
-    hop->subs = 1;
     hop->window = evt_limits(shard)->window_start;
     hop->waiting = (struct evt_list){ EVT_NONE, EVT_NONE };
     hop->on_conn = EVT_NONE;
@@ -81,7 +76,30 @@ evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
         hd_table_remove(&shard->hops, handle.index);
         return NULL;
     }
-    evt_gauge(shard, &shard->counters.hops, 1);
+    return hop;
+}
+
+struct evt_hop *
+evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
+{
+    struct evt_hop *hop = evt_hop_find(shard, flow);
+
+    if (!hop)
+        hop = hop_new(shard, flow);
+    if (hop && hop->subs++ == 0)
+        evt_gauge(shard, &shard->counters.hops, 1);
+    return hop;
+}
+
+struct evt_hop *
+evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow)
+{
+    struct evt_hop *hop = evt_hop_find(shard, flow);
+
+    if (!hop)
+        hop = hop_new(shard, flow);
+    if (hop)
+        hop->came++;
     return hop;
 }
 
@@ -120,6 +138,16 @@ evt_hop_configure(struct evt_shard *shard)
         evt_hop_release(shard, evt_hop_at(shard, i));
 }
 
+static void
+hop_free(struct evt_shard *shard, struct evt_hop *hop)
+{
+    hd_map_remove(&shard->hop_by_flow, hop->hash, hop->index);
+    if (hop->flow.conn)
+        hd_map_remove(&shard->hop_by_conn, hd_hash_mix(hop->flow.conn, hop->flow.conn), hop->index);
+    hop->magic = 0;
+    hd_table_remove(&shard->hops, hop->index);
+}
+
 void
 evt_hop_put(struct evt_shard *shard, uint32_t index)
 {
@@ -131,11 +159,19 @@ evt_hop_put(struct evt_shard *shard, uint32_t index)
         return;
     }
     HD_ASSERT(hop->in_flight == 0 && hop->waiting.head == EVT_NONE);
-    hd_map_remove(&shard->hop_by_flow, hop->hash, index);
-    if (hop->flow.conn)
-        hd_map_remove(&shard->hop_by_conn, hd_hash_mix(hop->flow.conn, hop->flow.conn), index);
-    hd_table_remove(&shard->hops, index);
     evt_gauge(shard, &shard->counters.hops, -1);
+    if (hop->came == 0)
+        hop_free(shard, hop);
+}
+
+void
+evt_hop_forget(struct evt_shard *shard, uint32_t index)
+{
+    struct evt_hop *hop = evt_hop_at(shard, index);
+
+    HD_ASSERT(hop->came > 0);
+    if (--hop->came == 0 && hop->subs == 0)
+        hop_free(shard, hop);
 }
 
 void

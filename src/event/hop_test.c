@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -288,6 +289,40 @@ an_unproven_address_without_digest_gets_at_most_three_times_what_it_sent(void **
     assert_int_equal(HOST_COUNT(&host, 0, subscriptions), 0);
 }
 
+/* The Contact says another place than the one that the SUBSCRIBE came from; the latter is the way
+ * when a new Contact cannot be reached. */
+static void
+the_way_that_it_came_is_kept_beside_the_way_that_it_goes(void **state)
+{
+    char tag[HD_ID_TEXT + 1];
+    const struct evt_shard *shard = host_shard(&host, 0);
+
+    (void)state;
+    host_request(
+        &host, &(struct host_request){ .expires = 3600, .contact = "<sip:alice@192.0.2.77:5070>" });
+    struct hd_slice to = host_value(host_take_status(&host, 200), SIP_HDR_TO);
+    memcpy(tag, to.p + to.n - HD_ID_TEXT, HD_ID_TEXT);
+    tag[HD_ID_TEXT] = '\0';
+    const struct host_sent *notify = host_take_notify(&host);
+    assert_int_equal(notify->flow.remote.port, 5070);
+    assert_int_equal(shard->hops.count, 2);
+    assert_int_equal(HOST_COUNT(&host, 0, hops), 1);
+    host_answer(&host, notify, 200, "Contact: <sip:alice@somewhere.test>\r\n");
+    publish("one");
+    notify = host_take_notify(&host);
+    assert_int_equal(notify->flow.remote.port, 5062);
+    assert_int_equal(shard->hops.count, 1);
+    assert_int_equal(HOST_COUNT(&host, 0, hops), 1);
+    host_answer(&host, notify, 200, NULL);
+    host_request(&host, &(struct host_request){ .to_tag = tag, .cseq = 2, .expires = 0 });
+    host_take_status(&host, 200);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    assert_int_equal(HOST_COUNT(&host, 0, hops), 0);
+    assert_int_equal(shard->hops.count, 1);
+    host_wait(&host, EVT_LINGER_MS + 1);
+    assert_int_equal(shard->hops.count, 0);
+}
+
 int
 main(void)
 {
@@ -304,6 +339,7 @@ main(void)
         TEST(an_address_that_is_not_proven_gets_one_transaction_at_a_time),
         TEST(
             those_who_wait_for_an_address_that_never_answers_get_their_turn_when_the_first_gives_up),
+        TEST(the_way_that_it_came_is_kept_beside_the_way_that_it_goes),
         TEST(an_unproven_address_without_digest_gets_at_most_three_times_what_it_sent),
     };
 

@@ -18,7 +18,7 @@ sub_health(struct evt_shard *shard, const struct evt_sub *sub)
         return "parked";
     if (sub->flight)
         return "in-flight";
-    if (sub->owed || sub->again || (sub->queue && sub->queue->n > 0) ||
+    if (sub->owed || sub->again || evt_sub_has_events(sub) ||
         (sub->transform == EVT_SEE_ALL && mirror->snapshot &&
          mirror->snapshot->number != sub->seen))
         return "behind";
@@ -177,11 +177,14 @@ check_mirrors(struct evt_shard *shard)
 static const char *
 check_hops(struct evt_shard *shard)
 {
-    uint32_t subs = 0, in_flight = 0, counted = 0;
+    uint32_t subs = 0, came = 0, in_flight = 0, counted = 0;
 
     for (uint32_t i = 0; (i = hd_table_next(&shard->hops, i)) != HD_TABLE_NONE; i++) {
         const struct evt_hop *hop = evt_hop_at(shard, i);
         subs += hop->subs;
+        came += hop->came;
+        if (!hop->subs && !hop->came)
+            return "a hop is kept that nobody needs";
         in_flight += hop->in_flight;
         if (hop->waiting.head != EVT_NONE && shard->ready.head == EVT_NONE &&
             evt_hop_may_send(shard, hop))
@@ -190,9 +193,10 @@ check_hops(struct evt_shard *shard)
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         const struct evt_sub *sub = evt_sub_at(shard, i);
         subs -= (sub->hop != EVT_NONE) + (sub->change && sub->change->hop != EVT_NONE);
+        came -= (sub->came != EVT_NONE) + (sub->change && sub->change->came != EVT_NONE);
         counted += sub->flight && sub->flight->counted;
     }
-    if (subs)
+    if (subs || came)
         return "hops count subscriptions that are not there";
     return in_flight == counted ? NULL : "hops count NOTIFYs that are not in flight";
 }
@@ -208,7 +212,7 @@ evt_shard_check(struct evt_shard *shard)
         const struct evt_sub *sub = evt_sub_at(shard, i);
         fault = check_sub(shard, sub);
         flights += sub->flight != NULL;
-        waiting += sub->n_waiting + (sub->change != NULL);
+        waiting += (sub->rare ? sub->rare->n_waiting : 0) + (sub->change != NULL);
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->pubs, i)) != HD_TABLE_NONE; i++) {
         const struct evt_pub *pub = evt_pub_at(shard, i);

@@ -60,7 +60,7 @@ mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_packag
     struct hd_handle handle;
     struct evt_mirror *mirror;
     void *object;
-    char *copy = hd_slice_strdup(key);
+    char *copy = malloc(key.n + 2);
 
     if (!copy || hd_table_add(&shard->mirrors, &handle, &object)) {
         free(copy);
@@ -70,7 +70,10 @@ mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_packag
     mirror->magic = EVT_MIRROR_MAGIC;
     mirror->index = handle.index;
     mirror->hash = evt_key_hash(shard, key, package->name);
-    mirror->key = hd_slice(copy, key.n);
+    copy[0] = '<'; /* as most From and To have it, see evt_texts_local() */
+    memcpy(copy + 1, key.p, key.n);
+    copy[key.n + 1] = '>';
+    mirror->key = hd_slice(copy + 1, key.n);
     mirror->config = evt_config_ref(shard->config);
     mirror->package = package;
     mirror->next_walk = mirror->seen_next = mirror->seen_prev = EVT_NONE;
@@ -183,7 +186,7 @@ mirror_free(struct evt_shard *shard, struct evt_mirror *mirror)
     hd_map_remove(&shard->mirror_by_key, mirror->hash, index);
     evt_config_unref(mirror->config);
     free(mirror->subs);
-    free((void *)(uintptr_t)mirror->key.p);
+    free((void *)((uintptr_t)mirror->key.p - 1));
     mirror->magic = 0;
     hd_table_remove(&shard->mirrors, index);
     evt_gauge(shard, &shard->counters.mirrors, -1);

@@ -9,8 +9,10 @@
 #include "event/core.h"
 #include "sip/dialog.h"
 
-#define BACKOFF_FIRST_MS 4000u
-#define BACKOFF_MOST_MS 600000u
+#define BACKOFF_FIRST_S 4u
+#define BACKOFF_MOST_S 600u
+#define BACKOFF_MASK ((1u << 17) - 1) /* more than the day that the configuration allows */
+#define NO_TCP_S 3600u /* a target that did not take a large NOTIFY over TCP is not asked again */
 #define BRANCH_COOKIE "z9hG4bK"
 
 /* --- where it goes --------------------------------------------------------------------------- */
@@ -126,13 +128,13 @@ out_route(struct sip_out *out, const struct sip_hop *hop)
 
 static void
 out_dialog(struct sip_out *out, const struct evt_shard *shard, const struct evt_sub *sub,
-           const struct evt_flight *flight)
+           const struct evt_mirror *mirror, const struct evt_flight *flight)
 {
     char tag[HD_ID_TEXT];
 
     hd_id_text(&shard->keys.id, HD_ID_TAG, sub->id, 0, tag);
     sip_out_lit(out, "From: ");
-    sip_out_slice(out, evt_texts_get(sub->texts, EVT_TEXT_LOCAL));
+    sip_out_slice(out, evt_texts_local(sub->texts, mirror));
     sip_out_lit(out, ";tag=");
     sip_out_slice(out, hd_slice(tag, HD_ID_TEXT));
     sip_out_lit(out, "\r\nTo: ");
@@ -193,16 +195,16 @@ out_body(struct sip_out *out, const struct evt_flight *flight)
 /* All that is not fixed is bounded: strings of the record, the view, our configured Contact, and
  * what we add ourselves. */
 static size_t
-notify_room(const struct evt_shard *shard, const struct evt_sub *sub,
+notify_room(const struct evt_shard *shard, const struct evt_sub *sub, const struct hd_flow *came,
             const struct evt_flight *flight)
 {
     const struct evt_config *config = shard->config;
     size_t contact = config->instance.n;
 
-    if (sub->came.listener < config->n_listeners)
-        contact += config->listeners[sub->came.listener].contact.n;
+    if (came->listener < config->n_listeners)
+        contact += config->listeners[came->listener].contact.n;
     return 2048 + contact + evt_view_size(flight->view, flight->version) + flight->view->type.n +
-           sub->texts->end[EVT_TEXT_COUNT - 1];
+           evt_texts_size(sub->texts);
 }
 
 static bool
@@ -210,7 +212,8 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
              const struct hd_flow *flow, struct sip_out *out)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-    size_t room = notify_room(shard, sub, flight), n;
+    const struct hd_flow *came = &evt_hop_at(shard, sub->came)->flow;
+    size_t room = notify_room(shard, sub, came, flight), n;
     char *buffer = shard->ports.net->reserve(shard->ports.net_context, room);
     struct sip_hop hop = { .request_uri = evt_texts_get(sub->texts, EVT_TEXT_TARGET) };
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
@@ -224,8 +227,8 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     sip_out_lit(out, " SIP/2.0\r\n");
     out_via(out, shard, sub, flight, flow);
     out_route(out, &hop);
-    out_dialog(out, shard, sub, flight);
-    evt_out_contact(shard, out, &sub->came);
+    out_dialog(out, shard, sub, mirror, flight);
+    evt_out_contact(shard, out, came);
     out_event(out, sub, mirror);
     out_state(out, flight);
     out_body(out, flight);
@@ -253,7 +256,7 @@ flight_flow(struct evt_shard *shard, const struct evt_sub *sub, const struct evt
 static bool
 hop_pays(const struct evt_hop *hop, size_t n)
 {
-    return hop->proven || hop->authenticated || hop->octets_out + n <= 3 * hop->octets_in;
+    return hop->proven || hop->authenticated || hop->octets_out + n <= 3 * (uint64_t)hop->octets_in;
 }
 
 /* Contact and Route that say udp keep even a large NOTIFY there. */
@@ -276,7 +279,7 @@ flight_is_large(const struct evt_shard *shard, const struct evt_sub *sub, const 
                 size_t n)
 {
     return n > evt_limits(shard)->udp_size && hop->flow.transport == HD_UDP &&
-           !sub->flight->tcp_until_ms && shard->now_ms >= hop->no_tcp_until_ms &&
+           !sub->flight->tcp_until_ms && shard->now_ms / 1000 >= hop->no_tcp_until_s &&
            !target_says_udp(sub);
 }
 
@@ -305,7 +308,7 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
         return true; /* Timer E tries again */
     }
     if (!hop->proven)
-        hop->octets_out += out.n;
+        evt_octets(&hop->octets_out, out.n);
     evt_send(shard, &flow, out.n, out.p, sub->id);
     return true;
 }
@@ -319,8 +322,10 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
     bool reliable = hd_transport_reliable((enum hd_transport)flow.transport);
 
     flight->branch = ++sub->branch;
+    if (sub->leased)
+        sub->leased--;
     /* What was kept lets it go so far; a lease is renewed long before it is used up by many. */
-    if (sub->stored && !sub->change && sub->branch >= sub->leased_branch)
+    if (sub->stored && !sub->change && !sub->leased)
         (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
     flight->interval_ms = SIP_T1_MS;
     flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
@@ -348,10 +353,11 @@ flight_new(struct evt_shard *shard)
 }
 
 static struct evt_snapshot *
-queue_take(struct evt_queue *queue)
+queue_take(const struct evt_sub *sub)
 {
-    if (!queue || queue->n == 0)
+    if (!evt_sub_has_events(sub))
         return NULL;
+    struct evt_queue *queue = sub->rare->queue;
     struct evt_snapshot *event = queue->ring[queue->first];
     queue->first = (queue->first + 1) % queue->cap;
     queue->n--;
@@ -388,7 +394,7 @@ seconds_left(const struct evt_shard *shard, const struct evt_sub *sub)
     if (sub->expires_at_ms <= shard->now_ms)
         return 0;
     uint64_t left = (sub->expires_at_ms - shard->now_ms + 999) / 1000;
-    return left > sub->done[0].expires_s ? sub->done[0].expires_s : (uint32_t)left;
+    return left > sub->done_expires_s[0] ? sub->done_expires_s[0] : (uint32_t)left;
 }
 
 void
@@ -407,7 +413,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
         evt_sub_rearm(shard, sub);
         return;
     }
-    flight->event = sub->transform == EVT_SEE_ALL ? queue_take(sub->queue) : NULL;
+    flight->event = sub->transform == EVT_SEE_ALL ? queue_take(sub) : NULL;
     if (flight->event)
         shown = flight->event;
     sub->flight = flight;
@@ -432,7 +438,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     sub->owed = false;
     sub->again = false;
     sub->whole = false;
-    sub->last_sent_ms = shard->now_ms;
+    sub->last_sent_ms = (uint32_t)shard->now_ms ? (uint32_t)shard->now_ms : 1;
     flight->counted = true;
     hop->in_flight++;
     EVT_COUNT(shard, notifies);
@@ -443,23 +449,27 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
 
 /* --- it goes wrong --------------------------------------------------------------------------- */
 
+/* How long to wait after another failure: twice as long as before. */
+static unsigned
+backoff_next(const struct evt_sub *sub, uint32_t first_s, uint32_t most_s)
+{
+    uint32_t next_s = sub->backoff_s ? sub->backoff_s * 2u : first_s;
+
+    return next_s < most_s ? next_s : most_s;
+}
+
 /* Failed, and the subscription lives: the whole state again after a time that doubles. */
 static void
 notify_retry(struct evt_shard *shard, struct evt_sub *sub, uint32_t retry_after_s)
 {
-    uint64_t wait_ms = (uint64_t)retry_after_s * 1000;
-
     EVT_COUNT(shard, notifies_failed);
     evt_sub_drop_flight(shard, sub, true);
     if (sub->state == EVT_SUB_TERMINATED)
         return; /* that was the last one */
-    sub->backoff_ms = sub->backoff_ms ? sub->backoff_ms * 2 : BACKOFF_FIRST_MS;
-    if (sub->backoff_ms > BACKOFF_MOST_MS)
-        sub->backoff_ms = BACKOFF_MOST_MS;
-    if (wait_ms < sub->backoff_ms)
-        wait_ms = sub->backoff_ms;
+    sub->backoff_s = backoff_next(sub, BACKOFF_FIRST_S, BACKOFF_MOST_S) & BACKOFF_MASK;
+    uint32_t wait_s = retry_after_s > sub->backoff_s ? retry_after_s : sub->backoff_s;
     sub->again = true;
-    sub->hold_until_ms = shard->now_ms + wait_ms;
+    sub->hold_until_ms = shard->now_ms + (uint64_t)wait_s * 1000;
     evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_BACKOFF);
 }
 
@@ -471,15 +481,12 @@ notify_park(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_drop_flight(shard, sub, true);
     if (!sub->parked) {
         sub->parked = true;
-        sub->backoff_ms = limits->park_first_s * 1000;
+        sub->backoff_s = 0;
         evt_gauge(shard, &shard->counters.parked, 1);
-    } else if (sub->backoff_ms < limits->park_most_s * 1000) {
-        sub->backoff_ms = sub->backoff_ms * 2 < limits->park_most_s * 1000
-                              ? sub->backoff_ms * 2
-                              : limits->park_most_s * 1000;
     }
+    sub->backoff_s = backoff_next(sub, limits->park_first_s, limits->park_most_s) & BACKOFF_MASK;
     sub->again = true;
-    sub->hold_until_ms = shard->now_ms + sub->backoff_ms;
+    sub->hold_until_ms = shard->now_ms + (uint64_t)sub->backoff_s * 1000;
     evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_PARKED);
 }
 
@@ -506,7 +513,7 @@ notify_timeout(struct evt_shard *shard, struct evt_sub *sub)
 static void
 notify_fall_back(struct evt_shard *shard, struct evt_sub *sub)
 {
-    evt_hop_at(shard, sub->hop)->no_tcp_until_ms = shard->now_ms + 3600 * 1000;
+    evt_hop_at(shard, sub->hop)->no_tcp_until_s = (uint32_t)(shard->now_ms / 1000) + NO_TCP_S;
     sub->flight->tcp_until_ms = 0;
     flight_start(shard, sub);
 }
@@ -637,12 +644,13 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
     if (sip_contact_one(msg, &contact) || !evt_notify_reaches(contact.uri) ||
         hd_slice_eq(contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)))
         return;
-    for (int i = 0; i < EVT_TEXT_COUNT; i++)
-        pieces[i] = evt_texts_get(sub->texts, (enum evt_text)i);
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    evt_texts_all(sub->texts, mirror, pieces);
     pieces[EVT_TEXT_TARGET] = contact.uri;
-    if (evt_notify_flow(shard, &sub->came, sub->direct, pieces[EVT_TEXT_ROUTE], contact.uri, &way))
+    if (evt_notify_flow(shard, &evt_hop_at(shard, sub->came)->flow, sub->direct,
+                        pieces[EVT_TEXT_ROUTE], contact.uri, &way))
         return;
-    texts = evt_texts_new(pieces, sub->texts->has_event_id);
+    texts = evt_texts_new(pieces, sub->texts->has_event_id, mirror->key);
     hop = texts ? evt_hop_get(shard, &way) : NULL;
     if (!hop) {
         free(texts);
@@ -662,7 +670,7 @@ notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *
 {
     EVT_COUNT(shard, notifies_answered);
     evt_sub_drop_flight(shard, sub, false);
-    sub->backoff_ms = 0;
+    sub->backoff_s = 0;
     if (sub->parked) {
         sub->parked = false;
         evt_gauge(shard, &shard->counters.parked, -1);

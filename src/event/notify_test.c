@@ -212,7 +212,7 @@ a_2xx_with_another_contact_moves_the_target(void **state)
     assert_int_equal(sent->flow.remote.ip[3], 77);
     assert_int_equal(sent->flow.remote.port, 5099);
     assert_true(host_has(sent, "NOTIFY sip:a@198.51.100.77:5099 SIP/2.0\r\n"));
-    assert_int_equal(host_shard(&host, 0)->hops.count, 1);
+    assert_int_equal(HOST_COUNT(&host, 0, hops), 1);
     /* One that cannot be reached, or read, is not taken. */
     host_answer(&host, sent, 200, "Contact: <nonsense>\r\n");
     publish("x-state", "three");

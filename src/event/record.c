@@ -63,10 +63,15 @@ struct sub_after {
     bool direct;
     uint32_t cseq_remote;
     struct evt_done done[2];
-    const struct hd_flow *came;
-    const struct evt_hop *hop;
+    const struct evt_hop *came, *hop;
     const struct evt_texts *texts;
 };
+
+static struct evt_done
+sub_done(const struct evt_sub *sub, int i)
+{
+    return (struct evt_done){ .txn = sub->done_txn[i], .expires_s = sub->done_expires_s[i] };
+}
 
 static struct sub_after
 sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_sub_change *change)
@@ -78,8 +83,8 @@ sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_s
                                    .types = sub->types,
                                    .direct = sub->direct,
                                    .cseq_remote = sub->cseq_remote,
-                                   .done = { sub->done[0], sub->done[1] },
-                                   .came = &sub->came,
+                                   .done = { sub_done(sub, 0), sub_done(sub, 1) },
+                                   .came = evt_hop_at(shard, sub->came),
                                    .hop = evt_hop_at(shard, sub->hop),
                                    .texts = sub->texts };
     bool end = change->kind == EVT_CHANGE_END;
@@ -90,8 +95,8 @@ sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_s
                                .types = change->types,
                                .direct = change->direct,
                                .cseq_remote = change->cseq,
-                               .done = { change->done, sub->done[0] },
-                               .came = &change->came,
+                               .done = { change->done, sub_done(sub, 0) },
+                               .came = evt_hop_at(shard, change->came),
                                .hop = evt_hop_at(shard, change->hop),
                                .texts = change->texts ? change->texts : sub->texts };
 }
@@ -102,6 +107,7 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     struct sub_after after = sub_after(shard, sub, change);
+    struct hd_slice texts[EVT_TEXT_COUNT];
     struct hd_bytes_out out;
     enum hd_err err;
 
@@ -121,15 +127,16 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     hd_bytes_put_u32(&out, ahead);
     put_done(&out, &after.done[0]);
     put_done(&out, &after.done[1]);
-    put_flow(&out, after.came);
+    put_flow(&out, &after.came->flow);
     put_flow(&out, &after.hop->flow);
     hd_bytes_put_slice(&out, mirror->key);
     hd_bytes_put_slice(&out, mirror->package->name);
+    evt_texts_all(after.texts, mirror, texts);
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
-        hd_bytes_put_slice(&out, evt_texts_get(after.texts, (enum evt_text)i));
+        hd_bytes_put_slice(&out, texts[i]);
     err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
     if (!err)
-        sub->leased_branch = sub->branch + ahead;
+        sub->leased = (uint16_t)ahead;
     return err;
 }
 

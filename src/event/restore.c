@@ -133,7 +133,6 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     sub->transform = stored->transform;
     sub->types = stored->types;
     sub->direct = stored->direct;
-    sub->came = stored->came;
     sub->stored = true;
     sub->restored = true;
     sub->cseq_local = stored->cseq_local + stored->ahead;
@@ -141,10 +140,11 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     sub->branch = stored->branch + stored->ahead;
     sub->version = stored->version + stored->ahead;
     sub->whole = stored->ahead > 0;
-    sub->leased_branch = sub->branch;
     sub->target_branch = stored->branch;
-    sub->done[0] = done_of(&stored->done[0]);
-    sub->done[1] = done_of(&stored->done[1]);
+    for (int i = 0; i < 2; i++) {
+        sub->done_txn[i] = stored->done[i].txn;
+        sub->done_expires_s[i] = stored->done[i].expires_s;
+    }
     sub->born = stored->born;
     if (stored->born > shard->last_born)
         shard->last_born = stored->born;
@@ -188,17 +188,19 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
         (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(id), id, 0);
         return HD_OK;
     }
-    uint64_t call_hash =
-        hd_hash_mix(hd_hash(&shard->keys.table, stored.texts[EVT_TEXT_CALL_ID]),
-                    hd_hash(&shard->keys.table, stored.texts[EVT_TEXT_REMOTE_TAG]));
-    struct evt_texts *texts = evt_texts_new(stored.texts, stored.has_event_id);
+    uint32_t call_hash =
+        evt_sub_call_hash(shard, stored.texts[EVT_TEXT_CALL_ID], stored.texts[EVT_TEXT_REMOTE_TAG]);
+    struct evt_texts *texts = evt_texts_new(stored.texts, stored.has_event_id, stored.key);
     struct evt_sub *sub = texts ? evt_sub_new(shard, id, texts, call_hash, &err) : NULL;
     if (!sub) {
         free(texts);
         return HD_ENOMEM;
     }
     sub_fill(shard, sub, &stored, age_ms);
-    if (over) {
+    const struct evt_hop *came = evt_hop_came(shard, &stored.came);
+    if (came)
+        sub->came = came->index;
+    if (over && came) {
         sub->lingering = true;
         sub->tombstone = true;
         evt_sub_rearm(shard, sub);
@@ -209,7 +211,7 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     struct evt_mirror *mirror = evt_mirror_join(shard, stored.key, package);
     if (mirror)
         sub->mirror = mirror->index;
-    struct evt_hop *hop = mirror ? evt_hop_get(shard, &way) : NULL;
+    struct evt_hop *hop = mirror && came ? evt_hop_get(shard, &way) : NULL;
     if (!hop || evt_mirror_place(shard, mirror, sub)) {
         if (hop)
             sub->hop = hop->index;
@@ -329,7 +331,7 @@ evt_shard_settle(struct evt_shard *shard, uint64_t now_us)
     evt_shard_tick(shard, now_us);
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         struct evt_sub *sub = evt_sub_at(shard, i);
-        if (sub->stored && !sub->lingering && !sub->change && sub->leased_branch != sub->branch)
+        if (sub->stored && !sub->lingering && !sub->change && sub->leased)
             (void)!evt_record_sub(shard, sub, NULL, 0, 0);
     }
     evt_seen_write_all(shard);

@@ -71,7 +71,7 @@ sub_is_behind(const struct evt_sub *sub, const struct evt_mirror *mirror)
     if (sub->transform != EVT_SEE_ALL)
         return false;
     return sub->flight || sub->owed || sub->again || sub->seen != mirror->snapshot->number ||
-           (sub->queue && sub->queue->n > 0);
+           evt_sub_has_events(sub);
 }
 
 static void

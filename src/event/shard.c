@@ -67,11 +67,12 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     const struct evt_limits *limits = evt_limits(shard);
     hd_table_init(&shard->subs, sizeof(struct evt_sub), limits->subscriptions);
     hd_table_init(&shard->mirrors, sizeof(struct evt_mirror), limits->resources);
-    hd_table_init(&shard->hops, sizeof(struct evt_hop), limits->subscriptions);
+    /* The way that a subscription came, and the one that it goes, may be two. */
+    uint32_t hops = limits->subscriptions < EVT_NONE / 2 ? limits->subscriptions * 2 : EVT_NONE - 1;
+    hd_table_init(&shard->hops, sizeof(struct evt_hop), hops);
     hd_table_init(&shard->resources, sizeof(struct evt_resource), limits->resources);
     hd_table_init(&shard->pubs, sizeof(struct evt_pub), limits->publications);
     hd_table_init(&shard->accounts, sizeof(struct evt_account), limits->bindings);
-    hd_table_init(&shard->watchers, sizeof(struct evt_watcher_count), limits->subscriptions);
     hd_map_init(&shard->sub_by_id);
     hd_map_init(&shard->sub_by_call);
     hd_map_init(&shard->mirror_by_key);
@@ -79,7 +80,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     hd_map_init(&shard->resource_by_key);
     hd_map_init(&shard->pub_by_id);
     hd_map_init(&shard->account_by_key);
-    hd_map_init(&shard->watcher_by_name);
+    hd_tally_init(&shard->watchers);
     hd_map_init(&shard->hop_by_conn);
     shard->ready = (struct evt_list){ EVT_NONE, EVT_NONE };
     shard->walk_head = shard->walk_tail = EVT_NONE;
@@ -141,17 +142,16 @@ evt_shard_free(struct evt_shard *shard)
         shard->free_flights = next;
     }
     struct hd_table *tables[] = { &shard->subs,      &shard->mirrors, &shard->hops,
-                                  &shard->resources, &shard->pubs,    &shard->accounts,
-                                  &shard->watchers };
+                                  &shard->resources, &shard->pubs,    &shard->accounts };
     for (size_t i = 0; i < HD_ARRAY_LEN(tables); i++)
         hd_table_done(tables[i]);
     struct hd_map *maps[] = { &shard->sub_by_id,       &shard->sub_by_call,
                               &shard->mirror_by_key,   &shard->hop_by_flow,
                               &shard->resource_by_key, &shard->pub_by_id,
-                              &shard->account_by_key,  &shard->watcher_by_name,
-                              &shard->hop_by_conn };
+                              &shard->account_by_key,  &shard->hop_by_conn };
     for (size_t i = 0; i < HD_ARRAY_LEN(maps); i++)
         hd_map_done(maps[i]);
+    hd_tally_done(&shard->watchers);
     evt_config_unref(shard->config);
     free(shard->ring);
     free(shard->sources);
@@ -410,7 +410,7 @@ evt_shard_conn_in_use(const struct evt_shard *shard, uint64_t conn)
     for (uint32_t i = hd_map_first(&walk, &shard->hop_by_conn, hd_hash_mix(conn, conn));
          i != HD_MAP_NONE; i = hd_map_more(&walk)) {
         const struct evt_hop *hop = hd_table_at(&shard->hops, i);
-        if (hop && hop->flow.conn == conn)
+        if (hop && hop->flow.conn == conn && hop->subs > 0)
             return true;
     }
     return false;

@@ -35,93 +35,137 @@ evt_reason_name(enum evt_reason reason)
 
 /* --- strings --------------------------------------------------------------------------------- */
 
+/* Where a string's end stands, the usual ones first: those that are empty behind the last one that
+ * is not have none. */
+static const uint8_t end_of[EVT_TEXT_COUNT] = {
+    [EVT_TEXT_CALL_ID] = 0,  [EVT_TEXT_REMOTE] = 1, [EVT_TEXT_TARGET] = 2,
+    [EVT_TEXT_ROUTE] = 3,    [EVT_TEXT_LOCAL] = 4,  [EVT_TEXT_REMOTE_TAG] = 5,
+    [EVT_TEXT_EVENT_ID] = 6, [EVT_TEXT_WATCHER] = 7
+};
+
+static struct hd_slice
+texts_at(const struct evt_texts *texts, unsigned at)
+{
+    const char *octets = (const char *)&texts->ends[texts->n];
+    size_t begin = at ? texts->ends[at - 1] : 0;
+
+    return hd_slice(octets + begin, texts->ends[at] - begin);
+}
+
 struct hd_slice
 evt_texts_get(const struct evt_texts *texts, enum evt_text which)
 {
-    size_t begin = which ? texts->end[which - 1] : 0;
+    unsigned at = end_of[which];
 
-    return hd_slice(texts->octets + begin, texts->end[which] - begin);
+    if (which == EVT_TEXT_REMOTE_TAG && texts->tag_n)
+        return hd_slice(texts_at(texts, end_of[EVT_TEXT_REMOTE]).p + texts->tag_at, texts->tag_n);
+    if (which == EVT_TEXT_WATCHER && texts->watcher_n)
+        return hd_slice(texts_at(texts, end_of[EVT_TEXT_REMOTE]).p + texts->watcher_at,
+                        texts->watcher_n);
+    HD_ASSERT(which != EVT_TEXT_LOCAL || !texts->local_is_key);
+    return at < texts->n ? texts_at(texts, at) : hd_slice((const char *)texts, 0);
+}
+
+struct hd_slice
+evt_texts_local(const struct evt_texts *texts, const struct evt_mirror *mirror)
+{
+    if (!texts->local_is_key)
+        return evt_texts_get(texts, EVT_TEXT_LOCAL);
+    return hd_slice(mirror->key.p - 1, mirror->key.n + 2); /* the brackets stand around it */
+}
+
+void
+evt_texts_all(const struct evt_texts *texts, const struct evt_mirror *mirror,
+              struct hd_slice ret_pieces[EVT_TEXT_COUNT])
+{
+    for (int i = 0; i < EVT_TEXT_COUNT; i++)
+        ret_pieces[i] = i == EVT_TEXT_LOCAL ? evt_texts_local(texts, mirror)
+                                            : evt_texts_get(texts, (enum evt_text)i);
+}
+
+size_t
+evt_texts_size(const struct evt_texts *texts)
+{
+    return texts->ends[texts->n - 1];
+}
+
+/* Where a short piece stands in another, with its length; false: nowhere, or too far in. */
+static bool
+texts_part(struct hd_slice whole, struct hd_slice part, uint16_t *ret_at, uint8_t *ret_n)
+{
+    const char *found;
+
+    if (part.n == 0 || part.n > UINT8_MAX || part.n > whole.n)
+        return false;
+    found = whole.p + whole.n - part.n; /* a tag is as a rule the last thing that From says */
+    if (memcmp(found, part.p, part.n) != 0)
+        found = memmem(whole.p, whole.n, part.p, part.n);
+    if (!found)
+        return false;
+    *ret_at = (uint16_t)(found - whole.p);
+    *ret_n = (uint8_t)part.n;
+    return true;
+}
+
+static bool
+is_bracketed(struct hd_slice text, struct hd_slice key)
+{
+    return text.n == key.n + 2 && text.p[0] == '<' && text.p[text.n - 1] == '>' &&
+           memcmp(text.p + 1, key.p, key.n) == 0;
 }
 
 struct evt_texts *
-evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id)
+evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id, struct hd_slice key)
 {
+    struct hd_slice kept[EVT_TEXT_COUNT], remote = pieces[EVT_TEXT_REMOTE];
+    struct evt_texts head = { .n = 1, .has_event_id = has_event_id };
     struct evt_texts *texts;
     struct sip_out out;
     size_t total = 0;
 
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
-        total += pieces[i].n;
+        kept[end_of[i]] = pieces[i];
+    /* With folds in it the offsets would be others. */
+    bool plain = remote.n <= UINT16_MAX && !memchr(remote.p, '\n', remote.n);
+    if (plain && texts_part(remote, pieces[EVT_TEXT_REMOTE_TAG], &head.tag_at, &head.tag_n))
+        kept[end_of[EVT_TEXT_REMOTE_TAG]].n = 0;
+    if (plain && texts_part(remote, pieces[EVT_TEXT_WATCHER], &head.watcher_at, &head.watcher_n))
+        kept[end_of[EVT_TEXT_WATCHER]].n = 0;
+    head.local_is_key = is_bracketed(pieces[EVT_TEXT_LOCAL], key);
+    if (head.local_is_key)
+        kept[end_of[EVT_TEXT_LOCAL]].n = 0;
+    for (unsigned i = 0; i < EVT_TEXT_COUNT; i++) {
+        total += kept[i].n;
+        if (kept[i].n)
+            head.n = (uint8_t)(i + 1);
+    }
     if (total > UINT16_MAX)
         return NULL;
-    texts = malloc(sizeof(*texts) + total);
+    texts = malloc(sizeof(head) + head.n * sizeof(head.ends[0]) + total);
     if (!texts)
         return NULL;
-    texts->has_event_id = has_event_id;
-    sip_out_init(&out, texts->octets, total);
-    for (size_t i = 0; i < EVT_TEXT_COUNT; i++) {
-        sip_out_unfolded(&out, pieces[i]);
-        texts->end[i] = (uint16_t)out.n;
+    memcpy(texts, &head, sizeof(head));
+    sip_out_init(&out, (char *)&texts->ends[head.n], total);
+    for (unsigned i = 0; i < head.n; i++) {
+        sip_out_unfolded(&out, kept[i]);
+        texts->ends[i] = (uint16_t)out.n;
     }
     return texts;
 }
 
 /* --- quotas ---------------------------------------------------------------------------------- */
 
-static struct evt_watcher_count *
-watcher_find(struct evt_shard *shard, uint64_t hash, uint32_t *ret_index)
-{
-    struct hd_map_walk walk;
-
-    for (uint32_t i = hd_map_first(&walk, &shard->watcher_by_name, hash); i != HD_MAP_NONE;
-         i = hd_map_more(&walk)) {
-        struct evt_watcher_count *count = hd_table_at(&shard->watchers, i);
-        if (count && count->hash == hash) {
-            *ret_index = i;
-            return count;
-        }
-    }
-    return NULL;
-}
-
 enum hd_err
 evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher)
 {
-    uint64_t hash = hd_hash(&shard->keys.table, watcher);
-    uint32_t index;
-    struct evt_watcher_count *count = watcher_find(shard, hash, &index);
-    struct hd_handle handle;
-    void *object;
-
-    if (count) {
-        if (count->n >= evt_limits(shard)->subscriptions_per_watcher)
-            return HD_EDENIED;
-        count->n++;
-        return HD_OK;
-    }
-    enum hd_err err = hd_table_add(&shard->watchers, &handle, &object);
-    if (err)
-        return err;
-    err = hd_map_put(&shard->watcher_by_name, hash, handle.index);
-    if (err) {
-        hd_table_remove(&shard->watchers, handle.index);
-        return err;
-    }
-    *(struct evt_watcher_count *)object = (struct evt_watcher_count){ .hash = hash, .n = 1 };
-    return HD_OK;
+    return hd_tally_add(&shard->watchers, hd_hash(&shard->keys.table, watcher),
+                        evt_limits(shard)->subscriptions_per_watcher);
 }
 
 void
 evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher)
 {
-    uint64_t hash = hd_hash(&shard->keys.table, watcher);
-    uint32_t index;
-    struct evt_watcher_count *count = watcher_find(shard, hash, &index);
-
-    if (!count || --count->n > 0)
-        return;
-    hd_map_remove(&shard->watcher_by_name, hash, index);
-    hd_table_remove(&shard->watchers, index);
+    hd_tally_drop(&shard->watchers, hd_hash(&shard->keys.table, watcher));
 }
 
 /* --- lists ----------------------------------------------------------------------------------- */
@@ -155,7 +199,7 @@ evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where)
     evt_dequeue(shard, sub);
     if (where == EVT_QUEUED_NOT)
         return;
-    sub->queued = (uint8_t)where;
+    sub->queued = (unsigned)where & 3;
     struct evt_list *list = list_of(shard, sub);
     sub->next_queued = EVT_NONE;
     sub->prev_queued = list->tail;
@@ -190,8 +234,15 @@ evt_sub_find(struct evt_shard *shard, uint64_t id)
     return NULL;
 }
 
+uint32_t
+evt_sub_call_hash(const struct evt_shard *shard, struct hd_slice call_id, struct hd_slice from_tag)
+{
+    return (uint32_t)hd_hash_mix(hd_hash(&shard->keys.table, call_id),
+                                 hd_hash(&shard->keys.table, from_tag));
+}
+
 struct evt_sub *
-evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts, uint64_t call_hash,
+evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts, uint32_t call_hash,
             enum hd_err *ret_err)
 {
     struct hd_handle handle;
@@ -212,8 +263,7 @@ evt_sub_new(struct evt_shard *shard, uint64_t id, struct evt_texts *texts, uint6
     sub->id = id;
     sub->call_hash = call_hash;
     sub->texts = texts;
-    sub->mirror = sub->hop = EVT_NONE;
-    sub->waiting_end = &sub->waiting;
+    sub->mirror = sub->hop = sub->came = EVT_NONE;
     sub->timer.kind = EVT_TIMER_SUB;
     /* Below 2^31 for ever: it would take 2^30 NOTIFYs to get there (RFC 3261 8.1.1.5). */
     sub->cseq_local = hd_rng_below(&shard->rng, 10000);
@@ -237,11 +287,61 @@ sub_change_free(struct evt_shard *shard, struct evt_sub *sub)
     sub->change = NULL;
     if (change->hop != EVT_NONE)
         evt_hop_put(shard, change->hop);
+    if (change->came != EVT_NONE)
+        evt_hop_forget(shard, change->came);
     free(change->head);
     free(change->texts);
     free(change);
     shard->waiting--;
     evt_gauge(shard, &shard->counters.waiting, -1);
+}
+
+struct evt_sub_rare *
+evt_sub_rare(struct evt_sub *sub)
+{
+    if (sub->rare)
+        return sub->rare;
+    sub->rare = calloc(1, sizeof(*sub->rare));
+    if (sub->rare)
+        sub->rare->waiting_end = &sub->rare->waiting;
+    return sub->rare;
+}
+
+/* It goes as soon as there is nothing in it. */
+static void
+sub_rare_settle(struct evt_sub *sub)
+{
+    if (!sub->rare || sub->rare->waiting || sub->rare->queue)
+        return;
+    free(sub->rare);
+    sub->rare = NULL;
+}
+
+static void
+sub_queue_free(struct evt_sub *sub)
+{
+    struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
+
+    if (!queue)
+        return;
+    for (uint32_t i = 0; i < queue->n; i++)
+        evt_snapshot_unref(queue->ring[(queue->first + i) % queue->cap]);
+    free(queue);
+    sub->rare->queue = NULL;
+    sub_rare_settle(sub);
+}
+
+static struct evt_packet *
+sub_waiting_take(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_sub_rare *rare = sub->rare;
+    struct evt_packet *packet;
+
+    if (!rare)
+        return NULL;
+    packet = evt_waiting_take(shard, &rare->waiting, &rare->waiting_end, &rare->n_waiting);
+    sub_rare_settle(sub);
+    return packet;
 }
 
 /* Gives back all that only a living subscription needs. */
@@ -250,12 +350,7 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
 {
     evt_dequeue(shard, sub);
     evt_sub_drop_flight(shard, sub, false);
-    if (sub->queue) {
-        for (uint32_t i = 0; i < sub->queue->n; i++)
-            evt_snapshot_unref(sub->queue->ring[(sub->queue->first + i) % sub->queue->cap]);
-        free(sub->queue);
-        sub->queue = NULL;
-    }
+    sub_queue_free(sub);
     if (sub->in_mirror)
         evt_mirror_unplace(shard, sub);
     if (sub->mirror != EVT_NONE) {
@@ -274,10 +369,12 @@ evt_sub_free(struct evt_shard *shard, struct evt_sub *sub)
     struct evt_packet *packet;
 
     hd_wheel_stop(&shard->wheel, &sub->timer);
-    while ((packet = evt_waiting_take(shard, &sub->waiting, &sub->waiting_end, &sub->n_waiting)))
+    while ((packet = sub_waiting_take(shard, sub)))
         free(packet);
     sub_change_free(shard, sub);
     sub_release(shard, sub);
+    if (sub->came != EVT_NONE)
+        evt_hop_forget(shard, sub->came);
     if (!sub->lingering)
         evt_watcher_give(shard, evt_texts_get(sub->texts, EVT_TEXT_WATCHER));
     if (sub->parked)
@@ -332,6 +429,13 @@ evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub)
     hd_wheel_start(&shard->wheel, &sub->timer, due);
 }
 
+/* Whether what the last SUBSCRIBE came over repeats nothing by itself. */
+static bool
+sub_came_reliable(struct evt_shard *shard, const struct evt_sub *sub)
+{
+    return hd_transport_reliable((enum hd_transport)evt_hop_at(shard, sub->came)->flow.transport);
+}
+
 /* Over, and everything said: only retransmissions of the last SUBSCRIBE are still answered (64*T1,
  * 0 on reliable transports). */
 static void
@@ -344,9 +448,7 @@ sub_settle(struct evt_shard *shard, struct evt_sub *sub)
     evt_watcher_give(shard, evt_texts_get(sub->texts, EVT_TEXT_WATCHER));
     sub->lingering = true;
     sub->hold_until_ms = 0;
-    sub->expires_at_ms =
-        shard->now_ms +
-        (hd_transport_reliable((enum hd_transport)sub->came.transport) ? 0 : EVT_LINGER_MS);
+    sub->expires_at_ms = shard->now_ms + (sub_came_reliable(shard, sub) ? 0 : EVT_LINGER_MS);
     evt_sub_rearm(shard, sub);
 }
 
@@ -374,7 +476,7 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
     uint64_t now = shard->now_ms;
 
     if (sub->lingering) {
-        if (now >= sub->expires_at_ms && !sub->waiting)
+        if (now >= sub->expires_at_ms && !evt_sub_first_waiting(sub))
             sub_bury(shard, sub);
         else
             evt_sub_rearm(shard, sub);
@@ -418,9 +520,10 @@ evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
 
     if (sub->transform != EVT_SEE_ALL || sub->state == EVT_SUB_TERMINATED)
         return;
-    if (!sub->queue)
-        sub->queue = queue_new(cap ? cap : 1);
-    struct evt_queue *queue = sub->queue;
+    struct evt_sub_rare *rare = evt_sub_rare(sub);
+    if (rare && !rare->queue)
+        rare->queue = queue_new(cap ? cap : 1);
+    struct evt_queue *queue = rare ? rare->queue : NULL;
     if (!queue || queue->n == queue->cap) {
         EVT_COUNT(shard, events_dropped);
         evt_did(shard, sub->id, EVT_DID_DROP, snapshot->number);
@@ -435,7 +538,7 @@ evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
 static void
 queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *event)
 {
-    struct evt_queue *queue = sub->queue;
+    struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
 
     HD_ASSERT(queue != NULL);
     if (queue->n == queue->cap) {
@@ -484,7 +587,7 @@ sub_has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
     if (sub->transform != EVT_SEE_ALL || !mirror->snapshot)
         return false; /* who may not see a state learns nothing of its changes either */
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
-        return sub->queue && sub->queue->n > 0;
+        return evt_sub_has_events(sub);
     return mirror->snapshot->number != sub->seen;
 }
 
@@ -524,6 +627,17 @@ sub_kick_owed(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mir
     evt_notify_send(shard, sub);
 }
 
+/* Milliseconds until the package's pace lets the next one go. */
+static uint32_t
+sub_pace_left(const struct evt_shard *shard, const struct evt_sub *sub,
+              const struct evt_package *package)
+{
+    if (!package->pace_ms || !sub->last_sent_ms)
+        return 0;
+    uint32_t gone_ms = (uint32_t)shard->now_ms - sub->last_sent_ms;
+    return gone_ms < package->pace_ms ? package->pace_ms - gone_ms : 0;
+}
+
 void
 evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -542,10 +656,10 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (sub->hold_until_ms > shard->now_ms)
         return;
-    if (mirror->package->pace_ms && sub->last_sent_ms &&
-        shard->now_ms < sub->last_sent_ms + mirror->package->pace_ms) {
+    uint32_t pace_ms = sub_pace_left(shard, sub, mirror->package);
+    if (pace_ms) {
         EVT_COUNT(shard, held_by_pace);
-        sub_hold(shard, sub, sub->last_sent_ms + mirror->package->pace_ms, EVT_HELD_PACE);
+        sub_hold(shard, sub, shard->now_ms + pace_ms, EVT_HELD_PACE);
         return;
     }
     if (!evt_hop_may_send(shard, evt_hop_at(shard, sub->hop))) {
@@ -568,7 +682,7 @@ evt_sub_owe(struct evt_shard *shard, struct evt_sub *sub)
 {
     sub->owed = true;
     sub->hold_until_ms = 0;
-    sub->backoff_ms = 0;
+    sub->backoff_s = 0;
     if (sub->parked) {
         sub->parked = false;
         evt_gauge(shard, &shard->counters.parked, -1);
@@ -587,7 +701,7 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
         return;
     sub->state = EVT_SUB_TERMINATED;
     sub->reason = (uint8_t)reason;
-    sub->retry_after_s = retry_after_s;
+    sub->retry_after_s = (uint16_t)(retry_after_s < UINT16_MAX ? retry_after_s : UINT16_MAX);
     sub->again = false;
     EVT_COUNT(shard, subscriptions_ended);
     evt_gauge(shard, &shard->counters.subscriptions, -1);
@@ -699,15 +813,14 @@ evt_sub_waiting(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_packet *packet;
 
-    while (!sub->change &&
-           (packet = evt_waiting_take(shard, &sub->waiting, &sub->waiting_end, &sub->n_waiting)))
+    while (!sub->change && (packet = sub_waiting_take(shard, sub)))
         evt_packet_handle(shard, packet);
 }
 
 static void
 sub_create_failed(struct evt_shard *shard, struct evt_sub *sub, unsigned status)
 {
-    struct evt_packet *waiting = sub->waiting;
+    struct evt_packet *waiting = evt_sub_first_waiting(sub);
 
     evt_ring_put(shard, sub->change->done.txn, status);
     evt_refuse_head(shard, sub->change->head, status);
@@ -715,7 +828,9 @@ sub_create_failed(struct evt_shard *shard, struct evt_sub *sub, unsigned status)
         shard->waiting--;
         evt_gauge(shard, &shard->counters.waiting, -1);
     }
-    sub->waiting = NULL;
+    if (waiting)
+        sub->rare->waiting = NULL;
+    sub_rare_settle(sub);
     evt_sub_free(shard, sub);
     while (waiting) {
         struct evt_packet *next = waiting->next;
@@ -775,7 +890,7 @@ static void
 sub_change_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
 {
     if (err) { /* the record in the store is as it was */
-        sub->leased_branch = sub->branch;
+        sub->leased = 0;
         sub_change_refused(shard, sub, 503);
     } else if (sub->state == EVT_SUB_TERMINATED) { /* it ended meanwhile */
         sub_change_refused(shard, sub, 481);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -59,6 +60,89 @@ assert_state(const struct host_sent *sent, const char *text)
     if (!host_has(sent, text))
         print_error("%.*s\n", HD_FMT(sent->text));
     assert_true(host_has(sent, text));
+}
+
+/* --- its strings ----------------------------------------------------------------------------- */
+
+static void
+strings_come_back_as_they_went_in_and_none_is_kept_twice(void **state)
+{
+    static char longer[300];
+    struct evt_mirror mirror = { .key = hd_slice("<" BOB ">" + 1, sizeof(BOB) - 1) };
+    memset(longer, 'x', sizeof(longer) - 1);
+    const struct {
+        const char *remote, *tag, *local, *watcher, *route, *id;
+        unsigned kept; /* of tag, local and watcher: those with octets of their own */
+    } row[] = {
+        { "<" ALICE ">;tag=a", "a", "<" BOB ">", ALICE, "", "", 0 },
+        { "\"A\" <" ALICE ">;tag=a;x=y", "a", "\"B\" <" BOB ">", ALICE, "<sip:edge;lr>", "7",
+          1u << EVT_TEXT_LOCAL },
+        { "<sip:a%6Cice@example.test>;tag=a", "a", "<sip:BOB@example.test>", ALICE, "", "",
+          1u << EVT_TEXT_LOCAL | 1u << EVT_TEXT_WATCHER },
+        { "sip:x@y;tag=b", "c", "<sip:bob@example.test", "", "", "",
+          1u << EVT_TEXT_LOCAL | 1u << EVT_TEXT_REMOTE_TAG },
+        { "a", "", "", "", "", "", 0 },
+        { longer, longer, "<>", longer, longer, longer,
+          1u << EVT_TEXT_LOCAL | 1u << EVT_TEXT_REMOTE_TAG | 1u << EVT_TEXT_WATCHER },
+    };
+    const unsigned may_be_derived =
+        1u << EVT_TEXT_LOCAL | 1u << EVT_TEXT_REMOTE_TAG | 1u << EVT_TEXT_WATCHER;
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        struct hd_slice pieces[EVT_TEXT_COUNT] = {
+            [EVT_TEXT_CALL_ID] = HD_LIT("c1"),
+            [EVT_TEXT_REMOTE] = hd_slice(row[i].remote, strlen(row[i].remote)),
+            [EVT_TEXT_REMOTE_TAG] = hd_slice(row[i].tag, strlen(row[i].tag)),
+            [EVT_TEXT_LOCAL] = hd_slice(row[i].local, strlen(row[i].local)),
+            [EVT_TEXT_TARGET] = HD_LIT("sip:t"),
+            [EVT_TEXT_ROUTE] = hd_slice(row[i].route, strlen(row[i].route)),
+            [EVT_TEXT_EVENT_ID] = hd_slice(row[i].id, strlen(row[i].id)),
+            [EVT_TEXT_WATCHER] = hd_slice(row[i].watcher, strlen(row[i].watcher)),
+        };
+        struct hd_slice back[EVT_TEXT_COUNT];
+        struct evt_texts *texts = evt_texts_new(pieces, row[i].id[0] != '\0', mirror.key);
+        assert_non_null(texts);
+        evt_texts_all(texts, &mirror, back);
+        size_t kept = 0;
+        for (int k = 0; k < EVT_TEXT_COUNT; k++) {
+            assert_true(hd_slice_eq(back[k], pieces[k]));
+            if ((row[i].kept | ~may_be_derived) >> k & 1)
+                kept += pieces[k].n;
+        }
+        assert_int_equal(texts->has_event_id, row[i].id[0] != '\0');
+        assert_int_equal(evt_texts_size(texts), kept);
+        free(texts);
+    }
+}
+
+static void
+a_fold_in_from_is_a_blank_and_what_stands_behind_it_is_found(void **state)
+{
+    struct hd_slice pieces[EVT_TEXT_COUNT] = { [EVT_TEXT_REMOTE] =
+                                                   HD_LIT("A\r\n  <" ALICE ">;tag=a"),
+                                               [EVT_TEXT_REMOTE_TAG] = HD_LIT("a"),
+                                               [EVT_TEXT_WATCHER] = HD_LIT(ALICE) };
+    struct evt_texts *texts = evt_texts_new(pieces, false, HD_LIT(BOB));
+
+    (void)state;
+    assert_non_null(texts);
+    assert_true(hd_slice_eq(evt_texts_get(texts, EVT_TEXT_REMOTE), HD_LIT("A <" ALICE ">;tag=a")));
+    assert_true(hd_slice_eq(evt_texts_get(texts, EVT_TEXT_REMOTE_TAG), HD_LIT("a")));
+    assert_true(hd_slice_eq(evt_texts_get(texts, EVT_TEXT_WATCHER), HD_LIT(ALICE)));
+    free(texts);
+}
+
+static void
+strings_that_are_too_long_together_are_refused(void **state)
+{
+    static char much[40000];
+    struct hd_slice pieces[EVT_TEXT_COUNT] = { [EVT_TEXT_REMOTE] = hd_slice(much, sizeof(much)),
+                                               [EVT_TEXT_ROUTE] = hd_slice(much, sizeof(much)) };
+
+    (void)state;
+    memset(much, 'x', sizeof(much));
+    assert_null(evt_texts_new(pieces, false, HD_LIT(BOB)));
 }
 
 /* --- making it ------------------------------------------------------------------------------- */
@@ -727,6 +811,9 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(strings_come_back_as_they_went_in_and_none_is_kept_twice),
+        TEST(a_fold_in_from_is_a_blank_and_what_stands_behind_it_is_found),
+        TEST(strings_that_are_too_long_together_are_refused),
         TEST(nothing_is_answered_before_the_store_has_it),
         TEST(a_repetition_while_the_store_works_is_absorbed),
         TEST(a_repetition_afterwards_hears_the_same),

@@ -25,7 +25,7 @@ out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct hd_f
 /* A repeated SUBSCRIBE hears what the first one heard. */
 static void
 answer_again(struct evt_shard *shard, struct evt_request *request, const struct evt_sub *sub,
-             const struct evt_done *done)
+             uint32_t expires_s)
 {
     struct evt_reply reply;
     char tag[HD_ID_TEXT];
@@ -35,7 +35,7 @@ answer_again(struct evt_shard *shard, struct evt_request *request, const struct 
     if (!evt_reply_begin(shard, request, 200, hd_slice(NULL, 0), hd_slice(tag, HD_ID_TEXT), &reply))
         return;
     sip_route_echo(request->msg, &reply.out);
-    out_accepted(shard, &reply, &sub->came, done->expires_s);
+    out_accepted(shard, &reply, &evt_hop_at(shard, sub->came)->flow, expires_s);
 }
 
 /* True when the request is a repetition of one that this subscription has answered or is working
@@ -48,8 +48,8 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
         return true;
     }
     for (int i = 0; i < 2; i++) {
-        if (sub->done[i].txn == request->txn) {
-            answer_again(shard, request, sub, &sub->done[i]);
+        if (sub->done_txn[i] == request->txn) {
+            answer_again(shard, request, sub, sub->done_expires_s[i]);
             return true;
         }
     }
@@ -57,6 +57,15 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
 }
 
 /* --- applying -------------------------------------------------------------------------------- */
+
+static void
+sub_take_came(struct evt_shard *shard, struct evt_sub *sub, struct evt_sub_change *change)
+{
+    if (sub->came != EVT_NONE)
+        evt_hop_forget(shard, sub->came);
+    sub->came = change->came;
+    change->came = EVT_NONE;
+}
 
 /* A subscription that goes another way than before takes its place in the window along. */
 static void
@@ -108,23 +117,26 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
         sub_take_hop(shard, sub, change->hop);
         change->hop = EVT_NONE;
     }
-    sub->came = change->came;
+    sub_take_came(shard, sub, change);
+    const struct hd_flow *came = &evt_hop_at(shard, sub->came)->flow;
     sub->direct = change->direct;
     sub->state = change->state;
     sub->transform = change->transform;
     sub->types = change->types;
     sub->cseq_remote = change->cseq;
-    sub->done[1] = sub->done[0];
-    sub->done[0] = change->done;
+    sub->done_txn[1] = sub->done_txn[0];
+    sub->done_expires_s[1] = sub->done_expires_s[0];
+    sub->done_txn[0] = change->done.txn;
+    sub->done_expires_s[0] = change->done.expires_s;
     sub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
     sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch;
     sub->tombstone = change->kind == EVT_CHANGE_END &&
-                     !hd_transport_reliable((enum hd_transport)change->came.transport);
+                     !hd_transport_reliable((enum hd_transport)came->transport);
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
     if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
-        evt_hop_at(shard, sub->hop)->octets_out += reply.out.n;
-        out_accepted(shard, &reply, &sub->came, change->done.expires_s);
+        evt_octets(&evt_hop_at(shard, sub->hop)->octets_out, reply.out.n);
+        out_accepted(shard, &reply, came, change->done.expires_s);
     }
     if (change->done.expires_s == 0) {
         evt_sub_terminate(shard, sub, EVT_REASON_TIMEOUT, 0);
@@ -268,30 +280,35 @@ read_verdict(struct evt_shard *shard, struct evt_request *request, struct wanted
 
 /* --- preparing a change ---------------------------------------------------------------------- */
 
-/* Strings of the subscription after this request; route is kept from the first SUBSCRIBE of the
- * dialog (RFC 3261 12.2). */
+/* Strings of the new subscription. */
 static struct evt_texts *
-make_texts(const struct evt_request *request, const struct wanted *want, const struct evt_sub *sub,
-           struct hd_slice route)
+initial_texts(const struct evt_request *request, const struct wanted *want, struct hd_slice route)
 {
     const struct sip_msg *msg = request->msg;
+    const struct hd_slice pieces[EVT_TEXT_COUNT] = {
+        [EVT_TEXT_CALL_ID] = msg->call_id,
+        [EVT_TEXT_REMOTE] = msg->from.value,
+        [EVT_TEXT_REMOTE_TAG] = msg->from_tag,
+        [EVT_TEXT_LOCAL] = msg->to.value,
+        [EVT_TEXT_TARGET] = want->contact.uri,
+        [EVT_TEXT_ROUTE] = route,
+        [EVT_TEXT_EVENT_ID] = want->event.id,
+        [EVT_TEXT_WATCHER] = hd_slice(request->identity.key, request->identity.key_len),
+    };
+
+    return evt_texts_new(pieces, want->event.id.p != NULL, hd_slice(want->key, want->key_n));
+}
+
+/* Strings after this request, which has moved the target; the route set is kept from the first
+ * SUBSCRIBE of the dialog (RFC 3261 12.2). */
+static struct evt_texts *
+moved_texts(struct evt_shard *shard, const struct wanted *want, const struct evt_sub *sub)
+{
     struct hd_slice pieces[EVT_TEXT_COUNT];
 
-    if (sub) {
-        for (int i = 0; i < EVT_TEXT_COUNT; i++)
-            pieces[i] = evt_texts_get(sub->texts, (enum evt_text)i);
-        pieces[EVT_TEXT_TARGET] = want->contact.uri;
-        return evt_texts_new(pieces, sub->texts->has_event_id);
-    }
-    pieces[EVT_TEXT_CALL_ID] = msg->call_id;
-    pieces[EVT_TEXT_REMOTE] = msg->from.value;
-    pieces[EVT_TEXT_REMOTE_TAG] = msg->from_tag;
-    pieces[EVT_TEXT_LOCAL] = msg->to.value;
+    evt_texts_all(sub->texts, evt_mirror_at(shard, sub->mirror), pieces);
     pieces[EVT_TEXT_TARGET] = want->contact.uri;
-    pieces[EVT_TEXT_ROUTE] = route;
-    pieces[EVT_TEXT_EVENT_ID] = want->event.id;
-    pieces[EVT_TEXT_WATCHER] = hd_slice(request->identity.key, request->identity.key_len);
-    return evt_texts_new(pieces, want->event.id.p != NULL);
+    return evt_texts_new(pieces, sub->texts->has_event_id, hd_slice(want->key, want->key_n));
 }
 
 /* What is proven of the way by this request. */
@@ -305,7 +322,7 @@ hop_learn(struct evt_hop *hop, const struct evt_request *request)
     if (request->identity.authenticated)
         hop->authenticated = true;
     if (same)
-        hop->octets_in += request->octets.n;
+        evt_octets(&hop->octets_in, request->octets.n);
 }
 
 static struct evt_sub_change *
@@ -319,7 +336,6 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->kind = kind;
     change->done = (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s };
     change->started_ms = request->arrived_us / 1000;
-    change->came = *request->flow;
     change->cseq = request->msg->cseq.number;
     change->state = want->state;
     change->transform = want->transform;
@@ -327,16 +343,19 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->direct = evt_direct(shard, request->flow, request->msg);
     change->judged = shard->configurations;
     change->ends = shard->ends;
-    change->hop = EVT_NONE;
     change->head = evt_head_new(shard, request, tag, true);
     struct evt_hop *hop = change->head ? evt_hop_get(shard, way) : NULL;
-    if (!hop) {
+    struct evt_hop *came = hop ? evt_hop_came(shard, request->flow) : NULL;
+    if (!came) {
+        if (hop)
+            evt_hop_put(shard, hop->index);
         free(change->head);
         free(change);
         return NULL;
     }
     hop_learn(hop, request);
     change->hop = hop->index;
+    change->came = came->index;
     shard->waiting++;
     evt_gauge(shard, &shard->counters.waiting, 1);
     return change;
@@ -385,7 +404,7 @@ change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *
 /* Retransmissions and merged requests are found by Call-ID and From tag (RFC 3261 8.2.2.2, 17.2.3).
  */
 static bool
-initial_known(struct evt_shard *shard, struct evt_request *request, uint64_t call_hash)
+initial_known(struct evt_shard *shard, struct evt_request *request, uint32_t call_hash)
 {
     struct hd_map_walk walk;
 
@@ -440,7 +459,7 @@ initial_way(struct evt_shard *shard, struct evt_request *request, const struct w
 /* Makes the record with its change under way; the table's refusals become answers. */
 static struct evt_sub *
 initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
-                uint64_t call_hash)
+                uint32_t call_hash)
 {
     struct hd_slice watcher = hd_slice(request->identity.key, request->identity.key_len), route;
     char route_text[ROUTE_MAX], tag[HD_ID_TEXT];
@@ -457,13 +476,11 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
         return NULL;
     }
     if (err) {
-        evt_refuse_later(shard, request, err == HD_EFULL ? 503 : 500,
-                         HD_LIT("No Room For A Subscription"));
+        evt_refuse_later(shard, request, 500, HD_LIT("No Room For A Subscription"));
         return NULL;
     }
-    err = HD_ENOMEM;
     uint64_t id = hd_id_new(&shard->rng, evt_route_bucket(shard, request->flow, request->msg));
-    struct evt_texts *texts = make_texts(request, want, NULL, route);
+    struct evt_texts *texts = initial_texts(request, want, route);
     if (texts)
         sub = evt_sub_new(shard, id, texts, call_hash, &err);
     if (!sub) {
@@ -495,8 +512,7 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
 static void
 subscribe_initial(struct evt_shard *shard, struct evt_request *request)
 {
-    uint64_t call_hash = hd_hash_mix(hd_hash(&shard->keys.table, request->msg->call_id),
-                                     hd_hash(&shard->keys.table, request->msg->from_tag));
+    uint32_t call_hash = evt_sub_call_hash(shard, request->msg->call_id, request->msg->from_tag);
     struct wanted want;
 
     memset(&want, 0, sizeof(want));
@@ -583,8 +599,9 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
         refuse_way(shard, request, err);
         return;
     }
-    struct evt_texts *texts = make_texts(request, want, sub, route);
-    if (texts)
+    bool moved = !hd_slice_eq(want->contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET));
+    struct evt_texts *texts = moved ? moved_texts(shard, want, sub) : NULL;
+    if (texts || !moved)
         sub->change =
             change_new(shard, request, want, want->expires_s ? EVT_CHANGE_REFRESH : EVT_CHANGE_END,
                        hd_slice(NULL, 0), &way);
@@ -598,20 +615,31 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
 }
 
 static void
+dialog_wait(struct evt_shard *shard, struct evt_request *request, struct evt_sub *sub)
+{
+    struct evt_sub_rare *rare = evt_sub_rare(sub);
+
+    if (rare)
+        evt_request_wait(shard, request, &rare->waiting_end, &rare->waiting, &rare->n_waiting);
+    else
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+}
+
+static void
 subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
 {
     struct evt_sub *sub = dialog_find(shard, request->msg);
     struct wanted want;
 
     memset(&want, 0, sizeof(want));
-    if ((sub &&
-         (repeated(shard, request, sub) || evt_request_waits(shard, request, sub->waiting))) ||
+    if ((sub && (repeated(shard, request, sub) ||
+                 evt_request_waits(shard, request, evt_sub_first_waiting(sub)))) ||
         evt_request_outdated(shard, request))
         return;
     if (evt_request_authenticate(shard, request) != EVT_AUTHED)
         return;
     if (sub && sub->change) {
-        evt_request_wait(shard, request, &sub->waiting_end, &sub->waiting, &sub->n_waiting);
+        dialog_wait(shard, request, sub);
         return;
     }
     if (!sub || sub->state == EVT_SUB_TERMINATED) {
