@@ -96,6 +96,22 @@ evt_ring_drop(struct evt_shard *shard, uint64_t txn)
             set[i].txn = 0;
 }
 
+bool
+evt_ring_first(struct evt_shard *shard, uint64_t identity, uint64_t txn)
+{
+    const struct evt_ring_entry *set = ring_set(shard, identity);
+
+    for (unsigned i = 0; i < EVT_RING_WAYS; i++)
+        if (set[i].txn == identity && ring_alive(shard, &set[i]))
+            return set[i].octets == txn;
+    *ring_place(shard, identity) =
+        (struct evt_ring_entry){ .txn = identity,
+                                 .octets = txn,
+                                 .until_ms = (uint32_t)shard->now_ms + EVT_LINGER_MS,
+                                 .status = EVT_RING_IDENTITY };
+    return true;
+}
+
 /* --- sending --------------------------------------------------------------------------------- */
 
 /* Octets were written to what ports.net->reserve gave.  A connection of another shard gets them by
@@ -234,6 +250,11 @@ evt_head_new(struct evt_shard *shard, struct evt_request *request, struct hd_sli
     head->n = n - (size_t)(rest + 1 - head->octets);
     memmove(head->octets, rest + 1, head->n);
     head->flow = reply_flow(request);
+    head->arrived_us = request->arrived_us;
+    struct hd_slice stamp = sip_msg_value(request->msg, SIP_HDR_TIMESTAMP);
+    head->n_stamp = stamp.n;
+    if (stamp.n) /* there is room: it is part of the request, and no part of the answer */
+        memcpy(head->octets + head->n, stamp.p, stamp.n);
     return head;
 }
 
@@ -305,6 +326,26 @@ evt_refuse_head(struct evt_shard *shard, const struct evt_head *head, unsigned s
     evt_reply_send(shard, &reply);
 }
 
+/* RFC 3261 8.2.6.1: the request's Timestamp, and how long this took in seconds (one that names a
+ * delay itself is copied as it is). */
+static void
+out_timestamp(struct sip_out *out, const struct evt_shard *shard, const struct evt_head *head)
+{
+    struct hd_slice stamp = hd_slice(head->octets + head->n, head->n_stamp);
+    uint64_t delay_ms = (shard->now_us - head->arrived_us) / 1000;
+
+    sip_out_lit(out, "Timestamp: ");
+    sip_out_unfolded(out, stamp);
+    if (hd_slice_find(stamp, ' ') == stamp.n) {
+        sip_out_char(out, ' ');
+        sip_out_u64(out, delay_ms / 1000);
+        sip_out_char(out, '.');
+        for (uint64_t unit = 100, rest = delay_ms % 1000; unit; rest %= unit, unit /= 10)
+            sip_out_u64(out, rest / unit);
+    }
+    sip_out_crlf(out);
+}
+
 /* RFC 4320 4.1: a non-INVITE that takes long is told so, once Timer E of the client has reached T2.
  */
 void
@@ -312,8 +353,11 @@ evt_trying(struct evt_shard *shard, const struct evt_head *head)
 {
     struct evt_reply reply;
 
-    if (evt_reply_begin_head(shard, head, 100, &reply))
-        evt_reply_send(shard, &reply);
+    if (!evt_reply_begin_head(shard, head, 100, &reply))
+        return;
+    if (head->n_stamp)
+        out_timestamp(&reply.out, shard, head);
+    evt_reply_send(shard, &reply);
 }
 
 void

@@ -129,8 +129,10 @@ struct evt_request {
 /* The part of an answer that is copied from a request, kept while the store works. */
 struct evt_head {
     struct hd_flow flow; /* where the answer goes */
+    uint64_t arrived_us;
     size_t n;
-    char octets[]; /* Via to CSeq, To with its tag */
+    size_t n_stamp; /* behind them: the request's Timestamp, for a 100 */
+    char octets[];  /* Via to CSeq, To with its tag */
 };
 
 /* A request that was answered 200, for its retransmissions. */
@@ -288,6 +290,10 @@ struct evt_sub_change {
     uint8_t state, transform, types;
     bool direct;
     bool trying_sent;
+    bool asked;  /* whether it is merged: the answer is not here yet */
+    bool merged; /* it is: another one was first */
+    bool stored; /* the store's word came before that answer: err */
+    enum hd_err err;
 };
 
 /* Events that wait for a subscription of a package with delivery every. */
@@ -613,7 +619,18 @@ enum evt_mail_kind {
     EVT_MAIL_FAILED,     /* octets that could not be sent */
     EVT_MAIL_GATHER,     /* a home asks for the watchers of a resource */
     EVT_MAIL_GATHERED,   /* and gets them */
+    EVT_MAIL_MERGED,     /* has the same SUBSCRIBE come by another way? */
+    EVT_MAIL_JUDGED,     /* and the answer */
     EVT_MAIL_CALL
+};
+
+/* Asked of the shard of the Call-ID's bucket, and sent back. */
+struct evt_mail_merged {
+    struct hd_mail mail;
+    unsigned from;
+    uint64_t identity, txn;
+    uint32_t sub, generation;
+    bool first; /* the answer: no other transaction has it */
 };
 
 struct evt_mail_interest {
@@ -688,15 +705,17 @@ void evt_watchers_free(struct evt_watcher *watchers);
 /* Answers of requests that left no record, for their retransmissions: a capped ring. */
 struct evt_ring_entry {
     uint64_t txn;
-    uint64_t octets;   /* with EVT_RING_COUNTED: their hash */
+    uint64_t octets;   /* with EVT_RING_COUNTED: their hash; with EVT_RING_IDENTITY: txn */
     uint32_t until_ms; /* lower bits of the clock */
-    uint16_t status;   /* or EVT_RING_WORKING, EVT_RING_RECORD, EVT_RING_COUNTED */
+    uint16_t status;   /* or one of those below */
 };
 #define EVT_RING_WORKING 0u /* it waits for the store, a change, or its nonce's count */
 #define EVT_RING_RECORD 1u  /* the record that it made or changed answers its repetitions */
 #define EVT_RING_COUNTED                                                                           \
     2u /* the count was taken; what its octets alone decide is answered anew                       \
         */
+#define EVT_RING_IDENTITY                                                                          \
+    3u /* not a transaction: what merged requests have in common; octets is the first's txn */
 #define EVT_RING_SETS 4096u
 #define EVT_RING_WAYS 4u
 
@@ -706,6 +725,22 @@ void evt_ring_counted(struct evt_shard *shard, uint64_t txn, struct hd_slice oct
 bool evt_ring_is_counted(struct evt_shard *shard, uint64_t txn, struct hd_slice octets);
 bool evt_ring_find(struct evt_shard *shard, uint64_t txn, unsigned *ret_status);
 void evt_ring_drop(struct evt_shard *shard, uint64_t txn);
+/** Notes who was the first with an identity; false: another transaction was. */
+bool evt_ring_first(struct evt_shard *shard, uint64_t identity, uint64_t txn);
+
+/* The same request by two ways (merged.c). */
+/** Whether another transaction with the same From tag, Call-ID and CSeq was accepted on this shard
+ * within 64*T1; true: answered with 482.  Asked once for each request, before its change is made.
+ */
+bool evt_merged(struct evt_shard *shard, struct evt_request *request);
+/** Whether this shard is the one to ask: the Call-ID's bucket is here. */
+bool evt_merged_here(const struct evt_shard *shard, const struct sip_msg *msg);
+/** Asks the shard that is, for a creation under way: it is applied when the answer is here too. */
+void evt_merged_ask(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *msg);
+/** The question at the Call-ID's shard; the mail goes back. */
+void evt_merged_judge(struct evt_shard *shard, struct evt_mail_merged *mail);
+/** And its answer; takes the mail. */
+void evt_merged_judged(struct evt_shard *shard, struct evt_mail_merged *mail);
 
 /* Routing (receive.c): which shard owns a message. */
 /** As sip_resource_key, for a URI in a message that came on flow. */

@@ -81,6 +81,8 @@ evt_mail_free(struct hd_mail *mail)
     case EVT_MAIL_STORED:
     case EVT_MAIL_OCTETS:
     case EVT_MAIL_FAILED:
+    case EVT_MAIL_MERGED:
+    case EVT_MAIL_JUDGED:
         break;
     }
     free(mail);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "event/core.h"
+#include "sip/chars.h"
 
 /* --- answering ------------------------------------------------------------------------------- */
 
@@ -226,6 +227,16 @@ read_if_match(struct evt_shard *shard, const struct sip_msg *msg, struct wanted 
     want->has_etag = value.p != NULL;
     return value.p &&
            hd_id_read(&shard->keys.id, HD_ID_ETAG, value, &want->id, &want->etag) == HD_OK;
+}
+
+/* entity-tag = token (RFC 3903 12): one, in one field. */
+static bool
+is_one_etag(const struct sip_msg *msg)
+{
+    struct hd_slice value = sip_msg_value(msg, SIP_HDR_SIP_IF_MATCH);
+
+    return sip_msg_count(msg, SIP_HDR_SIP_IF_MATCH) == 1 && value.n > 0 &&
+           sip_span(value.p, sip_end(value), SIP_C_TOKEN) == value.n;
 }
 
 static bool
@@ -466,11 +477,12 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);
         return;
     }
-    want.package = evt_request_package(shard, request, &want.event);
-    if (!want.package ||
-        !evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n))
+    /* RFC 3261 8.2 and RFC 3903 6 in their order: Request-URI, Require, Event. */
+    if (!evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n) ||
+        evt_request_unsupported(shard, request))
         return;
-    if (evt_request_unsupported(shard, request))
+    want.package = evt_request_package(shard, request, &want.event);
+    if (!want.package)
         return;
     if (want.package->closed) {
         evt_refuse(shard, request, 403, HD_LIT("State Of This Package Is Not Published"));
@@ -483,10 +495,8 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Publish This Resource"));
         return;
     }
-    if (sip_msg_count(request->msg, SIP_HDR_SIP_IF_MATCH) > 1 ||
-        hd_slice_find(sip_msg_value(request->msg, SIP_HDR_SIP_IF_MATCH), ',') <
-            sip_msg_value(request->msg, SIP_HDR_SIP_IF_MATCH).n) {
-        evt_refuse(shard, request, 400, HD_LIT("More Than One Entity-Tag"));
+    if (want.has_etag && !is_one_etag(request->msg)) {
+        evt_refuse(shard, request, 400, HD_LIT("Not One Entity-Tag"));
         return;
     }
     if (want.has_etag && !pub_matches(shard, pub, &want)) {
@@ -511,6 +521,8 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
         return;
     }
+    if (evt_merged(shard, request))
+        return;
     if (want.has_etag)
         publish_change(shard, request, &want, pub);
     else

@@ -328,8 +328,18 @@ request_options(struct evt_shard *shard, struct evt_request *request)
 {
     const struct evt_config *config = shard->config;
     struct evt_reply reply;
+    struct sip_uri uri;
     bool first = true;
 
+    /* Any address is answered for: proxies ask by one that may be known to them alone (11.2). */
+    if (sip_uri_parse(request->msg->uri, &uri)) {
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Request-URI"));
+        return;
+    }
+    if (uri.scheme == SIP_SCHEME_OTHER) {
+        evt_refuse(shard, request, 416, HD_LIT("Unsupported URI Scheme"));
+        return;
+    }
     if (evt_request_unsupported(shard, request))
         return;
     if (!evt_reply_begin(shard, request, 200, HD_LIT("OK"), hd_slice(NULL, 0), &reply))
@@ -343,7 +353,8 @@ request_options(struct evt_shard *shard, struct evt_request *request)
             sip_out_slice(&reply.out, config->packages[i]->types[k]);
         }
     }
-    sip_out_lit(&reply.out, "\r\nAccept-Encoding: identity\r\nSupported:\r\n");
+    sip_out_lit(&reply.out, "\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n"
+                            "Supported:\r\n");
     evt_out_allow_events(shard, &reply.out);
     evt_reply_send(shard, &reply);
 }
@@ -404,6 +415,8 @@ request_repeated(struct evt_shard *shard, struct evt_request *request)
         request->counted = evt_ring_is_counted(shard, request->txn, request->octets);
         return false;
     }
+    if (status == EVT_RING_IDENTITY)
+        return false; /* no transaction's entry */
     if (status == EVT_RING_WORKING) {
         EVT_COUNT(shard, absorbed);
         return true;

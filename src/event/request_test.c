@@ -342,10 +342,12 @@ cancel_of_a_publish_is_asked_for_at_its_home(void **state)
         char branch[8];
         const uint16_t port = host_port_of(&host, i);
         (void)snprintf(branch, sizeof(branch), "k%u", i);
-        host_request(
-            &host,
-            &(struct host_request){
-                .method = "PUBLISH", .branch = branch, .port = port, .expires = 600, .body = "x" });
+        host_request(&host, &(struct host_request){ .method = "PUBLISH",
+                                                    .branch = branch,
+                                                    .port = port,
+                                                    .cseq = i + 1,
+                                                    .expires = 600,
+                                                    .body = "x" });
         host_request(&host,
                      &(struct host_request){ .method = "CANCEL", .branch = branch, .port = port });
         host_take_status(&host, 200);

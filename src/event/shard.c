@@ -328,6 +328,12 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
     case EVT_MAIL_GATHERED:
         evt_gather_collect(shard, (struct evt_mail_gather *)(void *)mail);
         return;
+    case EVT_MAIL_MERGED:
+        evt_merged_judge(shard, (struct evt_mail_merged *)(void *)mail);
+        return;
+    case EVT_MAIL_JUDGED:
+        evt_merged_judged(shard, (struct evt_mail_merged *)(void *)mail);
+        return;
     case EVT_MAIL_CALL: {
         struct evt_call *call = (struct evt_call *)(void *)mail;
         call->run(shard, call, shard->now_us);

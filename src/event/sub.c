@@ -873,9 +873,9 @@ sub_create_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
 {
     unsigned status = err == HD_ESTORE ? 503 : 500;
 
-    if (!err && !sub_change_judge(shard, sub)) {
+    if (!err && (sub->change->merged || !sub_change_judge(shard, sub))) {
         err = HD_EDENIED;
-        status = 403;
+        status = sub->change->merged ? 482 : 403;
     }
     if (!err && !evt_mirror_place(shard, evt_mirror_at(shard, sub->mirror), sub))
         return true;
@@ -909,6 +909,11 @@ evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
 {
     if (!sub->change)
         return;
+    if (sub->change->asked) { /* whether it is merged: the answer brings it here again */
+        sub->change->stored = true;
+        sub->change->err = err;
+        return;
+    }
     bool ends = sub->change->ends != shard->ends;
     if (sub->change->kind == EVT_CHANGE_CREATE && !sub_create_stored(shard, sub, err))
         return;

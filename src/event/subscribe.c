@@ -19,6 +19,7 @@ out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct hd_f
 {
     evt_out_contact(shard, &reply->out, came);
     sip_out_header_u32(&reply->out, HD_LIT("Expires"), expires_s);
+    evt_out_allow_events(shard, &reply->out); /* RFC 6665 4.4.4 */
     evt_reply_send(shard, reply);
 }
 
@@ -401,8 +402,14 @@ change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *
 
 /* --- a new subscription ---------------------------------------------------------------------- */
 
-/* Retransmissions and merged requests are found by Call-ID and From tag (RFC 3261 8.2.2.2, 17.2.3).
- */
+static bool
+same_call(const struct evt_sub *sub, const struct sip_msg *msg)
+{
+    return hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_CALL_ID), msg->call_id) &&
+           hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_REMOTE_TAG), msg->from_tag);
+}
+
+/* Retransmissions are found by Call-ID and From tag, then by transaction (RFC 3261 17.2.3). */
 static bool
 initial_known(struct evt_shard *shard, struct evt_request *request, uint32_t call_hash)
 {
@@ -411,16 +418,29 @@ initial_known(struct evt_shard *shard, struct evt_request *request, uint32_t cal
     for (uint32_t i = hd_map_first(&walk, &shard->sub_by_call, call_hash); i != HD_MAP_NONE;
          i = hd_map_more(&walk)) {
         const struct evt_sub *sub = evt_sub_at(shard, i);
-        if (!hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_CALL_ID), request->msg->call_id) ||
-            !hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_REMOTE_TAG), request->msg->from_tag))
-            continue;
-        if (repeated(shard, request, sub))
+        if (same_call(sub, request->msg) && repeated(shard, request, sub))
             return true;
+    }
+    return false;
+}
+
+/* The same request by another way while its subscription lives (8.2.2.2); by a shorter memory
+ * merged.c finds those that another shard took. */
+static bool
+initial_merged(struct evt_shard *shard, struct evt_request *request, uint64_t call_hash)
+{
+    struct hd_slice watcher = hd_slice(request->identity.key, request->identity.key_len);
+    struct hd_map_walk walk;
+
+    for (uint32_t i = hd_map_first(&walk, &shard->sub_by_call, call_hash); i != HD_MAP_NONE;
+         i = hd_map_more(&walk)) {
+        const struct evt_sub *sub = evt_sub_at(shard, i);
         uint32_t cseq = sub->change ? sub->change->cseq : sub->cseq_remote;
-        if (cseq == request->msg->cseq.number && !sub->lingering) {
-            evt_refuse(shard, request, 482, HD_LIT("Merged Request"));
-            return true;
-        }
+        if (!same_call(sub, request->msg) || cseq != request->msg->cseq.number || sub->lingering ||
+            !hd_slice_eq(evt_texts_get(sub->texts, EVT_TEXT_WATCHER), watcher))
+            continue;
+        evt_refuse(shard, request, 482, HD_LIT("Merged Request"));
+        return true;
     }
     return false;
 }
@@ -520,11 +540,12 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
         return;
     if (evt_request_authenticate(shard, request) != EVT_AUTHED)
         return;
-    want.package = evt_request_package(shard, request, &want.event);
-    if (!want.package ||
-        !evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n))
+    /* RFC 3261 8.2 in its order: Request-URI, merged, Require, then what the method asks for. */
+    if (!evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n) ||
+        initial_merged(shard, request, call_hash) || evt_request_unsupported(shard, request))
         return;
-    if (evt_request_unsupported(shard, request) || !read_contact(shard, request, &want) ||
+    want.package = evt_request_package(shard, request, &want.event);
+    if (!want.package || !read_contact(shard, request, &want) ||
         !read_accept(shard, request, &want) || !read_body(shard, request) ||
         !read_expires(shard, request, &want) || !read_verdict(shard, request, &want, NULL))
         return;
@@ -534,10 +555,15 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     }
     if (shard_is_busy(shard, request))
         return;
+    const bool here = evt_merged_here(shard, request->msg);
+    if (here && evt_merged(shard, request))
+        return;
     struct evt_sub *sub = initial_prepare(shard, request, &want, call_hash);
     if (!sub)
         return;
     sub->fetch = want.expires_s == 0;
+    if (!here)
+        evt_merged_ask(shard, sub, request->msg);
     change_submit(shard, sub, request);
 }
 
