@@ -213,7 +213,9 @@ class Broker:
             self.process = None
         err = self.err()
         check(not COMPLAINT.search(err), "a sanitizer complains:\n" + err)
-        check(status == expect, f"the daemon ended with {status}, expected {expect}\n" + err)
+        # In a hurry the second signal may come when its handler is gone already.
+        late = hurry and status == -number and "msg=ended" in err
+        check(status == expect or late, f"the daemon ended with {status}, expected {expect}\n" + err)
 
     def __enter__(self):
         return self
