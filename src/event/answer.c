@@ -349,10 +349,11 @@ out_timestamp(struct sip_out *out, const struct evt_shard *shard, const struct e
 /* RFC 4320 4.1: a non-INVITE that takes long is told so, once Timer E of the client has reached T2.
  */
 void
-evt_trying(struct evt_shard *shard, const struct evt_head *head)
+evt_trying(struct evt_shard *shard, const struct evt_head *head, uint64_t txn)
 {
     struct evt_reply reply;
 
+    evt_ring_put(shard, txn, EVT_RING_TRYING);
     if (!evt_reply_begin_head(shard, head, 100, &reply))
         return;
     if (head->n_stamp)

@@ -102,6 +102,7 @@ struct evt_packet {
     bool authenticated;           /* the digest and its count were accepted */
     bool stale;                   /* the count was seen before */
     bool rerouted;                /* a CANCEL on its second shard */
+    bool trying_sent;             /* while it waits behind a change */
     unsigned from_shard;          /* EVT_MAIL_COUNT: who asks */
     uint64_t nonce_id;
     uint32_t nc;
@@ -712,8 +713,9 @@ struct evt_ring_entry {
 #define EVT_RING_WORKING 0u /* it waits for the store, a change, or its nonce's count */
 #define EVT_RING_RECORD 1u  /* the record that it made or changed answers its repetitions */
 #define EVT_RING_COUNTED                                                                           \
-    2u /* the count was taken; what its octets alone decide is answered anew                       \
-        */
+    2u                     /* the count was taken; what its octets alone decide is answered anew   \
+                            */
+#define EVT_RING_TRYING 4u /* as EVT_RING_WORKING, and a 100 was sent */
 #define EVT_RING_IDENTITY                                                                          \
     3u /* not a transaction: what merged requests have in common; octets is the first's txn */
 #define EVT_RING_SETS 4096u
@@ -810,7 +812,16 @@ void evt_refused(struct evt_shard *shard, struct evt_request *request, unsigned 
 void evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned status,
                       struct hd_slice phrase);
 void evt_refuse_head(struct evt_shard *shard, const struct evt_head *head, unsigned status);
-void evt_trying(struct evt_shard *shard, const struct evt_head *head);
+/** A 100 to a request that waits for the store, and what marks it in the ring. */
+void evt_trying(struct evt_shard *shard, const struct evt_head *head, uint64_t txn);
+/** The same to one that is at hand. */
+void evt_request_trying(struct evt_shard *shard, struct evt_request *request);
+/** Marks a request as under way in the ring. */
+void evt_request_working(struct evt_shard *shard, const struct evt_request *request);
+/** A 100 to each that has waited long enough behind a change. */
+void evt_waiting_trying(struct evt_shard *shard, struct evt_packet *head);
+/** When the next of them has, in milliseconds; UINT64_MAX: none. */
+uint64_t evt_waiting_due(const struct evt_packet *head);
 /** route: with the request's Record-Route, as a dialog's answer has it. */
 struct evt_head *evt_head_new(struct evt_shard *shard, struct evt_request *request,
                               struct hd_slice to_tag, bool route);

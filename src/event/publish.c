@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "event/core.h"
+#include "sip/body.h"
 #include "sip/chars.h"
 
 /* --- answering ------------------------------------------------------------------------------- */
@@ -76,6 +77,8 @@ pub_rearm(struct evt_shard *shard, struct evt_pub *pub)
         uint64_t trying = pub->change->started_ms + SIP_TRYING_AFTER_MS;
         due = trying < due ? trying : due;
     }
+    if (evt_waiting_due(pub->waiting) < due)
+        due = evt_waiting_due(pub->waiting);
     if (due != UINT64_MAX)
         hd_wheel_start(&shard->wheel, &pub->timer, due);
 }
@@ -105,8 +108,9 @@ evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub)
     if (pub->change && !pub->change->trying_sent &&
         shard->now_ms >= pub->change->started_ms + SIP_TRYING_AFTER_MS) {
         pub->change->trying_sent = true;
-        evt_trying(shard, pub->change->head);
+        evt_trying(shard, pub->change->head, pub->change->done.txn);
     }
+    evt_waiting_trying(shard, pub->waiting);
     if (pub->change || shard->now_ms < pub->expires_at_ms) {
         pub_rearm(shard, pub);
         return;
@@ -193,7 +197,7 @@ pub_submit(struct evt_shard *shard, struct evt_pub *pub, struct evt_request *req
     uint64_t ticket = evt_ticket(EVT_RECORD_PUBLICATION, pub->index, handle.generation);
     enum hd_err err;
 
-    evt_ring_put(shard, request->txn, EVT_RING_WORKING);
+    evt_request_working(shard, request);
     err = evt_record_pub(shard, pub, pub->change, ticket);
     if (err) {
         EVT_COUNT(shard, store_failures);
@@ -211,7 +215,7 @@ struct wanted {
     char key[SIP_KEY_MAX];
     size_t key_n;
     uint32_t expires_s;
-    struct hd_slice type;
+    struct sip_body body;
     bool has_etag;
     uint64_t id;
     uint32_t etag;
@@ -270,6 +274,34 @@ refuse_type(struct evt_shard *shard, struct evt_request *request, const struct e
     evt_reply_send(shard, &reply);
 }
 
+/* RFC 5621: the body, or the part of it, that is the package's. */
+static bool
+find_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct evt_package *package = want->package;
+
+    switch (sip_body_find(request->msg, package->types, package->n_types, &want->body)) {
+    case HD_OK:
+        if (want->body.octets.n)
+            return true;
+        evt_refuse(shard, request, 400, HD_LIT("Empty Body"));
+        return false;
+    case HD_ENOMATCH:
+    case HD_ENOTSUP:
+        refuse_type(shard, request, package);
+        return false;
+    case HD_EEXIST:
+        evt_refuse(shard, request, 400, HD_LIT("More Than One Document"));
+        return false;
+    default:
+        evt_refuse(shard, request, 400,
+                   sip_msg_has(request->msg, SIP_HDR_CONTENT_TYPE)
+                       ? HD_LIT("Malformed Content-Type Or Multipart Body")
+                       : HD_LIT("Missing Content-Type Header"));
+        return false;
+    }
+}
+
 /* The published document: its type, its size, and the package's own word on it. */
 static bool
 read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
@@ -278,24 +310,14 @@ read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *w
     struct hd_slice body = request->msg->body;
     uint32_t most = package->max_body ? package->max_body : evt_limits(shard)->max_body;
     const char *reason = NULL;
-    bool known = package->n_types == 0;
 
     if (body.n > most) {
         evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
         return false;
     }
-    want->type = sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE);
-    if (!want->type.n) {
-        evt_refuse(shard, request, 400, HD_LIT("Missing Content-Type Header"));
+    if (!find_body(shard, request, want))
         return false;
-    }
-    for (size_t i = 0; i < package->n_types; i++)
-        known = known || sip_media_same(package->types[i], want->type);
-    if (!known) {
-        refuse_type(shard, request, package);
-        return false;
-    }
-    switch (package->ops->validate(package, want->type, body, &reason)) {
+    switch (package->ops->validate(package, want->body.type, want->body.octets, &reason)) {
     case HD_OK:
         return true;
     case HD_ENOTSUP:
@@ -320,13 +342,14 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
         return NULL;
     change->kind = kind;
     change->started_ms = request->arrived_us / 1000;
+    change->trying_sent = request->packet && request->packet->trying_sent;
     change->done =
         (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s, .etag = etag };
     change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
-    if (request->msg->body.n && kind != EVT_CHANGE_END)
-        change->doc = evt_doc_new(want->type, request->msg->body);
+    if (want->body.octets.n)
+        change->doc = evt_doc_new(want->body.type, want->body.octets);
     change->order = change->doc ? evt_order(shard) : order;
-    if (!change->head || (request->msg->body.n && kind != EVT_CHANGE_END && !change->doc)) {
+    if (!change->head || (want->body.octets.n && !change->doc)) {
         free(change->head);
         evt_doc_unref(change->doc);
         free(change);
@@ -475,6 +498,7 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         return;
     if (pub && pub->change) {
         evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);
+        pub_rearm(shard, pub);
         return;
     }
     /* RFC 3261 8.2 and RFC 3903 6 in their order: Request-URI, Require, Event. */

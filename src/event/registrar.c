@@ -134,6 +134,8 @@ account_rearm(struct evt_shard *shard, struct evt_account *account)
     if (account->change && !account->change->trying_sent &&
         account->change->started_ms + SIP_TRYING_AFTER_MS < due)
         due = account->change->started_ms + SIP_TRYING_AFTER_MS;
+    if (evt_waiting_due(account->waiting) < due)
+        due = evt_waiting_due(account->waiting);
     if (due != UINT64_MAX)
         hd_wheel_start(&shard->wheel, &account->timer, due);
 }
@@ -162,8 +164,9 @@ evt_account_fired(struct evt_shard *shard, struct evt_account *account)
     if (account->change && !account->change->trying_sent &&
         shard->now_ms >= account->change->started_ms + SIP_TRYING_AFTER_MS) {
         account->change->trying_sent = true;
-        evt_trying(shard, account->change->head);
+        evt_trying(shard, account->change->head, account->change->done.txn);
     }
+    evt_waiting_trying(shard, account->waiting);
     account_drop_expired(shard, account);
     if (account->n == 0 && !account->change && !account->waiting && !had) {
         evt_account_free(shard, account);
@@ -448,6 +451,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct ev
         return NULL;
     change->done = (struct evt_done){ .txn = request->txn };
     change->started_ms = request->arrived_us / 1000;
+    change->trying_sent = request->packet && request->packet->trying_sent;
     change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
     change->bindings =
         calloc(account->n + evt_limits(shard)->bindings_per_user + 1, sizeof(*change->bindings));
@@ -488,7 +492,7 @@ register_change(struct evt_shard *shard, struct evt_request *request, struct evt
         account_rearm(shard, account);
         return;
     }
-    evt_ring_put(shard, request->txn, EVT_RING_WORKING);
+    evt_request_working(shard, request);
     if (evt_record_account(shard, account, request->txn, account->change->bindings,
                            account->change->n, ticket)) {
         EVT_COUNT(shard, store_failures);
@@ -556,6 +560,7 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     if (account && account->change) {
         evt_request_wait(shard, request, &account->waiting_end, &account->waiting,
                          &account->n_waiting);
+        account_rearm(shard, account);
         return;
     }
     if (evt_request_unsupported(shard, request))

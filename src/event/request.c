@@ -61,6 +61,62 @@ evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct ev
     evt_gauge(shard, &shard->counters.waiting, 1);
 }
 
+/* --- a 100 for who waits long (RFC 4320 4.1) -------------------------------------------------- */
+
+void
+evt_request_working(struct evt_shard *shard, const struct evt_request *request)
+{
+    bool tried = request->packet && request->packet->trying_sent;
+
+    evt_ring_put(shard, request->txn, tried ? EVT_RING_TRYING : EVT_RING_WORKING);
+}
+
+void
+evt_request_trying(struct evt_shard *shard, struct evt_request *request)
+{
+    struct evt_reply reply;
+
+    evt_ring_put(shard, request->txn, EVT_RING_TRYING);
+    if (evt_reply_begin(shard, request, 100, hd_slice(NULL, 0), hd_slice(NULL, 0), &reply))
+        evt_reply_send(shard, &reply);
+}
+
+static void
+packet_trying(struct evt_shard *shard, struct evt_packet *packet)
+{
+    struct hd_slice octets = hd_slice(packet->octets, packet->n);
+    struct hd_arena arena;
+    struct sip_msg msg;
+    struct sip_fault fault;
+    struct evt_request request = { .flow = &packet->flow,
+                                   .octets = octets,
+                                   .msg = &msg,
+                                   .txn = packet->txn,
+                                   .arrived_us = packet->arrived_us };
+
+    packet->trying_sent = true;
+    hd_arena_init(&arena, shard->parse_memory, sizeof(shard->parse_memory));
+    if (sip_msg_parse_by_branch(octets, false, &arena, &msg, &fault) == HD_OK)
+        evt_request_trying(shard, &request);
+}
+
+/* They wait in the order in which they came. */
+uint64_t
+evt_waiting_due(const struct evt_packet *head)
+{
+    while (head && head->trying_sent)
+        head = head->next;
+    return head ? head->arrived_us / 1000 + SIP_TRYING_AFTER_MS : UINT64_MAX;
+}
+
+void
+evt_waiting_trying(struct evt_shard *shard, struct evt_packet *head)
+{
+    for (; head && evt_waiting_due(head) <= shard->now_ms; head = head->next)
+        if (!head->trying_sent)
+            packet_trying(shard, head);
+}
+
 struct evt_packet *
 evt_waiting_take(struct evt_shard *shard, struct evt_packet **head, struct evt_packet ***end,
                  uint32_t *count)
@@ -419,6 +475,11 @@ request_repeated(struct evt_shard *shard, struct evt_request *request)
         return false; /* no transaction's entry */
     if (status == EVT_RING_WORKING) {
         EVT_COUNT(shard, absorbed);
+        return true;
+    }
+    if (status == EVT_RING_TRYING) { /* RFC 3261 17.2.2: the last provisional response again */
+        EVT_COUNT(shard, retransmitted);
+        evt_request_trying(shard, request);
         return true;
     }
     EVT_COUNT(shard, retransmitted);

@@ -412,9 +412,11 @@ sub_deadline(const struct evt_sub *sub)
     }
     if (sub->hold_until_ms && !sub->lingering)
         due = earlier(due, sub->hold_until_ms);
-    if (sub->change && !sub->change->trying_sent)
+    if (!sub->change) /* nobody waits behind it */
+        return due;
+    if (!sub->change->trying_sent)
         due = earlier(due, sub->change->started_ms + SIP_TRYING_AFTER_MS);
-    return due;
+    return earlier(due, evt_waiting_due(evt_sub_first_waiting(sub)));
 }
 
 /* The timer is only ever moved to an earlier time: when it fires too early it is set anew.  An
@@ -485,8 +487,10 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
     if (sub->change && !sub->change->trying_sent &&
         now >= sub->change->started_ms + SIP_TRYING_AFTER_MS) {
         sub->change->trying_sent = true;
-        evt_trying(shard, sub->change->head);
+        evt_trying(shard, sub->change->head, sub->change->done.txn);
     }
+    if (sub->change)
+        evt_waiting_trying(shard, evt_sub_first_waiting(sub));
     if (sub->flight)
         evt_notify_timer(shard, sub);
     if ((sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&

@@ -337,6 +337,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->kind = kind;
     change->done = (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s };
     change->started_ms = request->arrived_us / 1000;
+    change->trying_sent = request->packet && request->packet->trying_sent;
     change->cseq = request->msg->cseq.number;
     change->state = want->state;
     change->transform = want->transform;
@@ -380,7 +381,7 @@ change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *
     uint64_t ticket = evt_ticket(EVT_RECORD_SUBSCRIPTION, sub->index, handle.generation);
     enum hd_err err;
 
-    evt_ring_put(shard, request->txn, EVT_RING_WORKING);
+    evt_request_working(shard, request);
     if (sub->fetch) {
         evt_sub_stored(shard, sub, HD_OK);
         return;
@@ -666,6 +667,7 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
         return;
     if (sub && sub->change) {
         dialog_wait(shard, request, sub);
+        evt_sub_rearm(shard, sub);
         return;
     }
     if (!sub || sub->state == EVT_SUB_TERMINATED) {

@@ -78,6 +78,15 @@ sip_uri_addr(const struct sip_uri *uri, enum hd_transport *ret_transport, struct
     return HD_OK;
 }
 
+/* What may not stand in a Request-URI: headers (19.1.1, table 1). */
+static void
+target_trim(struct hd_slice *target)
+{
+    struct sip_uri uri;
+    if (memchr(target->p, '?', target->n) && sip_uri_parse(*target, &uri) == HD_OK && uri.headers.n)
+        target->n = (size_t)(uri.headers.p - target->p) - 1;
+}
+
 enum hd_err
 sip_contact_one(const struct sip_msg *msg, struct sip_addr *ret_contact)
 {
@@ -87,5 +96,8 @@ sip_contact_one(const struct sip_msg *msg, struct sip_addr *ret_contact)
         return HD_ENOMATCH;
     if (sip_msg_walk(msg, SIP_HDR_CONTACT, &walk, &second))
         return HD_EEXIST;
-    return sip_addr_parse(item, ret_contact);
+    const enum hd_err err = sip_addr_parse(item, ret_contact);
+    if (!err)
+        target_trim(&ret_contact->uri);
+    return err;
 }

@@ -35,8 +35,8 @@ HD_NODISCARD enum hd_err sip_dialog_hop(struct hd_slice route_set, struct hd_sli
  * HD_ENOMATCH a name. */
 HD_NODISCARD enum hd_err sip_uri_addr(const struct sip_uri *uri, enum hd_transport *ret_transport,
                                       struct hd_addr *ret_addr);
-/** The single Contact URI of a request: HD_OK; HD_ENOMATCH none; HD_EEXIST more than one;
- * HD_ESYNTAX. */
+/** The single Contact of a message, its URI without headers, as it may be a Request-URI: HD_OK;
+ * HD_ENOMATCH none; HD_EEXIST more than one; HD_ESYNTAX. */
 HD_NODISCARD enum hd_err sip_contact_one(const struct sip_msg *msg, struct sip_addr *ret_contact);
 
 #endif
