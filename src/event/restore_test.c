@@ -284,7 +284,7 @@ those_that_expired_meanwhile_are_told_one_after_the_other(void **state)
 
     (void)state;
     for (int i = 0; i < 50; i++) {
-        char call[16];
+        char call[24];
         (void)snprintf(call, sizeof(call), "many-%d", i);
         host_subscribe(was, &(struct host_request){ .call_id = call, .expires = 60 }, tag);
     }

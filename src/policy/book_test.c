@@ -396,7 +396,7 @@ a_hundred_thousand_users_load_and_share_their_pages_with_an_edit(void **state)
     (void)state;
     enum { N = 100000 };
     struct pol_user *users = calloc(N, sizeof(*users));
-    char(*names)[12] = calloc(N, sizeof(*names));
+    char(*names)[16] = calloc(N, sizeof(*names));
     struct pol_book *book = NULL, *next = NULL;
     unsigned shared = 0;
 
