@@ -2,9 +2,11 @@
  * from templates with odd values, answers, repetitions, raw octets, a store that is late or fails,
  * rules and limits that change, connections that break, and time.
  *
- * What must hold: the invariants of all shards after every step; whoever may not see a state is
- * never shown it; everything that is sent is a SIP message; and when nobody renews anything, all
- * tables are empty in the end. */
+ * What must hold: the invariants of all shards after every step, and between them; whoever may not
+ * see a state is never shown it, and nobody is shown what the store has not kept; NOTIFYs of a
+ * dialog come in order, and what is sent again is the same to the octet; a request that comes twice
+ * acts once; everything that is sent is a SIP message; every request is answered or dropped for a
+ * reason that is counted; and when nobody renews anything, all tables are empty in the end. */
 #include "fuzz.h"
 
 #include "event/test_host.c"
@@ -14,6 +16,8 @@
 #define ETAGS 8
 #define REQUESTS 8
 #define NOTIFIES 12
+#define ASKED 1024 /* requests that an answer is awaited for; a power of two */
+#define SHOWN 256  /* dialogs whose NOTIFYs are compared */
 
 struct dialog {
     char tag[HD_ID_TEXT + 1], call_id[8], from[8];
@@ -28,6 +32,20 @@ struct kept {
     char text[6000];
 };
 
+/* A request that was handed in, by what makes its transaction (RFC 3261 17.2.3). */
+struct asked {
+    uint64_t key, octets; /* key 0: free */
+    uint64_t at_ms;
+    unsigned status; /* of its final answer, 0: none yet */
+};
+
+/* The newest NOTIFY of a dialog. */
+struct shown {
+    uint64_t dialog, branch, octets;
+    uint32_t cseq;
+    uint8_t transport;
+};
+
 struct run {
     struct host host;
     const uint8_t *p;
@@ -38,6 +56,9 @@ struct run {
     struct host_sent *notifies[NOTIFIES];
     unsigned n_dialogs, n_etags, n_requests, n_notifies;
     uint32_t serial;
+    struct asked asked[ASKED];
+    struct shown shown[SHOWN];
+    bool refused_room; /* the net had no room at some time: what was to be sent then is lost */
 };
 
 static unsigned
@@ -101,7 +122,140 @@ static const char *const answers[] = { "",
                                        "Contact: nonsense\r\n",
                                        "Contact: <sip:n@1.2.3.4;transport=tcp>\r\n" };
 
+/* --- what is asked and answered -------------------------------------------------------------- */
+
+static const struct hd_hash_key plain_key = { 1, 2 };
+
+static uint64_t
+hash_of(struct hd_slice text)
+{
+    return hd_hash(&plain_key, text) | 1;
+}
+
+/* Its transaction, whichever side it is seen from; 0: a branch that makes none. */
+static uint64_t
+transaction_of(const struct sip_msg *msg)
+{
+    if (!hd_slice_istarts(msg->via.branch, HD_LIT("z9hG4bK")))
+        return 0;
+    const uint64_t way = hd_hash_mix(hash_of(msg->via.host), msg->via.port);
+    return hd_hash_mix(hash_of(msg->via.branch), hd_hash_mix(way, hash_of(msg->cseq.method_name))) |
+           1;
+}
+
+static struct asked *
+asked_find(struct run *run, uint64_t key, bool make)
+{
+    for (unsigned i = 0; i < ASKED; i++) {
+        struct asked *asked = &run->asked[(key / 2 + i) % ASKED];
+        if (asked->key == key)
+            return asked;
+        if (asked->key)
+            continue;
+        if (make)
+            asked->key = key;
+        return make ? asked : NULL;
+    }
+    return NULL;
+}
+
+/* Notes a request that has to be answered; ACK never is (RFC 3261 17). */
+static struct asked *
+note_asked(struct run *run, struct hd_slice text)
+{
+    char memory[8192];
+    struct hd_arena arena;
+    struct sip_msg msg;
+    struct sip_fault fault;
+
+    hd_arena_init(&arena, memory, sizeof(memory));
+    if (sip_msg_parse(text, false, &arena, &msg, &fault) || !msg.request || msg.method == SIP_ACK ||
+        !transaction_of(&msg))
+        return NULL;
+    struct asked *asked = asked_find(run, transaction_of(&msg), true);
+    if (asked && !asked->octets) {
+        asked->octets = hash_of(text);
+        asked->at_ms = run->host.now_ms;
+    }
+    return asked;
+}
+
+static void
+note_answered(struct run *run, const struct host_sent *sent)
+{
+    struct asked *asked = asked_find(run, transaction_of(&sent->msg), false);
+
+    if (asked && !asked->status && sent->msg.status >= 200)
+        asked->status = sent->msg.status;
+}
+
+/* Every request is answered, or dropped for a reason that is counted. */
+static void
+check_answered(const struct run *run)
+{
+    uint64_t missing = 0, dropped = 0;
+
+    for (unsigned i = 0; i < ASKED; i++)
+        missing += run->asked[i].key && !run->asked[i].status;
+    for (unsigned i = 0; i < run->host.n; i++)
+        dropped += HOST_COUNT(&run->host, i, unanswered);
+    FUZZ_CHECK(run->refused_room || missing <= dropped);
+}
+
+static uint64_t
+made(const struct run *run)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < run->host.n; i++)
+        n += HOST_COUNT(&run->host, i, subscriptions_made) +
+             HOST_COUNT(&run->host, i, publications_made);
+    return n;
+}
+
 /* --- what was sent --------------------------------------------------------------------------- */
+
+/* The octets of a publication are shown to nobody before the store has kept them. */
+static void
+check_kept(const struct run *run, struct hd_slice body)
+{
+    const size_t end = body.n > 1 ? hd_slice_find(hd_slice_from(body, 1), '#') + 1 : 0;
+    const struct hd_slice name = hd_slice(body.p, end);
+
+    if (!end || *body.p != '#')
+        return;
+    for (const struct host_put *put = run->host.kept; put; put = put->next)
+        if (put->stored && put->record.n && memmem(put->record.p, put->record.n, name.p, name.n))
+            return;
+    FUZZ_CHECK(false); /* a state that the store has not kept was shown */
+}
+
+/* In a dialog NOTIFYs come in order, and one that is repeated is the same to the octet. */
+static void
+check_order(struct run *run, const struct host_sent *sent)
+{
+    const uint64_t dialog = hash_of(sent->msg.from_tag), branch = hash_of(sent->msg.via.branch);
+    struct shown *shown = NULL;
+
+    for (unsigned i = 0; i < SHOWN; i++) {
+        shown = &run->shown[i];
+        if (shown->dialog == dialog || !shown->dialog)
+            break;
+    }
+    if (shown->dialog == dialog) {
+        FUZZ_CHECK(sent->msg.cseq.number >= shown->cseq);
+        if (branch == shown->branch)
+            FUZZ_CHECK(hash_of(sent->text) == shown->octets);
+        else /* the same one by another transport is a transaction of its own */
+            FUZZ_CHECK(sent->msg.cseq.number > shown->cseq ||
+                       sent->flow.transport != shown->transport);
+    }
+    *shown = (struct shown){ .dialog = dialog,
+                             .branch = branch,
+                             .octets = hash_of(sent->text),
+                             .cseq = sent->msg.cseq.number,
+                             .transport = sent->flow.transport };
+}
 
 /* A body of a state is for those who may see it. */
 static void
@@ -152,11 +306,14 @@ look(struct run *run)
             run->host.sent_end = &run->host.sent;
         if (sent->msg.request) {
             check_shown(run, sent);
+            check_kept(run, sent->msg.body);
+            check_order(run, sent);
             struct host_sent **place = &run->notifies[run->n_notifies++ % NOTIFIES];
             free(*place);
             *place = sent;
             continue;
         }
+        note_answered(run, sent);
         if (sent->msg.status == 200 && sent->msg.cseq.method == SIP_SUBSCRIBE)
             note_dialog(run, sent);
         struct hd_slice etag = sip_msg_value(&sent->msg, SIP_HDR_SIP_ETAG);
@@ -169,12 +326,19 @@ look(struct run *run)
 static void
 check(struct run *run)
 {
+    struct evt_shard *shards[HOST_SHARDS];
+
     for (unsigned i = 0; i < run->host.n; i++) {
         const char *fault = evt_shard_check(run->host.seats[i].shard);
         if (fault)
             fprintf(stderr, "shard %u: %s\n", i, fault);
         FUZZ_CHECK(!fault);
+        shards[i] = run->host.seats[i].shard;
     }
+    const char *fault = evt_shards_check(shards, run->host.n);
+    if (fault)
+        fprintf(stderr, "between shards: %s\n", fault);
+    FUZZ_CHECK(!fault);
 }
 
 /* --- requests -------------------------------------------------------------------------------- */
@@ -182,6 +346,7 @@ check(struct run *run)
 static void
 hand_in(struct run *run, const struct kept *kept)
 {
+    (void)note_asked(run, hd_slice(kept->text, kept->n));
     host_receive(&run->host, &kept->flow, hd_slice(kept->text, kept->n));
 }
 
@@ -256,6 +421,8 @@ publish(struct run *run)
     if (*etag && take(run, 3))
         (void)snprintf(headers, sizeof(headers), "SIP-If-Match: %.32s\r\n", etag);
     memset(body, 'a' + (int)take(run, 4), sizeof(body));
+    (void)snprintf(body, 16, "#%u#", run->serial);
+    body[strlen(body)] = 'b';
     body[size * 40] = '\0';
     struct host_request r = { .method = "PUBLISH",
                               .uri = PICK(run, resources),
@@ -302,9 +469,24 @@ static void
 again(struct run *run)
 {
     const struct kept *kept = &run->requests[take(run, REQUESTS)];
+    struct asked *asked;
 
-    if (kept->n)
+    if (!kept->n)
+        return;
+    if (take(run, 2)) {
         hand_in(run, kept);
+        return;
+    }
+    host_settle(&run->host);
+    look(run);
+    asked = note_asked(run, hd_slice(kept->text, kept->n));
+    const bool known = asked && asked->status == 200 && kept->flow.transport == HD_UDP &&
+                       asked->octets == hash_of(hd_slice(kept->text, kept->n)) &&
+                       run->host.now_ms < asked->at_ms + SIP_TIMER_F_MS - SIP_T1_MS;
+    const uint64_t before = made(run);
+    hand_in(run, kept);
+    host_settle(&run->host);
+    FUZZ_CHECK(!known || made(run) == before);
 }
 
 static void
@@ -531,6 +713,7 @@ step(struct run *run)
             evt_shard_terminate_all(host_shard(&run->host, take(run, run->host.n)), take(run, 2),
                                     run->host.now_ms * 1000);
         run->host.reserve_fails = take(run, 4) == 1;
+        run->refused_room = run->refused_room || run->host.reserve_fails;
         break;
     default:
         host_wait(&run->host, PICK(run, steps_ms));
@@ -561,6 +744,7 @@ let_go(struct run *run)
         FUZZ_CHECK(shard->wheel.count == 0);
         FUZZ_CHECK(evt_shard_quiet(shard));
     }
+    check_answered(run);
 }
 
 int

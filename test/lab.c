@@ -459,15 +459,22 @@ gauge_subs(const struct lab *lab)
 bool
 lab_check(struct lab *lab, char *problem)
 {
-    for (unsigned i = 0; i < lab->params.shards && lab->started; i++) {
-        const char *broken = evt_shard_check(lab->seats[i].evt);
+    struct evt_shard *shards[EVT_MAX_SHARDS];
+    const char *broken = NULL;
 
+    for (unsigned i = 0; i < lab->params.shards && lab->started; i++) {
+        broken = evt_shard_check(lab->seats[i].evt);
         if (broken) {
             (void)snprintf(problem, LAB_PROBLEM, "shard %u: %s", i, broken);
             return false;
         }
+        shards[i] = lab->seats[i].evt;
     }
-    return true;
+    if (lab->started)
+        broken = evt_shards_check(shards, lab->params.shards);
+    if (broken)
+        (void)snprintf(problem, LAB_PROBLEM, "between shards: %s", broken);
+    return !broken;
 }
 
 static bool

@@ -20,6 +20,7 @@ setup(void **state)
 {
     (void)state;
     host_init(&host, 1);
+    host.made_up = true;
     return 0;
 }
 

@@ -537,6 +537,7 @@ memory_that_is_short_for_a_moment_delays_a_notify_also_on_a_connection(void **st
     struct evt_shard *shard = host_shard(&host, 0);
     struct evt_mirror *mirror = evt_mirror_at(shard, host_sub(&host, 0)->mirror);
     struct evt_snapshot *snapshot = evt_snapshot_new(mirror->snapshot->number + 1, NULL);
+    host.made_up = true;
     host.reserve_fails = true;
     evt_mirror_snapshot(shard, mirror, snapshot);
     evt_snapshot_unref(snapshot);

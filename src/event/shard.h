@@ -151,5 +151,8 @@ void evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, 
 /** Checks the invariants of all tables; NULL when they hold, else one line (static storage or the
  * shard's).  For tests and the debug build. */
 const char *evt_shard_check(struct evt_shard *shard);
+/** The same of what shards hold for each other, on one thread: mirrors show what their homes have,
+ * homes know who mirrors them.  Says nothing while mails are on their way. */
+const char *evt_shards_check(struct evt_shard *const *shards, unsigned n);
 
 #endif

@@ -234,6 +234,7 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
     CHECK(copy);
     memcpy(copy, put, sizeof(*copy) + record.n);
     copy->record.p = copy->octets;
+    put->copy = copy;
     copy->next = host->kept;
     host->kept = copy;
     host->n_puts++;
@@ -253,6 +254,7 @@ host_store_release(struct host *host, unsigned n, enum hd_err err)
         host->puts = put->next;
         if (!host->puts)
             host->puts_end = &host->puts;
+        put->copy->stored = !err;
         while (evt_stored_post(host->seats[put->shard].shard, &outcome, 1))
             ; /* memory is short for a moment */
         free(put);
@@ -450,12 +452,19 @@ host_shard(struct host *host, unsigned index)
 static void
 check_shards(struct host *host)
 {
+    struct evt_shard *shards[HOST_SHARDS];
+
     for (unsigned i = 0; i < host->n; i++) {
         const char *fault = evt_shard_check(host->seats[i].shard);
         if (fault)
             fprintf(stderr, "shard %u: %s\n", i, fault);
         CHECK(!fault);
+        shards[i] = host->seats[i].shard;
     }
+    const char *fault = host->made_up ? NULL : evt_shards_check(shards, host->n);
+    if (fault)
+        fprintf(stderr, "between shards: %s\n", fault);
+    CHECK(!fault);
 }
 
 /* One round; false: nobody had anything to do. */

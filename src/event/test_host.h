@@ -38,6 +38,8 @@ struct host_put {
     enum evt_record_kind kind;
     uint64_t id, ticket;
     struct hd_slice record; /* empty: removed */
+    struct host_put *copy;  /* in host.kept */
+    bool stored;            /* of a copy: the core was told so */
     char octets[];
 };
 
@@ -80,6 +82,7 @@ struct host {
     uint32_t seen_counts[64];
     unsigned n_counts;
     unsigned asked; /* how often a rule about SUBSCRIBE was asked for */
+    bool made_up;   /* the test hands mirrors states that no home has */
 };
 
 /* A request, as text that is put together. */
