@@ -853,16 +853,20 @@ sub_change_refused(struct evt_shard *shard, struct evt_sub *sub, unsigned status
 }
 
 /* The rules may have changed while it was being kept: those in force when it is applied count.
- * False: they refuse it. */
+ * False: they refuse it.  An end is not refused, but its last NOTIFY shows no more than they let
+ * through. */
 static bool
 sub_change_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_sub_change *change = sub->change;
 
-    if (change->judged == shard->configurations || change->kind == EVT_CHANGE_END)
+    if (change->judged == shard->configurations)
         return true;
-    return evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name) &&
-           evt_sub_ask(shard, sub, &change->state, &change->transform);
+    if (evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name) &&
+        evt_sub_ask(shard, sub, &change->state, &change->transform))
+        return true;
+    change->transform = EVT_SEE_NOTHING;
+    return change->kind == EVT_CHANGE_END;
 }
 
 static void

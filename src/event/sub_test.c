@@ -619,6 +619,36 @@ a_rule_that_blocks_while_the_store_works_lets_nothing_out(void **state)
 }
 
 static void
+the_last_notify_shows_what_the_rules_allow_by_then(void **state)
+{
+    static const struct {
+        enum evt_decision decision;
+        const char *body;
+    } row[] = { { EVT_CONFIRM, "" }, { EVT_POLITE, "(none)" }, { EVT_ALLOW, "secret" } };
+
+    (void)state;
+    host_publish(&host, BOB, "x-state", NULL, "secret", NULL);
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        char call_id[8];
+        (void)snprintf(call_id, sizeof(call_id), "e%zu", i);
+        rules_changed(EVT_ALLOW);
+        host_subscribe(&host, &(struct host_request){ .expires = 3600, .call_id = call_id }, tag);
+        host.store = HOST_STORE_LATER;
+        host_request(&host, &(struct host_request){
+                                .to_tag = tag, .call_id = call_id, .cseq = 2, .expires = 0 });
+        rules_changed(row[i].decision);
+        host_settle(&host);
+        host_drop(&host); /* of the rule's change */
+        host.store = HOST_STORE_NOW;
+        host_settle(&host);
+        host_take_status(&host, 200);
+        const struct host_sent *last = host_take_notify(&host);
+        assert_state(last, "Subscription-State: terminated;reason=timeout\r\n");
+        assert_true(hd_slice_eq(last->msg.body, hd_slice_str(row[i].body)));
+    }
+}
+
+static void
 a_rule_that_blocks_politely_while_the_store_works_shows_the_neutral_state(void **state)
 {
     (void)state;
@@ -851,6 +881,7 @@ main(void)
         TEST(no_accept_means_the_first_type_alone),
         TEST(a_contact_that_is_no_sip_uri_is_400),
         TEST(very_long_names_are_kept_and_sent_whole),
+        TEST(the_last_notify_shows_what_the_rules_allow_by_then),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
