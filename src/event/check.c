@@ -30,8 +30,8 @@ static const char *
 check_lingering(const struct evt_sub *sub)
 {
     if (sub->state != EVT_SUB_TERMINATED || sub->flight || sub->change || sub->owed ||
-        sub->in_mirror || sub->mirror != EVT_NONE || sub->hop != EVT_NONE || evt_sub_has_events(sub) ||
-        sub->queued != EVT_QUEUED_NOT)
+        sub->in_mirror || sub->mirror != EVT_NONE || sub->hop != EVT_NONE ||
+        evt_sub_has_events(sub) || sub->queued != EVT_QUEUED_NOT)
         return "a lingering subscription holds what the living need";
     return hd_timer_running(&sub->timer) ? NULL : "a lingering subscription has no timer";
 }
