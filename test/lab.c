@@ -97,12 +97,18 @@ lab_conf_read(struct lab *lab, char *problem)
     return true;
 }
 
+uint64_t
+lab_wall_s(const struct lab *lab)
+{
+    return LAB_WALL_S + (lab->now_us - START_US) / 1000000;
+}
+
 /* A new version of what every shard knows. */
 bool
 lab_publish(struct lab *lab, struct hd_slice changed, char *problem)
 {
     struct evt_config *config =
-        hd_conf_publish(lab->conf, lab->book, ++lab->version,
+        hd_conf_publish(lab->conf, lab->book, lab_wall_s(lab), ++lab->version,
                         HD_LIT("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"));
 
     if (!config) {
@@ -501,7 +507,13 @@ host_pass(void *context, uint64_t ms, char *problem)
         for (unsigned i = 0; i < lab->params.shards; i++)
             if (!lab->seats[i].stopped && lab->seats[i].due_us < next)
                 next = lab->seats[i].due_us;
+        const struct pol_settings *settings = lab->config->policy;
+        const uint64_t change_s = pol_book_next_change(lab->book, settings->now_s);
+        if (change_s < lab_wall_s(lab) + (next - lab->now_us) / 1000000)
+            next = START_US + (change_s - LAB_WALL_S) * 1000000;
         lab->now_us = next > lab->now_us ? next : lab->now_us + 1000;
+        if (change_s <= lab_wall_s(lab) && !lab_publish(lab, hd_slice(NULL, 0), problem))
+            return false;
         if (!rest(lab, problem))
             return false;
     }

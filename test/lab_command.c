@@ -64,25 +64,86 @@ do_user(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem
     return book_take(lab, err, book, hd_slice(NULL, 0), problem);
 }
 
+/* What may stand behind a rule: from TIME, until TIME (of the scenario), except WATCHER, shadow,
+ * through TRANSFORMATION. */
+static bool
+rule_options(const struct hd_slice *words, unsigned n, struct pol_rule *rule,
+             struct hd_slice excepts[POL_EXCEPT_MAX])
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t ms;
+        if (hd_slice_eq(words[i], HD_LIT("shadow"))) {
+            rule->shadow = true;
+            continue;
+        }
+        if (++i >= n)
+            return false;
+        if (hd_slice_eq(words[i - 1], HD_LIT("through"))) {
+            rule->transform = words[i];
+        } else if (hd_slice_eq(words[i - 1], HD_LIT("except")) && rule->n_except < POL_EXCEPT_MAX) {
+            excepts[rule->n_except++] = words[i];
+        } else if (play_duration(words[i], &ms)) {
+            return false;
+        } else if (hd_slice_eq(words[i - 1], HD_LIT("from"))) {
+            rule->from_s = LAB_WALL_S + ms / 1000;
+        } else if (hd_slice_eq(words[i - 1], HD_LIT("until"))) {
+            rule->until_s = LAB_WALL_S + ms / 1000;
+        } else {
+            return false;
+        }
+    }
+    rule->except = excepts;
+    return true;
+}
+
 static enum hd_err
 do_rule(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
 {
-    struct pol_rule rule = { 0 };
+    static const char usage[] =
+        "rule allow|confirm|polite-block|block|publish|remove WATCHER RESOURCE PACKAGE "
+        "[from TIME] [until TIME] [except WATCHER]... [shadow] [through NAME]";
+    struct hd_slice excepts[POL_EXCEPT_MAX];
+    struct pol_rule rule = { .action = POL_ALLOW };
     struct pol_book *book = NULL;
+    const bool remove = n > 1 && hd_slice_eq(words[1], HD_LIT("remove"));
     enum hd_err err;
 
-    if (n != 5)
-        return bad(problem, "rule allow|block|remove WATCHER RESOURCE PACKAGE");
+    if (n < 5 || (!remove && pol_action_read(words[1], &rule.action)) ||
+        !rule_options(words + 5, n - 5, &rule, excepts))
+        return bad(problem, usage);
     rule.watcher = words[2];
     rule.resource = words[3];
     rule.package = words[4];
-    if (hd_slice_eq(words[1], HD_LIT("remove"))) {
-        err = pol_book_without_rule(lab->book, rule.resource, rule.watcher, rule.package, &book);
+    if (remove) {
+        const struct pol_rule *there = pol_book_rule(lab->book, rule.resource, rule.watcher,
+                                                     rule.package, pol_rule_kind(&rule));
+        err =
+            there ? pol_book_without_rule(lab->book, rule.resource, there->id, &book) : HD_ENOMATCH;
     } else {
-        rule.action = hd_slice_eq(words[1], HD_LIT("allow")) ? POL_ALLOW : POL_BLOCK;
         err = pol_book_with_rule(lab->book, &rule, NULL, &book);
     }
-    return book_take(lab, err, book, words[3], problem);
+    /* A resource's own rule changes what is seen of it alone. */
+    const bool one =
+        !hd_slice_eq(words[3], HD_LIT("*")) && !hd_slice_starts(words[3], HD_LIT("sip:*@"));
+    return book_take(lab, err, book, one ? words[3] : hd_slice(NULL, 0), problem);
+}
+
+/* list NAME MEMBER..., list remove NAME */
+static enum hd_err
+do_list(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
+{
+    struct pol_book *book = NULL;
+    enum hd_err err;
+
+    if (n < 2)
+        return bad(problem, "list NAME [MEMBER]..., or list remove NAME");
+    if (n == 3 && hd_slice_eq(words[1], HD_LIT("remove")))
+        err = pol_book_without_list(lab->book, words[2], &book);
+    else
+        err = pol_book_with_list(
+            lab->book, &(struct pol_list){ .name = words[1], .members = words + 2, .n = n - 2 },
+            &book);
+    return book_take(lab, err, book, hd_slice(NULL, 0), problem);
 }
 
 /* Releases n records, whichever shards they wait in; SIZE_MAX: all. */
@@ -386,6 +447,8 @@ lab_command(void *context, struct play *play, const struct play_step *step,
         return do_user(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("rule")))
         return do_rule(lab, words, n, problem);
+    if (hd_slice_eq(words[0], HD_LIT("list")))
+        return do_list(lab, words, n, problem);
     if (!lab_start(lab, problem))
         return HD_ESYNTAX;
     if (actor)

@@ -73,12 +73,16 @@ struct lab {
     struct lab_seat seats[];
 };
 
+#define LAB_WALL_S UINT64_C(1700000000) /* the clock on the wall when a scenario begins */
+
 /* Each of these is false with a line in problem (LAB_PROBLEM octets). */
 
 /** Reads the configuration that the scenario has given so far. */
 bool lab_conf_read(struct lab *lab, char *problem);
 /** Gives every shard the configuration and the book; changed: the resource whose rules changed. */
 bool lab_publish(struct lab *lab, struct hd_slice changed, char *problem);
+/** The lab's clock on the wall, seconds since 1970. */
+uint64_t lab_wall_s(const struct lab *lab);
 /** Makes the shards when there are none yet. */
 bool lab_start(struct lab *lab, char *problem);
 /** Whether the invariants hold. */

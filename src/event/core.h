@@ -241,6 +241,7 @@ struct evt_texts {
     uint8_t n; /* ends */
     bool has_event_id : 1;
     bool local_is_key : 1; /* LOCAL is the mirror's key in angle brackets */
+    unsigned proof : 3;    /* enum evt_proof: of the watcher */
     uint16_t ends[];
 };
 struct evt_mirror;
@@ -255,7 +256,7 @@ void evt_texts_all(const struct evt_texts *texts, const struct evt_mirror *mirro
 size_t evt_texts_size(const struct evt_texts *texts);
 /** key: of the mirror that they will belong to.  NULL when memory is short or they are too long. */
 struct evt_texts *evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id,
-                                struct hd_slice key);
+                                uint8_t proof, struct hd_slice key);
 
 /* A NOTIFY transaction (RFC 3261 17.1.2): all that a retransmission needs to be identical. */
 struct evt_flight {

@@ -650,7 +650,7 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
     if (evt_notify_flow(shard, &evt_hop_at(shard, sub->came)->flow, sub->direct,
                         pieces[EVT_TEXT_ROUTE], contact.uri, &way))
         return;
-    texts = evt_texts_new(pieces, sub->texts->has_event_id, mirror->key);
+    texts = evt_texts_new(pieces, sub->texts->has_event_id, sub->texts->proof, mirror->key);
     hop = texts ? evt_hop_get(shard, &way) : NULL;
     if (!hop) {
         free(texts);

@@ -42,7 +42,13 @@ enum evt_compose {
     EVT_COMPOSE_LIST,
     EVT_COMPOSE_OWN /* the package's own rule */
 };
-enum evt_authorisation { EVT_AUTHORISE_OWNER = 0, EVT_AUTHORISE_ALLOW, EVT_AUTHORISE_BLOCK };
+/* Who may see a resource of which no rule speaks. */
+enum evt_authorisation {
+    EVT_AUTHORISE_OWNER = 0, /* its owner alone */
+    EVT_AUTHORISE_ALLOW,     /* everybody */
+    EVT_AUTHORISE_BLOCK,     /* as OWNER, said with more weight */
+    EVT_AUTHORISE_CONFIRM    /* pending, until a rule decides */
+};
 
 struct evt_package;
 struct evt_package_ops {

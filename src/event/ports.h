@@ -48,11 +48,23 @@ struct evt_store_ops {
 
 /* --- who may do what ------------------------------------------------------------------------ */
 
+/* How somebody has shown who he is. */
+enum evt_proof {
+    EVT_PROOF_NONE = 0,
+    EVT_PROOF_FROM,     /* he says so, on a listener without authentication */
+    EVT_PROOF_DIGEST,   /* RFC 3261 section 22 */
+    EVT_PROOF_ASSERTED, /* a trusted hop says so (RFC 3325) */
+    EVT_PROOF_TLS       /* his certificate (RFC 5922) */
+};
+struct hd_slice evt_proof_word(enum evt_proof proof);
+
 struct evt_identity {
     char key[SIP_KEY_MAX]; /* canonical "sip:user@domain"; length key_len, 0: nobody */
     uint8_t key_len;
-    bool authenticated; /* by digest; false: from From on a listener without authentication */
+    uint8_t proof;      /* enum evt_proof */
+    bool authenticated; /* by more than his word */
     bool proven;        /* the source returned a nonce bound to it, or is trusted */
+    bool again;         /* no new request: the rules have changed for what he has */
 };
 
 enum evt_auth {

@@ -134,6 +134,7 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     evt_texts_all(after.texts, mirror, texts);
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
         hd_bytes_put_slice(&out, texts[i]);
+    hd_bytes_put_u8(&out, after.texts->proof);
     err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
     if (!err)
         sub->leased = (uint16_t)ahead;
@@ -363,11 +364,13 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.package = get_key(&in);
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
         sub.texts[i] = hd_bytes_get_slice(&in);
+    sub.proof = hd_bytes_get_u8(&in);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
-        sub.transform > EVT_SEE_NOTHING || flags > 15 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
-        sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||
-        sub.version > EVT_RECORD_CSEQ_MOST || sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX ||
-        sub.left_ms > (uint64_t)UINT32_MAX * 1000 || !sub_texts_fit(&sub))
+        sub.transform > EVT_SEE_NOTHING || sub.proof > EVT_PROOF_TLS || flags > 15 ||
+        sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||
+        sub.branch > EVT_RECORD_CSEQ_MOST || sub.version > EVT_RECORD_CSEQ_MOST ||
+        sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000 ||
+        !sub_texts_fit(&sub))
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);
     if (!err)

@@ -26,6 +26,7 @@ struct evt_stored_sub {
     uint64_t left_ms; /* of the granted duration, or of its lingering when it is over */
     uint64_t born;    /* the how manieth of its shard */
     uint8_t state, transform, types;
+    uint8_t proof; /* enum evt_proof */
     bool direct, proven, authenticated, has_event_id;
     uint32_t cseq_local, cseq_remote, branch, version; /* as they were when it was written */
     uint32_t ahead; /* at most this many NOTIFYs were sent since */

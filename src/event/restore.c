@@ -190,7 +190,8 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     }
     uint32_t call_hash =
         evt_sub_call_hash(shard, stored.texts[EVT_TEXT_CALL_ID], stored.texts[EVT_TEXT_REMOTE_TAG]);
-    struct evt_texts *texts = evt_texts_new(stored.texts, stored.has_event_id, stored.key);
+    struct evt_texts *texts =
+        evt_texts_new(stored.texts, stored.has_event_id, stored.proof, stored.key);
     struct evt_sub *sub = texts ? evt_sub_new(shard, id, texts, call_hash, &err) : NULL;
     if (!sub) {
         free(texts);

@@ -33,6 +33,24 @@ evt_reason_name(enum evt_reason reason)
     return hd_slice(NULL, 0);
 }
 
+struct hd_slice
+evt_proof_word(enum evt_proof proof)
+{
+    switch (proof) {
+    case EVT_PROOF_FROM:
+        return HD_LIT("from");
+    case EVT_PROOF_DIGEST:
+        return HD_LIT("digest");
+    case EVT_PROOF_ASSERTED:
+        return HD_LIT("asserted");
+    case EVT_PROOF_TLS:
+        return HD_LIT("tls");
+    case EVT_PROOF_NONE:
+        break;
+    }
+    return HD_LIT("none");
+}
+
 /* --- strings --------------------------------------------------------------------------------- */
 
 /* Where a string's end stands, the usual ones first: those that are empty behind the last one that
@@ -115,10 +133,11 @@ is_bracketed(struct hd_slice text, struct hd_slice key)
 }
 
 struct evt_texts *
-evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id, struct hd_slice key)
+evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id, uint8_t proof,
+              struct hd_slice key)
 {
     struct hd_slice kept[EVT_TEXT_COUNT], remote = pieces[EVT_TEXT_REMOTE];
-    struct evt_texts head = { .n = 1, .has_event_id = has_event_id };
+    struct evt_texts head = { .n = 1, .has_event_id = has_event_id, .proof = proof & 7u };
     struct evt_texts *texts;
     struct sip_out out;
     size_t total = 0;
@@ -759,7 +778,10 @@ evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_sta
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     struct hd_slice watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER);
-    struct evt_identity identity = { .key_len = (uint8_t)watcher.n, .authenticated = true };
+    struct evt_identity identity = { .key_len = (uint8_t)watcher.n,
+                                     .proof = sub->texts->proof,
+                                     .authenticated = sub->texts->proof > EVT_PROOF_FROM,
+                                     .again = true };
 
     memcpy(identity.key, watcher.p, watcher.n);
     struct evt_verdict verdict = shard->ports.policy->subscribe(

@@ -101,7 +101,8 @@ strings_come_back_as_they_went_in_and_none_is_kept_twice(void **state)
             [EVT_TEXT_WATCHER] = hd_slice(row[i].watcher, strlen(row[i].watcher)),
         };
         struct hd_slice back[EVT_TEXT_COUNT];
-        struct evt_texts *texts = evt_texts_new(pieces, row[i].id[0] != '\0', mirror.key);
+        struct evt_texts *texts =
+            evt_texts_new(pieces, row[i].id[0] != '\0', EVT_PROOF_TLS, mirror.key);
         assert_non_null(texts);
         evt_texts_all(texts, &mirror, back);
         size_t kept = 0;
@@ -111,6 +112,7 @@ strings_come_back_as_they_went_in_and_none_is_kept_twice(void **state)
                 kept += pieces[k].n;
         }
         assert_int_equal(texts->has_event_id, row[i].id[0] != '\0');
+        assert_int_equal(texts->proof, EVT_PROOF_TLS);
         assert_int_equal(evt_texts_size(texts), kept);
         free(texts);
     }
@@ -123,7 +125,7 @@ a_fold_in_from_is_a_blank_and_what_stands_behind_it_is_found(void **state)
                                                    HD_LIT("A\r\n  <" ALICE ">;tag=a"),
                                                [EVT_TEXT_REMOTE_TAG] = HD_LIT("a"),
                                                [EVT_TEXT_WATCHER] = HD_LIT(ALICE) };
-    struct evt_texts *texts = evt_texts_new(pieces, false, HD_LIT(BOB));
+    struct evt_texts *texts = evt_texts_new(pieces, false, 0, HD_LIT(BOB));
 
     (void)state;
     assert_non_null(texts);
@@ -142,7 +144,7 @@ strings_that_are_too_long_together_are_refused(void **state)
 
     (void)state;
     memset(much, 'x', sizeof(much));
-    assert_null(evt_texts_new(pieces, false, HD_LIT(BOB)));
+    assert_null(evt_texts_new(pieces, false, 0, HD_LIT(BOB)));
 }
 
 /* --- making it ------------------------------------------------------------------------------- */

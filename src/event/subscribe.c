@@ -297,19 +297,22 @@ initial_texts(const struct evt_request *request, const struct wanted *want, stru
         [EVT_TEXT_WATCHER] = hd_slice(request->identity.key, request->identity.key_len),
     };
 
-    return evt_texts_new(pieces, want->event.id.p != NULL, hd_slice(want->key, want->key_n));
+    return evt_texts_new(pieces, want->event.id.p != NULL, request->identity.proof,
+                         hd_slice(want->key, want->key_n));
 }
 
-/* Strings after this request, which has moved the target; the route set is kept from the first
- * SUBSCRIBE of the dialog (RFC 3261 12.2). */
+/* Strings after this request, which has moved the target or shown another proof; the route set is
+ * kept from the first SUBSCRIBE of the dialog (RFC 3261 12.2). */
 static struct evt_texts *
-moved_texts(struct evt_shard *shard, const struct wanted *want, const struct evt_sub *sub)
+moved_texts(struct evt_shard *shard, const struct evt_request *request, const struct wanted *want,
+            const struct evt_sub *sub)
 {
     struct hd_slice pieces[EVT_TEXT_COUNT];
 
     evt_texts_all(sub->texts, evt_mirror_at(shard, sub->mirror), pieces);
     pieces[EVT_TEXT_TARGET] = want->contact.uri;
-    return evt_texts_new(pieces, sub->texts->has_event_id, hd_slice(want->key, want->key_n));
+    return evt_texts_new(pieces, sub->texts->has_event_id, request->identity.proof,
+                         hd_slice(want->key, want->key_n));
 }
 
 /* What is proven of the way by this request. */
@@ -626,8 +629,9 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
         refuse_way(shard, request, err);
         return;
     }
-    bool moved = !hd_slice_eq(want->contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET));
-    struct evt_texts *texts = moved ? moved_texts(shard, want, sub) : NULL;
+    bool moved = !hd_slice_eq(want->contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)) ||
+                 request->identity.proof != sub->texts->proof;
+    struct evt_texts *texts = moved ? moved_texts(shard, request, want, sub) : NULL;
     if (texts || !moved)
         sub->change =
             change_new(shard, request, want, want->expires_s ? EVT_CHANGE_REFRESH : EVT_CHANGE_END,

@@ -1,4 +1,4 @@
-/* cmd_admin.c - `herald user|policy|package|subs|pubs|bindings|status|backup`: calls to the daemon,
+/* cmd_admin.c - `herald user|package|subs|pubs|bindings|status|backup`: calls to the daemon,
  * shown as tables or as JSON. */
 #include <argp.h>
 #include <errno.h>
@@ -11,21 +11,13 @@
 
 #include "herald/admin.h"
 #include "herald/grid.h"
-#include "herald/text.h"
+#include "herald/show.h"
 #include "herald/tool.h"
 
-enum {
-    KEY_SOCKET = 0x100,
-    KEY_JSON,
-    KEY_PASSWORD,
-    KEY_PASSWORD_FILE,
-    KEY_PACKAGE,
-    KEY_LIMIT,
-    KEY_METRICS
-};
+enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_PASSWORD, KEY_PASSWORD_FILE, KEY_LIMIT, KEY_METRICS };
 
 struct options {
-    const char *socket, *password, *password_file, *package;
+    const char *socket, *password, *password_file;
     uint32_t limit;
     bool json, wide, all, metrics;
     const char *word[4];
@@ -48,9 +40,6 @@ static const struct argp_option user_options[] = {
       "standard input)",
       1 },
     { 0 }
-};
-static const struct argp_option policy_options[] = {
-    { "package", 'p', "PACKAGE", 0, "only for this event package (default: for all)", 1 }, { 0 }
 };
 static const struct argp_option list_options[] = { { "limit", KEY_LIMIT, "N", 0,
                                                      "at most N rows (default 1000)", 1 },
@@ -82,9 +71,6 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_PASSWORD_FILE:
         o->password_file = arg;
-        return 0;
-    case 'p':
-        o->package = arg;
         return 0;
     case 'w':
         o->wide = true;
@@ -125,16 +111,6 @@ static const struct argp user_argp = { user_options,
                                        children,
                                        NULL,
                                        NULL };
-static const struct argp policy_argp = {
-    policy_options,
-    parse,
-    "allow RESOURCE WATCHER\nblock RESOURCE WATCHER\nremove RESOURCE WATCHER\nlist [RESOURCE]",
-    "Who may see whose event state.  RESOURCE is a URI or a user's name; WATCHER too, or "
-    "sip:*@domain for everybody of a domain, or * for everybody.",
-    children,
-    NULL,
-    NULL
-};
 static const struct argp package_argp = {
     NULL, parse, "list", "The event packages that the broker serves.", children, NULL, NULL
 };
@@ -164,69 +140,6 @@ static const struct argp backup_argp = {
     NULL
 };
 
-/* --- calls ------------------------------------------------------------------------------------ */
-
-static json_t *
-object(void)
-{
-    json_t *args = json_object();
-    if (!args) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-    return args;
-}
-
-/* Not UTF-8: the key stays out, and the daemon would say that it is missing; say what it is. */
-static void
-set(json_t *args, const char *key, const char *value)
-{
-    if (!value)
-        return;
-    if (!text_is_utf8(hd_slice_str(value))) {
-        tool_problem("%s is not UTF-8", key);
-        exit(TOOL_USAGE);
-    }
-    if (json_object_set_new(args, key, json_string(value))) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-}
-
-static int
-print_json(const json_t *result)
-{
-    char *text = json_dumps(result, JSON_INDENT(2));
-    puts(text ? text : "null");
-    free(text);
-    return TOOL_OK;
-}
-
-static void
-print_text(const char *title, const json_t *value)
-{
-    char *text = text_escaped(hd_slice(json_string_value(value), json_string_length(value)), false);
-    printf("%s%s\n", title, text ? text : "");
-    free(text);
-}
-
-/* A list of result->key as a table. */
-static int
-print_list(const struct options *o, const json_t *result, const char *key,
-           const struct grid_column *columns, size_t n)
-{
-    const json_t *rows = json_object_get(result, key);
-    if (o->json)
-        return print_json(result);
-    if (!json_is_array(rows) || !grid_print(rows, columns, n, stdout)) {
-        tool_problem("the daemon's answer cannot be shown");
-        return TOOL_FAILED;
-    }
-    if (json_is_true(json_object_get(result, "truncated")))
-        tool_problem("there are more; --limit shows them");
-    return TOOL_OK;
-}
-
 static bool
 word_is(const struct options *o, const char *verb, unsigned least, unsigned most)
 {
@@ -245,11 +158,11 @@ usage(const char *command)
 static int
 user_add(const struct options *o)
 {
-    json_t *args = object(), *result = NULL;
+    json_t *args = show_args(), *result = NULL;
     char *password = NULL;
     size_t n;
 
-    set(args, "name", o->word[1]);
+    show_set(args, "name", o->word[1]);
     if (o->password_file) {
         password = tool_file(o->password_file, 4096, &n);
         if (!password) {
@@ -258,7 +171,7 @@ user_add(const struct options *o)
         }
         password[strcspn(password, "\r\n")] = '\0';
     }
-    set(args, "password", password ? password : o->password);
+    show_set(args, "password", password ? password : o->password);
     if (password)
         explicit_bzero(password, strlen(password));
     free(password);
@@ -266,13 +179,13 @@ user_add(const struct options *o)
     if (code)
         return code;
     if (o->json) {
-        print_json(result);
+        show_json(result);
     } else {
-        print_text(json_is_true(json_object_get(result, "replaced")) ? "new password for user "
-                                                                     : "added user ",
-                   json_object_get(result, "resource"));
+        show_text(json_is_true(json_object_get(result, "replaced")) ? "new password for user "
+                                                                    : "added user ",
+                  json_object_get(result, "resource"));
         if (json_object_get(result, "password"))
-            print_text("password: ", json_object_get(result, "password"));
+            show_text("password: ", json_object_get(result, "password"));
     }
     json_decref(result);
     return TOOL_OK;
@@ -291,75 +204,22 @@ user_main(int argc, char **argv)
     argp_parse(&user_argp, argc, argv, 0, NULL, &o);
     if (word_is(&o, "add", 1, 1))
         return user_add(&o);
-    args = object();
+    args = show_args();
     if (word_is(&o, "remove", 1, 1)) {
-        set(args, "name", o.word[1]);
+        show_set(args, "name", o.word[1]);
         code = admin_call(o.socket, "user-remove", args, &result);
         if (!code && o.json)
-            print_json(result);
+            show_json(result);
         else if (!code)
-            print_text("removed user ", json_object_get(result, "name"));
+            show_text("removed user ", json_object_get(result, "name"));
     } else if (word_is(&o, "list", 0, 0)) {
         code = admin_call(o.socket, "user-list", args, &result);
         if (!code)
-            code = print_list(&o, result, "users", columns, HD_ARRAY_LEN(columns));
+            code = show_list(o.json, result, "users", columns, HD_ARRAY_LEN(columns));
     } else {
         json_decref(args);
         return usage("user");
     }
-    json_decref(result);
-    return code;
-}
-
-/* --- policy ----------------------------------------------------------------------------------- */
-
-static int
-policy_change(const struct options *o, const char *call)
-{
-    json_t *args = object(), *result = NULL;
-    set(args, "resource", o->word[1]);
-    set(args, "watcher", o->word[2]);
-    set(args, "package", o->package);
-    int code = admin_call(o->socket, call, args, &result);
-    if (!code && o->json) {
-        print_json(result);
-    } else if (!code) {
-        const json_t *rule = json_object_get(result, "rule");
-        if (rule) {
-            print_text("", json_object_get(rule, "action"));
-            print_text("  watcher  ", json_object_get(rule, "watcher"));
-            print_text("  resource ", json_object_get(rule, "resource"));
-            print_text("  package  ", json_object_get(rule, "package"));
-        } else {
-            puts("removed");
-        }
-    }
-    json_decref(result);
-    return code;
-}
-
-int
-policy_main(int argc, char **argv)
-{
-    static const struct grid_column columns[] = { { "ACTION", "action", false },
-                                                  { "RESOURCE", "resource", false },
-                                                  { "WATCHER", "watcher", false },
-                                                  { "PACKAGE", "package", false } };
-    struct options o = { 0 };
-    argp_parse(&policy_argp, argc, argv, 0, NULL, &o);
-    if (word_is(&o, "allow", 2, 2))
-        return policy_change(&o, "policy-allow");
-    if (word_is(&o, "block", 2, 2))
-        return policy_change(&o, "policy-block");
-    if (word_is(&o, "remove", 2, 2))
-        return policy_change(&o, "policy-remove");
-    if (!word_is(&o, "list", 0, 1))
-        return usage("policy");
-    json_t *args = object(), *result = NULL;
-    set(args, "resource", o.n > 1 ? o.word[1] : NULL);
-    int code = admin_call(o.socket, "policy-list", args, &result);
-    if (!code)
-        code = print_list(&o, result, "rules", columns, HD_ARRAY_LEN(columns));
     json_decref(result);
     return code;
 }
@@ -380,9 +240,9 @@ package_main(int argc, char **argv)
     argp_parse(&package_argp, argc, argv, 0, NULL, &o);
     if (!word_is(&o, "list", 0, 0))
         return usage("package");
-    int code = admin_call(o.socket, "package-list", object(), &result);
+    int code = admin_call(o.socket, "package-list", show_args(), &result);
     if (!code)
-        code = print_list(&o, result, "packages", columns, HD_ARRAY_LEN(columns));
+        code = show_list(o.json, result, "packages", columns, HD_ARRAY_LEN(columns));
     json_decref(result);
     return code;
 }
@@ -397,15 +257,15 @@ list_call(const struct argp *argp, int argc, char **argv, const char *call,
     argp_parse(argp, argc, argv, 0, NULL, &o);
     if (o.n > 1)
         return usage(call);
-    args = object();
-    set(args, "resource", o.n ? o.word[0] : NULL);
+    args = show_args();
+    show_set(args, "resource", o.n ? o.word[0] : NULL);
     if (o.limit && json_object_set_new(args, "limit", json_integer(o.limit))) {
         tool_problem("out of memory");
         exit(TOOL_FAILED);
     }
     int code = admin_call(o.socket, call, args, &result);
     if (!code)
-        code = print_list(&o, result, call, columns, o.wide ? n_wide : n);
+        code = show_list(o.json, result, call, columns, o.wide ? n_wide : n);
     json_decref(result);
     return code;
 }
@@ -485,16 +345,16 @@ print_numbers(const char *title, json_t *numbers, const json_t *words, bool all)
             printf("\n%s\n", title);
         any = true;
         printf("  %12lld  %-28s", (long long)json_integer_value(value), name);
-        print_text(json_is_string(word) ? " " : "", word);
+        show_text(json_is_string(word) ? " " : "", word);
     }
 }
 
 static void
 print_store(const json_t *store)
 {
-    print_text("  store    ", json_object_get(store, "durability"));
+    show_text("  store    ", json_object_get(store, "durability"));
     if (json_is_false(json_object_get(store, "healthy")))
-        print_text("           new state is refused: ", json_object_get(store, "problem"));
+        show_text("           new state is refused: ", json_object_get(store, "problem"));
     if (json_object_get(store, "live"))
         printf("           %lld records, a commit takes %lld us\n",
                (long long)json_integer_value(json_object_get(store, "live")),
@@ -509,7 +369,7 @@ print_status(const json_t *result, bool all)
     static const struct grid_column columns[] = { { "TRANSPORT", "transport", false },
                                                   { "ADDRESS", "address", false },
                                                   { "AUTHENTICATION", "authentication", false } };
-    print_text("heraldd ", json_object_get(result, "version"));
+    show_text("heraldd ", json_object_get(result, "version"));
     printf("  pid      %lld\n", (long long)json_integer_value(json_object_get(result, "pid")));
     print_uptime(json_integer_value(json_object_get(result, "uptime_s")));
     printf("  shards   %lld\n", (long long)json_integer_value(json_object_get(result, "shards")));
@@ -551,9 +411,9 @@ status_main(int argc, char **argv)
     argp_parse(&status_argp, argc, argv, 0, NULL, &o);
     if (o.n)
         return usage("status");
-    int code = admin_call(o.socket, o.metrics ? "metrics" : "status", object(), &result);
+    int code = admin_call(o.socket, o.metrics ? "metrics" : "status", show_args(), &result);
     if (!code && o.json)
-        print_json(result);
+        show_json(result);
     else if (!code && o.metrics)
         code = print_metrics(result);
     else if (!code)
@@ -597,8 +457,8 @@ backup_main(int argc, char **argv)
         tool_problem("the working folder: %s", strerror(errno));
         return TOOL_FAILED;
     }
-    args = object();
-    set(args, "folder", folder);
+    args = show_args();
+    show_set(args, "folder", folder);
     code = admin_call_long(o.socket, "backup", args, BACKUP_MOST_S, &result);
     if (!code && access(folder, F_OK) != 0 && errno == ENOENT) {
         tool_problem("%s: the daemon has made it where it cannot be seen from here (a service has "
@@ -607,7 +467,7 @@ backup_main(int argc, char **argv)
         code = TOOL_FAILED;
     }
     if (!code && o.json)
-        print_json(result);
+        show_json(result);
     else if (!code)
         printf("%s: %lld octets in %lld ms%s\n", folder,
                (long long)json_integer_value(json_object_get(result, "octets")),

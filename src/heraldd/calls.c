@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "heraldd/backup.h"
-#include "heraldd/daemon.h"
+#include "heraldd/calls_core.h"
 #include "heraldd/metrics.h"
 #include "heraldd/status.h"
 #include "policy/policy.h"
@@ -23,16 +23,10 @@
 #define LIST_USUAL 1000
 #define LIST_MOST 100000
 
-struct call {
-    struct hd_daemon *daemon;
-    struct hd_reply *reply;
-    json_t *args;
-};
-
 /* --- arguments ------------------------------------------------------------------------- */
 
-static struct hd_slice
-arg_slice(const struct call *call, const char *key)
+struct hd_slice
+hd_call_arg(const struct hd_call *call, const char *key)
 {
     json_t *value = json_object_get(call->args, key);
 
@@ -40,22 +34,11 @@ arg_slice(const struct call *call, const char *key)
                  : (struct hd_slice){ 0 };
 }
 
-struct key {
-    char text[SIP_KEY_MAX];
-    size_t n;
-};
-
-static struct hd_slice
-key_slice(const struct key *key)
-{
-    return hd_slice(key->text, key->n);
-}
-
 /* Turns a resource of the caller into its key, or answers why not. */
-static bool
-resource_ok(const struct call *call, const char *name, struct key *ret_key)
+bool
+hd_call_resource(const struct hd_call *call, const char *name, struct hd_key *ret_key)
 {
-    struct hd_slice text = arg_slice(call, name);
+    struct hd_slice text = hd_call_arg(call, name);
     enum hd_err err = hd_daemon_resource(call->daemon, text, ret_key->text, &ret_key->n);
 
     if (!err)
@@ -66,33 +49,6 @@ resource_ok(const struct call *call, const char *name, struct key *ret_key)
                    : err == HD_ENOTSUP ? "has another scheme"
                    : err == HD_ERANGE  ? "is too long"
                                        : "cannot be read");
-    return false;
-}
-
-/* A watcher: "*", "sip:*@domain", or somebody, here or elsewhere. */
-static bool
-watcher_ok(const struct call *call, struct key *ret_key)
-{
-    const struct sip_served *served = &call->daemon->config->served;
-    struct hd_slice text = arg_slice(call, "watcher");
-    struct sip_uri uri;
-    enum hd_err err = HD_OK;
-
-    if (hd_slice_eq(text, HD_LIT("*"))) {
-        ret_key->text[0] = '*';
-        ret_key->n = 1;
-    } else if (hd_slice_find(text, ':') == text.n) {
-        err = pol_name_key(text, served, ret_key->text, &ret_key->n);
-    } else {
-        err = sip_uri_parse(text, &uri);
-        if (!err)
-            err = sip_identity_key(&uri, served, ret_key->text, &ret_key->n);
-    }
-    if (!err)
-        return true;
-    hd_reply_error(call->reply,
-                   "watcher \"%.*s\" %s; expected a user name, sip:USER@DOMAIN, sip:*@DOMAIN or *",
-                   (int)(text.n < 300 ? text.n : 300), text.p ? text.p : "", hd_err_text(err));
     return false;
 }
 
@@ -118,11 +74,9 @@ answer_version(void *context, uint32_t version)
     free(waiting);
 }
 
-/* Hands a book to the daemon and answers later with result and the version.  Takes over book and
- * result. */
-static void
-answer_edit(const struct call *call, enum hd_err err, struct pol_book *book,
-            struct hd_slice changed, json_t *result)
+void
+hd_call_edit(const struct hd_call *call, enum hd_err err, struct pol_book *book,
+             struct hd_slice changed, json_t *result)
 {
     struct waiting *waiting = calloc(1, sizeof(*waiting));
     char problem[HD_PROBLEM_TEXT] = "";
@@ -143,21 +97,21 @@ answer_edit(const struct call *call, enum hd_err err, struct pol_book *book,
     hd_reply_error(call->reply, "%s", problem);
 }
 
-static struct pol_book *
-book_of(const struct call *call)
+struct pol_book *
+hd_call_book(const struct hd_call *call)
 {
     return hd_state_book(call->daemon->state);
 }
 
 static void
-call_user_add(const struct call *call)
+call_user_add(const struct hd_call *call)
 {
-    struct hd_slice name = arg_slice(call, "name"), password = arg_slice(call, "password");
+    struct hd_slice name = hd_call_arg(call, "name"), password = hd_call_arg(call, "password");
     struct hd_slice realm = hd_conf_realm(call->daemon->conf);
     char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX], made[HD_PASSWORD_TEXT] = "";
-    bool replaced = pol_book_user(book_of(call), name) != NULL;
+    bool replaced = pol_book_user(hd_call_book(call), name) != NULL;
     struct pol_book *after = NULL;
-    struct key key;
+    struct hd_key key;
     struct pol_user user;
     enum hd_err err;
     json_t *result;
@@ -182,51 +136,43 @@ call_user_add(const struct call *call)
         password = hd_slice_str(made);
     }
     pol_user_make(name, realm, password, (uint64_t)time(NULL), hex, &user);
-    err = pol_book_with_user(book_of(call), &user, &after);
+    err = pol_book_with_user(hd_call_book(call), &user, &after);
     result = json_pack("{s:o, s:o, s:b}", "name", hd_json_slice(name), "resource",
-                       hd_json_slice(key_slice(&key)), "replaced", replaced);
+                       hd_json_slice(hd_key_slice(&key)), "replaced", replaced);
     if (result && made[0] && json_object_set_new(result, "password", json_string(made)) != 0) {
         json_decref(result);
         result = NULL;
     }
-    answer_edit(call, err, after, key_slice(&key), result);
+    hd_call_edit(call, err, after, hd_key_slice(&key), result);
     explicit_bzero(hex, sizeof(hex));
     explicit_bzero(made, sizeof(made));
 }
 
 static void
-call_user_remove(const struct call *call)
+call_user_remove(const struct hd_call *call)
 {
-    struct hd_slice name = arg_slice(call, "name");
+    struct hd_slice name = hd_call_arg(call, "name");
     struct pol_book *after = NULL;
-    enum hd_err err = pol_book_without_user(book_of(call), name, &after);
+    enum hd_err err = pol_book_without_user(hd_call_book(call), name, &after);
 
     if (err == HD_ENOMATCH) {
         hd_reply_error(call->reply, "there is no user %.*s", (int)(name.n < 300 ? name.n : 300),
                        name.p);
         return;
     }
-    answer_edit(call, err, after, (struct hd_slice){ 0 },
-                json_pack("{s:o}", "name", hd_json_slice(name)));
+    hd_call_edit(call, err, after, (struct hd_slice){ 0 },
+                 json_pack("{s:o}", "name", hd_json_slice(name)));
 }
 
-struct listing {
-    const struct call *call;
-    json_t *rows;
-    struct hd_slice only; /* resource key, empty: all */
-    bool failed;
-};
-
-/* Takes over row. */
-static void
-add_row(struct listing *listing, json_t *row)
+void
+hd_rows_add(struct hd_rows *rows, json_t *row)
 {
-    if (!row || json_array_append_new(listing->rows, row) != 0)
-        listing->failed = true;
+    if (!row || json_array_append_new(rows->rows, row) != 0)
+        rows->failed = true;
 }
 
-static void
-answer_rows(const struct call *call, struct listing *listing, const char *key)
+void
+hd_rows_answer(const struct hd_call *call, struct hd_rows *listing, const char *key)
 {
     json_t *result = NULL;
 
@@ -239,158 +185,56 @@ answer_rows(const struct call *call, struct listing *listing, const char *key)
 static bool
 show_user(void *context, const struct pol_user *user)
 {
-    struct listing *listing = context;
-    struct key key = { .n = 0 };
+    struct hd_rows *listing = context;
+    struct hd_key key = { .n = 0 };
     json_t *resource = NULL;
 
     if (!pol_name_key(user->name, &listing->call->daemon->config->served, key.text, &key.n))
-        resource = hd_json_slice(key_slice(&key));
-    add_row(listing,
-            json_pack("{s:o, s:o, s:o, s:I}", "name", hd_json_slice(user->name), "resource",
-                      resource ? resource : json_null(), "realm", hd_json_slice(user->realm),
-                      "created_s", (json_int_t)user->created_s));
+        resource = hd_json_slice(hd_key_slice(&key));
+    hd_rows_add(listing,
+                json_pack("{s:o, s:o, s:o, s:I}", "name", hd_json_slice(user->name), "resource",
+                          resource ? resource : json_null(), "realm", hd_json_slice(user->realm),
+                          "created_s", (json_int_t)user->created_s));
     return !listing->failed;
 }
 
 static void
-call_user_list(const struct call *call)
+call_user_list(const struct hd_call *call)
 {
-    struct listing listing = { .call = call, .rows = json_array() };
+    struct hd_rows listing = { .call = call, .rows = json_array() };
 
     if (listing.rows)
-        pol_book_each_user(book_of(call), show_user, &listing);
-    answer_rows(call, &listing, "users");
-}
-
-/* --- rules ----------------------------------------------------------------------------- */
-
-static struct hd_slice
-package_arg(const struct call *call)
-{
-    struct hd_slice package = arg_slice(call, "package");
-
-    return package.p ? package : HD_LIT("*");
-}
-
-static json_t *
-rule_json(const struct pol_rule *rule)
-{
-    return json_pack("{s:i, s:o, s:o, s:o, s:s}", "id", (int)rule->id, "resource",
-                     hd_json_slice(rule->resource), "watcher", hd_json_slice(rule->watcher),
-                     "package", hd_json_slice(rule->package), "action",
-                     rule->action == POL_ALLOW ? "allow" : "block");
-}
-
-static void
-policy_set(const struct call *call, enum pol_action action)
-{
-    struct key resource, watcher;
-    struct pol_rule rule = { .package = package_arg(call), .action = action };
-    struct pol_book *after = NULL;
-    json_t *result = NULL, *shown;
-    enum hd_err err;
-
-    if (!resource_ok(call, "resource", &resource) || !watcher_ok(call, &watcher))
-        return;
-    if (!hd_slice_eq(rule.package, HD_LIT("*")) &&
-        !evt_config_package(call->daemon->config, rule.package)) {
-        hd_reply_error(call->reply, "there is no package %.*s",
-                       (int)(rule.package.n < 300 ? rule.package.n : 300), rule.package.p);
-        return;
-    }
-    rule.resource = key_slice(&resource);
-    rule.watcher = key_slice(&watcher);
-    err = pol_book_with_rule(book_of(call), &rule, &rule.id, &after);
-    if (!err) {
-        shown = rule_json(&rule);
-        result = shown ? json_pack("{s:o}", "rule", shown) : NULL;
-    }
-    answer_edit(call, err, after, rule.resource, result);
-}
-
-static void
-call_policy_allow(const struct call *call)
-{
-    policy_set(call, POL_ALLOW);
-}
-
-static void
-call_policy_block(const struct call *call)
-{
-    policy_set(call, POL_BLOCK);
-}
-
-static void
-call_policy_remove(const struct call *call)
-{
-    struct key resource, watcher;
-    struct pol_book *after = NULL;
-    enum hd_err err;
-
-    if (!resource_ok(call, "resource", &resource) || !watcher_ok(call, &watcher))
-        return;
-    err = pol_book_without_rule(book_of(call), key_slice(&resource), key_slice(&watcher),
-                                package_arg(call), &after);
-    if (err == HD_ENOMATCH)
-        hd_reply_error(call->reply, "there is no such rule; policy-list shows those that are");
-    else
-        answer_edit(call, err, after, key_slice(&resource), json_object());
-}
-
-static bool
-show_rule(void *context, const struct pol_rule *rule)
-{
-    struct listing *listing = context;
-
-    if (listing->only.n == 0 || hd_slice_eq(listing->only, rule->resource))
-        add_row(listing, rule_json(rule));
-    return !listing->failed;
-}
-
-static void
-call_policy_list(const struct call *call)
-{
-    struct listing listing = { .call = call };
-    struct key only;
-
-    if (arg_slice(call, "resource").p) {
-        if (!resource_ok(call, "resource", &only))
-            return;
-        listing.only = key_slice(&only);
-    }
-    listing.rows = json_array();
-    if (listing.rows)
-        pol_book_each_rule(book_of(call), show_rule, &listing);
-    answer_rows(call, &listing, "rules");
+        pol_book_each_user(hd_call_book(call), show_user, &listing);
+    hd_rows_answer(call, &listing, "users");
 }
 
 /* --- packages -------------------------------------------------------------------------- */
 
 static void
-call_package_list(const struct call *call)
+call_package_list(const struct hd_call *call)
 {
     static const char *const deliveries[] = { "state", "every" };
     static const char *const composes[] = { "latest", "list", "own" };
-    static const char *const authorisations[] = { "owner", "allow", "block" };
+    static const char *const authorisations[] = { "owner", "allow", "block", "confirm" };
     const struct evt_config *config = call->daemon->config;
-    struct listing listing = { .call = call, .rows = json_array() };
+    struct hd_rows listing = { .call = call, .rows = json_array() };
 
     for (size_t i = 0; i < config->n_packages && listing.rows; i++) {
         const struct evt_package *p = config->packages[i];
 
-        add_row(&listing,
-                json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "name",
-                          hd_json_slice(p->name), "types", hd_json_slices(p->types, p->n_types),
-                          "min_expires_s", (json_int_t)p->min_expires_s, "default_expires_s",
-                          (json_int_t)p->default_expires_s, "max_expires_s",
-                          (json_int_t)p->max_expires_s, "max_body",
-                          (json_int_t)(p->max_body ? p->max_body : config->limits.max_body),
-                          "pace_ms", (json_int_t)p->pace_ms, "delivery", deliveries[p->delivery],
-                          "compose", composes[p->compose], "authorisation",
-                          authorisations[p->authorisation], "publishers",
-                          hd_json_slices(p->publishers, p->n_publishers)));
+        hd_rows_add(&listing,
+                    json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "name",
+                              hd_json_slice(p->name), "types", hd_json_slices(p->types, p->n_types),
+                              "min_expires_s", (json_int_t)p->min_expires_s, "default_expires_s",
+                              (json_int_t)p->default_expires_s, "max_expires_s",
+                              (json_int_t)p->max_expires_s, "max_body",
+                              (json_int_t)(p->max_body ? p->max_body : config->limits.max_body),
+                              "pace_ms", (json_int_t)p->pace_ms, "delivery",
+                              deliveries[p->delivery], "compose", composes[p->compose],
+                              "authorisation", authorisations[p->authorisation], "publishers",
+                              hd_json_slices(p->publishers, p->n_publishers)));
     }
-    answer_rows(call, &listing, "packages");
+    hd_rows_answer(call, &listing, "packages");
 }
 
 /* --- listings of the shards ------------------------------------------------------------ */
@@ -405,7 +249,7 @@ struct part {
 struct query {
     enum what what;
     struct hd_reply *reply;
-    struct key only;
+    struct hd_key only;
     uint32_t limit;
     unsigned shards;
     struct part parts[];
@@ -462,7 +306,7 @@ run_query(void *context, unsigned shard, struct evt_shard *evt, struct net_shard
 {
     struct query *query = context;
     struct part *part = &query->parts[shard];
-    struct hd_slice only = key_slice(&query->only);
+    struct hd_slice only = hd_key_slice(&query->only);
     uint32_t limit = query->limit + 1; /* one more tells that there are more */
 
     (void)net;
@@ -513,7 +357,7 @@ finish_query(void *context)
 static const struct hd_sweep_ops query_ops = { run_query, finish_query };
 
 static void
-list(const struct call *call, enum what what)
+list(const struct hd_call *call, enum what what)
 {
     unsigned shards = hd_host_shards(call->daemon->host);
     struct query *query = calloc(1, sizeof(*query) + shards * sizeof(query->parts[0]));
@@ -532,7 +376,7 @@ list(const struct call *call, enum what what)
     }
     if (limit)
         query->limit = (uint32_t)json_integer_value(limit);
-    if (arg_slice(call, "resource").p && !resource_ok(call, "resource", &query->only)) {
+    if (hd_call_arg(call, "resource").p && !hd_call_resource(call, "resource", &query->only)) {
         free(query);
         return;
     }
@@ -544,19 +388,19 @@ list(const struct call *call, enum what what)
 }
 
 static void
-call_subs(const struct call *call)
+call_subs(const struct hd_call *call)
 {
     list(call, WHAT_SUBS);
 }
 
 static void
-call_pubs(const struct call *call)
+call_pubs(const struct hd_call *call)
 {
     list(call, WHAT_PUBS);
 }
 
 static void
-call_bindings(const struct call *call)
+call_bindings(const struct hd_call *call)
 {
     list(call, WHAT_BINDINGS);
 }
@@ -564,13 +408,13 @@ call_bindings(const struct call *call)
 /* --- figures --------------------------------------------------------------------------- */
 
 static void
-call_status(const struct call *call)
+call_status(const struct hd_call *call)
 {
     hd_reply_result(call->reply, hd_status_json(call->daemon));
 }
 
 static void
-call_metrics(const struct call *call)
+call_metrics(const struct hd_call *call)
 {
     struct hd_str text = { 0 };
 
@@ -583,10 +427,10 @@ call_metrics(const struct call *call)
 /* --- the daemon ------------------------------------------------------------------------ */
 
 static void
-call_log_level(const struct call *call)
+call_log_level(const struct hd_call *call)
 {
     static const char *const names[] = { "error", "warn", "info", "debug" };
-    struct hd_slice wanted = arg_slice(call, "level");
+    struct hd_slice wanted = hd_call_arg(call, "level");
     int level = -1;
 
     for (int i = 0; i < (int)HD_ARRAY_LEN(names); i++) {
@@ -617,7 +461,7 @@ keep_line(void *context, const char *line)
 }
 
 static void
-call_reload(const struct call *call)
+call_reload(const struct hd_call *call)
 {
     struct waiting *waiting = calloc(1, sizeof(*waiting));
     struct hd_str lines = { 0 };
@@ -658,9 +502,9 @@ answer_backup(void *context, const char *problem, uint64_t octets)
 }
 
 static void
-call_backup(const struct call *call)
+call_backup(const struct hd_call *call)
 {
-    struct hd_slice folder = arg_slice(call, "folder");
+    struct hd_slice folder = hd_call_arg(call, "folder");
     struct copying *copying = calloc(1, sizeof(*copying));
 
     if (!copying) {
@@ -678,39 +522,13 @@ call_backup(const struct call *call)
 
 /* --- the table ------------------------------------------------------------------------- */
 
-struct arg {
-    const char *name;
-    json_type type;
-    bool needed;
-};
-
-#define ARGS_MAX 4
-static const struct {
-    const char *name;
-    void (*run)(const struct call *call);
-    struct arg args[ARGS_MAX]; /* up to the first without a name */
-} table[] = {
+/* Calls about rules are in calls_policy.c. */
+static const struct hd_call_row table[] = {
     { "user-add",
       call_user_add,
       { { "name", JSON_STRING, true }, { "password", JSON_STRING, false } } },
     { "user-remove", call_user_remove, { { "name", JSON_STRING, true } } },
     { "user-list", call_user_list, { { NULL, JSON_NULL, false } } },
-    { "policy-allow",
-      call_policy_allow,
-      { { "resource", JSON_STRING, true },
-        { "watcher", JSON_STRING, true },
-        { "package", JSON_STRING, false } } },
-    { "policy-block",
-      call_policy_block,
-      { { "resource", JSON_STRING, true },
-        { "watcher", JSON_STRING, true },
-        { "package", JSON_STRING, false } } },
-    { "policy-remove",
-      call_policy_remove,
-      { { "resource", JSON_STRING, true },
-        { "watcher", JSON_STRING, true },
-        { "package", JSON_STRING, false } } },
-    { "policy-list", call_policy_list, { { "resource", JSON_STRING, false } } },
     { "package-list", call_package_list, { { NULL, JSON_NULL, false } } },
     { "subs", call_subs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
     { "pubs", call_pubs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
@@ -724,10 +542,10 @@ static const struct {
     { "backup", call_backup, { { "folder", JSON_STRING, true } } },
 };
 
-static const struct arg *
-find_arg(const struct arg *args, const char *name)
+static const struct hd_call_type *
+find_arg(const struct hd_call_type *args, const char *name)
 {
-    for (size_t i = 0; i < ARGS_MAX && args[i].name; i++)
+    for (size_t i = 0; i < HD_CALL_ARGS_MAX && args[i].name; i++)
         if (strcmp(args[i].name, name) == 0)
             return &args[i];
     return NULL;
@@ -736,19 +554,22 @@ find_arg(const struct arg *args, const char *name)
 static const char *
 type_words(json_type type)
 {
-    return type == JSON_INTEGER ? "an integer" : "a string";
+    return type == JSON_INTEGER ? "an integer"
+           : type == JSON_ARRAY ? "an array"
+           : type == JSON_TRUE  ? "a boolean"
+                                : "a string";
 }
 
 /* Answers with what is wrong, or says that the arguments are as they should be. */
 static bool
-args_ok(const struct call *call, const struct arg *args)
+args_ok(const struct hd_call *call, const struct hd_call_type *args)
 {
     const char *name;
     json_t *value;
 
     json_object_foreach(call->args, name, value)
     {
-        const struct arg *arg = find_arg(args, name);
+        const struct hd_call_type *arg = find_arg(args, name);
 
         if (strcmp(name, "id") == 0 || strcmp(name, "call") == 0)
             continue;
@@ -756,12 +577,13 @@ args_ok(const struct call *call, const struct arg *args)
             hd_reply_error(call->reply, "this call knows no key \"%.100s\"", name);
             return false;
         }
-        if (json_typeof(value) != arg->type) {
+        if (json_typeof(value) != arg->type &&
+            !(arg->type == JSON_TRUE && json_is_boolean(value))) {
             hd_reply_error(call->reply, "%s must be %s", name, type_words(arg->type));
             return false;
         }
     }
-    for (size_t i = 0; i < ARGS_MAX && args[i].name; i++)
+    for (size_t i = 0; i < HD_CALL_ARGS_MAX && args[i].name; i++)
         if (args[i].needed && !json_object_get(call->args, args[i].name)) {
             hd_reply_error(call->reply, "%s is missing; expected %s", args[i].name,
                            type_words(args[i].type));
@@ -770,21 +592,32 @@ args_ok(const struct call *call, const struct arg *args)
     return true;
 }
 
+static const struct hd_call_row *
+find_row(const struct hd_call_row *rows, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    return NULL;
+}
+
 void
 hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *args)
 {
-    struct call call = { .daemon = context, .reply = reply, .args = args };
+    struct hd_call call = { .daemon = context, .reply = reply, .args = args };
 
     HD_ASSERT_OBJ(call.daemon, HD_DAEMON_MAGIC);
     if (!call.daemon->config) {
         hd_reply_error(reply, "the daemon is not ready yet");
         return;
     }
-    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++)
-        if (strcmp(table[i].name, name) == 0) {
-            if (args_ok(&call, table[i].args))
-                table[i].run(&call);
-            return;
-        }
-    hd_reply_error(reply, "there is no call \"%.100s\"", name);
+    const struct hd_call_row *row = find_row(table, HD_ARRAY_LEN(table), name);
+    size_t n;
+    const struct hd_call_row *policy = hd_calls_policy(&n);
+    if (!row)
+        row = find_row(policy, n, name);
+    if (!row)
+        hd_reply_error(reply, "there is no call \"%.100s\"", name);
+    else if (args_ok(&call, row->args))
+        row->run(&call);
 }

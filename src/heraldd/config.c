@@ -318,7 +318,7 @@ published_free(struct evt_config *config)
 }
 
 struct evt_config *
-hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint32_t version,
+hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s, uint32_t version,
                 struct hd_slice instance)
 {
     struct published *p = calloc(1, sizeof(*p) + instance.n);
@@ -332,6 +332,7 @@ hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint32_t version,
     p->instance_len = instance.n;
     p->conf = hd_conf_ref(conf);
     p->settings = (struct pol_settings){ .book = pol_book_ref(book),
+                                         .now_s = now_s,
                                          .realm = hd_conf_realm(conf),
                                          .algorithms = conf->algorithms,
                                          .n_algorithms = conf->n_algorithms,

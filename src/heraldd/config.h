@@ -113,7 +113,7 @@ struct hd_slice hd_conf_realm(const struct hd_conf *conf);
  * @param instance  "urn:uuid:...", copied
  * @return one reference, which holds one of conf and one of book; NULL when memory is short
  */
-struct evt_config *hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint32_t version,
-                                   struct hd_slice instance);
+struct evt_config *hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s,
+                                   uint32_t version, struct hd_slice instance);
 
 #endif

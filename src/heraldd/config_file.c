@@ -745,7 +745,7 @@ read_package(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *
              struct evt_package *package)
 {
     static const char *const deliveries[] = { "state", "every" };
-    static const char *const authorisations[] = { "owner", "allow", "block" };
+    static const char *const authorisations[] = { "owner", "allow", "block", "confirm" };
     char what[EVT_PACKAGE_NAME_MAX + 16];
 
     (void)snprintf(what, sizeof(what), "package \"%.*s\"", HD_FMT(package->name));
@@ -757,7 +757,7 @@ read_package(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *
     package->delivery =
         (enum evt_delivery)read_word(r, sec, "delivery", deliveries, 2, (int)package->delivery);
     package->authorisation = (enum evt_authorisation)read_word(
-        r, sec, "authorisation", authorisations, 3, (int)package->authorisation);
+        r, sec, "authorisation", authorisations, 4, (int)package->authorisation);
     read_list(r, sec, "publishers", check_name, &package->publishers, &package->n_publishers);
     package->partial = read_bool(r, sec, "partial", package->partial);
     if (package->partial && !package->ops->render)

@@ -198,8 +198,8 @@ static const struct {
       "x.conf:3: ", "latest or list" },
     { "package \"x\" {\n types = { \"a/b\" }\n delivery = some\n}\n",
       "x.conf:3: ", "state or every" },
-    { "package \"x\" {\n types = { \"a/b\" }\n authorisation = confirm\n}\n",
-      "x.conf:3: ", "owner, allow or block" },
+    { "package \"x\" {\n types = { \"a/b\" }\n authorisation = ask\n}\n",
+      "x.conf:3: ", "owner, allow, block or confirm" },
     { "package \"x\" {\n types = { \"a/b\" }\n neutral_type = \"c/d\"\n}\n",
       "x.conf:3: ", "one of types" },
     { "package \"x\" {\n types = { \"a/b\" }\n neutral = \"c\"\n}\n",
@@ -487,7 +487,7 @@ what_is_published_keeps_the_configuration_and_the_book_alive(void **state)
     (void)state;
     assert_non_null(book);
     bind_loopback(conf);
-    config = hd_conf_publish(conf, book, 7, HD_LIT("urn:uuid:1"));
+    config = hd_conf_publish(conf, book, 1700000000, 7, HD_LIT("urn:uuid:1"));
     assert_non_null(config);
     conf = hd_conf_unref(conf);
     book = pol_book_unref(book);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -22,8 +23,11 @@
 #define DRAIN_US ((uint64_t)5 * 1000 * 1000)
 #define DRAIN_KEPT_US ((uint64_t)1000 * 1000)
 #define DRAIN_LOOK_MS 20
+#define RULES_LOOK_S 60
 #define STATE_FOLDER "/var/lib/herald"
 #define SOCKET_PATH "/run/herald/herald.sock"
+
+static void rules_later(struct hd_daemon *daemon);
 
 struct teller {
     hd_line_f tell;
@@ -39,6 +43,12 @@ static void HD_PRINTF(2, 3) say(const struct teller *teller, const char *format,
     (void)vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     teller->tell(teller->context, line);
+}
+
+static uint64_t
+wall_s(void)
+{
+    return (uint64_t)time(NULL);
 }
 
 static void
@@ -91,12 +101,15 @@ open_loop(struct hd_daemon *daemon, const struct teller *teller)
         rc = uv_async_init(&daemon->loop, &daemon->async, on_async);
     if (rc == 0)
         rc = uv_timer_init(&daemon->loop, &daemon->timer);
+    if (rc == 0)
+        rc = uv_timer_init(&daemon->loop, &daemon->rules);
     if (rc != 0) {
         say(teller, "event loop: %s", uv_strerror(rc));
         return HD_EIO;
     }
     daemon->async.data = daemon;
     daemon->timer.data = daemon;
+    daemon->rules.data = daemon;
     return HD_OK;
 }
 
@@ -215,7 +228,7 @@ start_host(struct hd_daemon *daemon, const struct teller *teller)
     char problem[256] = "";
     enum hd_err err = HD_ENOMEM;
 
-    daemon->config = hd_conf_publish(daemon->conf, hd_state_book(daemon->state), 1,
+    daemon->config = hd_conf_publish(daemon->conf, hd_state_book(daemon->state), wall_s(), 1,
                                      hd_state_instance(daemon->state));
     if (daemon->config)
         err = hd_host_start(daemon->host, daemon->config, problem);
@@ -294,6 +307,7 @@ hd_daemon_start(const struct hd_options *options, hd_line_f tell, void *context,
     }
     warn_other_realm(daemon);
     daemon->phase = HD_PHASE_RUNNING;
+    rules_later(daemon);
     *ret_daemon = daemon;
     return HD_OK;
 }
@@ -486,8 +500,8 @@ change_new(struct hd_daemon *daemon, struct hd_conf *conf, struct pol_book *book
 
     if (!change)
         return NULL;
-    change->config =
-        hd_conf_publish(conf, book, daemon->config->version + 1, hd_state_instance(daemon->state));
+    change->config = hd_conf_publish(conf, book, wall_s(), daemon->config->version + 1,
+                                     hd_state_instance(daemon->state));
     if (!change->config) {
         free(change);
         return NULL;
@@ -518,7 +532,55 @@ change_post(struct hd_daemon *daemon, struct change *change)
         return err;
     evt_config_unref(daemon->config);
     daemon->config = evt_config_ref(change->config);
+    rules_later(daemon);
     return HD_OK;
+}
+
+static void
+changed_nothing(void *context, uint32_t version)
+{
+    (void)context;
+    (void)version;
+}
+
+/* Rules begin and cease to be in force by the clock on the wall.  What has not changed by now, for
+ * want of memory, is tried again in a second. */
+static void
+on_rules_timer(uv_timer_t *timer)
+{
+    struct hd_daemon *daemon = timer->data;
+    struct pol_book *book = hd_state_book(daemon->state);
+    const struct pol_settings *settings = daemon->config->policy;
+    const uint64_t now_s = wall_s();
+
+    if (daemon->phase != HD_PHASE_RUNNING)
+        return;
+    if (now_s < settings->now_s || now_s >= pol_book_next_change(book, settings->now_s)) {
+        struct change *change =
+            change_new(daemon, daemon->conf, book, (struct hd_slice){ 0 }, changed_nothing, NULL);
+        if (change && change_post(daemon, change) == HD_OK)
+            return;
+        change_free(change);
+    }
+    rules_later(daemon);
+}
+
+/* That clock may be set: it is looked at once a minute at least, while any rule depends on it. */
+static void
+rules_later(struct hd_daemon *daemon)
+{
+    const struct pol_settings *settings = daemon->config->policy;
+    const uint64_t next_s = pol_book_next_change(settings->book, settings->now_s);
+    const uint64_t now_s = wall_s();
+    uint64_t wait_s = next_s > now_s ? next_s - now_s : 1;
+
+    if (next_s == UINT64_MAX) {
+        (void)uv_timer_stop(&daemon->rules);
+        return;
+    }
+    if (wait_s > RULES_LOOK_S)
+        wait_s = RULES_LOOK_S;
+    (void)uv_timer_start(&daemon->rules, on_rules_timer, wait_s * 1000, 0);
 }
 
 enum hd_err

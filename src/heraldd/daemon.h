@@ -37,6 +37,7 @@ struct hd_daemon {
     uv_loop_t loop;
     uv_async_t async; /* a shard wants hd_host_collect */
     uv_timer_t timer; /* of the drain */
+    uv_timer_t rules; /* when a rule begins or ceases to be in force */
     struct hd_state *state;
     char folder[4096]; /* of the state */
     struct hd_host *host;

@@ -371,7 +371,77 @@ talk_reload(struct fixture *f)
            "{\"id\":5,\"call\":\"policy-allow\",\"resource\":\"2001\",\"watcher\":\"*\","
            "\"package\":\"x-lab\"}",
            "{\"id\":5,\"result\":{\"rule\":{\"id\":1,\"resource\":\"sip:2001@127.0.0.1\","
-           "\"watcher\":\"*\",\"package\":\"x-lab\",\"action\":\"allow\"},\"version\":4}}");
+           "\"watcher\":\"*\",\"package\":\"x-lab\",\"action\":\"allow\",\"since_s\":...");
+}
+
+static void
+talk_rules(struct fixture *f)
+{
+    static const struct {
+        const char *ask, *answer;
+    } row[] = {
+        { "{\"id\":1,\"call\":\"policy-allow\",\"resource\":\"*\",\"watcher\":\"@friends\"}",
+          "{\"id\":1,\"error\":\"there is no such list..." },
+        { "{\"id\":1,\"call\":\"policy-list-add\",\"name\":\"friends\",\"members\":[\"2002\","
+          "\"sip:*@Partner.Example.\"]}",
+          "{\"id\":1,\"result\":{\"name\":\"friends\",\"members\":2,\"version\":2}}" },
+        { "{\"id\":1,\"call\":\"policy-list-show\",\"name\":\"friends\"}",
+          "{\"id\":1,\"result\":{\"lists\":[{\"name\":\"friends\",\"size\":2,\"members\":["
+          "\"sip:*@partner.example\",\"sip:2002@127.0.0.1\"]}]}}" },
+        { "{\"id\":1,\"call\":\"policy-list-add\",\"name\":\"friends\",\"members\":[\"*\"]}",
+          "{\"id\":1,\"error\":\"a list has people in it..." },
+        { "{\"id\":1,\"call\":\"policy-list-add\",\"name\":\"a b\",\"members\":[]}",
+          "{\"id\":1,\"error\":\"that name cannot be..." },
+        { "{\"id\":1,\"call\":\"policy-list-add\",\"name\":\"x\",\"members\":[1]}",
+          "{\"id\":1,\"error\":\"members must be an array of strings\"}" },
+        { "{\"id\":1,\"call\":\"policy-confirm\",\"resource\":\"*\",\"watcher\":\"@friends\","
+          "\"package\":\"presence\",\"except\":[\"sip:eve@partner.example\"]}",
+          "{\"id\":1,\"result\":{\"rule\":{\"id\":1,\"resource\":\"*\",\"watcher\":\"@friends\","
+          "\"package\":\"presence\",\"action\":\"confirm\",\"since_s\":..." },
+        { "{\"id\":1,\"call\":\"policy-list-remove\",\"name\":\"friends\"}",
+          "{\"id\":1,\"error\":\"rules use the list friends..." },
+        { "{\"id\":1,\"call\":\"policy-polite\",\"resource\":\"2001\",\"watcher\":\"2002\","
+          "\"except\":[\"2001\"]}",
+          "{\"id\":1,\"error\":\"that rule cannot be..." },
+        { "{\"id\":1,\"call\":\"policy-block\",\"resource\":\"2001\",\"watcher\":\"2002\","
+          "\"from_s\":-1}",
+          "{\"id\":1,\"error\":\"from_s is out of range..." },
+        { "{\"id\":1,\"call\":\"policy-block\",\"resource\":\"2001\",\"watcher\":\"2002\","
+          "\"shadow\":1}",
+          "{\"id\":1,\"error\":\"shadow must be a boolean\"}" },
+        { "{\"id\":1,\"call\":\"policy-test\",\"watcher\":\"2002\",\"resource\":\"2001\","
+          "\"package\":\"presence\"}",
+          "{\"id\":1,\"result\":{\"watcher\":\"sip:2002@127.0.0.1\",\"resource\":"
+          "\"sip:2001@127.0.0.1\",\"authenticated\":true,\"answers\":[{\"package\":\"presence\","
+          "\"decision\":\"confirm\",\"by\":\"rules\",\"rule\":{\"id\":1,..." },
+        { "{\"id\":1,\"call\":\"policy-test\",\"watcher\":\"*\",\"resource\":\"2001\"}",
+          "{\"id\":1,\"error\":\"watcher \\\"*\\\"..." },
+        { "{\"id\":1,\"call\":\"policy-test\",\"watcher\":\"2002\",\"resource\":\"2001\","
+          "\"package\":\"x\"}",
+          "{\"id\":1,\"error\":\"there is no package x\"}" },
+        { "{\"id\":1,\"call\":\"policy-remove\",\"resource\":\"*\",\"watcher\":\"@friends\"}",
+          "{\"id\":1,\"error\":\"there is no such rule..." },
+        { "{\"id\":1,\"call\":\"policy-remove\",\"resource\":\"*\",\"watcher\":\"@friends\","
+          "\"package\":\"presence\"}",
+          "{\"id\":1,\"result\":{\"version\":4}}" },
+        { "{\"id\":1,\"call\":\"policy-list-remove\",\"name\":\"friends\",\"members\":[\"2002\"]}",
+          "{\"id\":1,\"result\":{\"name\":\"friends\",\"members\":1,\"version\":5}}" },
+        { "{\"id\":1,\"call\":\"policy-list-remove\",\"name\":\"friends\"}",
+          "{\"id\":1,\"result\":{\"name\":\"friends\",\"members\":0,\"version\":6}}" },
+        { "{\"id\":1,\"call\":\"policy-list-show\",\"name\":\"friends\"}",
+          "{\"id\":1,\"error\":\"there is no list friends\"}" },
+    };
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++)
+        expect(f, row[i].ask, row[i].answer);
+}
+
+static void
+rules_and_lists_are_set_shown_and_tried(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    run_with(f, talk_rules);
 }
 
 static void
@@ -642,6 +712,7 @@ main(void)
         DAEMON_TEST(a_second_daemon_on_the_same_admin_socket_is_refused),
         DAEMON_TEST(a_taken_port_is_named_and_nothing_is_left_open),
         DAEMON_TEST(a_wrong_configuration_opens_nothing),
+        DAEMON_TEST(rules_and_lists_are_set_shown_and_tried),
         DAEMON_TEST(a_reload_is_taken_whole_or_refused),
         DAEMON_TEST(users_and_rules_outlive_the_daemon),
         DAEMON_TEST(each_wrong_call_is_answered_with_what_is_wrong),

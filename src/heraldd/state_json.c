@@ -139,10 +139,65 @@ read_user(const struct object *object, struct pol_user *ret_user)
     return err;
 }
 
+/* An array of strings, the caller's to free; NULL with *ret_n 0 when the key is not there. */
+static enum hd_err
+get_texts(const struct object *object, const char *key, struct hd_slice **ret_texts, size_t *ret_n)
+{
+    const json_t *array = json_object_get(object->json, key);
+    const size_t n = json_array_size(array);
+
+    *ret_texts = NULL;
+    *ret_n = 0;
+    if (!array)
+        return HD_OK;
+    if (!json_is_array(array))
+        return reject(object, key, "an array of strings is expected");
+    struct hd_slice *texts = calloc(n + 1, sizeof(*texts));
+    if (!texts)
+        return HD_ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *value = json_array_get(array, i);
+        if (!json_is_string(value)) {
+            free(texts);
+            return reject(object, key, "an array of strings is expected");
+        }
+        texts[i] = hd_slice(json_string_value(value), json_string_length(value));
+    }
+    *ret_texts = texts;
+    *ret_n = n;
+    return HD_OK;
+}
+
+/* What a rule need not have. */
+static enum hd_err
+read_rule_options(const struct object *object, struct pol_rule *rule)
+{
+    const json_t *shadow = json_object_get(object->json, "shadow");
+    struct hd_slice *except;
+    enum hd_err err = HD_OK;
+
+    if (json_object_get(object->json, "from"))
+        err = get_number(object, "from", INT64_MAX, &rule->from_s);
+    if (!err && json_object_get(object->json, "until"))
+        err = get_number(object, "until", INT64_MAX, &rule->until_s);
+    if (!err && json_object_get(object->json, "since"))
+        err = get_number(object, "since", INT64_MAX, &rule->since_s);
+    if (!err && shadow && !json_is_true(shadow))
+        err = reject(object, "shadow", "true is expected");
+    rule->shadow = shadow != NULL;
+    if (!err)
+        err = get_texts(object, "except", &except, &rule->n_except);
+    if (!err)
+        rule->except = except;
+    return err;
+}
+
+/* Its exceptions are the caller's to free, also on an error. */
 static enum hd_err
 read_rule(const struct object *object, struct pol_rule *ret_rule)
 {
-    static const char *const known[] = { "id", "resource", "watcher", "package", "action" };
+    static const char *const known[] = { "id",    "resource", "watcher", "package", "action",
+                                         "since", "from",     "until",   "except",  "shadow" };
     struct hd_slice action = { 0 };
     uint64_t id = 0;
     enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
@@ -160,14 +215,33 @@ read_rule(const struct object *object, struct pol_rule *ret_rule)
         err = get_text(object, "action", &action);
     if (err)
         return err;
-    if (hd_slice_eq(action, HD_LIT("allow")))
-        ret_rule->action = POL_ALLOW;
-    else if (hd_slice_eq(action, HD_LIT("block")))
-        ret_rule->action = POL_BLOCK;
-    else
-        return reject(object, "action", "\"allow\" or \"block\" is expected");
+    if (pol_action_read(action, &ret_rule->action))
+        return reject(object, "action",
+                      "\"allow\", \"confirm\", \"polite-block\", \"block\" or \"publish\" is "
+                      "expected");
     ret_rule->id = (uint32_t)id;
-    return id ? HD_OK : reject(object, "id", "a whole number in range is expected");
+    if (!id)
+        return reject(object, "id", "a whole number in range is expected");
+    return read_rule_options(object, ret_rule);
+}
+
+/* Its members are the caller's to free. */
+static enum hd_err
+read_list(const struct object *object, struct pol_list *ret_list)
+{
+    static const char *const known[] = { "name", "members" };
+    struct hd_slice *members = NULL;
+    enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
+
+    *ret_list = (struct pol_list){ 0 };
+    if (!err)
+        err = get_text(object, "name", &ret_list->name);
+    if (!err)
+        err = get_texts(object, "members", &members, &ret_list->n);
+    if (!err && !members)
+        err = reject(object, "members", "an array of strings is expected");
+    ret_list->members = members;
+    return err;
 }
 
 static struct object
@@ -178,54 +252,124 @@ entry(json_t *array, const char *list, size_t i, char *problem)
     return object;
 }
 
-/* Users and rules into a book. */
+/* What is read of a book; its arrays are freed together. */
+struct parts {
+    json_t *users_json, *lists_json, *rules_json;
+    struct pol_user *users;
+    struct pol_list *lists;
+    struct pol_rule *rules;
+    size_t n_users, n_lists, n_rules;
+};
+
+static void
+free_slices(const struct hd_slice *slices)
+{
+    free((void *)(uintptr_t)slices);
+}
+
+static void
+parts_done(struct parts *parts)
+{
+    for (size_t i = 0; parts->lists && i < parts->n_lists; i++)
+        free_slices(parts->lists[i].members);
+    for (size_t i = 0; parts->rules && i < parts->n_rules; i++)
+        free_slices(parts->rules[i].except);
+    free(parts->users);
+    free(parts->lists);
+    free(parts->rules);
+}
+
+/* The arrays of the file, with room for what is in them. */
+static enum hd_err
+parts_open(const struct object *root, struct parts *parts)
+{
+    parts->users_json = json_object_get(root->json, "users");
+    parts->rules_json = json_object_get(root->json, "rules");
+    parts->lists_json = json_object_get(root->json, "lists");
+    if (!json_is_array(parts->users_json))
+        return reject(root, "users", "an array is expected");
+    if (!json_is_array(parts->rules_json))
+        return reject(root, "rules", "an array is expected");
+    if (parts->lists_json && !json_is_array(parts->lists_json))
+        return reject(root, "lists", "an array is expected");
+    parts->n_users = json_array_size(parts->users_json);
+    parts->n_rules = json_array_size(parts->rules_json);
+    parts->n_lists = json_array_size(parts->lists_json);
+    parts->users = calloc(parts->n_users + 1, sizeof(*parts->users));
+    parts->rules = calloc(parts->n_rules + 1, sizeof(*parts->rules));
+    parts->lists = calloc(parts->n_lists + 1, sizeof(*parts->lists));
+    return parts->users && parts->rules && parts->lists ? HD_OK : HD_ENOMEM;
+}
+
+static enum hd_err
+parts_read(const struct object *root, struct parts *parts)
+{
+    enum hd_err err = HD_OK;
+
+    for (size_t i = 0; i < parts->n_users && !err; i++) {
+        const struct object object = entry(parts->users_json, "users", i, root->problem);
+        err = read_user(&object, &parts->users[i]);
+    }
+    for (size_t i = 0; i < parts->n_lists && !err; i++) {
+        const struct object object = entry(parts->lists_json, "lists", i, root->problem);
+        err = read_list(&object, &parts->lists[i]);
+    }
+    for (size_t i = 0; i < parts->n_rules && !err; i++) {
+        const struct object object = entry(parts->rules_json, "rules", i, root->problem);
+        err = read_rule(&object, &parts->rules[i]);
+    }
+    return err;
+}
+
+static enum hd_err
+reject_place(const struct object *root, const struct parts *parts, const struct pol_place *place)
+{
+    struct object object = { 0 };
+
+    switch (place->part) {
+    case POL_PART_USER:
+        object = entry(parts->users_json, "users", place->at, root->problem);
+        break;
+    case POL_PART_LIST:
+        object = entry(parts->lists_json, "lists", place->at, root->problem);
+        break;
+    case POL_PART_RULE:
+        object = entry(parts->rules_json, "rules", place->at, root->problem);
+        break;
+    }
+    return reject(&object, "", "a value that cannot be");
+}
+
+/* Users, lists and rules into a book. */
 static enum hd_err
 read_book(const struct object *root, const struct hd_hash_key *key, struct pol_book **ret_book)
 {
-    json_t *users_json = json_object_get(root->json, "users");
-    json_t *rules_json = json_object_get(root->json, "rules");
-    struct pol_user *users = NULL;
-    struct pol_rule *rules = NULL;
-    uint64_t next_rule;
-    size_t bad = 0;
-    enum hd_err err;
+    struct parts parts = { 0 };
+    struct pol_place place = { 0 };
+    uint64_t next_rule = 0;
+    enum hd_err err = parts_open(root, &parts);
 
-    if (!json_is_array(users_json))
-        return reject(root, "users", "an array is expected");
-    if (!json_is_array(rules_json))
-        return reject(root, "rules", "an array is expected");
-    err = get_number(root, "next_rule", UINT32_MAX, &next_rule);
-    if (err)
-        return err;
-    const size_t n_users = json_array_size(users_json), n_rules = json_array_size(rules_json);
-    users = calloc(n_users + 1, sizeof(*users));
-    rules = calloc(n_rules + 1, sizeof(*rules));
-    if (!users || !rules) {
-        err = HD_ENOMEM;
-        goto out;
-    }
-    for (size_t i = 0; i < n_users && !err; i++) {
-        const struct object object = entry(users_json, "users", i, root->problem);
-        err = read_user(&object, &users[i]);
-    }
-    for (size_t i = 0; i < n_rules && !err; i++) {
-        const struct object object = entry(rules_json, "rules", i, root->problem);
-        err = read_rule(&object, &rules[i]);
-    }
+    if (!err)
+        err = get_number(root, "next_rule", UINT32_MAX, &next_rule);
+    if (!err)
+        err = parts_read(root, &parts);
     if (err)
         goto out;
-    err = pol_book_load(key, users, n_users, rules, n_rules, (uint32_t)next_rule, &bad, ret_book);
-    if (err == HD_ESYNTAX) {
-        const struct object object = bad < n_users
-                                         ? entry(users_json, "users", bad, root->problem)
-                                         : entry(rules_json, "rules", bad - n_users, root->problem);
-        reject(&object, "", "a value that cannot be");
-    } else if (err == HD_EFULL) {
+    err = pol_book_load(key,
+                        &(struct pol_contents){ .users = parts.users,
+                                                .lists = parts.lists,
+                                                .rules = parts.rules,
+                                                .n_users = parts.n_users,
+                                                .n_lists = parts.n_lists,
+                                                .n_rules = parts.n_rules,
+                                                .next_rule = (uint32_t)next_rule },
+                        &place, ret_book);
+    if (err == HD_ESYNTAX)
+        err = reject_place(root, &parts, &place);
+    else if (err == HD_EFULL)
         err = reject(root, "rules", "more than can be kept");
-    }
 out:
-    free(users);
-    free(rules);
+    parts_done(&parts);
     return err;
 }
 
@@ -233,7 +377,7 @@ static enum hd_err
 read_root(const struct object *root, struct hd_state_data *ret_data)
 {
     static const char *const known[] = { "format",    "version", "instance", "keys",
-                                         "next_rule", "users",   "rules" };
+                                         "next_rule", "users",   "rules",    "lists" };
     static const char *const known_keys[] = { "id", "table" };
     struct hd_state_data data = { 0 };
     struct hd_slice text;
@@ -327,6 +471,14 @@ gather_user(void *context, const struct pol_user *user)
 }
 
 static bool
+gather_list(void *context, const struct pol_list *list)
+{
+    struct gather *gather = context;
+    gather->entries[gather->n++] = list;
+    return true;
+}
+
+static bool
 gather_rule(void *context, const struct pol_rule *rule)
 {
     struct gather *gather = context;
@@ -355,6 +507,14 @@ compare_rules(const void *left, const void *right)
     return order ? order : hd_slice_cmp(a->package, b->package);
 }
 
+static int
+compare_lists(const void *left, const void *right)
+{
+    const struct pol_list *a = *(const struct pol_list *const *)left;
+    const struct pol_list *b = *(const struct pol_list *const *)right;
+    return hd_slice_cmp(a->name, b->name);
+}
+
 static bool
 set_text(json_t *object, const char *key, struct hd_slice text)
 {
@@ -377,6 +537,25 @@ write_user(FILE *file, const struct pol_user *user)
 }
 
 static bool
+set_texts(json_t *object, const char *key, const struct hd_slice *texts, size_t n)
+{
+    json_t *array = json_array();
+    bool ok = array != NULL;
+
+    for (size_t i = 0; i < n && ok; i++)
+        ok = json_array_append_new(array, json_stringn(texts[i].p, texts[i].n)) == 0;
+    ok = ok && json_object_set(object, key, array) == 0;
+    json_decref(array);
+    return ok;
+}
+
+static bool
+set_number(json_t *object, const char *key, uint64_t number)
+{
+    return number == 0 || json_object_set_new(object, key, json_integer((json_int_t)number)) == 0;
+}
+
+static bool
 write_rule(FILE *file, const struct pol_rule *rule)
 {
     json_t *object = json_object();
@@ -384,31 +563,57 @@ write_rule(FILE *file, const struct pol_rule *rule)
         object && json_object_set_new(object, "id", json_integer(rule->id)) == 0 &&
         set_text(object, "resource", rule->resource) &&
         set_text(object, "watcher", rule->watcher) && set_text(object, "package", rule->package) &&
-        set_text(object, "action", rule->action == POL_ALLOW ? HD_LIT("allow") : HD_LIT("block")) &&
+        set_text(object, "action", pol_action_word(rule->action)) &&
+        set_number(object, "since", rule->since_s) && set_number(object, "from", rule->from_s) &&
+        set_number(object, "until", rule->until_s) &&
+        (rule->n_except == 0 || set_texts(object, "except", rule->except, rule->n_except)) &&
+        (!rule->shadow || json_object_set_new(object, "shadow", json_true()) == 0) &&
         json_dumpf(object, file, JSON_COMPACT) == 0;
     json_decref(object);
     return ok;
 }
 
 static bool
-write_users(FILE *file, const struct gather *users)
+write_list(FILE *file, const struct pol_list *list)
 {
-    for (size_t i = 0; i < users->n; i++) {
-        fputs(i ? ",\n" : "\n", file);
-        if (!write_user(file, users->entries[i]))
-            return false;
-    }
-    return true;
+    json_t *object = json_object();
+    const bool ok = object && set_text(object, "name", list->name) &&
+                    set_texts(object, "members", list->members, list->n) &&
+                    json_dumpf(object, file, JSON_COMPACT) == 0;
+    json_decref(object);
+    return ok;
 }
 
 static bool
-write_rules(FILE *file, const struct gather *rules)
+write_user_entry(FILE *file, const void *entry)
 {
-    for (size_t i = 0; i < rules->n; i++) {
+    return write_user(file, entry);
+}
+
+static bool
+write_list_entry(FILE *file, const void *entry)
+{
+    return write_list(file, entry);
+}
+
+static bool
+write_rule_entry(FILE *file, const void *entry)
+{
+    return write_rule(file, entry);
+}
+
+/* "name":[, each entry on a line of its own, ] */
+static bool
+write_entries(FILE *file, const char *name, const struct gather *gather,
+              bool (*write)(FILE *file, const void *entry))
+{
+    fprintf(file, "\"%s\":[", name);
+    for (size_t i = 0; i < gather->n; i++) {
         fputs(i ? ",\n" : "\n", file);
-        if (!write_rule(file, rules->entries[i]))
+        if (!write(file, gather->entries[i]))
             return false;
     }
+    fputs("]", file);
     return true;
 }
 
@@ -429,30 +634,34 @@ write_head(FILE *file, const struct hd_state_data *data)
 enum hd_err
 hd_state_write(FILE *file, const struct hd_state_data *data)
 {
-    struct gather users = { .entries =
-                                malloc((pol_book_user_count(data->book) + 1) * sizeof(void *)) };
-    struct gather rules = { .entries =
-                                malloc((pol_book_rule_count(data->book) + 1) * sizeof(void *)) };
+    const struct pol_book *book = data->book;
+    struct gather users = { .entries = malloc((pol_book_user_count(book) + 1) * sizeof(void *)) };
+    struct gather lists = { .entries = malloc((pol_book_list_count(book) + 1) * sizeof(void *)) };
+    struct gather rules = { .entries = malloc((pol_book_rule_count(book) + 1) * sizeof(void *)) };
     enum hd_err err = HD_ENOMEM;
 
-    if (!users.entries || !rules.entries)
+    if (!users.entries || !lists.entries || !rules.entries)
         goto out;
-    pol_book_each_user(data->book, gather_user, &users);
-    pol_book_each_rule(data->book, gather_rule, &rules);
+    pol_book_each_user(book, gather_user, &users);
+    pol_book_each_list(book, gather_list, &lists);
+    pol_book_each_rule(book, gather_rule, &rules);
     qsort(users.entries, users.n, sizeof(void *), compare_users);
+    qsort(lists.entries, lists.n, sizeof(void *), compare_lists);
     qsort(rules.entries, rules.n, sizeof(void *), compare_rules);
     write_head(file, data);
-    fputs("\"users\":[", file);
-    bool ok = write_users(file, &users);
-    fputs("],\n\"rules\":[", file);
-    ok = ok && write_rules(file, &rules);
-    fputs("]}\n", file);
+    bool ok = write_entries(file, "users", &users, write_user_entry);
+    fputs(",\n", file);
+    ok = ok && write_entries(file, "lists", &lists, write_list_entry);
+    fputs(",\n", file);
+    ok = ok && write_entries(file, "rules", &rules, write_rule_entry);
+    fputs("}\n", file);
     if (fflush(file) != 0 || ferror(file))
         err = HD_EIO;
     else
         err = ok ? HD_OK : HD_ENOMEM;
 out:
     free(users.entries);
+    free(lists.entries);
     free(rules.entries);
     return err;
 }

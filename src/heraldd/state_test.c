@@ -164,15 +164,31 @@ what_was_saved_is_there_after_a_restart(void **state)
     save_user(place, s,
               "b\xc3\xb6"
               "b\\ o");
-    const struct pol_rule rule = { HD_LIT("sip:alice@example.test"), HD_LIT("sip:*@example.org"),
-                                   HD_LIT("presence"), POL_BLOCK, 0 };
-    const struct pol_rule gone = { HD_LIT("sip:alice@example.test"), HD_LIT("*"), HD_LIT("*"),
-                                   POL_ALLOW, 0 };
-    assert_int_equal(pol_book_with_rule(hd_state_book(s), &rule, &id, &book), HD_OK);
-    assert_int_equal(pol_book_with_rule(book, &gone, NULL, &next), HD_OK);
-    pol_book_unref(book);
-    assert_int_equal(pol_book_without_rule(next, gone.resource, gone.watcher, gone.package, &book),
+    const struct hd_slice except[] = { HD_LIT("sip:eve@example.org"), HD_LIT("@staff") };
+    const struct hd_slice members[] = { HD_LIT("sip:*@example.net"), HD_LIT("sip:carol@x.test") };
+    const struct pol_rule rule = { .resource = HD_LIT("sip:alice@example.test"),
+                                   .watcher = HD_LIT("sip:*@example.org"),
+                                   .package = HD_LIT("presence"),
+                                   .action = POL_BLOCK,
+                                   .except = except,
+                                   .n_except = 2,
+                                   .from_s = 1700000000,
+                                   .until_s = 1800000000,
+                                   .since_s = 1600000000,
+                                   .shadow = true };
+    const struct pol_rule gone = { .resource = HD_LIT("*"),
+                                   .watcher = HD_LIT("@staff"),
+                                   .package = HD_LIT("*"),
+                                   .action = POL_POLITE };
+    uint32_t gone_id;
+    assert_int_equal(pol_book_with_list(hd_state_book(s),
+                                        &(struct pol_list){ HD_LIT("staff"), members, 2 }, &next),
                      HD_OK);
+    assert_int_equal(pol_book_with_rule(next, &rule, &id, &book), HD_OK);
+    pol_book_unref(next);
+    assert_int_equal(pol_book_with_rule(book, &gone, &gone_id, &next), HD_OK);
+    pol_book_unref(book);
+    assert_int_equal(pol_book_without_rule(next, gone.resource, gone_id, &book), HD_OK);
     pol_book_unref(next);
     assert_int_equal(hd_state_save(s, book, place->problem), HD_OK);
     const uint32_t next_rule = pol_book_next_rule(book);
@@ -199,10 +215,17 @@ what_was_saved_is_there_after_a_restart(void **state)
     sip_digest_ha1(SIP_DIGEST_MD5, HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("pw"), ha1, &n);
     assert_true(hd_slice_eq(alice->ha1[SIP_DIGEST_MD5], hd_slice(ha1, n)));
     const struct pol_rule *r =
-        pol_book_rule(hd_state_book(s), rule.resource, rule.watcher, rule.package);
+        pol_book_rule(hd_state_book(s), rule.resource, rule.watcher, rule.package, POL_KIND_SHADOW);
     assert_non_null(r);
     assert_int_equal(r->id, id);
     assert_int_equal(r->action, POL_BLOCK);
+    assert_int_equal(r->from_s, 1700000000);
+    assert_int_equal(r->until_s, 1800000000);
+    assert_int_equal(r->since_s, 1600000000);
+    assert_int_equal(r->n_except, 2);
+    assert_true(hd_slice_eq(r->except[0], except[1]));
+    assert_true(pol_book_is_member(hd_state_book(s), HD_LIT("staff"), members[1]));
+    assert_int_equal(pol_book_list(hd_state_book(s), HD_LIT("staff"))->n, 2);
     assert_int_equal(pol_book_rule_count(hd_state_book(s)), 1);
     assert_int_equal(pol_book_next_rule(hd_state_book(s)),
                      next_rule); /* the id that is gone is not given again */
@@ -319,6 +342,8 @@ two_daemons_never_share_a_folder(void **state)
 #define NONE "\"next_rule\":1,\"users\":[],\"rules\":[]}"
 #define USERS(list) HEAD UUID KEYS "\"next_rule\":1,\"users\":[" list "],\"rules\":[]}"
 #define RULES(list) HEAD UUID KEYS "\"next_rule\":1,\"users\":[],\"rules\":[" list "]}"
+#define RULE "{\"id\":1,\"resource\":\"*\",\"watcher\":\"*\",\"package\":\"*\",\"action\":\"block\""
+#define LISTS(list) HEAD UUID KEYS "\"next_rule\":1,\"users\":[],\"rules\":[],\"lists\":[" list "]}"
 #define MD5 "\"md5\":\"0123456789abcdef0123456789abcdef\""
 
 static void
@@ -385,6 +410,21 @@ a_damaged_file_is_refused_with_its_name_and_the_place(void **state)
         { RULES("{\"id\":1,\"resource\":\"a\",\"watcher\":\"*\",\"package\":\"*\",\"action\":"
                 "\"allow\"}"),
           "damaged at rules[0].: a value that cannot be" },
+        { RULES("{\"id\":1,\"resource\":\"*\",\"watcher\":\"@x\",\"package\":\"*\",\"action\":"
+                "\"allow\"}"),
+          "damaged at rules[0].: a value that cannot be" }, /* a list that is not there */
+        { RULES(RULE ",\"shadow\":false}"), "damaged at rules[0].shadow: true is expected" },
+        { RULES(RULE ",\"from\":-1}"), "damaged at rules[0].from: " },
+        { RULES(RULE ",\"until\":\"x\"}"), "damaged at rules[0].until: " },
+        { RULES(RULE ",\"from\":5,\"until\":5}"), "damaged at rules[0].: a value that cannot" },
+        { RULES(RULE ",\"except\":\"*\"}"), "damaged at rules[0].except: an array" },
+        { RULES(RULE ",\"except\":[1]}"), "damaged at rules[0].except: an array" },
+        { RULES(RULE ",\"except\":[\"x\"]}"), "damaged at rules[0].: a value that cannot be" },
+        { LISTS("{}"), "damaged at lists[0].name: " },
+        { LISTS("{\"name\":\"a\"}"), "damaged at lists[0].members: an array" },
+        { LISTS("{\"name\":\"a b\",\"members\":[]}"), "damaged at lists[0].: a value" },
+        { LISTS("{\"name\":\"a\",\"members\":[\"*\"]}"), "damaged at lists[0].: a value" },
+        { LISTS("{\"name\":\"a\",\"members\":[],\"x\":1}"), "lists[0].: there is a key" },
     };
     char again[4096];
 

@@ -1,5 +1,5 @@
-/* book.h - who may log in and who may watch whom: users with their HA1 values, and allow and block
- * entries per resource.
+/* book.h - who may log in and who may watch whom: users with their HA1 values, rules, and lists of
+ * people that rules share.
  *
  * A book is immutable and reference-counted: any shard reads it without a lock, an edit makes a new
  * book that shares nearly everything with the old one (its cost does not grow with the number of
@@ -8,6 +8,7 @@
 #ifndef HD_POLICY_BOOK_H
 #define HD_POLICY_BOOK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +18,15 @@
 #include "base/slice.h"
 #include "sip/digest.h"
 
-#define POL_NAME_MAX 128       /* octets of a user name */
-#define POL_REALM_MAX 128      /* octets of a realm */
-#define POL_BOOK_MAX 10000000u /* users, and resources with rules */
-#define POL_RULES_MAX 10000u   /* rules of one resource */
+#define POL_NAME_MAX 128        /* octets of a user name */
+#define POL_REALM_MAX 128       /* octets of a realm */
+#define POL_BOOK_MAX 10000000u  /* users, and resources with rules */
+#define POL_RULES_MAX 10000u    /* rules of one resource */
+#define POL_EXCEPT_MAX 100u     /* exceptions of one rule */
+#define POL_WORD_MAX 64         /* octets of a list's name */
+#define POL_LISTS_MAX 10000u    /* named lists */
+#define POL_MEMBERS_MAX 100000u /* members of one list */
+#define POL_MEMBER_OF_MAX 64u   /* lists that one member is in */
 
 struct pol_book;
 
@@ -34,16 +40,69 @@ struct pol_user {
     uint64_t created_s;                    /* seconds since 1970 */
 };
 
-enum pol_action { POL_ALLOW = 1, POL_BLOCK };
+/* What a rule does (RFC 4745 sections 8 and 9, RFC 5025 section 3.2.1).  BLOCK and POLITE make the
+ * deny lists, which override; ALLOW and CONFIRM grant, and combine to the maximum. */
+enum pol_action {
+    POL_ALLOW = 1,
+    POL_CONFIRM, /* pending until somebody decides */
+    POL_POLITE,  /* active, and shown the neutral state */
+    POL_BLOCK,   /* refused */
+    POL_PUBLISH  /* no rule about watching: the "watcher" may publish the resource's state */
+};
+/** Its word in files and on the admin socket. */
+struct hd_slice pol_action_word(enum pol_action action);
+/** HD_ENOMATCH: there is no such word. */
+HD_NODISCARD enum hd_err pol_action_read(struct hd_slice word, enum pol_action *ret_action);
 
-/* One entry of a resource's list. */
+/* How often a shadow rule would have changed a decision; shared by all books that have the rule. */
+struct pol_hits {
+    _Atomic uint32_t refs;
+    _Atomic uint64_t n;
+};
+
+/* One rule.  Of (resource, watcher, package) there is at most one that acts, one shadow, and one
+ * that lets publish. */
 struct pol_rule {
-    struct hd_slice resource; /* resource key, "sip:alice@example.test" */
-    struct hd_slice
-        watcher; /* an identity key, "sip:*@domain" (everyone of a domain, in lower case), or "*" */
-    struct hd_slice package; /* event package name, or "*" */
+    struct hd_slice resource;  /* resource key, "sip:*@domain" (every one of a domain), or "*" */
+    struct hd_slice watcher;   /* an identity key; "sip:*@domain" (everyone of a domain, in lower
+                                  case); "@name" (those of a named list); "authenticated",
+                                  "anonymous"; or "*" */
+    struct hd_slice package;   /* event package name, or "*" */
+    struct hd_slice transform; /* POL_ALLOW: name of the transformation through which he sees it;
+                                  empty: all of it */
+    const struct hd_slice *except; /* those of a watcher that means many who are not meant: identity
+                                      keys, "sip:*@domain", "@name"; sorted in a book */
+    size_t n_except;
+    uint64_t from_s, until_s; /* in force from, and before, these seconds since 1970; 0: no bound
+                                 (RFC 4745 section 7.4) */
+    uint64_t since_s;         /* when it was set */
     enum pol_action action;
-    uint32_t id; /* what a verdict names; never 0 in a book, never used twice */
+    bool shadow;           /* only counts what it would do */
+    uint32_t id;           /* what a verdict names; never 0 in a book, never used twice */
+    struct pol_hits *hits; /* of a shadow rule in a book; not read as a parameter */
+};
+
+/* A list of people that rules share: "@name" as a watcher. */
+struct pol_list {
+    struct hd_slice name;           /* letters, digits, '-', '_', '.' */
+    const struct hd_slice *members; /* identity keys and "sip:*@domain", sorted in a book */
+    size_t n;
+};
+
+/* All that a book is loaded from. */
+struct pol_contents {
+    const struct pol_user *users;
+    const struct pol_list *lists;
+    const struct pol_rule *rules;
+    size_t n_users, n_lists, n_rules;
+    uint32_t next_rule; /* the first rule id that edits will give out; raised above all in rules */
+};
+
+/* Where in them something cannot be. */
+enum pol_part { POL_PART_USER = 1, POL_PART_LIST, POL_PART_RULE };
+struct pol_place {
+    enum pol_part part;
+    size_t at;
 };
 
 /** An empty book.  key: for its hash tables, any unpredictable value.  One reference, the caller's;
@@ -53,19 +112,15 @@ struct pol_book *pol_book_ref(struct pol_book *book);
 struct pol_book *pol_book_unref(struct pol_book *book); /* accepts NULL, returns NULL */
 
 /**
- * A book with all of these, for loading: later users of a name and later rules of the same
- * resource, watcher and package replace earlier ones.
- * @param next_rule  the first rule id that edits will give out; raised above all ids in rules.  Ids
- * 0 are given one.
- * @param ret_at     where it fails for HD_ESYNTAX: index in users, or n_users + index in rules. May
- * be NULL.
- * @return HD_OK with one reference; HD_ESYNTAX a name, realm, HA1, key or action that cannot be;
- * HD_EFULL; HD_ENOMEM
+ * A book with all of these, for loading: later users and lists of a name and later rules of the
+ * same resource, watcher, package and kind replace earlier ones.  Rule ids 0 are given one.
+ * @param ret_place  where it fails for HD_ESYNTAX.  May be NULL.
+ * @return HD_OK with one reference; HD_ESYNTAX a name, realm, HA1, key, pattern or action that
+ * cannot be, or a rule by a list that is not there; HD_EFULL; HD_ENOMEM
  */
-HD_NODISCARD enum hd_err pol_book_load(const struct hd_hash_key *key, const struct pol_user *users,
-                                       size_t n_users, const struct pol_rule *rules, size_t n_rules,
-                                       uint32_t next_rule, size_t *ret_at,
-                                       struct pol_book **ret_book);
+HD_NODISCARD enum hd_err pol_book_load(const struct hd_hash_key *key,
+                                       const struct pol_contents *contents,
+                                       struct pol_place *ret_place, struct pol_book **ret_book);
 
 /* Edits: the book is left as it is; *ret_book gets a new one with one reference, on HD_OK only. */
 
@@ -77,17 +132,25 @@ HD_NODISCARD enum hd_err pol_book_with_user(const struct pol_book *book,
 /** HD_ENOMATCH: no such user; HD_ENOMEM. */
 HD_NODISCARD enum hd_err pol_book_without_user(const struct pol_book *book, struct hd_slice name,
                                                struct pol_book **ret_book);
-/** Sets the action for (resource, watcher, package); an entry that is there keeps its id.  rule->id
- * is not read.
- *  @param ret_id  the entry's id; may be NULL
- *  @return HD_OK; HD_ESYNTAX; HD_EFULL; HD_ENOMEM */
+/** Sets the rule for (resource, watcher, package) and its kind; one that is there keeps its id.
+ * rule->id and hits are not read.
+ *  @param ret_id  the rule's id; may be NULL
+ *  @return HD_OK; HD_ESYNTAX; HD_ENOMATCH: a list that is not there; HD_EFULL; HD_ENOMEM */
 HD_NODISCARD enum hd_err pol_book_with_rule(const struct pol_book *book,
                                             const struct pol_rule *rule, uint32_t *ret_id,
                                             struct pol_book **ret_book);
-/** HD_ENOMATCH: no entry for (resource, watcher, package); HD_ENOMEM. */
+/** Removes the rule of that id, resource being its own.  HD_ENOMATCH: there is none; HD_ENOMEM. */
 HD_NODISCARD enum hd_err pol_book_without_rule(const struct pol_book *book,
-                                               struct hd_slice resource, struct hd_slice watcher,
-                                               struct hd_slice package, struct pol_book **ret_book);
+                                               struct hd_slice resource, uint32_t id,
+                                               struct pol_book **ret_book);
+
+/** Sets a list whole; n 0 is an empty list.  HD_ESYNTAX, HD_EFULL, HD_ENOMEM. */
+HD_NODISCARD enum hd_err pol_book_with_list(const struct pol_book *book,
+                                            const struct pol_list *list,
+                                            struct pol_book **ret_book);
+/** HD_ENOMATCH: there is none; HD_EBUSY: rules use it; HD_ENOMEM. */
+HD_NODISCARD enum hd_err pol_book_without_list(const struct pol_book *book, struct hd_slice name,
+                                               struct pol_book **ret_book);
 
 /** The user of that name (octet by octet) or NULL. */
 const struct pol_user *pol_book_user(const struct pol_book *book, struct hd_slice name);
@@ -95,22 +158,48 @@ const struct pol_user *pol_book_user(const struct pol_book *book, struct hd_slic
 const struct pol_rule *pol_book_rules(const struct pol_book *book, struct hd_slice resource,
                                       size_t *ret_n);
 
-/** The entry for exactly (resource, watcher, package), or NULL. */
+/* Which of the rules of one (resource, watcher, package). */
+enum pol_kind { POL_KIND_ACTS = 0, POL_KIND_SHADOW, POL_KIND_PUBLISH };
+enum pol_kind pol_rule_kind(const struct pol_rule *rule);
+/** The rule for exactly (resource, watcher, package) and kind, or NULL. */
 const struct pol_rule *pol_book_rule(const struct pol_book *book, struct hd_slice resource,
-                                     struct hd_slice watcher, struct hd_slice package);
+                                     struct hd_slice watcher, struct hd_slice package,
+                                     enum pol_kind kind);
+/** The list of that name, or NULL. */
+const struct pol_list *pol_book_list(const struct pol_book *book, struct hd_slice name);
+/** Whether a list of that name has this very member. */
+bool pol_book_is_member(const struct pol_book *book, struct hd_slice name, struct hd_slice member);
+/** The lists that have this very member, as rules name them ("@name"): *ret_n of them, NULL when
+ * there is none. */
+const struct hd_slice *pol_book_lists_of(const struct pol_book *book, struct hd_slice member,
+                                         size_t *ret_n);
+/**
+ * When a rule begins or ceases to be in force next.
+ * @return seconds since 1970, later than after_s; UINT64_MAX: never
+ */
+uint64_t pol_book_next_change(const struct pol_book *book, uint64_t after_s);
+/** Whether a rule is in force at a time. */
+bool pol_rule_holds(const struct pol_rule *rule, uint64_t now_s);
 
 size_t pol_book_user_count(const struct pol_book *book);
 size_t pol_book_rule_count(const struct pol_book *book);
+size_t pol_book_list_count(const struct pol_book *book);
 uint32_t pol_book_next_rule(const struct pol_book *book);
 
 /* Walks in no particular order; visit returns false to stop. */
 typedef bool (*pol_user_visit_f)(void *context, const struct pol_user *user);
 typedef bool (*pol_rule_visit_f)(void *context, const struct pol_rule *rule);
+typedef bool (*pol_list_visit_f)(void *context, const struct pol_list *list);
 void pol_book_each_user(const struct pol_book *book, pol_user_visit_f visit, void *context);
 void pol_book_each_rule(const struct pol_book *book, pol_rule_visit_f visit, void *context);
+void pol_book_each_list(const struct pol_book *book, pol_list_visit_f visit, void *context);
 
 /** Whether a user name can be: 1 to POL_NAME_MAX octets of valid UTF-8 without control characters,
  * blanks at the ends, ':' or '"'. */
 bool pol_name_ok(struct hd_slice name);
+/** Whether a word can name a list: 1 to POL_WORD_MAX letters, digits, '-', '_' and '.'. */
+bool pol_word_ok(struct hd_slice word);
+/** Whether it is an identity or resource key, "sip:*@domain" included. */
+bool pol_key_ok(struct hd_slice key);
 
 #endif

@@ -25,6 +25,9 @@ test_calloc_(size_t n, size_t size)
 #define malloc test_malloc_
 #define calloc test_calloc_
 #include "policy/book.c"
+#include "policy/index.c"
+#include "policy/lists.c"
+#include "policy/rules.c"
 #undef malloc
 #undef calloc
 
@@ -53,8 +56,10 @@ user(const char *name)
 static struct pol_rule
 rule(const char *resource, const char *watcher, const char *package, enum pol_action action)
 {
-    return (struct pol_rule){ hd_slice_str(resource), hd_slice_str(watcher), hd_slice_str(package),
-                              action, 0 };
+    return (struct pol_rule){ .resource = hd_slice_str(resource),
+                              .watcher = hd_slice_str(watcher),
+                              .package = hd_slice_str(package),
+                              .action = action };
 }
 
 static struct pol_book *
@@ -76,6 +81,19 @@ with_rule(struct pol_book *book, const char *resource, const char *watcher, cons
     assert_int_equal(pol_book_with_rule(book, &r, ret_id, &next), HD_OK);
     pol_book_unref(book);
     return next;
+}
+
+static enum hd_err
+load(const struct pol_user *users, size_t n_users, const struct pol_rule *rules, size_t n_rules,
+     uint32_t next_rule, struct pol_place *ret_place, struct pol_book **ret_book)
+{
+    return pol_book_load(&test_key,
+                         &(struct pol_contents){ .users = users,
+                                                 .n_users = n_users,
+                                                 .rules = rules,
+                                                 .n_rules = n_rules,
+                                                 .next_rule = next_rule },
+                         ret_place, ret_book);
 }
 
 static void
@@ -122,9 +140,8 @@ removing_who_is_not_there_says_so(void **state)
     (void)state;
     struct pol_book *book = pol_book_new(&test_key), *next = NULL;
     assert_int_equal(pol_book_without_user(book, HD_LIT("alice"), &next), HD_ENOMATCH);
-    assert_int_equal(
-        pol_book_without_rule(book, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"), &next),
-        HD_ENOMATCH);
+    assert_int_equal(pol_book_without_rule(book, HD_LIT("sip:a@b"), 1, &next), HD_ENOMATCH);
+    assert_int_equal(pol_book_without_list(book, HD_LIT("staff"), &next), HD_ENOMATCH);
     assert_null(next);
     pol_book_unref(book);
 }
@@ -203,13 +220,14 @@ a_rule_is_found_by_resource_watcher_and_package(void **state)
     const struct pol_rule *rules = pol_book_rules(book, HD_LIT("sip:alice@example.test"), &n);
     assert_int_equal(n, 2);
     assert_int_equal(rules[0].id, second); /* "*" sorts first */
-    const struct pol_rule *r = pol_book_rule(book, HD_LIT("sip:alice@example.test"),
-                                             HD_LIT("sip:bob@example.test"), HD_LIT("presence"));
+    const struct pol_rule *r =
+        pol_book_rule(book, HD_LIT("sip:alice@example.test"), HD_LIT("sip:bob@example.test"),
+                      HD_LIT("presence"), POL_KIND_ACTS);
     assert_non_null(r);
     assert_int_equal(r->id, first);
     assert_int_equal(r->action, POL_ALLOW);
     assert_null(pol_book_rule(book, HD_LIT("sip:alice@example.test"),
-                              HD_LIT("sip:bob@example.test"), HD_LIT("*")));
+                              HD_LIT("sip:bob@example.test"), HD_LIT("*"), POL_KIND_ACTS));
     assert_null(pol_book_rules(book, HD_LIT("sip:bob@example.test"), &n));
     assert_int_equal(n, 0);
     pol_book_unref(book);
@@ -226,10 +244,10 @@ a_rule_that_is_set_again_keeps_its_id_and_ids_are_never_used_twice(void **state)
     book = with_rule(book, "sip:a@b", "*", "*", POL_BLOCK, &again);
     assert_int_equal(first, again);
     assert_int_equal(pol_book_rule_count(book), 1);
-    assert_int_equal(pol_book_rule(book, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"))->action,
-                     POL_BLOCK);
     assert_int_equal(
-        pol_book_without_rule(book, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"), &next), HD_OK);
+        pol_book_rule(book, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"), POL_KIND_ACTS)->action,
+        POL_BLOCK);
+    assert_int_equal(pol_book_without_rule(book, HD_LIT("sip:a@b"), first, &next), HD_OK);
     pol_book_unref(book);
     assert_int_equal(pol_book_rule_count(next), 0);
     book = with_rule(next, "sip:a@b", "*", "*", POL_ALLOW, &other);
@@ -245,12 +263,22 @@ rules_that_cannot_be_are_refused(void **state)
         const char *resource, *watcher, *package;
         unsigned action;
     } row[] = {
-        { "", "*", "*", POL_ALLOW },        { "alice", "*", "*", POL_ALLOW },
-        { "sip:@b", "*", "*", POL_ALLOW },  { "sip:a@", "*", "*", POL_ALLOW },
-        { "tel:1@b", "*", "*", POL_ALLOW }, { "sip:a@b c", "*", "*", POL_ALLOW },
-        { "sip:a@b", "", "*", POL_ALLOW },  { "sip:a@b", "bob", "*", POL_ALLOW },
-        { "sip:a@b", "*", "", POL_ALLOW },  { "sip:a@b", "*", "x y", POL_ALLOW },
-        { "sip:a@b", "*", "*", 0 },         { "sip:a@b", "*", "*", 3 },
+        { "", "*", "*", POL_ALLOW },
+        { "alice", "*", "*", POL_ALLOW },
+        { "sip:@b", "*", "*", POL_ALLOW },
+        { "sip:a@", "*", "*", POL_ALLOW },
+        { "tel:1@b", "*", "*", POL_ALLOW },
+        { "sip:a@b c", "*", "*", POL_ALLOW },
+        { "sip:a@b", "", "*", POL_ALLOW },
+        { "sip:a@b", "bob", "*", POL_ALLOW },
+        { "sip:a@b", "*", "", POL_ALLOW },
+        { "sip:a@b", "*", "x y", POL_ALLOW },
+        { "sip:a@b", "*", "*", 0 },
+        { "sip:a@b", "*", "*", 6 },
+        { "*@b", "*", "*", POL_ALLOW },
+        { "sip:a@b", "@", "*", POL_ALLOW },
+        { "sip:a@b", "@a b", "*", POL_ALLOW },
+        { "sip:a@b", "nobody", "*", POL_ALLOW },
     };
     struct pol_book *book = pol_book_new(&test_key), *next = NULL;
     for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
@@ -277,7 +305,7 @@ loading_takes_the_last_of_equal_entries_and_numbers_those_without_id(void **stat
     rules[3].id = 9;
     struct pol_book *book = NULL;
     size_t n;
-    assert_int_equal(pol_book_load(&test_key, users, 3, rules, 4, 3, NULL, &book), HD_OK);
+    assert_int_equal(load(users, 3, rules, 4, 3, NULL, &book), HD_OK);
     assert_int_equal(pol_book_user_count(book), 2);
     assert_int_equal(pol_book_user(book, HD_LIT("alice"))->created_s, 7);
     assert_int_equal(pol_book_rule_count(book), 3);
@@ -298,11 +326,13 @@ loading_says_where_it_fails(void **state)
     struct pol_rule rules[] = { rule("sip:a@b", "*", "*", POL_ALLOW),
                                 rule("x", "*", "*", POL_ALLOW) };
     struct pol_book *book = NULL;
-    size_t at = 0;
-    assert_int_equal(pol_book_load(&test_key, users, 2, rules, 2, 1, &at, &book), HD_ESYNTAX);
-    assert_int_equal(at, 1);
-    assert_int_equal(pol_book_load(&test_key, users, 1, rules, 2, 1, &at, &book), HD_ESYNTAX);
-    assert_int_equal(at, 2);
+    struct pol_place place = { 0 };
+    assert_int_equal(load(users, 2, rules, 2, 1, &place, &book), HD_ESYNTAX);
+    assert_int_equal(place.part, POL_PART_USER);
+    assert_int_equal(place.at, 1);
+    assert_int_equal(load(users, 1, rules, 2, 1, &place, &book), HD_ESYNTAX);
+    assert_int_equal(place.part, POL_PART_RULE);
+    assert_int_equal(place.at, 1);
     assert_null(book);
 }
 
@@ -313,7 +343,7 @@ ids_that_are_used_up_are_not_used_again(void **state)
     struct pol_rule r = rule("sip:a@b", "*", "*", POL_ALLOW);
     struct pol_book *book = NULL, *next = NULL;
     r.id = UINT32_MAX - 1;
-    assert_int_equal(pol_book_load(&test_key, NULL, 0, &r, 1, 1, NULL, &book), HD_OK);
+    assert_int_equal(load(NULL, 0, &r, 1, 1, NULL, &book), HD_OK);
     r = rule("sip:a@b", "sip:c@b", "*", POL_ALLOW);
     assert_int_equal(pol_book_with_rule(book, &r, NULL, &next), HD_EFULL);
     r = rule("sip:a@b", "*", "*", POL_BLOCK);
@@ -404,13 +434,13 @@ a_hundred_thousand_users_load_and_share_their_pages_with_an_edit(void **state)
         snprintf(names[i], sizeof(names[i]), "u%d", i);
         users[i] = user(names[i]);
     }
-    assert_int_equal(pol_book_load(&test_key, users, N, NULL, 0, 1, NULL, &book), HD_OK);
+    assert_int_equal(load(users, N, NULL, 0, 1, NULL, &book), HD_OK);
     assert_int_equal(pol_book_user_count(book), N);
     const struct pol_user u = user("new");
     assert_int_equal(pol_book_with_user(book, &u, &next), HD_OK);
-    for (unsigned i = 0; i < PAGES; i++)
+    for (unsigned i = 0; i < POL_PAGES; i++)
         shared += book->users.pages[i] == next->users.pages[i];
-    assert_int_equal(shared, PAGES - 1);
+    assert_int_equal(shared, POL_PAGES - 1);
     assert_int_equal(pol_book_user_count(next), N + 1);
     pol_book_unref(book);
     assert_non_null(pol_book_user(next, HD_LIT("u99999")));
@@ -431,7 +461,18 @@ a_failed_allocation_leaves_the_book_whole(void **state)
     const struct pol_rule r = rule("sip:a@b", "sip:c@b", "*", POL_ALLOW);
     const struct pol_rule rules[] = { r, rule("sip:b@b", "*", "*", POL_BLOCK) };
 
-    for (int step = 0; step < 5; step++) {
+    const struct hd_slice members[] = { HD_LIT("sip:c@b"), HD_LIT("sip:*@x") };
+    const struct pol_list l = { HD_LIT("staff"), members, 2 };
+    assert_int_equal(pol_book_with_list(book, &l, &next), HD_OK);
+    pol_book_unref(book);
+    book = next;
+    next = NULL;
+    struct pol_rule shadow = rule("sip:a@b", "*", "*", POL_BLOCK);
+    shadow.shadow = true;
+    shadow.except = members;
+    shadow.n_except = 2;
+
+    for (int step = 0; step < 8; step++) {
         enum hd_err err = HD_ENOMEM;
         int left;
         for (left = 0; err == HD_ENOMEM; left++) {
@@ -448,22 +489,192 @@ a_failed_allocation_leaves_the_book_whole(void **state)
                 err = pol_book_with_rule(book, &r, NULL, &next);
                 break;
             case 3:
-                err =
-                    pol_book_without_rule(book, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"), &next);
+                err = pol_book_without_rule(book, HD_LIT("sip:a@b"), 1, &next);
                 break;
             case 4:
-                err = pol_book_load(&test_key, &u, 1, rules, 2, 1, NULL, &next);
+                err = load(&u, 1, rules, 2, 1, NULL, &next);
+                break;
+            case 5:
+                err = pol_book_with_rule(book, &shadow, NULL, &next);
+                break;
+            case 6:
+                err = pol_book_with_list(
+                    book, &(struct pol_list){ HD_LIT("staff"), members + 1, 1 }, &next);
+                break;
+            case 7:
+                err = pol_book_without_list(book, HD_LIT("staff"), &next);
                 break;
             }
             allocations_left = -1;
             assert_int_equal(pol_book_user_count(book), 1);
             assert_int_equal(pol_book_rule_count(book), 1);
             assert_non_null(pol_book_user(book, HD_LIT("alice")));
+            assert_true(pol_book_is_member(book, HD_LIT("staff"), HD_LIT("sip:c@b")));
         }
         assert_int_equal(err, HD_OK);
         assert_true(left > 2);
         next = pol_book_unref(next);
     }
+    pol_book_unref(book);
+}
+
+static struct pol_book *
+with_list(struct pol_book *book, const char *name, const struct hd_slice *members, size_t n)
+{
+    struct pol_book *next = NULL;
+    assert_int_equal(
+        pol_book_with_list(book, &(struct pol_list){ hd_slice_str(name), members, n }, &next),
+        HD_OK);
+    pol_book_unref(book);
+    return next;
+}
+
+static void
+a_list_and_the_entries_of_its_members_say_the_same(void **state)
+{
+    (void)state;
+    const struct hd_slice bob = HD_LIT("sip:bob@x"), org = HD_LIT("sip:*@org"),
+                          eve = HD_LIT("sip:eve@x");
+    const struct hd_slice one[] = { bob, org, bob }, two[] = { bob }, three[] = { eve, bob };
+    struct pol_book *book = with_list(pol_book_new(&test_key), "staff", one, 3);
+    size_t n;
+
+    book = with_list(book, "press", two, 1);
+    assert_int_equal(pol_book_list(book, HD_LIT("staff"))->n, 2); /* none twice */
+    const struct hd_slice *lists = pol_book_lists_of(book, bob, &n);
+    assert_int_equal(n, 2);
+    assert_true(hd_slice_eq(lists[0], HD_LIT("@press")));
+    assert_true(hd_slice_eq(lists[1], HD_LIT("@staff")));
+    assert_true(pol_book_is_member(book, HD_LIT("staff"), org));
+    assert_false(pol_book_is_member(book, HD_LIT("press"), org));
+    assert_false(pol_book_is_member(book, HD_LIT("nobody"), org));
+
+    book = with_list(book, "staff", three, 2);
+    assert_null(pol_book_lists_of(book, org, &n));
+    assert_non_null(pol_book_lists_of(book, eve, &n));
+    (void)pol_book_lists_of(book, bob, &n);
+    assert_int_equal(n, 2);
+    book = with_list(book, "staff", NULL, 0);
+    (void)pol_book_lists_of(book, bob, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(pol_book_list_count(book), 2);
+    pol_book_unref(book);
+}
+
+static void
+a_list_that_rules_use_stays_and_one_that_is_not_there_makes_no_rule(void **state)
+{
+    (void)state;
+    const struct hd_slice bob = HD_LIT("sip:bob@x"), staff = HD_LIT("@staff");
+    struct pol_book *book = pol_book_new(&test_key), *next = NULL;
+    struct pol_rule r = rule("sip:a@b", "@staff", "*", POL_ALLOW);
+    assert_int_equal(pol_book_with_rule(book, &r, NULL, &next), HD_ENOMATCH);
+    book = with_list(book, "staff", &bob, 1);
+    book = with_rule(book, "sip:a@b", "@staff", "*", POL_ALLOW, NULL);
+    assert_int_equal(pol_book_without_list(book, HD_LIT("staff"), &next), HD_EBUSY);
+    assert_int_equal(pol_book_without_rule(book, HD_LIT("sip:a@b"), 1, &next), HD_OK);
+    pol_book_unref(book);
+    book = next;
+    r = rule("sip:a@b", "*", "*", POL_ALLOW);
+    r.except = &staff;
+    r.n_except = 1;
+    assert_int_equal(pol_book_with_rule(book, &r, NULL, &next), HD_OK);
+    pol_book_unref(book);
+    book = next;
+    assert_int_equal(pol_book_without_list(book, HD_LIT("staff"), &next), HD_EBUSY);
+    pol_book_unref(book);
+}
+
+static void
+a_member_is_in_so_many_lists_and_no_more(void **state)
+{
+    (void)state;
+    const struct hd_slice bob = HD_LIT("sip:bob@x");
+    struct pol_book *book = pol_book_new(&test_key), *next = NULL;
+    char name[16];
+    for (unsigned i = 0; i < POL_MEMBER_OF_MAX; i++) {
+        snprintf(name, sizeof(name), "l%u", i);
+        book = with_list(book, name, &bob, 1);
+    }
+    assert_int_equal(pol_book_with_list(book, &(struct pol_list){ HD_LIT("more"), &bob, 1 }, &next),
+                     HD_EFULL);
+    book = with_list(book, "l7", NULL, 0);
+    book = with_list(book, "more", &bob, 1);
+    pol_book_unref(book);
+}
+
+static void
+a_rule_keeps_all_that_it_was_given(void **state)
+{
+    (void)state;
+    const struct hd_slice except[] = { HD_LIT("sip:z@b"), HD_LIT("sip:*@c") };
+    struct pol_book *book = pol_book_new(&test_key), *next = NULL;
+    struct pol_rule r = rule("*", "authenticated", "dialog", POL_CONFIRM);
+    uint32_t id;
+    r.from_s = 100;
+    r.until_s = 200;
+    r.since_s = 50;
+    r.except = except;
+    r.n_except = 2;
+    assert_int_equal(pol_book_with_rule(book, &r, &id, &next), HD_OK);
+    pol_book_unref(book);
+    book = with_rule(next, "*", "authenticated", "dialog", POL_PUBLISH, NULL);
+    struct pol_rule s = rule("*", "authenticated", "dialog", POL_BLOCK);
+    s.shadow = true;
+    assert_int_equal(pol_book_with_rule(book, &s, NULL, &next), HD_OK);
+    pol_book_unref(book);
+    book = next;
+    assert_int_equal(pol_book_rule_count(book), 3);
+    const struct pol_rule *got =
+        pol_book_rule(book, HD_LIT("*"), HD_LIT("authenticated"), HD_LIT("dialog"), POL_KIND_ACTS);
+    assert_int_equal(got->id, id);
+    assert_int_equal(got->action, POL_CONFIRM);
+    assert_int_equal(got->from_s, 100);
+    assert_int_equal(got->until_s, 200);
+    assert_int_equal(got->since_s, 50);
+    assert_int_equal(got->n_except, 2);
+    assert_true(hd_slice_eq(got->except[0], except[1])); /* sorted */
+    assert_false(pol_rule_holds(got, 99));
+    assert_true(pol_rule_holds(got, 100));
+    assert_true(pol_rule_holds(got, 199));
+    assert_false(pol_rule_holds(got, 200));
+    assert_int_equal(pol_book_next_change(book, 0), 100);
+    assert_int_equal(pol_book_next_change(book, 100), 200);
+    assert_true(pol_book_next_change(book, 200) == UINT64_MAX);
+    assert_non_null(
+        pol_book_rule(book, HD_LIT("*"), HD_LIT("authenticated"), HD_LIT("dialog"), POL_KIND_SHADOW)
+            ->hits);
+    r.until_s = 100; /* over before it begins */
+    assert_int_equal(pol_book_with_rule(book, &r, NULL, &next), HD_ESYNTAX);
+    r.until_s = 0;
+    r.watcher = HD_LIT("sip:one@b"); /* one has no exceptions */
+    assert_int_equal(pol_book_with_rule(book, &r, NULL, &next), HD_ESYNTAX);
+    pol_book_unref(book);
+}
+
+static void
+a_shadow_rule_keeps_its_count_when_others_change(void **state)
+{
+    (void)state;
+    struct pol_book *book = pol_book_new(&test_key), *next = NULL;
+    struct pol_rule s = rule("sip:a@b", "*", "*", POL_BLOCK);
+    s.shadow = true;
+    assert_int_equal(pol_book_with_rule(book, &s, NULL, &next), HD_OK);
+    pol_book_unref(book);
+    book = next;
+    atomic_fetch_add(
+        &pol_book_rule(book, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"), POL_KIND_SHADOW)->hits->n,
+        3);
+    struct pol_book *old = pol_book_ref(book);
+    book = with_rule(book, "sip:a@b", "sip:c@b", "*", POL_ALLOW, NULL);
+    /* A shard that has not taken the new book yet counts in the same place. */
+    atomic_fetch_add(
+        &pol_book_rule(old, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"), POL_KIND_SHADOW)->hits->n,
+        1);
+    assert_int_equal(
+        pol_book_rule(book, HD_LIT("sip:a@b"), HD_LIT("*"), HD_LIT("*"), POL_KIND_SHADOW)->hits->n,
+        4);
+    pol_book_unref(old);
     pol_book_unref(book);
 }
 
@@ -486,6 +697,11 @@ main(void)
         cmocka_unit_test(a_walk_over_rules_sees_all_or_stops_when_told),
         cmocka_unit_test(a_hundred_thousand_users_load_and_share_their_pages_with_an_edit),
         cmocka_unit_test(a_failed_allocation_leaves_the_book_whole),
+        cmocka_unit_test(a_list_and_the_entries_of_its_members_say_the_same),
+        cmocka_unit_test(a_list_that_rules_use_stays_and_one_that_is_not_there_makes_no_rule),
+        cmocka_unit_test(a_member_is_in_so_many_lists_and_no_more),
+        cmocka_unit_test(a_rule_keeps_all_that_it_was_given),
+        cmocka_unit_test(a_shadow_rule_keeps_its_count_when_others_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/id.h"
+#include "policy/judge.h"
 #include "policy/windows.h"
 
 #define SHARD_MAGIC 0x504f4c53u
@@ -192,6 +193,7 @@ from_identity(const struct evt_config *config, const struct sip_msg *request,
     if (sip_uri_parse(request->from.uri, &uri) || sip_identity_key(&uri, &config->served, key, &n))
         return bad(result, "Unreadable From URI");
     identity_set(&result->identity, key, n);
+    result->identity.proof = EVT_PROOF_FROM;
     result->identity.proven = source_proven(listener_of(config, flow), flow);
     return EVT_AUTH_OK;
 }
@@ -358,6 +360,7 @@ digest_identity(struct pol_shard *shard, const struct evt_config *config,
         return EVT_AUTH_WRONG; /* a user of a domain that is no longer served */
 
     identity_set(&result->identity, key, n);
+    result->identity.proof = EVT_PROOF_DIGEST;
     result->identity.authenticated = true;
     result->identity.proven =
         nonce.source == source_hash(shard, flow) || source_proven(listener, flow);
@@ -422,67 +425,17 @@ verdict(enum evt_decision decision, uint32_t rule)
     return (struct evt_verdict){ .decision = decision, .rule = rule };
 }
 
-/* "sip:*@domain" of an identity key; empty when it has no user part. */
-static struct hd_slice
-domain_pattern(struct hd_slice key, char buffer[SIP_KEY_MAX + 1])
+static struct pol_question
+question_of(const struct evt_config *config, const struct evt_identity *who,
+            struct hd_slice resource, const struct evt_package *package)
 {
-    const size_t at = hd_slice_find(key, '@');
-    struct sip_out out;
-
-    if (at == key.n)
-        return HD_LIT("");
-    sip_out_init(&out, buffer, SIP_KEY_MAX + 1);
-    sip_out_lit(&out, "sip:*");
-    sip_out_slice(&out, hd_slice_from(key, at));
-    return out.full ? HD_LIT("") : hd_slice(buffer, out.n);
-}
-
-/* Watcher information tells who watches: to open it, it must be named (RFC 3857 section 4.6). */
-static bool
-is_watcher_information(struct hd_slice package)
-{
-    const struct hd_slice template = HD_LIT(".winfo");
-    return package.n > template.n &&
-           hd_slice_eq(hd_slice_from(package, package.n - template.n), template);
-}
-
-struct evt_verdict
-pol_judge(const struct pol_book *book, struct hd_slice watcher, struct hd_slice resource,
-          const struct evt_package *package)
-{
-    if (watcher.n == 0)
-        return verdict(EVT_DENY, 0);
-    /* Nobody can lock himself out of his own state. */
-    if (hd_slice_eq(watcher, resource))
-        return verdict(EVT_ALLOW, 0);
-
-    char buffer[SIP_KEY_MAX + 1];
-    const struct hd_slice watchers[] = { watcher, domain_pattern(watcher, buffer), HD_LIT("*") };
-    const struct hd_slice packages[] = { package->name, HD_LIT("*") };
-    const struct pol_rule *allow = NULL;
-    size_t n;
-
-    (void)pol_book_rules(book, resource, &n); /* most resources have none */
-    for (size_t w = 0; n > 0 && w < HD_ARRAY_LEN(watchers); w++)
-        for (size_t p = 0; p < HD_ARRAY_LEN(packages); p++) {
-            const struct pol_rule *rule = pol_book_rule(book, resource, watchers[w], packages[p]);
-            if (!rule)
-                continue;
-            if (rule->action == POL_BLOCK)
-                return verdict(EVT_DENY, rule->id);
-            if (!allow && !(p > 0 && is_watcher_information(package->name)))
-                allow = rule;
-        }
-    if (allow)
-        return verdict(EVT_ALLOW, allow->id);
-    switch (package->authorisation) {
-    case EVT_AUTHORISE_ALLOW:
-        return verdict(EVT_ALLOW, 0);
-    case EVT_AUTHORISE_OWNER:
-    case EVT_AUTHORISE_BLOCK:
-        break;
-    }
-    return verdict(EVT_DENY, 0);
+    const struct pol_settings *settings = settings_of(config);
+    return (struct pol_question){ .book = settings->book,
+                                  .watcher = identity_key(who),
+                                  .resource = resource,
+                                  .package = package,
+                                  .now_s = settings->now_s,
+                                  .authenticated = who->authenticated };
 }
 
 static struct evt_verdict
@@ -490,7 +443,12 @@ pol_subscribe(void *policy, const struct evt_config *config, const struct evt_id
               struct hd_slice resource, const struct evt_package *package)
 {
     (void)policy;
-    return pol_judge(settings_of(config)->book, identity_key(watcher), resource, package);
+    const struct pol_question question = question_of(config, watcher, resource, package);
+    const struct pol_judgement judgement = pol_judge(&question);
+    /* What is judged again was counted when it was asked for. */
+    if (judgement.shadow && !watcher->again)
+        atomic_fetch_add_explicit(&judgement.shadow->hits->n, 1, memory_order_relaxed);
+    return judgement.verdict;
 }
 
 static struct hd_slice
@@ -528,9 +486,11 @@ pol_publish(void *policy, const struct evt_config *config, const struct evt_iden
     (void)policy;
     if (publisher->key_len == 0)
         return verdict(EVT_DENY, 0);
-    const bool may =
-        hd_slice_eq(identity_key(publisher), resource) || is_publisher(config, publisher, package);
-    return verdict(may ? EVT_ALLOW : EVT_DENY, 0);
+    if (hd_slice_eq(identity_key(publisher), resource) || is_publisher(config, publisher, package))
+        return verdict(EVT_ALLOW, 0);
+    const struct pol_question question = question_of(config, publisher, resource, package);
+    const struct pol_rule *rule = pol_judge_publisher(&question);
+    return rule ? verdict(EVT_ALLOW, rule->id) : verdict(EVT_DENY, 0);
 }
 
 static struct evt_verdict

@@ -15,6 +15,9 @@
  * immutable from then on. */
 struct pol_settings {
     struct pol_book *book; /* a reference, which the config's free gives back */
+    uint64_t
+        now_s; /* seconds since 1970: rules that are in force then are in force as long as these
+                  settings are; whoever made them makes new ones at pol_book_next_change() */
     struct hd_slice realm;
     const enum sip_digest_alg *algorithms; /* offered, the preferred first; none twice */
     size_t n_algorithms;                   /* 1 or 2 */
@@ -40,15 +43,6 @@ void pol_shard_free(struct pol_shard *shard); /* accepts NULL */
 /* The port; its context is a struct pol_shard.  config->policy must point to a struct pol_settings.
  * Reason phrases are static. */
 extern const struct evt_policy_ops pol_ops;
-
-/**
- * What pol_ops.subscribe decides, for `policy test` and the like: the same function without a
- * shard. Order: the owner; block entries of the resource (exact watcher, his domain, "*"), allow
- * entries likewise, the package's authorisation. An allow entry for all packages does not open
- * watcher information ("*.winfo", RFC 3857 section 4.6): name it.
- */
-struct evt_verdict pol_judge(const struct pol_book *book, struct hd_slice watcher,
-                             struct hd_slice resource, const struct evt_package *package);
 
 /**
  * The identity key of a user name: "sip:name@default-domain"; a name "user@domain" gives

@@ -745,8 +745,10 @@ identity(const char *key, bool authenticated)
 static uint32_t
 set_rule(struct world *w, const char *watcher, const char *package, enum pol_action action)
 {
-    const struct pol_rule rule = { HD_LIT(ALICE), hd_slice_str(watcher), hd_slice_str(package),
-                                   action, 0 };
+    const struct pol_rule rule = { .resource = HD_LIT(ALICE),
+                                   .watcher = hd_slice_str(watcher),
+                                   .package = hd_slice_str(package),
+                                   .action = action };
     struct pol_book *book;
     uint32_t id;
     assert_int_equal(pol_book_with_rule(w->settings.book, &rule, &id, &book), HD_OK);

@@ -69,7 +69,7 @@ def test_users_rules_and_listings_through_the_tool():
         broker.tool("sub", "sip:alice@127.0.0.1", "--fetch", *broker.login("bob"), expect=None)
         check("403" in broker.last_error or "not allowed" in broker.last_error.lower(), broker.last_error)
         broker.tool("policy", "allow", "alice", "bob", *at)
-        check("bob" in broker.tool("policy", "list", "alice", *at))
+        check("bob" in broker.tool("policy", "show", "alice", *at))
         sub = broker.tool_start("sub", "sip:alice@127.0.0.1", *broker.login("bob"))
         sub.says("active")
         row = json.loads(broker.tool("subs", "--json", *at))["subs"][0]

@@ -1,0 +1,479 @@
+/* cmd_policy.c - `herald policy`: who may see and publish what, and what the rules say. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "base/str.h"
+#include "base/unit.h"
+#include "herald/admin.h"
+#include "herald/show.h"
+#include "herald/text.h"
+#include "herald/tool.h"
+
+enum {
+    KEY_SOCKET = 0x100,
+    KEY_JSON,
+    KEY_RESOURCE,
+    KEY_EXCEPT,
+    KEY_FROM,
+    KEY_UNTIL,
+    KEY_SHADOW,
+    KEY_ANONYMOUS,
+    KEY_PUBLISH
+};
+
+#define MANY 1024 /* words, watchers and exceptions of one command */
+
+struct options {
+    const char *socket, *package, *resource;
+    const char *word[MANY], *watcher[MANY], *except[MANY];
+    unsigned n, n_watchers, n_except;
+    int64_t from_s, until_s;
+    bool json, shadow, anonymous, publish;
+};
+
+static const struct argp_option policy_options[] = {
+    { "socket", KEY_SOCKET, "PATH", 0,
+      "the daemon's admin socket (default: $HERALD_SOCKET, run/herald.sock, "
+      "/run/herald/herald.sock)",
+      10 },
+    { "json", KEY_JSON, NULL, 0, "print the daemon's result as JSON", 10 },
+    { "watcher", 'w', "WATCHER", 0, "whom it is about; may be given several times", 1 },
+    { "publisher", 0, NULL, OPTION_ALIAS, NULL, 1 },
+    { "resource", KEY_RESOURCE, "RESOURCE", 0, "test: whose state", 1 },
+    { "package", 'p', "PACKAGE", 0, "only for this event package (default: for all)", 1 },
+    { "except", KEY_EXCEPT, "WATCHER", 0,
+      "of a WATCHER that means many, who is not meant; may be given several times", 2 },
+    { "from", KEY_FROM, "TIME", 0,
+      "in force from then on: 2026-12-24T17:00:00+01:00, \"2026-12-24 17:00\" (here), or 2h from "
+      "now",
+      2 },
+    { "until", KEY_UNTIL, "TIME", 0, "in force until then", 2 },
+    { "shadow", KEY_SHADOW, NULL, 0, "changes nothing, only counts what it would change", 2 },
+    { "anonymous", KEY_ANONYMOUS, NULL, 0, "test: he has not proved who he is", 2 },
+    { "publish", KEY_PUBLISH, NULL, 0, "remove: the right to publish", 2 },
+    { 0 }
+};
+
+/* ---- the command line ---- */
+
+/* A time as people write it, as seconds since 1970. */
+static bool
+time_read(const char *text, int64_t *ret_s)
+{
+    static const char *const zoned[] = { "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z" };
+    static const char *const local[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
+    const char *end;
+    uint64_t ms;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(zoned); i++) {
+        struct tm tm = { 0 };
+        end = strptime(text, zoned[i], &tm);
+        if (end && !*end) {
+            const long offset = tm.tm_gmtoff;
+            *ret_s = (int64_t)timegm(&tm) - offset;
+            return *ret_s > 0;
+        }
+    }
+    for (size_t i = 0; i < HD_ARRAY_LEN(local); i++) {
+        struct tm tm = { .tm_isdst = -1 };
+        end = strptime(text, local[i], &tm);
+        if (end && !*end) {
+            *ret_s = (int64_t)mktime(&tm);
+            return *ret_s > 0;
+        }
+    }
+    if (hd_unit_ms(hd_slice_str(text[0] == '+' ? text + 1 : text), &ms) || ms / 1000 > INT32_MAX)
+        return false;
+    *ret_s = (int64_t)time(NULL) + (int64_t)(ms / 1000);
+    return true;
+}
+
+static void
+add_word(struct argp_state *state, const char **words, unsigned *n, const char *word)
+{
+    if (*n == MANY)
+        argp_error(state, "too many of them: at most %d", MANY);
+    words[(*n)++] = word;
+}
+
+static error_t
+parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case KEY_SOCKET:
+        o->socket = arg;
+        return 0;
+    case KEY_JSON:
+        o->json = true;
+        return 0;
+    case 'p':
+        o->package = arg;
+        return 0;
+    case KEY_RESOURCE:
+        o->resource = arg;
+        return 0;
+    case 'w':
+        add_word(state, o->watcher, &o->n_watchers, arg);
+        return 0;
+    case KEY_EXCEPT:
+        add_word(state, o->except, &o->n_except, arg);
+        return 0;
+    case KEY_FROM:
+    case KEY_UNTIL:
+        if (!time_read(arg, key == KEY_FROM ? &o->from_s : &o->until_s))
+            argp_error(state, "\"%s\" is no time; expected 2026-12-24T17:00:00+01:00 or 2h", arg);
+        return 0;
+    case KEY_SHADOW:
+        o->shadow = true;
+        return 0;
+    case KEY_ANONYMOUS:
+        o->anonymous = true;
+        return 0;
+    case KEY_PUBLISH:
+        o->publish = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        add_word(state, o->word, &o->n, arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp policy_argp = {
+    .options = policy_options,
+    .parser = parse,
+    .args_doc = "allow|confirm|polite|block RESOURCE WATCHER...\n"
+                "publish RESOURCE PUBLISHER...\nremove RESOURCE WATCHER...\nshow [RESOURCE]\n"
+                "test WATCHER RESOURCE\nlist [show [NAME]]\nlist add NAME WATCHER...\n"
+                "list remove NAME [WATCHER...]",
+    .doc = "Who may see whose event state, and who may publish it.\v"
+           "RESOURCE is a URI or a user's name, sip:*@domain for all of a domain, or * for all.  "
+           "WATCHER is a URI or a user's name, sip:*@domain for everybody of a domain, @NAME for "
+           "those of a list, authenticated, anonymous, or * for everybody.\n\n"
+           "block refuses (403); polite refuses without his knowing: he sees what is seen while "
+           "nothing is published; confirm lets him wait; allow lets him see.  block and polite "
+           "count before confirm and allow, wherever they stand."
+};
+
+/* ---- rules ---- */
+
+static void
+set_number(json_t *args, const char *key, int64_t number)
+{
+    if (number && json_object_set_new(args, key, json_integer(number))) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+}
+
+static void
+set_true(json_t *args, const char *key, bool value)
+{
+    if (value && json_object_set_new(args, key, json_true())) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+}
+
+static void
+set_words(json_t *args, const char *key, const char *const *words, unsigned n)
+{
+    json_t *array = json_array();
+    bool ok = array != NULL;
+
+    for (unsigned i = 0; i < n && ok; i++) {
+        if (!text_is_utf8(hd_slice_str(words[i]))) {
+            tool_problem("%s is not UTF-8", key);
+            exit(TOOL_USAGE);
+        }
+        ok = json_array_append_new(array, json_string(words[i])) == 0;
+    }
+    if (!ok || json_object_set_new(args, key, array)) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+}
+
+static void
+show_rule(const json_t *rule)
+{
+    show_text("", json_object_get(rule, "action"));
+    show_text("  watcher  ", json_object_get(rule, "watcher"));
+    show_text("  resource ", json_object_get(rule, "resource"));
+    show_text("  package  ", json_object_get(rule, "package"));
+}
+
+/* One rule for one watcher. */
+static int
+rule_change(const struct options *o, const char *call, const char *watcher)
+{
+    json_t *args = show_args(), *result = NULL;
+    const bool remove = strcmp(call, "policy-remove") == 0;
+
+    show_set(args, "resource", o->word[1]);
+    show_set(args, "watcher", watcher);
+    show_set(args, "package", o->package);
+    set_number(args, "from_s", o->from_s);
+    set_number(args, "until_s", o->until_s);
+    set_true(args, "shadow", o->shadow);
+    set_true(args, "publish", remove && o->publish);
+    if (o->n_except)
+        set_words(args, "except", o->except, o->n_except);
+    int code = admin_call(o->socket, call, args, &result);
+    if (!code && o->json)
+        show_json(result);
+    else if (!code && remove)
+        puts("removed");
+    else if (!code)
+        show_rule(json_object_get(result, "rule"));
+    json_decref(result);
+    return code;
+}
+
+static int
+rule_changes(const struct options *o, const char *call)
+{
+    int code = TOOL_OK;
+
+    for (unsigned i = 2; i < o->n && !code; i++)
+        code = rule_change(o, call, o->word[i]);
+    for (unsigned i = 0; i < o->n_watchers && !code; i++)
+        code = rule_change(o, call, o->watcher[i]);
+    return code;
+}
+
+static void
+add_time(struct hd_str *text, const char *word, const json_t *s)
+{
+    char buffer[32] = "";
+    const time_t at = (time_t)json_integer_value(s);
+    struct tm tm;
+
+    if (!json_is_integer(s) || !localtime_r(&at, &tm) ||
+        !strftime(buffer, sizeof(buffer), "%Y-%m-%d %H:%M", &tm))
+        return;
+    hd_str_addf(text, "%s%s %s", text->n ? ", " : "", word, buffer);
+}
+
+/* What else a rule says, for its row of the table. */
+static void
+row_add_more(json_t *row)
+{
+    const json_t *except = json_object_get(row, "except"), *one;
+    struct hd_str text = { 0 };
+    size_t i;
+
+    json_array_foreach(except, i, one)
+        hd_str_addf(&text, "%s%s", i ? " " : "except ", json_string_value(one));
+    add_time(&text, "from", json_object_get(row, "from_s"));
+    add_time(&text, "until", json_object_get(row, "until_s"));
+    if (json_is_true(json_object_get(row, "shadow")))
+        hd_str_addf(&text, "%sshadow, %lld times", text.n ? ", " : "",
+                    (long long)json_integer_value(json_object_get(row, "hits")));
+    if (json_object_set_new(row, "more", json_stringn(hd_str_text(&text), text.n))) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+    hd_str_done(&text);
+}
+
+static int
+rules_show(const struct options *o)
+{
+    static const struct grid_column columns[] = { { "RULE", "id", true },
+                                                  { "ACTION", "action", false },
+                                                  { "RESOURCE", "resource", false },
+                                                  { "WATCHER", "watcher", false },
+                                                  { "PACKAGE", "package", false },
+                                                  { "", "more", false } };
+    json_t *args = show_args(), *result = NULL, *row;
+    size_t i;
+
+    show_set(args, "resource", o->n > 1 ? o->word[1] : NULL);
+    int code = admin_call(o->socket, "policy-list", args, &result);
+    if (!code && !o->json)
+        json_array_foreach(json_object_get(result, "rules"), i, row) row_add_more(row);
+    if (!code)
+        code = show_list(o->json, result, "rules", columns, HD_ARRAY_LEN(columns));
+    json_decref(result);
+    return code;
+}
+
+/* ---- named lists ---- */
+
+static int
+list_change(const struct options *o, const char *call)
+{
+    const char *words[2 * MANY];
+    unsigned n = 0;
+    json_t *args = show_args(), *result = NULL;
+
+    for (unsigned i = 3; i < o->n; i++)
+        words[n++] = o->word[i];
+    for (unsigned i = 0; i < o->n_watchers; i++)
+        words[n++] = o->watcher[i];
+    show_set(args, "name", o->word[2]);
+    set_words(args, "members", words, n);
+    int code = admin_call(o->socket, call, args, &result);
+    if (!code && o->json)
+        show_json(result);
+    else if (!code)
+        printf("list %s: %lld members\n", o->word[2],
+               (long long)json_integer_value(json_object_get(result, "members")));
+    json_decref(result);
+    return code;
+}
+
+static int
+lists_show(const struct options *o)
+{
+    static const struct grid_column columns[] = { { "LIST", "name", false },
+                                                  { "SIZE", "size", true },
+                                                  { "MEMBERS", "members", false } };
+    json_t *args = show_args(), *result = NULL;
+
+    show_set(args, "name", o->n > 2 ? o->word[2] : NULL);
+    int code = admin_call(o->socket, "policy-list-show", args, &result);
+    if (!code)
+        code = show_list(o->json, result, "lists", columns, HD_ARRAY_LEN(columns));
+    json_decref(result);
+    return code;
+}
+
+/* ---- what the rules say ---- */
+
+static void
+print_rule(const char *title, const json_t *rule)
+{
+    if (!json_is_object(rule))
+        return;
+    printf("%s%lld: ", title, (long long)json_integer_value(json_object_get(rule, "id")));
+    for (unsigned i = 0; i < 4; i++) {
+        static const char *const keys[] = { "action", "watcher", "resource", "package" };
+        static const char *const words[] = { "", " ", " at ", " in " };
+        const json_t *value = json_object_get(rule, keys[i]);
+        char *text =
+            text_escaped(hd_slice(json_string_value(value), json_string_length(value)), false);
+        printf("%s%s", words[i], text ? text : "");
+        free(text);
+    }
+    putchar('\n');
+}
+
+static const char *
+by_words(const char *by)
+{
+    static const struct {
+        const char *by, *words;
+    } row[] = { { "owner", "it is his own" },
+                { "deny-list", "a deny list" },
+                { "rules", "the rules" },
+                { "package", "no rule speaks of him: the package's authorisation" } };
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++)
+        if (by && strcmp(by, row[i].by) == 0)
+            return row[i].words;
+    return "?";
+}
+
+static void
+print_answer(const json_t *answer)
+{
+    const json_t *shadow = json_object_get(answer, "shadow");
+
+    show_text("", json_object_get(answer, "package"));
+    show_text("  answer     ", json_object_get(answer, "decision"));
+    printf("  because    %s\n", by_words(json_string_value(json_object_get(answer, "by"))));
+    print_rule("  by rule    ", json_object_get(answer, "rule"));
+    if (json_is_object(json_object_get(answer, "deny"))) {
+        show_text("  else       ", json_object_get(answer, "granted"));
+        print_rule("  by rule    ", json_object_get(answer, "grant"));
+    }
+    if (json_is_object(shadow)) {
+        show_text("  in shadow  ", json_object_get(shadow, "decision"));
+        print_rule("  by rule    ", json_object_get(shadow, "rule"));
+    }
+}
+
+static int
+test_show(const struct options *o)
+{
+    const char *watcher = o->n > 1 ? o->word[1] : o->n_watchers ? o->watcher[0] : NULL;
+    const char *resource = o->n > 2 ? o->word[2] : o->resource;
+    json_t *args, *result = NULL, *answer;
+    size_t i;
+
+    if (!watcher || !resource || o->n > 3) {
+        tool_problem("`herald policy test --watcher WATCHER --resource RESOURCE`");
+        return TOOL_USAGE;
+    }
+    args = show_args();
+    show_set(args, "watcher", watcher);
+    show_set(args, "resource", resource);
+    show_set(args, "package", o->package);
+    if (o->anonymous && json_object_set_new(args, "authenticated", json_false())) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+    int code = admin_call(o->socket, "policy-test", args, &result);
+    if (!code && o->json) {
+        show_json(result);
+    } else if (!code) {
+        show_text("watcher  ", json_object_get(result, "watcher"));
+        show_text("resource ", json_object_get(result, "resource"));
+        json_array_foreach(json_object_get(result, "answers"), i, answer) print_answer(answer);
+    }
+    json_decref(result);
+    return code;
+}
+
+/* ---- the command ---- */
+
+static bool
+is_word(const struct options *o, unsigned at, const char *word)
+{
+    return o->n > at && strcmp(o->word[at], word) == 0;
+}
+
+static int
+list_main(const struct options *o)
+{
+    if (is_word(o, 1, "add") && o->n > 2)
+        return list_change(o, "policy-list-add");
+    if (is_word(o, 1, "remove") && o->n > 2)
+        return list_change(o, "policy-list-remove");
+    if (o->n == 1 || (is_word(o, 1, "show") && o->n <= 3))
+        return lists_show(o);
+    tool_problem("`herald policy --help` says how it is used");
+    return TOOL_USAGE;
+}
+
+int
+policy_main(int argc, char **argv)
+{
+    static const struct {
+        const char *word, *call;
+    } changes[] = { { "allow", "policy-allow" },     { "confirm", "policy-confirm" },
+                    { "polite", "policy-polite" },   { "block", "policy-block" },
+                    { "publish", "policy-publish" }, { "remove", "policy-remove" } };
+    static struct options o;
+
+    argp_parse(&policy_argp, argc, argv, 0, NULL, &o);
+    for (size_t i = 0; i < HD_ARRAY_LEN(changes); i++)
+        if (is_word(&o, 0, changes[i].word) && o.n > 1 && o.n - 2 + o.n_watchers > 0)
+            return rule_changes(&o, changes[i].call);
+    if (is_word(&o, 0, "list"))
+        return list_main(&o);
+    if (is_word(&o, 0, "show") && o.n <= 2)
+        return rules_show(&o);
+    if (is_word(&o, 0, "test"))
+        return test_show(&o);
+    tool_problem("`herald policy --help` says how it is used");
+    return TOOL_USAGE;
+}

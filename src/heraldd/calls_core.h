@@ -1,0 +1,63 @@
+/* calls_core.h - what the files of the admin calls share.  Private to them.
+ * Thread: the main thread's. */
+#ifndef HD_HERALDD_CALLS_CORE_H
+#define HD_HERALDD_CALLS_CORE_H
+
+#include "heraldd/calls.h"
+#include "heraldd/daemon.h"
+
+struct hd_call {
+    struct hd_daemon *daemon;
+    struct hd_reply *reply;
+    json_t *args;
+};
+
+#define HD_CALL_ARGS_MAX 12
+struct hd_call_type {
+    const char *name;
+    json_type type; /* JSON_TRUE: a boolean */
+    bool needed;
+};
+struct hd_call_row {
+    const char *name;
+    void (*run)(const struct hd_call *call);
+    struct hd_call_type args[HD_CALL_ARGS_MAX]; /* up to the first without a name */
+};
+/** The calls about rules. */
+const struct hd_call_row *hd_calls_policy(size_t *ret_n);
+
+/** A string of the call; p NULL: it is not there. */
+struct hd_slice hd_call_arg(const struct hd_call *call, const char *key);
+
+struct hd_key {
+    char text[SIP_KEY_MAX];
+    size_t n;
+};
+static inline struct hd_slice
+hd_key_slice(const struct hd_key *key)
+{
+    return hd_slice(key->text, key->n);
+}
+/** Turns a resource of the caller into its key, or answers why not. */
+bool hd_call_resource(const struct hd_call *call, const char *name, struct hd_key *ret_key);
+
+/** The book in use, borrowed. */
+struct pol_book *hd_call_book(const struct hd_call *call);
+/** Hands a book to the daemon and answers later with result and the version.  Takes over book and
+ * result.
+ *  @param err  what making the book gave; on an error that is the answer */
+void hd_call_edit(const struct hd_call *call, enum hd_err err, struct pol_book *book,
+                  struct hd_slice changed, json_t *result);
+
+/* Rows of a listing. */
+struct hd_rows {
+    const struct hd_call *call;
+    json_t *rows;
+    struct hd_slice only; /* key, empty: all */
+    bool failed;
+};
+void hd_rows_add(struct hd_rows *rows, json_t *row); /* takes over row */
+/** Answers with {key: rows}. */
+void hd_rows_answer(const struct hd_call *call, struct hd_rows *rows, const char *key);
+
+#endif

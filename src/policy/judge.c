@@ -1,0 +1,302 @@
+/* judge.c - the decision about a watcher.
+ *
+ * The problem: a thousand rules may speak of a resource and a hundred thousand of others, and the
+ * answer may not take longer than a microsecond, nor may its time tell a polite block from an
+ * allow. So the watcher is turned into the few patterns under which a rule can mean him (himself,
+ * his lists, his domain, everybody), each is looked up in three places, and all of them always are:
+ * what was found decides only at the end. */
+#include "policy/judge.h"
+
+#include <string.h>
+
+#include "policy/book_core.h"
+
+enum scope { SCOPE_RESOURCE = 0, SCOPE_DOMAIN, SCOPE_ALL, SCOPES };
+#define PATTERNS_MAX (4 + 2 * POL_MEMBER_OF_MAX)
+
+/* The patterns that mean a watcher, the most precise first. */
+struct who {
+    struct hd_slice patterns[PATTERNS_MAX];
+    size_t n;
+    char domain[POL_KEY_MAX + 1];
+};
+
+/* What the rules say together. */
+struct tally {
+    const struct pol_rule *block, *polite;
+    const struct pol_rule *grant[SCOPES];
+};
+
+/* "sip:*@domain" of a key; empty when it has no user part. */
+static struct hd_slice
+domain_pattern(struct hd_slice key, char buffer[POL_KEY_MAX + 1])
+{
+    static const char start[] = "sip:*";
+    const size_t at = hd_slice_find(key, '@'), head = sizeof(start) - 1;
+
+    if (at == key.n || key.n - at + head > POL_KEY_MAX + 1)
+        return HD_LIT("");
+    memcpy(buffer, start, head);
+    memcpy(buffer + head, key.p + at, key.n - at);
+    return hd_slice(buffer, head + key.n - at);
+}
+
+static void
+who_add_lists(struct who *who, const struct pol_book *book, struct hd_slice member)
+{
+    size_t n;
+    const struct hd_slice *names = pol_book_lists_of(book, member, &n);
+    for (size_t i = 0; i < n; i++)
+        who->patterns[who->n++] = names[i];
+}
+
+/* RFC 3261 section 8.1.1.3 and RFC 3323 section 4.1.1.3 have a name for those without one. */
+static bool
+is_anonymous(const struct pol_question *q)
+{
+    return !q->authenticated || hd_slice_eq(q->watcher, HD_LIT("sip:anonymous@anonymous.invalid"));
+}
+
+static void
+who_fill(struct who *who, const struct pol_question *q)
+{
+    const bool lists = pol_book_list_count(q->book) > 0;
+    const struct hd_slice domain = domain_pattern(q->watcher, who->domain);
+
+    who->n = 0;
+    who->patterns[who->n++] = q->watcher;
+    if (lists)
+        who_add_lists(who, q->book, q->watcher);
+    if (domain.n) {
+        who->patterns[who->n++] = domain;
+        if (lists)
+            who_add_lists(who, q->book, domain);
+    }
+    who->patterns[who->n++] = is_anonymous(q) ? HD_LIT("anonymous") : HD_LIT("authenticated");
+    who->patterns[who->n++] = HD_LIT("*");
+}
+
+/* Whether a rule leaves this watcher out. */
+static bool
+is_excepted(const struct pol_rule *rule, const struct who *who)
+{
+    for (size_t i = 0; rule->n_except > 0 && i < who->n; i++)
+        if (pol_slices_have(rule->except, rule->n_except, who->patterns[i]))
+            return true;
+    return false;
+}
+
+/* The first rule that means no watcher before this one. */
+static size_t
+rules_lower(const struct pol_rule *rules, size_t n, struct hd_slice watcher)
+{
+    size_t low = 0;
+    while (low < n) {
+        const size_t mid = low + (n - low) / 2;
+        if (hd_slice_cmp(rules[mid].watcher, watcher) < 0)
+            low = mid + 1;
+        else
+            n = mid;
+    }
+    return low;
+}
+
+/* Watcher information tells who watches: to open it, it must be named (RFC 3857 section 4.6). */
+static bool
+is_watcher_information(struct hd_slice package)
+{
+    const struct hd_slice template = HD_LIT(".winfo");
+    return package.n > template.n &&
+           hd_slice_eq(hd_slice_from(package, package.n - template.n), template);
+}
+
+/* Whether a grant shows more than another (RFC 4745 section 10.2): allow over confirm, all over a
+ * part; among those alike the one for the more precise watcher stands, which came first, and the
+ * one that names the package. */
+static bool
+grants_more(const struct pol_rule *rule, const struct pol_rule *than)
+{
+    if (!than || rule->action != than->action)
+        return !than || rule->action == POL_ALLOW;
+    if ((rule->transform.n == 0) != (than->transform.n == 0))
+        return rule->transform.n == 0;
+    return hd_slice_eq(rule->watcher, than->watcher) && hd_slice_eq(than->package, HD_LIT("*"));
+}
+
+static void
+tally_add(struct tally *tally, enum scope scope, const struct pol_rule *rule, bool grants)
+{
+    switch (rule->action) {
+    case POL_BLOCK:
+        if (!tally->block)
+            tally->block = rule;
+        break;
+    case POL_POLITE:
+        if (!tally->polite)
+            tally->polite = rule;
+        break;
+    case POL_ALLOW:
+    case POL_CONFIRM:
+        if (grants && grants_more(rule, tally->grant[scope]))
+            tally->grant[scope] = rule;
+        break;
+    case POL_PUBLISH:
+        break;
+    }
+}
+
+/* Both tallies: by the rules that act, and as if the shadow rules acted in the place of those that
+ * they would replace. */
+struct tallies {
+    struct tally acts, shadow;
+    const struct pol_rule *any_shadow; /* that matches */
+};
+
+/* The rules of one place that mean the watcher. */
+static void
+tally_rules(struct tallies *t, enum scope scope, const struct pol_question *q,
+            const struct who *who, const struct pol_rule *rules, size_t n)
+{
+    const bool winfo = is_watcher_information(q->package->name);
+
+    for (size_t p = 0; p < who->n; p++) {
+        const struct pol_rule *replaced = NULL;
+        /* From behind: a shadow rule stands behind the one that it would replace. */
+        const size_t from = rules_lower(rules, n, who->patterns[p]);
+        size_t to = from;
+        while (to < n && hd_slice_eq(rules[to].watcher, who->patterns[p]))
+            to++;
+        while (to-- > from) {
+            const struct pol_rule *rule = &rules[to];
+            const bool every = hd_slice_eq(rule->package, HD_LIT("*"));
+            if (rule->action == POL_PUBLISH ||
+                !(every || hd_slice_eq(rule->package, q->package->name)) ||
+                !pol_rule_holds(rule, q->now_s) || is_excepted(rule, who))
+                continue;
+            const bool grants = !(every && winfo);
+            if (rule->shadow) {
+                t->any_shadow = replaced = rule;
+                tally_add(&t->shadow, scope, rule, grants);
+                continue;
+            }
+            tally_add(&t->acts, scope, rule, grants);
+            if (!replaced || !hd_slice_eq(replaced->package, rule->package))
+                tally_add(&t->shadow, scope, rule, grants);
+        }
+    }
+}
+
+static struct tallies
+tally_all(const struct pol_question *q)
+{
+    char buffer[POL_KEY_MAX + 1];
+    const struct hd_slice places[SCOPES] = { q->resource, domain_pattern(q->resource, buffer),
+                                             HD_LIT("*") };
+    struct tallies t = { 0 };
+    struct who who;
+    bool known = false;
+
+    for (size_t scope = 0; scope < SCOPES; scope++) {
+        size_t n;
+        const struct pol_rule *rules = pol_book_rules(q->book, places[scope], &n);
+        if (n == 0)
+            continue;
+        if (!known)
+            who_fill(&who, q);
+        known = true;
+        tally_rules(&t, (enum scope)scope, q, &who, rules, n);
+    }
+    return t;
+}
+
+static struct evt_verdict
+verdict_of(enum evt_decision decision, const struct pol_rule *rule)
+{
+    return (struct evt_verdict){ .decision = decision, .rule = rule ? rule->id : 0 };
+}
+
+static struct evt_verdict
+verdict_granted(const struct pol_question *q, const struct pol_rule *grant)
+{
+    if (grant)
+        return verdict_of(grant->action == POL_ALLOW ? EVT_ALLOW : EVT_CONFIRM, grant);
+    switch (q->package->authorisation) {
+    case EVT_AUTHORISE_ALLOW:
+        return verdict_of(EVT_ALLOW, NULL);
+    case EVT_AUTHORISE_CONFIRM:
+        return verdict_of(EVT_CONFIRM, NULL);
+    case EVT_AUTHORISE_OWNER:
+    case EVT_AUTHORISE_BLOCK:
+        break;
+    }
+    return verdict_of(EVT_DENY, NULL);
+}
+
+static void
+judge_by(const struct pol_question *q, const struct tally *tally, struct pol_judgement *judgement)
+{
+    judgement->grant = NULL;
+    for (size_t scope = 0; scope < SCOPES && !judgement->grant; scope++)
+        judgement->grant = tally->grant[scope];
+    judgement->deny = tally->block ? tally->block : tally->polite;
+    judgement->granted = verdict_granted(q, judgement->grant);
+    judgement->rule = judgement->deny ? judgement->deny : judgement->grant;
+    judgement->by = judgement->deny    ? POL_BY_DENY
+                    : judgement->grant ? POL_BY_GRANT
+                                       : POL_BY_PACKAGE;
+    judgement->verdict = judgement->deny
+                             ? verdict_of(tally->block ? EVT_DENY : EVT_POLITE, judgement->deny)
+                             : judgement->granted;
+}
+
+struct pol_judgement
+pol_judge(const struct pol_question *q)
+{
+    struct pol_judgement judgement = { .by = POL_BY_PACKAGE };
+
+    if (q->watcher.n == 0)
+        return judgement;
+    /* Nobody can lock himself out of his own state. */
+    if (hd_slice_eq(q->watcher, q->resource))
+        return (struct pol_judgement){ .verdict = verdict_of(EVT_ALLOW, NULL),
+                                       .granted = verdict_of(EVT_ALLOW, NULL),
+                                       .by = POL_BY_OWNER };
+    const struct tallies t = tally_all(q);
+    judge_by(q, &t.acts, &judgement);
+    if (t.any_shadow) {
+        struct pol_judgement other = { .by = POL_BY_PACKAGE };
+        judge_by(q, &t.shadow, &other);
+        judgement.with_shadow = other.verdict;
+        if (other.verdict.decision != judgement.verdict.decision ||
+            !hd_slice_eq(other.rule ? other.rule->transform : HD_LIT(""),
+                         judgement.rule ? judgement.rule->transform : HD_LIT("")))
+            judgement.shadow = other.rule && other.rule->shadow ? other.rule : t.any_shadow;
+    }
+    return judgement;
+}
+
+const struct pol_rule *
+pol_judge_publisher(const struct pol_question *q)
+{
+    char buffer[POL_KEY_MAX + 1];
+    const struct hd_slice places[SCOPES] = { q->resource, domain_pattern(q->resource, buffer),
+                                             HD_LIT("*") };
+    struct who who;
+
+    if (q->watcher.n == 0)
+        return NULL;
+    who_fill(&who, q);
+    for (size_t scope = 0; scope < SCOPES; scope++) {
+        size_t n;
+        const struct pol_rule *rules = pol_book_rules(q->book, places[scope], &n);
+        for (size_t p = 0; n > 0 && p < who.n; p++)
+            for (size_t i = rules_lower(rules, n, who.patterns[p]);
+                 i < n && hd_slice_eq(rules[i].watcher, who.patterns[p]); i++)
+                if (rules[i].action == POL_PUBLISH &&
+                    (hd_slice_eq(rules[i].package, HD_LIT("*")) ||
+                     hd_slice_eq(rules[i].package, q->package->name)) &&
+                    pol_rule_holds(&rules[i], q->now_s) && !is_excepted(&rules[i], &who))
+                    return &rules[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,42 @@
+/* judge.h - the decision: may this watcher see that resource, and by which rule?
+ *
+ * The order: the owner sees all of his own.  Then the deny lists, of the resource, of its domain
+ * and of all, whichever matches: block before polite-block.  Then what grants: the rules of the
+ * resource; when none of them speaks of the watcher those of its domain; when none does those for
+ * all; of several that match the maximum (RFC 4745 section 10.2), allow over confirm, and all of it
+ * over a part.  Then the package's authorisation.  Pure; any thread. */
+#ifndef HD_POLICY_JUDGE_H
+#define HD_POLICY_JUDGE_H
+
+#include "event/ports.h"
+#include "policy/book.h"
+
+/* What was asked. */
+struct pol_question {
+    const struct pol_book *book;
+    struct hd_slice watcher; /* identity key; empty: nobody */
+    struct hd_slice resource;
+    const struct evt_package *package;
+    uint64_t now_s;     /* seconds since 1970: which rules are in force */
+    bool authenticated; /* the watcher has proved who he is */
+};
+
+/* What decided. */
+enum pol_by { POL_BY_OWNER = 1, POL_BY_DENY, POL_BY_GRANT, POL_BY_PACKAGE };
+
+struct pol_judgement {
+    struct evt_verdict verdict; /* what counts */
+    enum pol_by by;
+    const struct pol_rule *rule;    /* that decided, or NULL */
+    const struct pol_rule *deny;    /* what the deny lists say, or NULL */
+    const struct pol_rule *grant;   /* what the grants say, or NULL */
+    struct evt_verdict granted;     /* what it would be without the deny lists */
+    const struct pol_rule *shadow;  /* the shadow rule that would decide otherwise, or NULL */
+    struct evt_verdict with_shadow; /* and what it would be then */
+};
+
+struct pol_judgement pol_judge(const struct pol_question *question);
+/** The rule by which he may publish the resource's state, or NULL. */
+const struct pol_rule *pol_judge_publisher(const struct pol_question *question);
+
+#endif

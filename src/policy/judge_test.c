@@ -1,0 +1,442 @@
+/* judge_test.c - who may see what: deny lists, grants, places, patterns, validity, shadow rules. */
+#include "policy/judge.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define ALICE "sip:alice@example.test"
+#define BOB "sip:bob@example.org"
+#define NOW_S 1700000000u
+
+struct world {
+    struct pol_book *book;
+    enum evt_authorisation authorisation;
+    bool anonymous;
+};
+
+static int
+set_up(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    w->book = pol_book_new(&(struct hd_hash_key){ 3, 4 });
+    *state = w;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct world *w = *state;
+    pol_book_unref(w->book);
+    free(w);
+    return 0;
+}
+
+static void
+take(struct world *w, struct pol_book *next)
+{
+    pol_book_unref(w->book);
+    w->book = next;
+}
+
+static uint32_t
+put(struct world *w, struct pol_rule rule)
+{
+    struct pol_book *next;
+    uint32_t id;
+    if (!rule.package.n)
+        rule.package = HD_LIT("*");
+    assert_int_equal(pol_book_with_rule(w->book, &rule, &id, &next), HD_OK);
+    take(w, next);
+    return id;
+}
+
+static uint32_t
+set(struct world *w, enum pol_action action, const char *resource, const char *watcher)
+{
+    return put(w, (struct pol_rule){ .action = action,
+                                     .resource = hd_slice_str(resource),
+                                     .watcher = hd_slice_str(watcher) });
+}
+
+static void
+drop(struct world *w, const char *resource, uint32_t id)
+{
+    struct pol_book *next;
+    assert_int_equal(pol_book_without_rule(w->book, hd_slice_str(resource), id, &next), HD_OK);
+    take(w, next);
+}
+
+static void
+set_list(struct world *w, const char *name, const char *member)
+{
+    const struct hd_slice one = hd_slice_str(member);
+    struct pol_book *next;
+    assert_int_equal(
+        pol_book_with_list(w->book, &(struct pol_list){ hd_slice_str(name), &one, 1 }, &next),
+        HD_OK);
+    take(w, next);
+}
+
+static struct pol_judgement
+ask(const struct world *w, const char *watcher, const char *package, uint64_t now_s)
+{
+    const struct evt_package p = { .magic = EVT_PACKAGE_MAGIC,
+                                   .name = hd_slice_str(package),
+                                   .authorisation = w->authorisation };
+    return pol_judge(&(struct pol_question){ .book = w->book,
+                                             .watcher = hd_slice_str(watcher),
+                                             .resource = HD_LIT(ALICE),
+                                             .package = &p,
+                                             .now_s = now_s,
+                                             .authenticated = !w->anonymous });
+}
+
+static enum evt_decision
+may(const struct world *w, const char *watcher)
+{
+    return ask(w, watcher, "presence", NOW_S).verdict.decision;
+}
+
+/* ---- the order ---- */
+
+static void
+where_no_rule_speaks_the_package_decides(void **state)
+{
+    struct world *w = *state;
+    static const enum evt_decision expected[] = {
+        [EVT_AUTHORISE_OWNER] = EVT_DENY,
+        [EVT_AUTHORISE_ALLOW] = EVT_ALLOW,
+        [EVT_AUTHORISE_BLOCK] = EVT_DENY,
+        [EVT_AUTHORISE_CONFIRM] = EVT_CONFIRM,
+    };
+    for (size_t i = 0; i < HD_ARRAY_LEN(expected); i++) {
+        w->authorisation = (enum evt_authorisation)i;
+        assert_int_equal(may(w, BOB), expected[i]);
+        assert_int_equal(ask(w, BOB, "presence", NOW_S).by, POL_BY_PACKAGE);
+        assert_int_equal(may(w, ALICE), EVT_ALLOW);
+        assert_int_equal(may(w, ""), EVT_DENY);
+    }
+}
+
+static void
+a_deny_list_of_any_place_overrides_every_grant(void **state)
+{
+    struct world *w = *state;
+    static const char *const places[] = { ALICE, "sip:*@example.test", "*" };
+    static const char *const patterns[] = { BOB, "@press", "sip:*@example.org", "authenticated",
+                                            "*" };
+    set_list(w, "press", BOB);
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    for (size_t i = 0; i < HD_ARRAY_LEN(places); i++)
+        set(w, POL_ALLOW, places[i], BOB);
+    for (size_t i = 0; i < HD_ARRAY_LEN(places); i++)
+        for (size_t k = 1; k < HD_ARRAY_LEN(patterns); k++) {
+            const uint32_t polite = set(w, POL_POLITE, places[i], patterns[k]);
+            struct pol_judgement j = ask(w, BOB, "presence", NOW_S);
+            assert_int_equal(j.verdict.decision, EVT_POLITE);
+            assert_int_equal(j.verdict.rule, polite);
+            assert_int_equal(j.by, POL_BY_DENY);
+            assert_int_equal(j.granted.decision, EVT_ALLOW); /* both are shown */
+            /* A block comes before, wherever it stands. */
+            const uint32_t block = set(w, POL_BLOCK, "*", "sip:*@example.org");
+            j = ask(w, BOB, "presence", NOW_S);
+            assert_int_equal(j.verdict.decision, EVT_DENY);
+            assert_int_equal(j.verdict.rule, block);
+            assert_int_equal(may(w, ALICE), EVT_ALLOW);
+            drop(w, "*", block);
+            if (block != polite)
+                drop(w, places[i], polite);
+            assert_int_equal(may(w, BOB), EVT_ALLOW);
+        }
+}
+
+/* RFC 4745 section 10.2: the maximum of those that match in one place. */
+static void
+grants_of_one_place_combine_to_the_maximum(void **state)
+{
+    struct world *w = *state;
+    const uint32_t confirm = set(w, POL_CONFIRM, ALICE, BOB);
+    assert_int_equal(may(w, BOB), EVT_CONFIRM);
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, confirm);
+    const uint32_t allow = set(w, POL_ALLOW, ALICE, "*");
+    assert_int_equal(may(w, BOB), EVT_ALLOW);
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, allow);
+    /* Of those alike the most precise is named. */
+    const uint32_t domain = set(w, POL_ALLOW, ALICE, "sip:*@example.org");
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, domain);
+    const uint32_t package = put(w, (struct pol_rule){ .action = POL_ALLOW,
+                                                       .resource = HD_LIT(ALICE),
+                                                       .watcher = HD_LIT("sip:*@example.org"),
+                                                       .package = HD_LIT("presence") });
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, package);
+    assert_int_equal(ask(w, BOB, "dialog", NOW_S).verdict.rule, domain);
+}
+
+/* What the owner says of his own counts before what is said for his domain, and that before what is
+ * said for all. */
+static void
+the_nearest_place_that_speaks_of_a_watcher_grants(void **state)
+{
+    struct world *w = *state;
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    const uint32_t all = set(w, POL_CONFIRM, "*", "*");
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, all);
+    assert_int_equal(may(w, BOB), EVT_CONFIRM);
+    const uint32_t domain = set(w, POL_ALLOW, "sip:*@example.test", "*");
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, domain);
+    const uint32_t own = set(w, POL_CONFIRM, ALICE, "sip:*@example.org");
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, own);
+    assert_int_equal(may(w, BOB), EVT_CONFIRM);
+    assert_int_equal(may(w, "sip:bob@example.net"), EVT_ALLOW);
+    set(w, POL_ALLOW, "sip:*@example.com", BOB); /* another domain's */
+    assert_int_equal(may(w, BOB), EVT_CONFIRM);
+}
+
+/* ---- patterns ---- */
+
+static void
+each_pattern_means_whom_it_says(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *pattern, *watcher;
+        bool anonymous, means;
+    } row[] = {
+        { BOB, BOB, false, true },
+        { BOB, BOB, true, true }, /* on a listener that takes his word for it */
+        { BOB, "sip:Bob@example.org", false, false },
+        { BOB, "sip:bob@example.org:5070", false, false },
+        { "sip:*@example.org", BOB, false, true },
+        { "sip:*@example.org", "sip:bob@sub.example.org", false, false },
+        { "sip:*@example.org", "sip:bob@example.org:5070", false, false },
+        { "sip:*@example.org", "sip:example.org", false, false },
+        { "@press", BOB, false, true },
+        { "@press", "sip:bob@example.net", false, false },
+        { "@orgs", BOB, false, true },
+        { "@orgs", "sip:eve@example.org", false, true },
+        { "@orgs", "sip:eve@example.net", false, false },
+        { "authenticated", BOB, false, true },
+        { "authenticated", BOB, true, false },
+        { "authenticated", "sip:anonymous@anonymous.invalid", false, false },
+        { "anonymous", BOB, true, true },
+        { "anonymous", BOB, false, false },
+        { "anonymous", "sip:anonymous@anonymous.invalid", false, true },
+        { "*", BOB, true, true },
+        { "*", "sip:example.org", false, true },
+    };
+    set_list(w, "press", BOB);
+    set_list(w, "orgs", "sip:*@example.org");
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        w->anonymous = row[i].anonymous;
+        w->authorisation = EVT_AUTHORISE_OWNER;
+        const uint32_t id = set(w, POL_ALLOW, ALICE, row[i].pattern);
+        if ((may(w, row[i].watcher) == EVT_ALLOW) != row[i].means)
+            fail_msg("row %zu: allow", i);
+        w->authorisation = EVT_AUTHORISE_ALLOW;
+        set(w, POL_BLOCK, ALICE, row[i].pattern);
+        if ((may(w, row[i].watcher) == EVT_DENY) != row[i].means)
+            fail_msg("row %zu: block", i);
+        drop(w, ALICE, id);
+    }
+}
+
+/* RFC 4745 section 7.1.3. */
+static void
+exceptions_are_not_meant(void **state)
+{
+    struct world *w = *state;
+    const struct hd_slice except[] = { HD_LIT(BOB), HD_LIT("sip:*@example.net"), HD_LIT("@press") };
+    set_list(w, "press", "sip:eve@example.com");
+    w->authorisation = EVT_AUTHORISE_OWNER;
+    put(w, (struct pol_rule){ .action = POL_ALLOW,
+                              .resource = HD_LIT(ALICE),
+                              .watcher = HD_LIT("*"),
+                              .except = except,
+                              .n_except = 3 });
+    assert_int_equal(may(w, BOB), EVT_DENY);
+    assert_int_equal(may(w, "sip:carol@example.org"), EVT_ALLOW);
+    assert_int_equal(may(w, "sip:carol@example.net"), EVT_DENY);
+    assert_int_equal(may(w, "sip:eve@example.com"), EVT_DENY);
+    assert_int_equal(may(w, "sip:fay@example.com"), EVT_ALLOW);
+    set_list(w, "press", "sip:fay@example.com"); /* a list that changes changes its rules */
+    assert_int_equal(may(w, "sip:eve@example.com"), EVT_ALLOW);
+    assert_int_equal(may(w, "sip:fay@example.com"), EVT_DENY);
+}
+
+/* RFC 4745 section 7.4. */
+static void
+a_rule_holds_from_its_beginning_until_before_its_end(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        uint64_t from_s, until_s;
+        bool holds;
+    } row[] = {
+        { 0, 0, true },
+        { NOW_S, 0, true },
+        { NOW_S + 1, 0, false },
+        { 0, NOW_S, false },
+        { 0, NOW_S + 1, true },
+        { NOW_S - 1, NOW_S + 1, true },
+        { NOW_S - 2, NOW_S - 1, false },
+    };
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        put(w, (struct pol_rule){ .action = POL_ALLOW,
+                                  .resource = HD_LIT(ALICE),
+                                  .watcher = HD_LIT(BOB),
+                                  .from_s = row[i].from_s,
+                                  .until_s = row[i].until_s });
+        if ((may(w, BOB) == EVT_ALLOW) != row[i].holds)
+            fail_msg("row %zu", i);
+    }
+}
+
+static void
+watcher_information_is_granted_by_name_alone_and_denied_by_any(void **state)
+{
+    struct world *w = *state;
+    set(w, POL_ALLOW, ALICE, BOB);
+    set(w, POL_CONFIRM, ALICE, "sip:*@example.org");
+    assert_int_equal(ask(w, BOB, "presence.winfo", NOW_S).verdict.decision, EVT_DENY);
+    assert_int_equal(ask(w, ALICE, "presence.winfo", NOW_S).verdict.decision, EVT_ALLOW);
+    put(w, (struct pol_rule){ .action = POL_ALLOW,
+                              .resource = HD_LIT(ALICE),
+                              .watcher = HD_LIT(BOB),
+                              .package = HD_LIT("presence.winfo") });
+    assert_int_equal(ask(w, BOB, "presence.winfo", NOW_S).verdict.decision, EVT_ALLOW);
+    assert_int_equal(ask(w, BOB, "dialog.winfo", NOW_S).verdict.decision, EVT_DENY);
+    set(w, POL_POLITE, "*", "sip:*@example.org");
+    assert_int_equal(ask(w, BOB, "presence.winfo", NOW_S).verdict.decision, EVT_POLITE);
+}
+
+/* ---- shadow rules ---- */
+
+static void
+a_shadow_rule_changes_nothing_and_says_what_it_would(void **state)
+{
+    struct world *w = *state;
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    const uint32_t shadow = put(w, (struct pol_rule){ .action = POL_BLOCK,
+                                                      .resource = HD_LIT("*"),
+                                                      .watcher = HD_LIT("sip:*@example.org"),
+                                                      .shadow = true });
+    struct pol_judgement j = ask(w, BOB, "presence", NOW_S);
+    assert_int_equal(j.verdict.decision, EVT_ALLOW);
+    assert_int_equal(j.verdict.rule, 0);
+    assert_non_null(j.shadow);
+    assert_int_equal(j.shadow->id, shadow);
+    assert_int_equal(j.with_shadow.decision, EVT_DENY);
+    assert_null(ask(w, "sip:bob@example.net", "presence", NOW_S).shadow);
+
+    /* It would block whom something blocks already: no change. */
+    const uint32_t block = set(w, POL_BLOCK, ALICE, BOB);
+    assert_null(ask(w, BOB, "presence", NOW_S).shadow);
+    drop(w, ALICE, block);
+
+    /* It would take the place of the rule for the same watcher and package. */
+    set(w, POL_BLOCK, ALICE, "*");
+    assert_int_equal(may(w, BOB), EVT_DENY);
+    put(w, (struct pol_rule){ .action = POL_ALLOW,
+                              .resource = HD_LIT(ALICE),
+                              .watcher = HD_LIT("*"),
+                              .shadow = true });
+    j = ask(w, "sip:bob@example.net", "presence", NOW_S);
+    assert_int_equal(j.verdict.decision, EVT_DENY);
+    assert_int_equal(j.with_shadow.decision, EVT_ALLOW);
+    assert_non_null(j.shadow);
+}
+
+/* ---- publishing ---- */
+
+static void
+a_publishing_right_is_no_right_to_watch_and_the_other_way_round(void **state)
+{
+    struct world *w = *state;
+    const struct evt_package p = { .magic = EVT_PACKAGE_MAGIC, .name = HD_LIT("x-fleet") };
+    struct pol_question q = { .watcher = HD_LIT(BOB),
+                              .resource = HD_LIT(ALICE),
+                              .package = &p,
+                              .now_s = NOW_S,
+                              .authenticated = true };
+    set(w, POL_ALLOW, ALICE, BOB);
+    q.book = w->book;
+    assert_null(pol_judge_publisher(&q));
+    const uint32_t fleet = put(w, (struct pol_rule){ .action = POL_PUBLISH,
+                                                     .resource = HD_LIT("sip:*@example.test"),
+                                                     .watcher = HD_LIT("sip:*@example.org"),
+                                                     .package = HD_LIT("x-fleet") });
+    q.book = w->book;
+    assert_non_null(pol_judge_publisher(&q));
+    assert_int_equal(pol_judge_publisher(&q)->id, fleet);
+    q.resource = HD_LIT("sip:alice@example.com");
+    assert_null(pol_judge_publisher(&q));
+    q.resource = HD_LIT(ALICE);
+    q.watcher = HD_LIT("sip:bob@example.net");
+    assert_null(pol_judge_publisher(&q));
+    q.watcher = HD_LIT("");
+    assert_null(pol_judge_publisher(&q));
+    assert_int_equal(may(w, "sip:eve@example.org"), EVT_DENY);
+}
+
+/* A thousand rules of the resource, a hundred thousand in all: found as if there were ten. */
+static void
+among_a_hundred_thousand_rules_the_right_one_is_found(void **state)
+{
+    struct world *w = *state;
+    enum { OWN = 1000, ALL = 100000 };
+    struct pol_rule *rules = calloc(ALL, sizeof(*rules));
+    char(*texts)[2][40] = calloc(ALL, sizeof(*texts));
+
+    assert_true(rules && texts);
+    for (unsigned i = 0; i < ALL; i++) {
+        snprintf(texts[i][0], sizeof(texts[i][0]), i < OWN ? ALICE : "sip:r%u@example.test", i / 9);
+        snprintf(texts[i][1], sizeof(texts[i][1]), "sip:w%u@example.org", i);
+        rules[i] = (struct pol_rule){ .resource = hd_slice_str(texts[i][0]),
+                                      .watcher = hd_slice_str(texts[i][1]),
+                                      .package = HD_LIT("*"),
+                                      .action = i % 2 ? POL_ALLOW : POL_POLITE,
+                                      .id = i + 1 };
+    }
+    struct pol_book *book = NULL;
+    assert_int_equal(pol_book_load(&(struct hd_hash_key){ 3, 4 },
+                                   &(struct pol_contents){ .rules = rules, .n_rules = ALL }, NULL,
+                                   &book),
+                     HD_OK);
+    take(w, book);
+    assert_int_equal(pol_book_rule_count(book), ALL);
+    for (unsigned i = 0; i < OWN; i++) {
+        const struct pol_judgement j = ask(w, texts[i][1], "presence", NOW_S);
+        if (j.verdict.rule != i + 1 || j.verdict.decision != (i % 2 ? EVT_ALLOW : EVT_POLITE))
+            fail_msg("%s: %u", texts[i][1], j.verdict.rule);
+    }
+    assert_int_equal(may(w, texts[OWN][1]), EVT_DENY);
+    free(rules);
+    free(texts);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(where_no_rule_speaks_the_package_decides),
+        CASE(a_deny_list_of_any_place_overrides_every_grant),
+        CASE(grants_of_one_place_combine_to_the_maximum),
+        CASE(the_nearest_place_that_speaks_of_a_watcher_grants),
+        CASE(each_pattern_means_whom_it_says),
+        CASE(exceptions_are_not_meant),
+        CASE(a_rule_holds_from_its_beginning_until_before_its_end),
+        CASE(watcher_information_is_granted_by_name_alone_and_denied_by_any),
+        CASE(a_shadow_rule_changes_nothing_and_says_what_it_would),
+        CASE(a_publishing_right_is_no_right_to_watch_and_the_other_way_round),
+        CASE(among_a_hundred_thousand_rules_the_right_one_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
