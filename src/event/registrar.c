@@ -528,6 +528,18 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
     return true;
 }
 
+/* Whether two resource keys are of one domain (10.3 step 5). */
+static bool
+same_domain(struct hd_slice a, struct hd_slice b)
+{
+    const char *at_a = memrchr(a.p, '@', a.n), *at_b = memrchr(b.p, '@', b.n);
+
+    /* "sip:domain" or "sip:user@domain" */
+    a = hd_slice_from(a, at_a ? (size_t)(at_a - a.p) + 1 : 4);
+    b = hd_slice_from(b, at_b ? (size_t)(at_b - b.p) + 1 : 4);
+    return hd_slice_eq(a, b);
+}
+
 void
 evt_register(struct evt_shard *shard, struct evt_request *request)
 {
@@ -567,6 +579,10 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
         return;
     if (!evt_request_resource(shard, request, request->msg->to.uri, key, &n))
         return;
+    if (!same_domain(hd_slice(domain, domain_n), hd_slice(key, n))) {
+        evt_refuse(shard, request, 404, HD_LIT("Not Of The Domain In The Request-URI"));
+        return;
+    }
     struct evt_verdict verdict = shard->ports.policy->registration(
         shard->ports.policy_context, shard->config, &request->identity, hd_slice(key, n));
     if (verdict.decision != EVT_ALLOW) {
