@@ -81,7 +81,8 @@ authenticate(const struct sip_msg *msg, unsigned kind)
                                                   .entropy_context = &seed });
     struct evt_auth_result result;
     FUZZ_CHECK(shard);
-    const enum evt_auth auth = pol_ops.authenticate(shard, &config, msg, &flow, NOW_US, &result);
+    const enum evt_auth auth =
+        pol_ops.authenticate(shard, &config, msg, &flow, hd_slice(NULL, 0), NOW_US, &result);
     check_verdict(shard, &listener, auth, &result);
     pol_shard_free(shard);
     pol_book_unref(settings.book);

@@ -387,10 +387,30 @@ evt_out_local(struct evt_shard *shard, struct sip_out *out, const struct hd_addr
     sip_out_slice(out, hd_slice(shard->local_text, shard->local_n));
 }
 
+/* RFC 5630 section 3.1.3: sips means TLS whatever transport says, and transport=tls is for sip
+ * alone.  RFC 7118 section 5.2: ws for both kinds. */
+static struct hd_slice
+contact_transport(enum hd_transport transport, bool secure)
+{
+    switch (transport) {
+    case HD_UDP:
+        break;
+    case HD_TCP:
+        return HD_LIT(";transport=tcp");
+    case HD_TLS:
+        return secure ? HD_LIT("") : HD_LIT(";transport=tls");
+    case HD_WS:
+    case HD_WSS:
+        return HD_LIT(";transport=ws");
+    }
+    return HD_LIT("");
+}
+
 /* Contact: configured, or the address on which the peer reaches us, with our GRUU's parameter (RFC
  * 5627, RFC 6665 4.5.1). */
 void
-evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow)
+evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow,
+                bool secure)
 {
     const struct evt_config *config = shard->config;
 
@@ -398,10 +418,9 @@ evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_fl
     if (flow->listener < config->n_listeners && config->listeners[flow->listener].contact.n) {
         sip_out_slice(out, config->listeners[flow->listener].contact);
     } else {
-        sip_out_lit(out, "sip:");
+        sip_out_slice(out, secure ? HD_LIT("sips:") : HD_LIT("sip:"));
         evt_out_local(shard, out, &flow->local);
-        if (flow->transport == HD_TCP)
-            sip_out_lit(out, ";transport=tcp");
+        sip_out_slice(out, contact_transport((enum hd_transport)flow->transport, secure));
         if (config->instance.n) {
             sip_out_lit(out, ";gr=");
             sip_out_slice(out, config->instance);

@@ -21,6 +21,9 @@ struct evt_listener {
                           bound for unproven addresses */
     const struct hd_prefix *trusted;
     size_t n_trusted;
+    const struct hd_slice *trusted_names; /* SIP domains whose verified certificate (RFC 5922) makes
+                                             a connection's requests those of From */
+    size_t n_trusted_names;
     struct hd_slice contact; /* configured Contact URI, empty: made from the local address */
 };
 
@@ -67,6 +70,7 @@ struct evt_config {
     struct evt_limits limits;
     struct evt_registrar registrar;
     enum evt_on_timeout on_timeout;
+    bool has_tls;                            /* connections with TLS can be opened */
     struct hd_slice server;                  /* Server header value, empty: none */
     struct hd_slice instance;                /* "urn:uuid:...": the gr parameter of our Contact */
     const void *policy;                      /* what the policy layer reads; released by free */

@@ -106,6 +106,7 @@ struct evt_packet {
     unsigned from_shard;          /* EVT_MAIL_COUNT: who asks */
     uint64_t nonce_id;
     uint32_t nc;
+    uint16_t n_peer; /* octets of evt_request.peer, behind the message's */
     size_t n;
     char octets[];
 };
@@ -120,7 +121,8 @@ struct evt_request {
     struct evt_packet *packet; /* the copy that carries it, or NULL: octets are borrowed */
     bool keep_packet;          /* someone took the packet over */
     bool rerouted;
-    bool known; /* it was answered before, by a record that has moved on or gone since */
+    bool known;           /* it was answered before, by a record that has moved on or gone since */
+    struct hd_slice peer; /* see evt_policy_ops.authenticate */
     struct evt_identity identity;
     bool authenticated;
     bool stale;
@@ -416,6 +418,8 @@ void evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg,
                          const struct hd_flow *flow, struct evt_sub *sub, uint32_t branch);
 void evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub,
                             const struct hd_flow *flow);
+/** Whether a remote target is a sips URI. */
+bool evt_notify_is_secure(struct hd_slice target);
 /** Whether a URI can be a remote target. */
 bool evt_notify_reaches(struct hd_slice target);
 /** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came.  HD_ENOMATCH:
@@ -688,7 +692,7 @@ struct evt_mail_gather {
 };
 
 struct evt_packet *evt_packet_new(const struct hd_flow *flow, struct hd_slice octets,
-                                  uint64_t arrived_us);
+                                  struct hd_slice peer, uint64_t arrived_us);
 void evt_post(struct evt_shard *shard, unsigned to, uint32_t kind, struct hd_mail *mail);
 void evt_mail_free(struct hd_mail *mail);
 /**
@@ -828,7 +832,8 @@ struct evt_head *evt_head_new(struct evt_shard *shard, struct evt_request *reque
                               struct hd_slice to_tag, bool route);
 /** Our address with its port, as text. */
 void evt_out_local(struct evt_shard *shard, struct sip_out *out, const struct hd_addr *addr);
-void evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow);
+void evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow,
+                     bool secure);
 void evt_out_allow_events(struct evt_shard *shard, struct sip_out *out);
 void evt_out_accept(const struct evt_package *package, struct sip_out *out);
 void evt_out_allow(const struct evt_shard *shard, struct sip_out *out);

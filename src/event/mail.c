@@ -5,9 +5,10 @@
 #include "event/core.h"
 
 struct evt_packet *
-evt_packet_new(const struct hd_flow *flow, struct hd_slice octets, uint64_t arrived_us)
+evt_packet_new(const struct hd_flow *flow, struct hd_slice octets, struct hd_slice peer,
+               uint64_t arrived_us)
 {
-    struct evt_packet *packet = malloc(sizeof(*packet) + octets.n);
+    struct evt_packet *packet = malloc(sizeof(*packet) + octets.n + peer.n);
     if (!packet)
         return NULL;
     memset(packet, 0, sizeof(*packet));
@@ -15,6 +16,10 @@ evt_packet_new(const struct hd_flow *flow, struct hd_slice octets, uint64_t arri
     packet->arrived_us = arrived_us;
     packet->n = octets.n;
     memcpy(packet->octets, octets.p, octets.n);
+    HD_ASSERT(peer.n <= UINT16_MAX);
+    packet->n_peer = (uint16_t)peer.n;
+    if (peer.n)
+        memcpy(packet->octets + octets.n, peer.p, peer.n);
     return packet;
 }
 

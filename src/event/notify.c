@@ -17,20 +17,55 @@
 
 /* --- where it goes --------------------------------------------------------------------------- */
 
-/* A datagram listener on the address that a stream came to, for targets that want datagrams; its
- * index or -1. */
+/* A listener of another transport on the address that a request came to; its index or -1. */
 static int
-udp_listener(const struct evt_config *config, const struct hd_flow *came, uint16_t *ret_port)
+listener_beside(const struct evt_config *config, const struct hd_flow *came,
+                enum hd_transport transport)
 {
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct evt_listener *listener = &config->listeners[i];
-        if (listener->transport == HD_UDP && listener->addr.family == came->local.family &&
-            (hd_addr_is_any(&listener->addr) || hd_addr_same_ip(&listener->addr, &came->local))) {
-            *ret_port = listener->addr.port;
+        if (listener->transport == transport && listener->addr.family == came->local.family &&
+            (hd_addr_is_any(&listener->addr) || hd_addr_same_ip(&listener->addr, &came->local)))
             return (int)i;
-        }
     }
     return -1;
+}
+
+/* Leaves the way that a request came for another transport: from the port where that is listened
+ * to, so that who is told it in Via and Contact finds somebody there.  False: not from here. */
+static bool
+way_change(const struct evt_config *config, const struct hd_flow *came, enum hd_transport transport,
+           struct hd_flow *way)
+{
+    int listener = listener_beside(config, came, transport);
+
+    switch (transport) {
+    case HD_UDP:
+        if (listener < 0)
+            return false;
+        break;
+    case HD_TCP:
+        break;
+    case HD_TLS:
+        if (!config->has_tls)
+            return false;
+        break;
+    case HD_WS: /* RFC 7118: who speaks WebSocket is never connected to */
+    case HD_WSS:
+        return false;
+    }
+    way->transport = (uint8_t)transport;
+    if (listener >= 0) {
+        way->listener = (uint8_t)listener;
+        way->local.port = config->listeners[listener].addr.port;
+    }
+    return true;
+}
+
+static bool
+is_secure(const struct hd_flow *flow)
+{
+    return flow->transport == HD_TLS || flow->transport == HD_WSS;
 }
 
 static bool
@@ -58,37 +93,31 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
     struct sip_hop hop;
     enum hd_transport transport;
     struct hd_addr addr;
-    uint16_t port;
 
     if (sip_dialog_hop(route, target, &hop))
         return HD_ESYNTAX;
-    /* RFC 5630 section 3.1: what is for a sips target never travels in the clear. */
-    if (hop.next.scheme == SIP_SCHEME_SIPS && came->transport != HD_TLS &&
-        came->transport != HD_WSS)
-        return HD_ENOTSUP;
     *ret_flow = *came;
+    /* RFC 5630 section 3.1: what is for a sips target never travels in the clear, but to a proxy
+     * that the operator trusts to go on as it has to. */
+    if (hop.next.scheme == SIP_SCHEME_SIPS && !is_secure(came))
+        return !direct && evt_listener_trusts(shard->config, came) ? HD_OK : HD_ENOTSUP;
     if (came->conn && direct)
         return HD_OK;
     if (sip_uri_addr(&hop.next, &transport, &addr) || !same_family(came, &addr))
         return direct || came->conn ? HD_OK : HD_ENOMATCH;
+    if (transport != (enum hd_transport)came->transport &&
+        !way_change(shard->config, came, transport, ret_flow))
+        return HD_OK; /* a transport that this server does not speak: the way it came */
     ret_flow->conn = 0;
     ret_flow->remote = addr;
-    if (transport == (enum hd_transport)came->transport)
-        return HD_OK;
-    if (transport == HD_UDP) {
-        int listener = udp_listener(shard->config, came, &port);
-        if (listener < 0) {
-            *ret_flow = *came;
-            return HD_OK;
-        }
-        ret_flow->listener = (uint8_t)listener;
-        ret_flow->local.port = port;
-    } else if (transport != HD_TCP) {
-        *ret_flow = *came; /* a transport that this server does not speak: the way it came */
-        return HD_OK;
-    }
-    ret_flow->transport = (uint8_t)transport;
     return HD_OK;
+}
+
+/* RFC 3261 section 12.1.1: our Contact is secure where the peer's is. */
+bool
+evt_notify_is_secure(struct hd_slice target)
+{
+    return hd_slice_istarts(target, HD_LIT("sips:"));
 }
 
 /* --- writing it ------------------------------------------------------------------------------ */
@@ -217,6 +246,7 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     char *buffer = shard->ports.net->reserve(shard->ports.net_context, room);
     struct sip_hop hop = { .request_uri = evt_texts_get(sub->texts, EVT_TEXT_TARGET) };
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
+    const bool secure = evt_notify_is_secure(hop.request_uri);
 
     /* Without a route set the request goes to the target as it stands. */
     if (!buffer || (route.n && sip_dialog_hop(route, hop.request_uri, &hop)))
@@ -228,7 +258,7 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     out_via(out, shard, sub, flight, flow);
     out_route(out, &hop);
     out_dialog(out, shard, sub, mirror, flight);
-    evt_out_contact(shard, out, came);
+    evt_out_contact(shard, out, came, secure);
     out_event(out, sub, mirror);
     out_state(out, flight);
     out_body(out, flight);

@@ -22,6 +22,9 @@ struct evt_net_ops {
      * or a new one.
      *  @param owner  not 0: evt_shard_send_failed() is called with it when it could not be sent */
     void (*commit)(void *net, const struct hd_flow *flow, size_t n, uint64_t owner);
+    /** The SIP domains that the verified certificate of a connection's peer names (RFC 5922), a
+     * blank between two; empty: none.  Borrowed until the next call in.  May be NULL: nobody. */
+    struct hd_slice (*peer)(void *net, uint64_t conn);
 };
 
 /* --- storing ------------------------------------------------------------------------------- */
@@ -91,9 +94,12 @@ struct evt_verdict {
 };
 
 struct evt_policy_ops {
+    /** @param peer  the SIP domains that the verified certificate of its connection names (RFC
+     * 5922), lower case, a blank between two; empty: none */
     enum evt_auth (*authenticate)(void *policy, const struct evt_config *config,
                                   const struct sip_msg *request, const struct hd_flow *flow,
-                                  uint64_t now_us, struct evt_auth_result *ret_result);
+                                  struct hd_slice peer, uint64_t now_us,
+                                  struct evt_auth_result *ret_result);
     /** Takes a count of a nonce whose window lives on this shard: true when it is new. */
     bool (*count)(void *policy, uint64_t nonce_id, uint32_t nc, uint64_t now_us);
     /** Writes the WWW-Authenticate lines; the nonce's window will live on this shard. */

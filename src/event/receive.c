@@ -103,7 +103,7 @@ evt_forward(struct evt_shard *shard, struct evt_request *request, unsigned to)
     struct evt_packet *packet = request->packet;
 
     if (!packet)
-        packet = evt_packet_new(request->flow, request->octets, request->arrived_us);
+        packet = evt_packet_new(request->flow, request->octets, request->peer, request->arrived_us);
     if (!packet)
         return false;
     request->keep_packet = true;
@@ -113,11 +113,20 @@ evt_forward(struct evt_shard *shard, struct evt_request *request, unsigned to)
     return true;
 }
 
+/* Whom the certificate of the connection names; asked of net/ on the shard that has it. */
+static struct hd_slice
+conn_peer(struct evt_shard *shard, const struct hd_flow *flow)
+{
+    if ((flow->transport != HD_TLS && flow->transport != HD_WSS) || !shard->ports.net->peer)
+        return hd_slice(NULL, 0);
+    return shard->ports.net->peer(shard->ports.net_context, flow->conn);
+}
+
 static void
 forward_octets(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice octets,
                unsigned to)
 {
-    struct evt_packet *packet = evt_packet_new(flow, octets, shard->now_us);
+    struct evt_packet *packet = evt_packet_new(flow, octets, conn_peer(shard, flow), shard->now_us);
 
     if (!packet)
         return; /* as if it had been lost on the way: the sender repeats it */
@@ -212,6 +221,9 @@ receive_request(struct evt_shard *shard, const struct hd_flow *flow, struct hd_s
         request.authenticated = packet->authenticated;
         request.stale = packet->stale;
         request.identity = packet->identity;
+        request.peer = hd_slice(packet->octets + packet->n, packet->n_peer);
+    } else {
+        request.peer = conn_peer(shard, flow);
     }
     evt_request_handle(shard, &request);
     if (packet && !request.keep_packet)

@@ -40,7 +40,7 @@ evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct ev
     }
     struct evt_packet *packet = request->packet;
     if (!packet)
-        packet = evt_packet_new(request->flow, request->octets, request->arrived_us);
+        packet = evt_packet_new(request->flow, request->octets, request->peer, request->arrived_us);
     if (!packet) {
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
         return;
@@ -172,7 +172,7 @@ request_count_elsewhere(struct evt_shard *shard, struct evt_request *request,
     struct evt_packet *packet = request->packet;
 
     if (!packet)
-        packet = evt_packet_new(request->flow, request->octets, request->arrived_us);
+        packet = evt_packet_new(request->flow, request->octets, request->peer, request->arrived_us);
     if (!packet) {
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
         return;
@@ -201,8 +201,8 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
         return EVT_ANSWERED;
     }
     memset(&result, 0, sizeof(result));
-    switch (policy->authenticate(context, shard->config, request->msg, request->flow, shard->now_us,
-                                 &result)) {
+    switch (policy->authenticate(context, shard->config, request->msg, request->flow, request->peer,
+                                 shard->now_us, &result)) {
     case EVT_AUTH_OK:
         break;
     case EVT_AUTH_CHALLENGE:
@@ -321,9 +321,12 @@ evt_request_resource(struct evt_shard *shard, struct evt_request *request, struc
         evt_refuse(shard, request, 400, HD_LIT("Malformed Request-URI"));
         return false;
     }
-    /* RFC 5630 3.1: a sips resource is not served over plain transport. */
+    /* RFC 5630 3.1: a sips resource is not served over plain transport, but to a proxy that the
+     * operator trusts to have taken TLS off. */
     if (uri.scheme == SIP_SCHEME_SIPS && request->flow->transport != HD_TLS &&
-        request->flow->transport != HD_WSS) {
+        request->flow->transport != HD_WSS &&
+        (evt_direct(shard, request->flow, request->msg) ||
+         !evt_listener_trusts(shard->config, request->flow))) {
         evt_refuse(shard, request, 480, HD_LIT("SIPS Needs A Secure Transport"));
         return false;
     }

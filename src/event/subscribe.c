@@ -14,10 +14,13 @@
 /* --- answering ------------------------------------------------------------------------------- */
 
 static void
-out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct hd_flow *came,
+out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct evt_sub *sub,
              uint32_t expires_s)
 {
-    evt_out_contact(shard, &reply->out, came);
+    const struct hd_flow *came = &evt_hop_at(shard, sub->came)->flow;
+
+    evt_out_contact(shard, &reply->out, came,
+                    evt_notify_is_secure(evt_texts_get(sub->texts, EVT_TEXT_TARGET)));
     sip_out_header_u32(&reply->out, HD_LIT("Expires"), expires_s);
     evt_out_allow_events(shard, &reply->out); /* RFC 6665 4.4.4 */
     evt_reply_send(shard, reply);
@@ -36,7 +39,7 @@ answer_again(struct evt_shard *shard, struct evt_request *request, const struct 
     if (!evt_reply_begin(shard, request, 200, hd_slice(NULL, 0), hd_slice(tag, HD_ID_TEXT), &reply))
         return;
     sip_route_echo(request->msg, &reply.out);
-    out_accepted(shard, &reply, &evt_hop_at(shard, sub->came)->flow, expires_s);
+    out_accepted(shard, &reply, sub, expires_s);
 }
 
 /* True when the request is a repetition of one that this subscription has answered or is working
@@ -137,7 +140,7 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
     if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
         evt_octets(&evt_hop_at(shard, sub->hop)->octets_out, reply.out.n);
-        out_accepted(shard, &reply, came, change->done.expires_s);
+        out_accepted(shard, &reply, sub, change->done.expires_s);
     }
     if (change->done.expires_s == 0) {
         evt_sub_terminate(shard, sub, EVT_REASON_TIMEOUT, 0);

@@ -210,7 +210,7 @@ net_commit(void *net, const struct hd_flow *flow, size_t n, uint64_t owner)
     host->sent_end = &sent->next;
 }
 
-static const struct evt_net_ops net_ops = { net_reserve, net_commit };
+static const struct evt_net_ops net_ops = { .reserve = net_reserve, .commit = net_commit };
 
 static enum hd_err
 store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kind, uint64_t id,
@@ -273,13 +273,15 @@ host_record(const struct host *host, enum evt_record_kind kind)
 
 static enum evt_auth
 policy_authenticate(void *policy, const struct evt_config *config, const struct sip_msg *request,
-                    const struct hd_flow *flow, uint64_t now_us, struct evt_auth_result *ret)
+                    const struct hd_flow *flow, struct hd_slice peer, uint64_t now_us,
+                    struct evt_auth_result *ret)
 {
     struct host *host = ((struct host_seat *)policy)->host;
     struct hd_slice value = sip_msg_value(request, SIP_HDR_AUTHORIZATION), uri = request->from.uri;
 
     (void)config;
     (void)flow;
+    (void)peer;
     (void)now_us;
     if (host->needs_digest && !value.p)
         return EVT_AUTH_CHALLENGE;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "heraldd/certificates.h"
 #include "heraldd/config_file.h"
 #include "policy/policy.h"
 
@@ -46,6 +47,7 @@ set_defaults(struct hd_conf *conf)
         .idle_ms = 10 * 60 * 1000,
         .message_ms = 30 * 1000,
         .connect_ms = 4 * 1000,
+        .handshake_ms = 10 * 1000,
         .queue = 1024 * 1024,
         .receive_buffer = 4 * 1024 * 1024,
     };
@@ -351,6 +353,7 @@ hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s, uin
     p->config.limits = conf->limits;
     p->config.registrar = conf->registrar;
     p->config.on_timeout = conf->on_timeout;
+    p->config.has_tls = hd_certificates_wanted(conf);
     p->config.server = conf->server;
     p->config.instance = hd_slice(p->instance, p->instance_len);
     p->config.policy = &p->settings;

@@ -16,6 +16,7 @@
 #include "event/config.h"
 #include "event/package.h"
 #include "heraldd/problem.h"
+#include "net/tls.h"
 #include "policy/book.h"
 #include "sip/digest.h"
 
@@ -26,9 +27,26 @@
 /* What net/ needs and the core does not; per shard. */
 struct hd_conf_net {
     uint32_t connections;
-    uint32_t idle_ms, message_ms, connect_ms;
+    uint32_t idle_ms, message_ms, connect_ms, handshake_ms;
     uint32_t queue;          /* octets waiting to leave on one connection */
     uint32_t receive_buffer; /* octets asked of the kernel per datagram socket, 0: its default */
+};
+
+/* What a listener shows and asks for with TLS; of those without all is empty. */
+struct hd_conf_secure {
+    const struct net_tls_pair *pairs; /* in the order of the file */
+    size_t n_pairs;
+    bool self_signed; /* in place of pairs: made at the first start, in the state folder */
+    enum net_tls_verify verify;
+    const char *ca; /* NULL: the system's */
+};
+
+/* What is shown to servers that herald connects to, and asked of them. */
+struct hd_conf_client {
+    struct net_tls_pair pair; /* NULL: none */
+    const char *ca;           /* NULL: the system's */
+    bool trusts_all;
+    bool said; /* there is a tls section */
 };
 
 /* What happens to subscriptions, publications and registrations. */
@@ -45,8 +63,10 @@ struct hd_conf {
     size_t n_domains;
     unsigned shards; /* 0: by the number of cores */
     struct evt_listener *listeners;
-    struct hd_addr *written; /* their addresses as the file says; port 0 stays 0 */
+    struct hd_addr *written;       /* their addresses as the file says; port 0 stays 0 */
+    struct hd_conf_secure *secure; /* by listener */
     size_t n_listeners;
+    struct hd_conf_client client;
     struct hd_slice realm; /* empty: the first domain */
     enum sip_digest_alg algorithms[SIP_DIGEST_COUNT];
     size_t n_algorithms;

@@ -6,13 +6,11 @@
  * reader whose problems counted up ends with HD_ESYNTAX, so half-filled fields are never used. */
 #include "heraldd/config_file.h"
 
-#include <confuse.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "heraldd/config_unit.h"
-#include "heraldd/scan.h"
+#include "heraldd/config_read.h"
 #include "package/pkg.h"
 #include "policy/book.h"
 #include "sip/header.h"
@@ -21,23 +19,6 @@
 #define DAY_S ((uint64_t)24 * 3600)
 #define YEAR_S (366 * DAY_S)
 #define SOCKET_PATH_MAX 107 /* octets in a struct sockaddr_un */
-
-/* One value of the file. */
-struct value {
-    unsigned line;
-    size_t n;
-    char text[];
-};
-
-struct reader {
-    struct hd_conf *conf;
-    struct hd_arena *arena;
-    struct hd_problems *problems;
-    hd_conf_ops_f ops_of;
-    struct hd_scan scan;
-    cfg_t *root;
-    bool no_space;
-};
 
 /* A number of the file and the uint32_t that it sets. */
 struct number {
@@ -80,11 +61,11 @@ static const struct number limit_rows[] = {
     LIMIT("connection_idle", net.idle_ms, HD_CONF_MS, 1000, DAY_S * 1000),
     LIMIT("connection_message", net.message_ms, HD_CONF_MS, 100, 3600000),
     LIMIT("connection_open", net.connect_ms, HD_CONF_MS, 100, 60000),
+    LIMIT("connection_handshake", net.handshake_ms, HD_CONF_MS, 100, 3600000),
     LIMIT("connection_queue", net.queue, HD_CONF_SIZE, 65536, 1 << 30),
     LIMIT("receive_buffer", net.receive_buffer, HD_CONF_SIZE, 0, 1 << 30),
 };
 
-static const char *const listen_keys[] = { "authentication", "contact" };
 static const char *const authentication_keys[] = { "realm", "nonce_lifetime" };
 static const char *const store_keys[] = { "path", "durability", "commit_spacing" };
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
@@ -96,54 +77,13 @@ static const char *const package_keys[] = {
 static const char *const log_keys[] = { "level", "format" };
 static const char *const admin_keys[] = { "socket" };
 
-/* --- addresses ------------------------------------------------------------------------- */
-
-enum hd_err
-hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct hd_addr *ret_addr,
-                const char **ret_why)
-{
-    enum hd_transport transport;
-    struct hd_slice host, port = { 0 };
-    uint32_t number = 5060;
-    size_t end;
-
-    if (hd_slice_starts(text, HD_LIT("udp://"))) {
-        transport = HD_UDP;
-    } else if (hd_slice_starts(text, HD_LIT("tcp://"))) {
-        transport = HD_TCP;
-    } else {
-        *ret_why = "the transport is not one that this version has";
-        return HD_ESYNTAX;
-    }
-    host = hd_slice_from(text, 6);
-    end = host.n > 0 && host.p[0] == '[' ? hd_slice_find(host, ']') + 1 : hd_slice_find(host, ':');
-    if (end < host.n) {
-        port = hd_slice_from(host, end);
-        host.n = end;
-        if (port.p[0] != ':' || hd_slice_to_u32(hd_slice_from(port, 1), &number) ||
-            number > UINT16_MAX) {
-            *ret_why = "what follows the address is not a port (an IPv6 address is written in [])";
-            return HD_ESYNTAX;
-        }
-    }
-    if (host.n == 0) {
-        *ret_addr = (struct hd_addr){ .family = 4, .port = (uint16_t)number };
-    } else if (hd_addr_parse(host, (uint16_t)number, ret_addr)) {
-        *ret_why =
-            "the host is not an IPv4 address nor an IPv6 address in [] (names are not looked up)";
-        return HD_ESYNTAX;
-    }
-    *ret_transport = transport;
-    return HD_OK;
-}
-
 /* --- libconfuse ------------------------------------------------------------------------ */
 
 static int
 take_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
 {
     size_t n = strlen(text); /* libconfuse's own string, not wire data */
-    struct value *value = malloc(sizeof(*value) + n + 1);
+    struct hd_value *value = malloc(sizeof(*value) + n + 1);
 
     (void)opt;
     if (!value)
@@ -216,17 +156,19 @@ fill_keys(cfg_opt_t *row, const char *const *keys, size_t n, const char *const *
 }
 
 static enum hd_err
-confuse_read(struct reader *r)
+confuse_read(struct hd_reader *r)
 {
-    static const char *const trusted[] = { "trusted" }, *const algorithms[] = { "algorithms" },
-                             *const package_lists[] = { "types", "publishers" };
+    static const char *const algorithms[] = { "algorithms" }, *const package_lists[] = {
+        "types", "publishers"
+    };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
-        registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX];
+        registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX], tls[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
-    fill_keys(listen, listen_keys, HD_ARRAY_LEN(listen_keys), trusted, 1);
+    fill_keys(listen, hd_listen_keys, hd_n_listen_keys, hd_listen_lists, hd_n_listen_lists);
+    fill_keys(tls, hd_tls_keys, hd_n_tls_keys, NULL, 0);
     fill_keys(authentication, authentication_keys, HD_ARRAY_LEN(authentication_keys), algorithms,
               1);
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
@@ -249,6 +191,7 @@ confuse_read(struct reader *r)
                          section("store", store, single),
                          section("limits", limits, single),
                          section("registrar", registrar, single),
+                         section("tls", tls, single),
                          section("log", log, single),
                          section("admin", admin, single),
                          { .type = CFGT_NONE } };
@@ -271,177 +214,12 @@ confuse_read(struct reader *r)
     return HD_ESYNTAX;
 }
 
-/* --- values ---------------------------------------------------------------------------- */
-
-static const struct value *
-value_of(cfg_t *sec, const char *key)
-{
-    return sec && cfg_size(sec, key) > 0 ? cfg_getptr(sec, key) : NULL;
-}
-
-static struct hd_slice
-value_slice(const struct value *value)
-{
-    return hd_slice(value->text, value->n);
-}
-
-static struct hd_slice
-keep(struct reader *r, struct hd_slice text)
-{
-    struct hd_slice copy = { 0 };
-
-    if (hd_arena_dup(r->arena, text, &copy))
-        r->no_space = true;
-    return copy;
-}
-
-static void *
-room(struct reader *r, size_t n, size_t size)
-{
-    void *p = hd_arena_take(r->arena, n * size);
-
-    if (p)
-        memset(p, 0, n * size);
-    else
-        r->no_space = true;
-    return p;
-}
-
-static void
-read_number(struct reader *r, cfg_t *sec, const char *key, enum hd_conf_unit unit, uint64_t min,
-            uint64_t max, uint32_t *number)
-{
-    const struct value *value = value_of(sec, key);
-    char low[32], high[32];
-    uint64_t v = 0;
-    enum hd_err err;
-
-    if (!value)
-        return;
-    err = hd_conf_unit_read(unit, value_slice(value), &v);
-    if (err || v < min || v > max)
-        hd_problem(r->problems, value->line, "%s = \"%s\"%s; expected %s from %s to %s", key,
-                   value->text, err == HD_ESYNTAX ? " cannot be read" : " is out of range",
-                   hd_conf_unit_words(unit), hd_conf_unit_show(unit, min, low),
-                   hd_conf_unit_show(unit, max, high));
-    else
-        *number = (uint32_t)v;
-}
-
-/* Finds a value among words; returns its index, or otherwise what was there. */
-static int
-read_word(struct reader *r, cfg_t *sec, const char *key, const char *const *words, size_t n,
-          int otherwise)
-{
-    const struct value *value = value_of(sec, key);
-    char all[160] = "";
-    size_t used = 0;
-
-    if (!value)
-        return otherwise;
-    for (size_t i = 0; i < n; i++)
-        if (hd_slice_eq(value_slice(value), hd_slice_str(words[i])))
-            return (int)i;
-    for (size_t i = 0; i < n && used < sizeof(all); i++) {
-        int more = snprintf(all + used, sizeof(all) - used, "%s%s",
-                            i == 0       ? ""
-                            : i + 1 == n ? " or "
-                                         : ", ",
-                            words[i]);
-
-        used += more > 0 ? (size_t)more : 0;
-    }
-    hd_problem(r->problems, value->line, "%s = \"%s\"; expected %s", key, value->text, all);
-    return otherwise;
-}
-
-static bool
-read_bool(struct reader *r, cfg_t *sec, const char *key, bool otherwise)
-{
-    static const char *const words[] = { "no", "yes", "off", "on", "false", "true" };
-
-    return read_word(r, sec, key, words, HD_ARRAY_LEN(words), otherwise) % 2 == 1;
-}
-
-static void
-read_text(struct reader *r, cfg_t *sec, const char *key, size_t max, struct hd_slice *text)
-{
-    const struct value *value = value_of(sec, key);
-
-    if (!value)
-        return;
-    for (size_t i = 0; i < value->n; i++)
-        if ((unsigned char)value->text[i] < 0x20 || value->text[i] == 0x7f) {
-            hd_problem(r->problems, value->line,
-                       "%s holds a control character; expected one line of text", key);
-            return;
-        }
-    if (value->n > max)
-        hd_problem(r->problems, value->line, "%s has %zu octets; expected at most %zu", key,
-                   value->n, max);
-    else
-        *text = keep(r, value_slice(value));
-}
-
-/* Calls check for each element of a list; what passes is kept. */
-typedef bool (*check_f)(struct reader *r, const char *key, const struct value *value);
-
-static void
-read_list(struct reader *r, cfg_t *sec, const char *key, check_f check,
-          const struct hd_slice **list, size_t *n)
-{
-    unsigned count = sec ? cfg_size(sec, key) : 0;
-    struct hd_slice *kept;
-    size_t used = 0;
-
-    if (count == 0)
-        return;
-    kept = room(r, count, sizeof(*kept));
-    for (unsigned i = 0; i < count && kept; i++) {
-        const struct value *value = cfg_getnptr(sec, key, i);
-
-        if (!check(r, key, value))
-            continue;
-        for (size_t k = 0; k < used; k++)
-            if (hd_slice_eq(kept[k], value_slice(value)))
-                hd_problem(r->problems, value->line, "%s names \"%s\" twice; expected once", key,
-                           value->text);
-        kept[used++] = keep(r, value_slice(value));
-    }
-    *list = kept;
-    *n = used;
-}
-
 /* --- sections -------------------------------------------------------------------------- */
 
-/* A host name (letters, digits and '-' in labels, RFC 3261 section 25.1 "hostname") or an address,
- * in lower case. */
 static bool
-check_domain(struct reader *r, const char *key, const struct value *value)
+check_name(struct hd_reader *r, const char *key, const struct hd_value *value)
 {
-    bool good = value->n > 0 && value->n <= 190 && value->text[0] != '.' && value->text[0] != '-';
-    struct hd_addr addr;
-
-    for (size_t i = 0; i < value->n; i++) {
-        char c = value->text[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.') ||
-            (c == '.' && i > 0 && value->text[i - 1] == '.'))
-            good = false;
-    }
-    if (good ||
-        (value->n > 0 && value->text[0] == '[' && !hd_addr_parse(value_slice(value), 0, &addr)))
-        return true;
-    hd_problem(r->problems, value->line,
-               "%s holds \"%s\"; expected a host name in lower case or an address", key,
-               value->text);
-    return false;
-}
-
-static bool
-check_name(struct reader *r, const char *key, const struct value *value)
-{
-    if (pol_name_ok(value_slice(value)))
+    if (pol_name_ok(hd_value_slice(value)))
         return true;
     hd_problem(r->problems, value->line,
                "%s holds \"%s\"; expected a user name without blanks at its ends, ':' and '\"'",
@@ -450,11 +228,11 @@ check_name(struct reader *r, const char *key, const struct value *value)
 }
 
 static bool
-check_type(struct reader *r, const char *key, const struct value *value)
+check_type(struct hd_reader *r, const char *key, const struct hd_value *value)
 {
     struct sip_media media;
 
-    if (value->n <= 200 && !sip_media_parse(value_slice(value), &media) && media.params.n == 0)
+    if (value->n <= 200 && !sip_media_parse(hd_value_slice(value), &media) && media.params.n == 0)
         return true;
     hd_problem(r->problems, value->line,
                "%s holds \"%s\"; expected a media type without parameters such as "
@@ -464,123 +242,25 @@ check_type(struct reader *r, const char *key, const struct value *value)
 }
 
 static void
-read_trusted(struct reader *r, cfg_t *sec, struct evt_listener *listener)
-{
-    unsigned n = cfg_size(sec, "trusted");
-    struct hd_prefix *trusted;
-
-    if (n == 0)
-        return;
-    trusted = room(r, n, sizeof(*trusted));
-    for (unsigned i = 0; i < n && trusted; i++) {
-        const struct value *value = cfg_getnptr(sec, "trusted", i);
-        enum hd_err err = hd_prefix_parse(value_slice(value), &trusted[listener->n_trusted]);
-
-        if (err)
-            hd_problem(r->problems, value->line,
-                       "trusted holds \"%s\"; expected an address or a prefix such as 127.0.0.0/8 "
-                       "or ::1",
-                       value->text);
-        else
-            listener->n_trusted++;
-    }
-    listener->trusted = trusted;
-}
-
-static void
-read_contact(struct reader *r, cfg_t *sec, struct evt_listener *listener)
-{
-    const struct value *value = value_of(sec, "contact");
-    struct sip_uri uri;
-
-    if (!value)
-        return;
-    if (sip_uri_parse(value_slice(value), &uri) || uri.scheme != SIP_SCHEME_SIP ||
-        uri.headers.n > 0)
-        hd_problem(r->problems, value->line,
-                   "contact = \"%s\"; expected a SIP URI without headers such as "
-                   "sip:192.0.2.1:5060;transport=tcp",
-                   value->text);
-    else
-        listener->contact = keep(r, value_slice(value));
-}
-
-static void
-read_listener(struct reader *r, cfg_t *sec, unsigned line)
-{
-    static const char *const words[] = { "digest", "none" };
-    struct hd_conf *conf = r->conf;
-    struct evt_listener *listener = &conf->listeners[conf->n_listeners];
-    const char *why = "";
-
-    if (hd_conf_address(hd_slice_str(cfg_title(sec)), &listener->transport, &listener->addr,
-                        &why)) {
-        hd_problem(r->problems, line,
-                   "listen \"%s\": %s; expected udp://ADDRESS:PORT or tcp://ADDRESS:PORT",
-                   cfg_title(sec), why);
-        return;
-    }
-    for (size_t i = 0; i < conf->n_listeners; i++)
-        if (conf->listeners[i].transport == listener->transport && listener->addr.port != 0 &&
-            hd_addr_eq(&conf->written[i], &listener->addr))
-            hd_problem(r->problems, line,
-                       "listen \"%s\" is the address of another section; expected once",
-                       cfg_title(sec));
-    listener->authenticate = read_word(r, sec, "authentication", words, 2, 0) == 0;
-    read_trusted(r, sec, listener);
-    read_contact(r, sec, listener);
-    conf->written[conf->n_listeners++] = listener->addr;
-}
-
-static void
-read_listeners(struct reader *r)
-{
-    unsigned n = cfg_size(r->root, "listen");
-    struct hd_conf *conf = r->conf;
-
-    if (n > HD_CONF_LISTENERS) {
-        hd_problem(r->problems, hd_scan_line(&r->scan, "listen", HD_CONF_LISTENERS),
-                   "%u listen sections; expected at most %d", n, HD_CONF_LISTENERS);
-        return;
-    }
-    conf->listeners = room(r, n + 2, sizeof(*conf->listeners));
-    conf->written = room(r, n + 2, sizeof(*conf->written));
-    if (r->no_space)
-        return;
-    for (unsigned i = 0; i < n; i++)
-        read_listener(r, cfg_getnsec(r->root, "listen", i), hd_scan_line(&r->scan, "listen", i));
-    if (n > 0)
-        return;
-    for (unsigned i = 0; i < 2; i++) {
-        conf->listeners[i] = (struct evt_listener){
-            .transport = i == 0 ? HD_UDP : HD_TCP,
-            .addr = { .ip = { 127, 0, 0, 1 }, .port = 5060, .family = 4 },
-            .authenticate = true,
-        };
-        conf->written[i] = conf->listeners[i].addr;
-    }
-    conf->n_listeners = 2;
-}
-
-static void
-read_authentication(struct reader *r)
+read_authentication(struct hd_reader *r)
 {
     cfg_t *sec = cfg_size(r->root, "authentication") ? cfg_getsec(r->root, "authentication") : NULL;
     unsigned n = sec ? cfg_size(sec, "algorithms") : 0;
     struct hd_conf *conf = r->conf;
-    const struct value *realm = value_of(sec, "realm");
+    const struct hd_value *realm = hd_read_value(sec, "realm");
 
-    read_text(r, sec, "realm", POL_REALM_MAX, &conf->realm);
+    hd_read_text(r, sec, "realm", POL_REALM_MAX, &conf->realm);
     if (realm && (realm->n == 0 || memchr(realm->text, '"', realm->n) ||
                   memchr(realm->text, '\\', realm->n)))
         hd_problem(r->problems, realm->line,
                    "realm = \"%s\"; expected a text without '\"' and '\\'", realm->text);
-    read_number(r, sec, "nonce_lifetime", HD_CONF_SECONDS, 1, DAY_S, &conf->nonce_lifetime_s);
+    hd_read_number(r, sec, "nonce_lifetime", HD_CONF_SECONDS, 1, DAY_S, &conf->nonce_lifetime_s);
     if (n > 0)
         conf->n_algorithms = 0;
     for (unsigned i = 0; i < n; i++) {
-        const struct value *value = cfg_getnptr(sec, "algorithms", i);
-        enum sip_digest_alg alg = value->n ? sip_digest_find(value_slice(value)) : SIP_DIGEST_NONE;
+        const struct hd_value *value = cfg_getnptr(sec, "algorithms", i);
+        enum sip_digest_alg alg =
+            value->n ? sip_digest_find(hd_value_slice(value)) : SIP_DIGEST_NONE;
         bool twice = false;
 
         for (size_t k = 0; k < conf->n_algorithms; k++)
@@ -595,28 +275,28 @@ read_authentication(struct reader *r)
 }
 
 static void
-read_store(struct reader *r)
+read_store(struct hd_reader *r)
 {
     static const char *const words[] = { "commit", "async", "memory" };
     cfg_t *sec = cfg_size(r->root, "store") ? cfg_getsec(r->root, "store") : NULL;
     struct hd_conf *conf = r->conf;
 
-    read_text(r, sec, "path", 4000, &conf->store_path);
+    hd_read_text(r, sec, "path", 4000, &conf->store_path);
     conf->durability =
-        (enum hd_durability)read_word(r, sec, "durability", words, 3, (int)conf->durability);
-    read_number(r, sec, "commit_spacing", HD_CONF_US, 0, 1000000, &conf->commit_spacing_us);
+        (enum hd_durability)hd_read_word(r, sec, "durability", words, 3, (int)conf->durability);
+    hd_read_number(r, sec, "commit_spacing", HD_CONF_US, 0, 1000000, &conf->commit_spacing_us);
 }
 
 /* Each of three durations is bounded by itself; then their order. */
 static void
-read_expires(struct reader *r, cfg_t *sec, const char *what, unsigned line, uint32_t *min,
+read_expires(struct hd_reader *r, cfg_t *sec, const char *what, unsigned line, uint32_t *min,
              uint32_t *usual, uint32_t *max)
 {
     unsigned before = r->problems->count;
 
-    read_number(r, sec, "min_expires", HD_CONF_SECONDS, 1, YEAR_S, min);
-    read_number(r, sec, "default_expires", HD_CONF_SECONDS, 1, YEAR_S, usual);
-    read_number(r, sec, "max_expires", HD_CONF_SECONDS, 1, YEAR_S, max);
+    hd_read_number(r, sec, "min_expires", HD_CONF_SECONDS, 1, YEAR_S, min);
+    hd_read_number(r, sec, "default_expires", HD_CONF_SECONDS, 1, YEAR_S, usual);
+    hd_read_number(r, sec, "max_expires", HD_CONF_SECONDS, 1, YEAR_S, max);
     if (r->problems->count == before && (*min > *usual || *usual > *max))
         hd_problem(r->problems, line,
                    "%s has min_expires %us, default_expires %us, max_expires %us; expected each "
@@ -625,19 +305,19 @@ read_expires(struct reader *r, cfg_t *sec, const char *what, unsigned line, uint
 }
 
 static void
-read_registrar(struct reader *r)
+read_registrar(struct hd_reader *r)
 {
     cfg_t *sec = cfg_size(r->root, "registrar") ? cfg_getsec(r->root, "registrar") : NULL;
     struct evt_registrar *registrar = &r->conf->registrar;
 
-    registrar->enabled = read_bool(r, sec, "enabled", registrar->enabled);
+    registrar->enabled = hd_read_bool(r, sec, "enabled", registrar->enabled);
     read_expires(r, sec, "registrar", hd_scan_line(&r->scan, "registrar", 0),
                  &registrar->min_expires_s, &registrar->default_expires_s,
                  &registrar->max_expires_s);
 }
 
 static void
-read_limits(struct reader *r)
+read_limits(struct hd_reader *r)
 {
     cfg_t *sec = cfg_size(r->root, "limits") ? cfg_getsec(r->root, "limits") : NULL;
     unsigned before = r->problems->count;
@@ -645,8 +325,8 @@ read_limits(struct reader *r)
     for (size_t i = 0; i < HD_ARRAY_LEN(limit_rows); i++) {
         const struct number *row = &limit_rows[i];
 
-        read_number(r, sec, row->key, row->unit, row->min, row->max,
-                    (uint32_t *)(void *)((char *)r->conf + row->offset));
+        hd_read_number(r, sec, row->key, row->unit, row->min, row->max,
+                       (uint32_t *)(void *)((char *)r->conf + row->offset));
     }
     if (r->problems->count == before && r->conf->limits.park_first_s > r->conf->limits.park_most_s)
         hd_problem(r->problems, hd_scan_line(&r->scan, "limits", 0),
@@ -669,7 +349,7 @@ static const struct builtin builtins[] = {
 };
 
 static void
-package_defaults(struct reader *r, struct hd_slice name, const struct builtin *builtin,
+package_defaults(struct hd_reader *r, struct hd_slice name, const struct builtin *builtin,
                  struct evt_package *package)
 {
     struct hd_slice *type;
@@ -689,7 +369,7 @@ package_defaults(struct reader *r, struct hd_slice name, const struct builtin *b
         return;
     package->pace_ms = builtin->pace_ms;
     package->compose = EVT_COMPOSE_OWN;
-    type = room(r, 1, sizeof(*type));
+    type = hd_read_room(r, 1, sizeof(*type));
     if (!type)
         return;
     *type = pkg_default_type(name);
@@ -699,16 +379,17 @@ package_defaults(struct reader *r, struct hd_slice name, const struct builtin *b
 
 /* What only a package without code of its own can have. */
 static void
-read_documents(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
+read_documents(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
                struct evt_package *package)
 {
     static const char *const composes[] = { "latest", "list" };
     static const char *const only[] = { "types", "compose", "neutral_type", "neutral" };
-    const struct value *type = value_of(sec, "neutral_type"), *neutral = value_of(sec, "neutral");
+    const struct hd_value *type = hd_read_value(sec, "neutral_type"),
+                          *neutral = hd_read_value(sec, "neutral");
     bool known = false;
 
     for (size_t i = 0; i < HD_ARRAY_LEN(only) && builtin; i++) {
-        const struct value *value = value_of(sec, only[i]);
+        const struct hd_value *value = hd_read_value(sec, only[i]);
 
         if (value)
             hd_problem(r->problems, value->line,
@@ -719,8 +400,8 @@ read_documents(struct reader *r, cfg_t *sec, unsigned line, const struct builtin
     if (builtin)
         return;
     package->compose =
-        (enum evt_compose)read_word(r, sec, "compose", composes, 2, (int)package->compose);
-    read_list(r, sec, "types", check_type, &package->types, &package->n_types);
+        (enum evt_compose)hd_read_word(r, sec, "compose", composes, 2, (int)package->compose);
+    hd_read_list(r, sec, "types", check_type, &package->types, &package->n_types);
     if (cfg_size(sec, "types") == 0)
         hd_problem(r->problems, line,
                    "package \"%s\" has no types; expected the media types of its documents, such "
@@ -731,17 +412,17 @@ read_documents(struct reader *r, cfg_t *sec, unsigned line, const struct builtin
     if (!type || !check_type(r, "neutral_type", type))
         return;
     for (size_t i = 0; i < package->n_types; i++)
-        known = known || sip_media_same(package->types[i], value_slice(type));
+        known = known || sip_media_same(package->types[i], hd_value_slice(type));
     if (!known)
         hd_problem(r->problems, type->line, "neutral_type = \"%s\"; expected one of types",
                    type->text);
-    package->neutral_type = keep(r, value_slice(type));
+    package->neutral_type = hd_read_keep(r, hd_value_slice(type));
     if (neutral)
-        package->neutral_body = keep(r, value_slice(neutral));
+        package->neutral_body = hd_read_keep(r, hd_value_slice(neutral));
 }
 
 static void
-read_package(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
+read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
              struct evt_package *package)
 {
     static const char *const deliveries[] = { "state", "every" };
@@ -751,17 +432,18 @@ read_package(struct reader *r, cfg_t *sec, unsigned line, const struct builtin *
     (void)snprintf(what, sizeof(what), "package \"%.*s\"", HD_FMT(package->name));
     read_expires(r, sec, what, line, &package->min_expires_s, &package->default_expires_s,
                  &package->max_expires_s);
-    read_number(r, sec, "max_body", HD_CONF_SIZE, 1, r->conf->limits.max_body, &package->max_body);
-    read_number(r, sec, "pace", HD_CONF_MS, 0, DAY_S * 1000, &package->pace_ms);
-    read_number(r, sec, "queue", HD_CONF_COUNT, 1, 65536, &package->queue_max);
+    hd_read_number(r, sec, "max_body", HD_CONF_SIZE, 1, r->conf->limits.max_body,
+                   &package->max_body);
+    hd_read_number(r, sec, "pace", HD_CONF_MS, 0, DAY_S * 1000, &package->pace_ms);
+    hd_read_number(r, sec, "queue", HD_CONF_COUNT, 1, 65536, &package->queue_max);
     package->delivery =
-        (enum evt_delivery)read_word(r, sec, "delivery", deliveries, 2, (int)package->delivery);
-    package->authorisation = (enum evt_authorisation)read_word(
+        (enum evt_delivery)hd_read_word(r, sec, "delivery", deliveries, 2, (int)package->delivery);
+    package->authorisation = (enum evt_authorisation)hd_read_word(
         r, sec, "authorisation", authorisations, 4, (int)package->authorisation);
-    read_list(r, sec, "publishers", check_name, &package->publishers, &package->n_publishers);
-    package->partial = read_bool(r, sec, "partial", package->partial);
+    hd_read_list(r, sec, "publishers", check_name, &package->publishers, &package->n_publishers);
+    package->partial = hd_read_bool(r, sec, "partial", package->partial);
     if (package->partial && !package->ops->render)
-        hd_problem(r->problems, value_of(sec, "partial")->line,
+        hd_problem(r->problems, hd_read_value(sec, "partial")->line,
                    "partial = yes for package \"%s\", which knows whole documents only; expected "
                    "no",
                    cfg_title(sec));
@@ -785,7 +467,7 @@ package_name_ok(struct hd_slice name)
 }
 
 static cfg_t *
-find_section(struct reader *r, struct hd_slice name, unsigned *ret_line)
+find_section(struct hd_reader *r, struct hd_slice name, unsigned *ret_line)
 {
     for (unsigned i = 0; i < cfg_size(r->root, "package"); i++) {
         cfg_t *sec = cfg_getnsec(r->root, "package", i);
@@ -799,30 +481,30 @@ find_section(struct reader *r, struct hd_slice name, unsigned *ret_line)
 }
 
 static void
-add_package(struct reader *r, cfg_t *sec, unsigned line, struct hd_slice name,
+add_package(struct hd_reader *r, cfg_t *sec, unsigned line, struct hd_slice name,
             const struct builtin *builtin)
 {
     struct hd_conf *conf = r->conf;
-    struct evt_package *package = room(r, 1, sizeof(*package));
+    struct evt_package *package = hd_read_room(r, 1, sizeof(*package));
 
     if (!package)
         return;
     package_defaults(r, name, builtin, package);
     if (sec) {
         read_package(r, sec, line, builtin, package);
-        if (!read_bool(r, sec, "enabled", true))
+        if (!hd_read_bool(r, sec, "enabled", true))
             return;
     }
     conf->packages[conf->n_packages++] = package;
 }
 
 static void
-read_packages(struct reader *r)
+read_packages(struct hd_reader *r)
 {
     unsigned n = cfg_size(r->root, "package");
     struct hd_conf *conf = r->conf;
 
-    conf->packages = room(r, n + HD_ARRAY_LEN(builtins), sizeof(*conf->packages));
+    conf->packages = hd_read_room(r, n + HD_ARRAY_LEN(builtins), sizeof(*conf->packages));
     if (!conf->packages)
         return;
     for (size_t i = 0; i < HD_ARRAY_LEN(builtins); i++) {
@@ -847,21 +529,21 @@ read_packages(struct reader *r)
                        "dot, at most %d octets",
                        cfg_title(sec), EVT_PACKAGE_NAME_MAX);
         else
-            add_package(r, sec, line, keep(r, name), NULL);
+            add_package(r, sec, line, hd_read_keep(r, name), NULL);
     }
 }
 
 /* --- the rest -------------------------------------------------------------------------- */
 
 static void
-read_shards(struct reader *r)
+read_shards(struct hd_reader *r)
 {
-    const struct value *value = value_of(r->root, "shards");
+    const struct hd_value *value = hd_read_value(r->root, "shards");
     uint32_t n = 0;
 
-    if (!value || hd_slice_eq(value_slice(value), HD_LIT("auto")))
+    if (!value || hd_slice_eq(hd_value_slice(value), HD_LIT("auto")))
         return;
-    if (hd_slice_to_u32(value_slice(value), &n) || n < 1 || n > 64)
+    if (hd_slice_to_u32(hd_value_slice(value), &n) || n < 1 || n > 64)
         hd_problem(r->problems, value->line,
                    "shards = \"%s\"; expected auto or a number from 1 to 64", value->text);
     else
@@ -869,18 +551,18 @@ read_shards(struct reader *r)
 }
 
 static void
-read_admin(struct reader *r)
+read_admin(struct hd_reader *r)
 {
     cfg_t *sec = cfg_size(r->root, "admin") ? cfg_getsec(r->root, "admin") : NULL;
-    const struct value *value = value_of(sec, "socket");
+    const struct hd_value *value = hd_read_value(sec, "socket");
 
-    read_text(r, sec, "socket", SOCKET_PATH_MAX, &r->conf->admin_socket);
+    hd_read_text(r, sec, "socket", SOCKET_PATH_MAX, &r->conf->admin_socket);
     if (value && value->n == 0)
         hd_problem(r->problems, value->line, "socket is empty; expected the path of a socket");
 }
 
 static void
-read_all(struct reader *r)
+read_all(struct hd_reader *r)
 {
     static const char *const timeouts[] = { "end", "park" };
     static const char *const levels[] = { "error", "warn", "info", "debug" };
@@ -888,21 +570,22 @@ read_all(struct reader *r)
     cfg_t *log = cfg_size(r->root, "log") ? cfg_getsec(r->root, "log") : NULL;
     struct hd_conf *conf = r->conf;
 
-    read_list(r, r->root, "domains", check_domain, &conf->domains, &conf->n_domains);
-    read_list(r, r->root, "first_users", check_name, &conf->first_users, &conf->n_first_users);
+    hd_read_list(r, r->root, "domains", hd_check_domain, &conf->domains, &conf->n_domains);
+    hd_read_list(r, r->root, "first_users", check_name, &conf->first_users, &conf->n_first_users);
     read_shards(r);
-    read_text(r, r->root, "server", 100, &conf->server);
-    conf->on_timeout = (enum evt_on_timeout)read_word(r, r->root, "on_timeout", timeouts, 2,
-                                                      (int)conf->on_timeout);
-    read_listeners(r);
+    hd_read_text(r, r->root, "server", 100, &conf->server);
+    conf->on_timeout = (enum evt_on_timeout)hd_read_word(r, r->root, "on_timeout", timeouts, 2,
+                                                         (int)conf->on_timeout);
+    hd_read_listeners(r);
+    hd_read_tls(r);
     read_authentication(r);
     read_store(r);
     read_limits(r);
     read_registrar(r);
     read_packages(r);
-    conf->log_level = (enum hd_level)read_word(r, log, "level", levels, 4, (int)conf->log_level);
+    conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);
     conf->log_format =
-        (enum hd_log_format)read_word(r, log, "format", formats, 2, (int)conf->log_format);
+        (enum hd_log_format)hd_read_word(r, log, "format", formats, 2, (int)conf->log_format);
     read_admin(r);
 }
 
@@ -910,7 +593,7 @@ enum hd_err
 hd_conf_file_read(struct hd_slice text, hd_conf_ops_f ops_of, struct hd_arena *arena,
                   struct hd_problems *problems, struct hd_conf *conf)
 {
-    struct reader r = { .conf = conf, .arena = arena, .problems = problems, .ops_of = ops_of };
+    struct hd_reader r = { .conf = conf, .arena = arena, .problems = problems, .ops_of = ops_of };
     unsigned before = problems->count;
     enum hd_err err;
 

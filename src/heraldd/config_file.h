@@ -14,7 +14,7 @@ HD_NODISCARD enum hd_err hd_conf_file_read(struct hd_slice text, hd_conf_ops_f o
                                            struct hd_arena *arena, struct hd_problems *problems,
                                            struct hd_conf *conf);
 
-/** "udp://127.0.0.1:5060", "tcp://[::1]" (port 5060), "udp://:5060" (every IPv4 address).
+/** "udp://127.0.0.1:5060", "tls://[::1]" (port 5061), "udp://:5060" (every IPv4 address).
  * HD_ESYNTAX, with what is wrong in ret_why (static). */
 HD_NODISCARD enum hd_err hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport,
                                          struct hd_addr *ret_addr, const char **ret_why);

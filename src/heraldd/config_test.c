@@ -145,7 +145,26 @@ static const struct {
     { "\nlimits {\n park_first = 2h\n park_most = 1h\n}\n", "x.conf:2: ", "park_first" },
     /* addresses */
     { "listen \"127.0.0.1:5060\" { }\n", "x.conf:1: ", "udp://ADDRESS:PORT" },
-    { "\nlisten \"tls://127.0.0.1:5061\" { }\n", "x.conf:2: ", "transport" },
+    { "\nlisten \"sctp://127.0.0.1:5061\" { }\n", "x.conf:2: ", "transport" },
+    { "listen \"tcp:127.0.0.1\" { }\n", "x.conf:1: ", "transport" },
+    { "\nlisten \"tls://127.0.0.1:5061\" { }\n", "x.conf:2: ", "certificate = self" },
+    { "listen \"tls://127.0.0.1\" {\n certificate = { a, b }\n key = a\n}\n",
+      "x.conf:1: ", "2 files of certificates and 1 of keys" },
+    { "listen \"tls://127.0.0.1\" {\n certificate = \"\"\n key = a\n}\n",
+      "x.conf:2: ", "path of a file" },
+    { "listen \"tls://127.0.0.1\" {\n certificate = a\n key = a\n verify_clients = sure\n}\n",
+      "x.conf:4: ", "no, optional or require" },
+    { "listen \"tls://127.0.0.1\" {\n certificate = a\n key = a\n ca = b\n}\n",
+      "x.conf:1: ", "looks at no certificates" },
+    { "listen \"tls://127.0.0.1\" {\n certificate = self\n trusted_names = { a.test }\n}\n",
+      "x.conf:1: ", "looks at no certificates" },
+    { "listen \"tcp://127.0.0.1\" {\n certificate = self\n}\n", "x.conf:2: ", "has no TLS" },
+    { "listen \"tcp://127.0.0.1\" {\n verify_clients = require\n}\n", "x.conf:2: ", "has no TLS" },
+    { "listen \"tcp://127.0.0.1:5061\" { }\nlisten \"tls://127.0.0.1\" { certificate = self }\n",
+      "x.conf:2: ", "address of another section" },
+    { "\ntls {\n key = a\n}\n", "x.conf:2: ", "both or none" },
+    { "tls {\n ca = \"\"\n}\n", "x.conf:2: ", "path of a file" },
+    { "tls {\n verify_servers = perhaps\n}\n", "x.conf:2: ", "expected" },
     { "listen \"udp://host.test:5060\" { }\n", "x.conf:1: ", "names are not looked up" },
     { "listen \"udp://127.0.0.1:70596\" { }\n", "x.conf:1: ", "not a port" },
     { "listen \"udp://127.0.0.1:\" { }\n", "x.conf:1: ", "not a port" },
@@ -542,10 +561,43 @@ what_cannot_change_while_running_is_named(void **state)
     }
 }
 
+static void
+listeners_with_tls_hold_their_files(void **state)
+{
+    struct hd_conf *conf = good("listen \"tls://127.0.0.1\" {\n"
+                                " certificate = { \"/a b/one.pem\", two.pem }\n"
+                                " key = { one.key, two.key }\n"
+                                " verify_clients = optional\n ca = clients.pem\n"
+                                " trusted_names = { edge.example.test, \"[2001:db8::1]\" }\n}\n"
+                                "listen \"tls://127.0.0.1:5062\" { certificate = self }\n"
+                                "tls { ca = ca.pem  certificate = c  key = k  verify_servers = no "
+                                "}\n");
+    const struct hd_conf_secure *secure = conf->secure;
+
+    (void)state;
+    assert_int_equal(conf->listeners[0].transport, HD_TLS);
+    assert_int_equal(conf->listeners[0].addr.port, 5061);
+    assert_int_equal(secure[0].n_pairs, 2);
+    assert_string_equal(secure[0].pairs[0].certificate, "/a b/one.pem");
+    assert_string_equal(secure[0].pairs[1].key, "two.key");
+    assert_int_equal(secure[0].verify, NET_TLS_VERIFY_OPTIONAL);
+    assert_string_equal(secure[0].ca, "clients.pem");
+    assert_false(secure[0].self_signed);
+    assert_int_equal(conf->listeners[0].n_trusted_names, 2);
+    assert_true(hd_slice_eq(conf->listeners[0].trusted_names[0], HD_LIT("edge.example.test")));
+    assert_true(secure[1].self_signed);
+    assert_int_equal(secure[1].verify, NET_TLS_VERIFY_NO);
+    assert_string_equal(conf->client.ca, "ca.pem");
+    assert_string_equal(conf->client.pair.key, "k");
+    assert_true(conf->client.trusts_all && conf->client.said);
+    hd_conf_unref(conf);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(listeners_with_tls_hold_their_files),
         cmocka_unit_test(each_mistake_is_refused_with_its_line_and_what_is_expected),
         cmocka_unit_test(all_wrong_values_are_told_in_one_run),
         cmocka_unit_test(control_octets_of_the_file_never_reach_the_terminal),

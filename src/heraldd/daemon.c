@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "heraldd/calls.h"
+#include "heraldd/certificates.h"
+#include "net/tls.h"
 #include "package/pkg.h"
 #include "policy/policy.h"
 
@@ -164,6 +166,30 @@ bind_conf(struct hd_conf *conf, const struct hd_host *host)
     return err;
 }
 
+/* What does not keep TLS from working goes to the log. */
+static void
+tell_certificate(void *context, bool fatal, const char *line)
+{
+    const struct teller *teller = context;
+
+    if (fatal)
+        say(teller, "%s", line);
+    else
+        HD_LOG(HD_WARN, "certificates", hd_f_str("why", line));
+}
+
+static enum hd_err
+load_certificates(struct hd_daemon *daemon, const struct hd_conf *conf, const struct teller *teller,
+                  struct net_tls **ret_tls)
+{
+    struct teller copy = *teller;
+    enum hd_err err = hd_certificates_load(conf, daemon->folder, tell_certificate, &copy, ret_tls);
+
+    if (err == HD_ENOMEM)
+        say(teller, "certificates: %s", hd_err_text(err));
+    return err;
+}
+
 static enum hd_err
 open_host(struct hd_daemon *daemon, const struct teller *teller)
 {
@@ -175,6 +201,7 @@ open_host(struct hd_daemon *daemon, const struct teller *teller)
                                                 .shards = conf->shards
                                                               ? conf->shards
                                                               : hd_host_auto_shards(count_cores()),
+                                                .tls = daemon->tls,
                                                 .keys = hd_state_keys(daemon->state),
                                                 .epoch = hd_state_epoch(daemon->state),
                                                 .folder = daemon->folder,
@@ -293,6 +320,8 @@ hd_daemon_start(const struct hd_options *options, hd_line_f tell, void *context,
         options->open_log(daemon->conf->log_format, wanted_level(daemon));
     if (!err)
         err = open_state(daemon, &teller);
+    if (!err)
+        err = load_certificates(daemon, daemon->conf, &teller, &daemon->tls);
     if (!err)
         err = open_host(daemon, &teller);
     if (!err)
@@ -449,6 +478,7 @@ hd_daemon_free(struct hd_daemon *daemon)
     hd_host_free(daemon->host);
     evt_config_unref(daemon->config);
     hd_conf_unref(daemon->conf);
+    (void)net_tls_unref(daemon->tls);
     hd_state_close(daemon->state);
     if (daemon->made)
         explicit_bzero(daemon->made, daemon->n_made * sizeof(*daemon->made));
@@ -461,6 +491,7 @@ hd_daemon_free(struct hd_daemon *daemon)
 
 struct change {
     struct evt_config *config;
+    struct net_tls *tls; /* of connections that begin from now on, may be NULL */
     hd_done_f done;
     void *context;
     size_t changed_len;
@@ -474,7 +505,7 @@ run_change(void *context, unsigned shard, struct evt_shard *evt, struct net_shar
     const struct change *change = context;
 
     (void)shard;
-    (void)net;
+    net_shard_tls(net, change->tls);
     evt_shard_configure(evt, change->config, hd_slice(change->changed, change->changed_len),
                         now_us);
 }
@@ -486,6 +517,7 @@ finish_change(void *context)
 
     change->done(change->context, change->config->version);
     evt_config_unref(change->config);
+    (void)net_tls_unref(change->tls);
     free(change);
 }
 
@@ -493,8 +525,8 @@ static const struct hd_sweep_ops change_ops = { run_change, finish_change };
 
 /* Makes a change ready to be posted: everything that can fail before anything has changed. */
 static struct change *
-change_new(struct hd_daemon *daemon, struct hd_conf *conf, struct pol_book *book,
-           struct hd_slice changed, hd_done_f done, void *context)
+change_new(struct hd_daemon *daemon, struct hd_conf *conf, struct net_tls *tls,
+           struct pol_book *book, struct hd_slice changed, hd_done_f done, void *context)
 {
     struct change *change = calloc(1, sizeof(*change) + changed.n);
 
@@ -506,6 +538,7 @@ change_new(struct hd_daemon *daemon, struct hd_conf *conf, struct pol_book *book
         free(change);
         return NULL;
     }
+    change->tls = tls ? net_tls_ref(tls) : NULL;
     change->done = done;
     change->context = context;
     change->changed_len = changed.n;
@@ -520,6 +553,7 @@ change_free(struct change *change)
     if (!change)
         return;
     evt_config_unref(change->config);
+    (void)net_tls_unref(change->tls);
     free(change);
 }
 
@@ -556,8 +590,8 @@ on_rules_timer(uv_timer_t *timer)
     if (daemon->phase != HD_PHASE_RUNNING)
         return;
     if (now_s < settings->now_s || now_s >= pol_book_next_change(book, settings->now_s)) {
-        struct change *change =
-            change_new(daemon, daemon->conf, book, (struct hd_slice){ 0 }, changed_nothing, NULL);
+        struct change *change = change_new(daemon, daemon->conf, daemon->tls, book,
+                                           (struct hd_slice){ 0 }, changed_nothing, NULL);
         if (change && change_post(daemon, change) == HD_OK)
             return;
         change_free(change);
@@ -597,7 +631,7 @@ hd_daemon_edit(struct hd_daemon *daemon, struct pol_book *book, struct hd_slice 
         goto out;
     err = HD_ENOMEM;
     (void)snprintf(ret_problem, HD_PROBLEM_TEXT, "memory is short");
-    change = change_new(daemon, daemon->conf, book, changed, done, context);
+    change = change_new(daemon, daemon->conf, daemon->tls, book, changed, done, context);
     if (!change)
         goto out;
     err = hd_state_save(daemon->state, book, ret_problem);
@@ -625,6 +659,7 @@ hd_daemon_reload(struct hd_daemon *daemon, hd_line_f tell, void *tell_context, h
 {
     const struct teller teller = { tell, tell_context };
     struct hd_conf *conf = NULL;
+    struct net_tls *tls = NULL;
     struct change *change = NULL;
     const char *fixed;
     enum hd_err err;
@@ -646,9 +681,12 @@ hd_daemon_reload(struct hd_daemon *daemon, hd_line_f tell, void *tell_context, h
         err = HD_ENOTSUP;
         goto out;
     }
+    err = load_certificates(daemon, conf, &teller, &tls);
+    if (err)
+        goto out;
     err = bind_conf(conf, daemon->host);
     if (!err) {
-        change = change_new(daemon, conf, hd_state_book(daemon->state), (struct hd_slice){ 0 },
+        change = change_new(daemon, conf, tls, hd_state_book(daemon->state), (struct hd_slice){ 0 },
                             done, context);
         err = change ? change_post(daemon, change) : HD_ENOMEM;
     }
@@ -659,9 +697,13 @@ hd_daemon_reload(struct hd_daemon *daemon, hd_line_f tell, void *tell_context, h
     }
     hd_conf_unref(daemon->conf);
     daemon->conf = hd_conf_ref(conf);
+    (void)net_tls_unref(daemon->tls);
+    daemon->tls = tls;
+    tls = NULL;
     hd_log_level(wanted_level(daemon));
     warn_other_realm(daemon);
 out:
+    (void)net_tls_unref(tls);
     hd_conf_unref(conf);
     return err;
 }

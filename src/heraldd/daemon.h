@@ -42,6 +42,7 @@ struct hd_daemon {
     char folder[4096]; /* of the state */
     struct hd_host *host;
     struct hd_admin *admin;
+    struct net_tls *tls;       /* of conf, may be NULL */
     struct hd_conf *conf;      /* the one in use */
     struct evt_config *config; /* made from conf and the state's book */
     uint64_t started_us, drain_end_us;

@@ -226,14 +226,23 @@ net_port_commit(void *context, const struct hd_flow *flow, size_t n, uint64_t ow
     net_commit(context, flow, n, owner);
 }
 
+static struct hd_slice
+net_port_peer(void *context, uint64_t conn)
+{
+    return net_peer(context, conn);
+}
+
 static const struct evt_net_ops net_port = { .reserve = net_port_reserve,
-                                             .commit = net_port_commit };
+                                             .commit = net_port_commit,
+                                             .peer = net_port_peer };
 
 /* --- opening --------------------------------------------------------------------------- */
 
 static enum hd_err
-open_seat(struct hd_host *host, unsigned index, const struct hd_conf *conf, char problem[256])
+open_seat(struct hd_host *host, unsigned index, const struct hd_host_params *from,
+          char problem[256])
 {
+    const struct hd_conf *conf = from->conf;
     struct net_listener listeners[HD_CONF_LISTENERS];
     struct seat *seat = &host->seats[index];
     struct net_params params = {
@@ -246,6 +255,8 @@ open_seat(struct hd_host *host, unsigned index, const struct hd_conf *conf, char
         .idle_ms = conf->net.idle_ms,
         .message_ms = conf->net.message_ms,
         .connect_ms = conf->net.connect_ms,
+        .handshake_ms = conf->net.handshake_ms,
+        .tls = from->tls,
         .max_queued = conf->net.queue,
         .receive_buffer = (int)conf->net.receive_buffer,
         .on = { .context = seat,
@@ -292,7 +303,7 @@ hd_host_new(const struct hd_host_params *params, char ret_problem[256], struct h
                                                  .shards = params->shards },
                        ret_problem, &host->live);
     for (unsigned i = 0; i < host->shards && !err; i++)
-        err = open_seat(host, i, params->conf, ret_problem);
+        err = open_seat(host, i, params, ret_problem);
     if (err) {
         hd_host_free(host);
         return err;

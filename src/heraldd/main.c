@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "format/xml.h"
 #include "heraldd/banner.h"
+#include "heraldd/certificates.h"
 #include "heraldd/daemon.h"
 #include "heraldd/notify.h"
 #include "heraldd/watchdog.h"
@@ -210,18 +211,30 @@ print_problem(void *context, const char *line)
     (void)fprintf(stderr, "%s\n", line);
 }
 
+static void
+print_certificate(void *context, bool fatal, const char *line)
+{
+    const struct hd_problems *problems = context;
+
+    (void)fprintf(stderr, "%s: %s%s\n", problems->file, fatal ? "" : "warning: ", line);
+}
+
 static int
 check(const struct hd_options *o)
 {
     struct hd_problems problems = { .file = o->config ? o->config : "(defaults)",
                                     .tell = print_problem };
     struct hd_conf *conf = NULL;
+    struct net_tls *tls = NULL;
     enum hd_err err = hd_conf_load(o->config, pkg_ops, &problems, &conf);
 
     if (err && problems.count == 0)
         (void)fprintf(stderr, "%s: %s\n", problems.file, hd_err_text(err));
     if (!err)
+        err = hd_certificates_load(conf, NULL, print_certificate, &problems, &tls);
+    if (!err)
         (void)printf("OK\n");
+    (void)net_tls_unref(tls);
     hd_conf_unref(conf);
     return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -260,6 +273,9 @@ run(const struct hd_options *o)
     hd_notify("READY=1");
     hd_daemon_run(daemon);
     hd_daemon_free(daemon);
+    /* Nobody listens to signals any more: one that hurries us must not make this a crash. */
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
     HD_LOG_PLAIN(HD_INFO, "ended");
     return EXIT_SUCCESS;
 }

@@ -88,6 +88,9 @@ static const struct row net_rows[] = {
     { "received_bytes", "octets received", "bytes", NET(octets_in), KIND_COUNTER },
     { "sent_bytes", "octets sent", "bytes", NET(octets_out), KIND_COUNTER },
     { "keepalives", "keep-alives answered", NULL, NET(pings), KIND_COUNTER },
+    { "tls_handshakes", "TLS handshakes done", NULL, NET(secured), KIND_COUNTER },
+    { "tls_resumed", "TLS handshakes that resumed a session", NULL, NET(resumed), KIND_COUNTER },
+    { "tls_failed", "TLS handshakes that failed", NULL, NET(unsecured), KIND_COUNTER },
 };
 #undef NET
 static_assert(HD_ARRAY_LEN(net_rows) == sizeof(struct net_counters) / sizeof(uint64_t),

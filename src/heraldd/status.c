@@ -4,6 +4,7 @@
  * microseconds behind.  When memory is short a part is missing, or the whole (NULL). */
 #include "heraldd/status.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -41,7 +42,12 @@ static const struct number net_numbers[] = {
     NET(octets_out, "octets sent"),
     NET(frames_bad, "streams closed because they could not be framed"),
     NET(pings, "keep-alives answered"),
+    NET(secured, "TLS handshakes done"),
+    NET(resumed, "TLS handshakes that resumed a session"),
+    NET(unsecured, "TLS handshakes that failed"),
 };
+static_assert(HD_ARRAY_LEN(net_numbers) == sizeof(struct net_counters) / sizeof(uint64_t),
+              "every counter of net/ is shown");
 #undef NET
 
 static uint64_t

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "net/sock.h"
+#include "net/stack.h"
 
 /* After our end was closed the peer may take this long to read what was sent and close his. */
 #define LINGER_MS 2000
@@ -25,8 +26,6 @@
 #define STUCK_MS 32000
 /* How often the kernel is asked what the peer has acknowledged, while somebody wants to know. */
 #define ASK_MS 4000
-/* A head and a body are bounded by the framer; this only bounds one that never decides. */
-#define HELD_MARGIN (256u << 10)
 
 static void conn_ready(uv_poll_t *poll, int status, int events);
 
@@ -44,10 +43,10 @@ net_conn_find(const struct net_shard *net, uint64_t id)
     return conn;
 }
 
-static struct hd_flow
-conn_flow(const struct net_conn *conn)
+struct hd_flow
+net_conn_flow(const struct net_conn *conn)
 {
-    return (struct hd_flow){ .transport = HD_TCP,
+    return (struct hd_flow){ .transport = conn->transport,
                              .listener = conn->listener,
                              .conn = conn->id,
                              .local = conn->local,
@@ -81,6 +80,16 @@ closing_since(const struct net_conn *conn)
     return conn->since_ms > conn->left_ms ? conn->since_ms : conn->left_ms;
 }
 
+/* How long TLS and the upgrade to a WebSocket may take together: who connects to us gets the time
+ * of a person's bad network, whom we connect to no more than the connection itself. */
+static uint64_t
+ready_within_ms(const struct net_conn *conn)
+{
+    const struct net_params *params = &conn->net->params;
+
+    return conn->accepted ? params->handshake_ms : params->connect_ms;
+}
+
 /* When the connection must be looked at if nothing happens before. */
 static uint64_t
 conn_due(const struct net_conn *conn)
@@ -93,6 +102,8 @@ conn_due(const struct net_conn *conn)
         return sooner(due_ms, conn->since_ms, params->connect_ms);
     case NET_CONN_OPEN:
         due_ms = sooner(due_ms, conn->traffic_ms, params->idle_ms);
+        if (!conn->ready)
+            due_ms = sooner(due_ms, conn->since_ms, ready_within_ms(conn));
         if (conn->begun_ms != 0)
             due_ms = sooner(due_ms, conn->begun_ms, params->message_ms);
         if (conn_queued(conn) > 0)
@@ -110,8 +121,8 @@ conn_due(const struct net_conn *conn)
 
 /* Sees to it that the timer fires early enough.  A due time that moves away costs nothing: the
  * timer fires at the old one and is started again. */
-static void
-conn_arm(struct net_conn *conn)
+void
+net_conn_arm(struct net_conn *conn)
 {
     uint64_t due_ms = conn_due(conn);
 
@@ -124,7 +135,7 @@ conn_set_state(struct net_conn *conn, enum net_conn_state state)
 {
     conn->state = state;
     conn->since_ms = conn->net->now_ms;
-    conn_arm(conn);
+    net_conn_arm(conn);
 }
 
 /* --- the life of a connection --------------------------------------------------------------- */
@@ -136,6 +147,7 @@ net_conn_release(struct net_conn *conn)
 
     if (!conn->handle_ended || !conn->told || conn->is_dirty)
         return;
+    net_stack_free(conn);
     free(conn->in);
     free(conn->out);
     free(conn->owed);
@@ -250,11 +262,12 @@ conn_opened(struct net_conn *conn)
     conn->traffic_ms = conn->left_ms = conn->net->now_ms;
     conn_set_state(conn, NET_CONN_OPEN);
     net_conn_watch(conn);
+    net_stack_begin(conn);
 }
 
 enum hd_err
-net_conn_new(struct net_shard *net, int fd, uint8_t listener, const struct hd_addr *remote,
-             enum net_conn_state state, struct net_conn **ret_conn)
+net_conn_new(struct net_shard *net, int fd, enum hd_transport transport, uint8_t listener,
+             const struct hd_addr *remote, enum net_conn_state state, struct net_conn **ret_conn)
 {
     struct net_tcp *tcp = &net->tcp;
     struct hd_handle handle;
@@ -267,19 +280,29 @@ net_conn_new(struct net_shard *net, int fd, uint8_t listener, const struct hd_ad
         return err;
     }
     conn = object;
+    conn->net = net;
+    conn->place = handle.index;
     if (uv_poll_init(&net->loop, &conn->poll, fd) != 0) {
         hd_table_remove(&tcp->conns, handle.index);
         close(fd);
         return HD_ENOMEM;
     }
     conn->magic = NET_CONN_MAGIC;
-    conn->net = net;
-    conn->place = handle.index;
+    conn->poll.data = conn;
     conn->id = hd_conn_make(net->params.shard, handle.generation, handle.index);
     conn->fd = fd;
+    conn->transport = (uint8_t)transport;
+    conn->accepted = state == NET_CONN_OPEN;
     conn->listener = listener;
     conn->remote = *remote;
-    conn->poll.data = conn;
+    err = net_stack_new(conn);
+    if (err) {
+        uv_close((uv_handle_t *)&conn->poll, on_handle_end);
+        conn->told = true;
+        conn->state = NET_CONN_GONE;
+        close(fd);
+        return err;
+    }
     conn->timer.kind = NET_TIMER_CONN;
     conn->traffic_ms = net->now_ms;
     conn->hash = hd_addr_hash(&tcp->key, remote, true);
@@ -369,11 +392,13 @@ make_room_owed(struct net_conn *conn)
     return true;
 }
 
-static void
-conn_append(struct net_conn *conn, const char *p, size_t n)
+bool
+net_conn_append(struct net_conn *conn, const char *p, size_t n)
 {
     bool waited = conn_queued(conn) > 0;
 
+    if (!make_room(conn, n))
+        return false;
     if (!waited)
         conn->left_ms = conn->net->now_ms;
     memcpy(conn->out + conn->out_n, p, n);
@@ -381,6 +406,7 @@ conn_append(struct net_conn *conn, const char *p, size_t n)
     conn_set_waiting(conn, waited);
     if (conn->state != NET_CONN_CONNECTING)
         conn_set_dirty(conn);
+    return true;
 }
 
 /* Everything has left: the connection keeps no memory for octets. */
@@ -409,6 +435,10 @@ conn_sent(struct net_conn *conn, size_t n)
 void
 net_conn_write(struct net_conn *conn)
 {
+    if (conn->state == NET_CONN_CLOSING && !conn->parted) {
+        conn->parted = true;
+        net_stack_end(conn);
+    }
     while (conn_queued(conn) > 0) {
         ssize_t n = send(conn->fd, conn->out + conn->out_at, conn_queued(conn),
                          MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -434,154 +464,21 @@ net_conn_write(struct net_conn *conn)
         }
     }
     net_conn_watch(conn);
-    conn_arm(conn);
+    net_conn_arm(conn);
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
-
-/* Only line ends: the beginning of a keep-alive, which may take its time. */
-static bool
-is_line_ends(const char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i] != '\r' && p[i] != '\n')
-            return false;
-    return true;
-}
-
-/* Answers a keep-alive (RFC 5626 section 4.4.1). */
-static void
-conn_pong(struct net_conn *conn)
-{
-    net_count(&conn->net->counters.pings, 1);
-    if (conn_queued(conn) + 2 > conn->net->params.max_queued || !make_room(conn, 2))
-        net_conn_drop(conn, HD_EFULL); /* he asks and does not read */
-    else
-        conn_append(conn, "\r\n", 2);
-}
-
-static void
-conn_refuse(struct net_conn *conn, bool with_head, struct hd_slice head)
-{
-    struct net_shard *net = conn->net;
-    struct hd_flow flow = conn_flow(conn);
-
-    net_count(&net->counters.frames_bad, 1);
-    if (with_head && net->params.on.too_large)
-        net->params.on.too_large(net->params.on.context, &flow, head);
-    net_conn_close(conn);
-}
-
-/* Hands on what is whole in the stream; returns how many octets are done with. */
-static size_t
-conn_frames(struct net_conn *conn, struct hd_slice stream)
-{
-    const struct net_params *params = &conn->net->params;
-    const struct hd_flow flow = conn_flow(conn);
-    size_t at = 0;
-
-    while (at < stream.n && conn->state == NET_CONN_OPEN) {
-        struct hd_slice rest = hd_slice_from(stream, at);
-        size_t len = 0;
-        switch (params->on.frame(rest, params->max_body, &len)) {
-        case NET_FRAME_MORE:
-            if (rest.n > params->max_body + HELD_MARGIN)
-                conn_refuse(conn, false, rest);
-            return at;
-        case NET_FRAME_MESSAGE:
-            HD_ASSERT(len > 0 && len <= rest.n);
-            params->on.packet(params->on.context, &flow, hd_slice(rest.p, len));
-            break;
-        case NET_FRAME_PING:
-            HD_ASSERT(len > 0 && len <= rest.n);
-            conn_pong(conn);
-            break;
-        case NET_FRAME_SKIP:
-            HD_ASSERT(len > 0 && len <= rest.n);
-            break;
-        case NET_FRAME_TOO_LARGE:
-            HD_ASSERT(len <= rest.n);
-            conn_refuse(conn, len > 0, hd_slice(rest.p, len));
-            return at;
-        case NET_FRAME_BAD:
-            conn_refuse(conn, false, rest);
-            return at;
-        }
-        at += len;
-    }
-    return at;
-}
-
-static bool
-conn_hold(struct net_conn *conn, const char *p, size_t n)
-{
-    if (n > conn->in_cap - conn->in_n) {
-        size_t cap = conn->in_cap ? conn->in_cap : 1024;
-        char *in;
-        while (cap < conn->in_n + n)
-            cap *= 2;
-        in = realloc(conn->in, cap);
-        if (!in)
-            return false;
-        conn->in = in;
-        conn->in_cap = cap;
-    }
-    memcpy(conn->in + conn->in_n, p, n);
-    conn->in_n += n;
-    return true;
-}
-
-/* The first octets of what is held are done with. */
-static void
-conn_let_go(struct net_conn *conn, size_t n)
-{
-    conn->in_n -= n;
-    if (n > 0 && conn->in_n > 0)
-        memmove(conn->in, conn->in + n, conn->in_n);
-    if (conn->in_n == 0) {
-        free(conn->in);
-        conn->in = NULL;
-        conn->in_cap = 0;
-    }
-}
-
-/* Takes octets that were read: framed where they are, or behind what is held already. */
-static void
-conn_take(struct net_conn *conn, const char *p, size_t n)
-{
-    bool direct = conn->in_n == 0;
-    size_t done;
-
-    if (direct) {
-        done = conn_frames(conn, hd_slice(p, n));
-    } else if (conn_hold(conn, p, n)) {
-        done = conn_frames(conn, hd_slice(conn->in, conn->in_n));
-    } else {
-        net_conn_drop(conn, HD_ENOMEM);
-        return;
-    }
-    if (conn->state != NET_CONN_OPEN)
-        return;
-    if (!direct)
-        conn_let_go(conn, done);
-    else if (done < n && !conn_hold(conn, p + done, n - done)) {
-        net_conn_drop(conn, HD_ENOMEM);
-        return;
-    }
-    if (is_line_ends(conn->in, conn->in_n))
-        conn->begun_ms = 0;
-    else if (conn->begun_ms == 0 || done > 0)
-        conn->begun_ms = conn->net->now_ms;
-    conn_arm(conn);
-}
 
 /* One read; false when there is nothing more for now, or ever. */
 static bool
 conn_read(struct net_conn *conn)
 {
     struct net_shard *net = conn->net;
-    ssize_t n = recv(conn->fd, net->tcp.scratch, net->tcp.read_size, MSG_DONTWAIT);
+    ssize_t n;
 
+    if (!net_stack_may_read(conn))
+        return false;
+    n = recv(conn->fd, net->tcp.scratch, net->tcp.read_size, MSG_DONTWAIT);
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
             net_conn_drop(conn, HD_EIO);
@@ -603,7 +500,7 @@ conn_read(struct net_conn *conn)
         return true; /* after a malformed message the rest has no meaning */
     if (net->params.on.batch)
         net->params.on.batch(net->params.on.context);
-    conn_take(conn, net->tcp.scratch, (size_t)n);
+    net_stack_take(conn, net->tcp.scratch, (size_t)n);
     return conn->state != NET_CONN_GONE;
 }
 
@@ -614,6 +511,7 @@ net_conn_queue(struct net_conn *conn, const struct hd_flow *flow, struct hd_slic
                uint64_t owner)
 {
     size_t max = conn->net->params.max_queued;
+    enum hd_err err;
 
     if (octets.n > max)
         return HD_ERANGE;
@@ -621,20 +519,32 @@ net_conn_queue(struct net_conn *conn, const struct hd_flow *flow, struct hd_slic
         net_conn_write(conn); /* what waits only for the end of the turn does not count */
     if (conn->state == NET_CONN_GONE)
         return HD_EIO;
-    if (conn_queued(conn) + octets.n > max) {
+    if (conn_queued(conn) + net_stack_waiting(conn) + octets.n > max) {
         net_conn_drop(conn, HD_EFULL);
         return HD_EFULL;
     }
-    if (!make_room(conn, octets.n) || (owner != 0 && !make_room_owed(conn)))
+    if (owner != 0 && !make_room_owed(conn))
         return HD_ENOMEM;
-    conn_append(conn, octets.p, octets.n);
+    err = net_stack_put(conn, octets);
+    if (err)
+        return err;
     if (owner != 0 && !conn_owes(conn))
         conn->asked_ms = conn->acked_ms = conn->net->now_ms;
     if (owner != 0)
-        conn->owed[conn->owed_n++] = (struct net_owed){ .owner = owner,
-                                                        .end = conn->sent + conn_queued(conn),
-                                                        .flow = *flow };
+        conn->owed[conn->owed_n++] =
+            (struct net_owed){ .owner = owner,
+                               .end = conn->ready ? conn->sent + conn_queued(conn) : UINT64_MAX,
+                               .flow = *flow };
     return HD_OK;
+}
+
+void
+net_conn_ready(struct net_conn *conn)
+{
+    conn->ready = true;
+    for (size_t i = conn->owed_at; i < conn->owed_n; i++)
+        conn->owed[i].end = conn->sent + conn_queued(conn);
+    net_conn_arm(conn);
 }
 
 /* --- what the loop and the wheel tell ------------------------------------------------------- */
@@ -704,9 +614,12 @@ net_conn_timer(struct net_conn *conn)
     case NET_CONN_OPEN:
         if (conn_owes(conn) && passed(conn->asked_ms, ASK_MS, now_ms))
             conn_settle(conn);
-        if ((conn->begun_ms != 0 && passed(conn->begun_ms, params->message_ms, now_ms)) ||
-            (conn_queued(conn) > 0 && passed(conn->left_ms, STUCK_MS, now_ms)) ||
-            (conn_owes(conn) && passed(conn->acked_ms, STUCK_MS, now_ms))) {
+        if (!conn->ready && passed(conn->since_ms, ready_within_ms(conn), now_ms)) {
+            net_stack_late(conn);
+            net_conn_drop(conn, HD_EIO);
+        } else if ((conn->begun_ms != 0 && passed(conn->begun_ms, params->message_ms, now_ms)) ||
+                   (conn_queued(conn) > 0 && passed(conn->left_ms, STUCK_MS, now_ms)) ||
+                   (conn_owes(conn) && passed(conn->acked_ms, STUCK_MS, now_ms))) {
             net_conn_drop(conn, HD_EIO);
         } else if (passed(conn->traffic_ms, params->idle_ms, now_ms)) {
             if (params->on.in_use && params->on.in_use(params->on.context, conn->id))
@@ -722,5 +635,5 @@ net_conn_timer(struct net_conn *conn)
     case NET_CONN_GONE:
         break;
     }
-    conn_arm(conn);
+    net_conn_arm(conn);
 }

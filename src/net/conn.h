@@ -16,7 +16,7 @@ enum net_conn_state { NET_CONN_CONNECTING = 1, NET_CONN_OPEN, NET_CONN_CLOSING, 
 /* A message that somebody wants to know about, until the peer's TCP has acknowledged it. */
 struct net_owed {
     uint64_t owner;
-    uint64_t end; /* in octets of the whole stream */
+    uint64_t end; /* in octets of the whole stream; UINT64_MAX: it waits until that is ready */
     struct hd_flow flow;
 };
 
@@ -28,8 +28,12 @@ struct net_conn {
     uint64_t hash; /* of remote */
     uint32_t place;
     int fd;
-    int events; /* what uv_poll watches */
+    int events;        /* what uv_poll watches */
+    uint8_t transport; /* enum hd_transport */
     uint8_t listener;
+    bool accepted; /* the peer connected to us */
+    bool ready;    /* TLS and WebSocket are set up: messages may come and go */
+    bool parted;   /* their end has been said */
     bool indexed;
     bool is_dirty;
     bool blocked;      /* waits until it is writable */
@@ -47,7 +51,8 @@ struct net_conn {
     uint64_t acked_ms;   /* since when no more is known to be acknowledged */
     uint64_t asked_ms;   /* when it was last asked what is acknowledged */
     uint64_t begun_ms;   /* of the first octet of a message that is not whole; 0: none is held */
-    char *in;            /* a message that is not whole */
+    struct net_secure *secure; /* NULL: in the clear */
+    char *in;                  /* a message that is not whole */
     size_t in_n, in_cap;
     char *out;
     size_t out_at, out_n, out_cap; /* out_at: where what waits begins, out_n: where it ends */
@@ -62,16 +67,23 @@ struct net_conn {
  * A connection around a socket, which it owns from now on (on failure the socket is closed).
  * @param state  OPEN for one that was accepted, CONNECTING for one that is under way
  */
-HD_NODISCARD enum hd_err net_conn_new(struct net_shard *net, int fd, uint8_t listener,
-                                      const struct hd_addr *remote, enum net_conn_state state,
-                                      struct net_conn **ret_conn);
+HD_NODISCARD enum hd_err net_conn_new(struct net_shard *net, int fd, enum hd_transport transport,
+                                      uint8_t listener, const struct hd_addr *remote,
+                                      enum net_conn_state state, struct net_conn **ret_conn);
 /** The connection of an id; NULL when it is gone or another shard's. */
 struct net_conn *net_conn_find(const struct net_shard *net, uint64_t id);
+struct hd_flow net_conn_flow(const struct net_conn *conn);
 /** Queues a message; it leaves with the flush at the end of the turn.
  *  @return HD_ERANGE above max_queued alone; HD_EFULL above it with what waits, HD_EIO: the
  * connection is gone; HD_ENOMEM */
 HD_NODISCARD enum hd_err net_conn_queue(struct net_conn *conn, const struct hd_flow *flow,
                                         struct hd_slice octets, uint64_t owner);
+/** Octets as they travel, behind those that wait.  False: memory is short. */
+bool net_conn_append(struct net_conn *conn, const char *p, size_t n);
+/** Messages may come and go from now on; those that waited were just appended. */
+void net_conn_ready(struct net_conn *conn);
+/** Closes because of what came, counted; with_head: after on.too_large had a look at it. */
+void net_conn_refuse(struct net_conn *conn, bool with_head, struct hd_slice head);
 /** Writes what the socket takes now; the connection may be GONE afterwards. */
 void net_conn_write(struct net_conn *conn);
 /** Reads no more, and ends when what is queued has left. */
@@ -82,6 +94,8 @@ void net_conn_drop(struct net_conn *conn, enum hd_err err);
 void net_conn_release(struct net_conn *conn);
 /** Has the loop watch what matters in the connection's state. */
 void net_conn_watch(struct net_conn *conn);
+/** Sees to it that its timer fires early enough. */
+void net_conn_arm(struct net_conn *conn);
 /** Its timer fired: looks which deadline has passed.  Calls on.in_use. */
 void net_conn_timer(struct net_conn *conn);
 

@@ -71,6 +71,7 @@ void net_udp_drain(struct net_shard *net);
 #define NET_SCRATCH (64u << 10) /* octets of one read, at most */
 #define NET_READS (256u << 10)  /* octets read in one turn from all connections, about */
 #define NET_READ_LEAST 2048
+#define NET_CLEAR (16u << 10) /* the most that a TLS record holds */
 
 struct net_conn;
 
@@ -92,8 +93,10 @@ struct net_tcp {
     struct net_conn *dirty;   /* have octets that were not yet tried */
     struct net_conn *gone;    /* closed, and the owner has not been told */
     struct hd_timer reaccept; /* runs while accepting rests for lack of descriptors */
-    struct hd_log_limit accept_log;
-    char *scratch; /* one read */
+    struct hd_log_limit accept_log, secure_log;
+    char *scratch;   /* one read */
+    char *clear;     /* what TLS made of it */
+    uint32_t shakes; /* reads of handshakes in this turn */
     /* Every connection that is readable is read once in a turn, so that none starves, and the less
      * from each the more there were in the turn before, so that a turn does not last. */
     size_t read_size;
@@ -109,6 +112,7 @@ void net_tcp_free(struct net_shard *net);
 void net_tcp_commit(struct net_shard *net, const struct hd_flow *flow, struct hd_slice octets,
                     uint64_t owner);
 void net_tcp_close(struct net_shard *net, uint64_t conn);
+struct hd_slice net_tcp_peer(struct net_shard *net, uint64_t conn);
 void net_tcp_close_listeners(struct net_shard *net);
 void net_tcp_flush(struct net_shard *net);
 bool net_tcp_waiting(const struct net_shard *net);
@@ -131,6 +135,7 @@ struct net_shard {
     struct net_params params; /* with its own copy of the listeners */
     struct net_listener *listeners;
     struct hd_addr *bound; /* by listener */
+    struct net_tls *tls;   /* NULL: none */
     uv_loop_t loop;
     uv_async_t async;
     uv_timer_t timer;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "net/impl.h"
+#include "net/tls.h"
 
 /* How long net_shard_run may take at its end to get rid of what was committed. */
 #define DRAIN_MS 1000
@@ -188,8 +189,6 @@ copy_listeners(struct net_shard *net, const struct net_params *params)
     if (!net->listeners || !net->bound)
         return HD_ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        HD_ASSERT(params->listeners[i].transport == HD_UDP ||
-                  params->listeners[i].transport == HD_TCP);
         net->listeners[i] = params->listeners[i];
     }
     net->params.listeners = net->listeners;
@@ -231,6 +230,7 @@ net_shard_new(const struct net_params *params, char ret_problem[256], struct net
     memset(net, 0, sizeof(*net));
     net->magic = NET_SHARD_MAGIC;
     net->params = *params;
+    net->tls = params->tls ? net_tls_ref(params->tls) : NULL;
     net->now_ms = net_now_us() / 1000;
     hd_wheel_init(&net->wheel, net->now_ms);
     err = copy_listeners(net, params);
@@ -268,6 +268,7 @@ net_shard_free(struct net_shard *net)
     }
     net_udp_free(net);
     net_tcp_free(net);
+    (void)net_tls_unref(net->tls);
     free(net->failures);
     free(net->listeners);
     free(net->bound);
@@ -306,11 +307,28 @@ net_commit(struct net_shard *net, const struct hd_flow *flow, size_t n, uint64_t
     HD_ASSERT(net->udp.reserved && n > 0 && n <= net->udp.reserved_n);
     if (flow->transport == HD_UDP)
         net_udp_commit(net, flow, n, owner);
-    else if (flow->transport == HD_TCP)
+    else if (flow->transport >= HD_TCP && flow->transport <= HD_WSS)
         net_tcp_commit(net, flow, hd_slice(net->udp.reserved, n), owner);
     else
         net_fail(net, owner, flow, HD_ENOTSUP);
     net->udp.reserved = NULL;
+}
+
+void
+net_shard_tls(struct net_shard *net, struct net_tls *tls)
+{
+    struct net_tls *before = net->tls;
+
+    HD_ASSERT_OBJ(net, NET_SHARD_MAGIC);
+    net->tls = tls ? net_tls_ref(tls) : NULL;
+    (void)net_tls_unref(before);
+}
+
+struct hd_slice
+net_peer(struct net_shard *net, uint64_t conn)
+{
+    HD_ASSERT_OBJ(net, NET_SHARD_MAGIC);
+    return net_tcp_peer(net, conn);
 }
 
 void

@@ -17,9 +17,10 @@
 #include "base/slice.h"
 
 struct net_shard;
+struct net_tls;
 
 struct net_listener {
-    enum hd_transport transport; /* HD_UDP or HD_TCP */
+    enum hd_transport transport;
     struct hd_addr addr; /* may be a wildcard; port 0: chosen by the kernel (first shard), see
                             net_shard_bound */
 };
@@ -72,9 +73,11 @@ struct net_params {
     uint32_t max_connections; /* per shard; more are refused at accept and counted */
     uint32_t idle_ms;         /* a connection without traffic is closed after this */
     uint32_t message_ms;      /* a message must be whole within this after its first octet */
-    uint32_t connect_ms;      /* a connection attempt may take this long */
+    uint32_t connect_ms;      /* a connection attempt may take this long, and TLS as long again */
+    uint32_t handshake_ms;    /* who connects to us must be ready for messages within this */
     size_t max_queued;        /* octets waiting to leave on one connection; above it is closed */
     int receive_buffer;       /* SO_RCVBUF asked for, 0: leave */
+    struct net_tls *tls;      /* a reference is taken; NULL: no listener has TLS, none is opened */
     struct net_events on;
 };
 
@@ -84,6 +87,7 @@ struct net_counters {
     _Atomic uint64_t streams_accepted, streams_refused, streams_opened, streams_closed,
         streams_open;
     _Atomic uint64_t octets_in, octets_out, frames_bad, pings;
+    _Atomic uint64_t secured, resumed, unsecured; /* handshakes of TLS */
 };
 
 /**
@@ -114,12 +118,18 @@ void net_shard_close_listeners(struct net_shard *net);
 char *net_reserve(struct net_shard *net, size_t size);
 /**
  * Sends n octets of the last reserve at the end of the turn (datagrams: one sendmmsg for many).
- * UDP: from flow->local (by IP_PKTINFO, through the socket of flow->listener) to flow->remote. TCP:
- * down flow->conn when it is not 0 (gone: send_failed); with conn 0 over an open connection to
- * flow->remote, or a new one.
+ * UDP: from flow->local (by IP_PKTINFO, through the socket of flow->listener) to flow->remote. A
+ * stream: down flow->conn when it is not 0 (gone: send_failed); with conn 0 over an open connection
+ * to flow->remote, or a new one.
  * @param owner  0: nobody wants to know; otherwise send_failed tells
  */
 void net_commit(struct net_shard *net, const struct hd_flow *flow, size_t n, uint64_t owner);
+/** Has connections that begin from now on use these certificates and rules; a reference is taken.
+ */
+void net_shard_tls(struct net_shard *net, struct net_tls *tls);
+/** The SIP domains that the certificate of a connection's peer names, verified (RFC 5922), with a
+ * blank between two; empty: none.  Borrowed until the connection is gone. */
+struct hd_slice net_peer(struct net_shard *net, uint64_t conn);
 /** Closes a connection after what is queued was sent (malformed stream). */
 void net_close(struct net_shard *net, uint64_t conn);
 const struct net_counters *net_shard_counters(const struct net_shard *net);

@@ -138,13 +138,15 @@ set_up_datagram(int fd, const struct net_listener *listener, const struct net_pa
 static enum hd_err
 tell(char problem[NET_PROBLEM_SIZE], const struct net_listener *listener, const char *step)
 {
+    static const char *const names[] = {
+        [HD_UDP] = "udp", [HD_TCP] = "tcp", [HD_TLS] = "tls", [HD_WS] = "ws", [HD_WSS] = "wss"
+    };
     const char *why = strerrordesc_np(errno);
     char text[HD_ADDR_TEXT];
 
     (void)hd_addr_text(&listener->addr, text);
-    (void)snprintf(problem, NET_PROBLEM_SIZE, "%s %s: %s: %s",
-                   listener->transport == HD_UDP ? "udp" : "tcp", text, step,
-                   why ? why : "unknown error");
+    (void)snprintf(problem, NET_PROBLEM_SIZE, "%s %s: %s: %s", names[listener->transport], text,
+                   step, why ? why : "unknown error");
     return HD_EIO;
 }
 

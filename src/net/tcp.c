@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "net/conn.h"
+#include "net/secure.h"
 #include "net/sock.h"
 
 #define ACCEPTS_AT_ONCE 64
@@ -54,19 +55,23 @@ conn_connect(struct net_shard *net, const struct hd_flow *flow, struct net_conn 
 {
     int fd;
 
+    /* RFC 7118: nobody is connected to by WebSocket. */
+    if (flow->transport != HD_TCP && (flow->transport != HD_TLS || !net->tls))
+        return HD_ENOTSUP;
     if (net->tcp.live >= net->params.max_connections)
         return HD_EFULL;
     fd = start_connect(&flow->local, &flow->remote);
     if (fd < 0)
         return HD_EIO;
-    return net_conn_new(net, fd, flow->listener, &flow->remote, NET_CONN_CONNECTING, ret_conn);
+    return net_conn_new(net, fd, (enum hd_transport)flow->transport, flow->listener, &flow->remote,
+                        NET_CONN_CONNECTING, ret_conn);
 }
 
 /* --- what the shard calls ------------------------------------------------------------------- */
 
 /* A connection to an address, an open one if there is; NULL: none. */
 static struct net_conn *
-find_remote(struct net_shard *net, const struct hd_addr *remote)
+find_remote(struct net_shard *net, uint8_t transport, const struct hd_addr *remote)
 {
     struct net_conn *found = NULL;
     struct hd_map_walk walk;
@@ -75,7 +80,7 @@ find_remote(struct net_shard *net, const struct hd_addr *remote)
     for (uint32_t place = hd_map_first(&walk, &net->tcp.by_remote, hash); place != HD_MAP_NONE;
          place = hd_map_more(&walk)) {
         struct net_conn *conn = hd_table_at(&net->tcp.conns, place);
-        if (!conn || !hd_addr_eq(&conn->remote, remote))
+        if (!conn || conn->transport != transport || !hd_addr_eq(&conn->remote, remote))
             continue;
         if (conn->state == NET_CONN_OPEN)
             return conn;
@@ -88,12 +93,12 @@ find_remote(struct net_shard *net, const struct hd_addr *remote)
 static enum hd_err
 choose_conn(struct net_shard *net, const struct hd_flow *flow, struct net_conn **ret_conn)
 {
-    struct net_conn *conn =
-        flow->conn != 0 ? net_conn_find(net, flow->conn) : find_remote(net, &flow->remote);
+    struct net_conn *conn = flow->conn != 0 ? net_conn_find(net, flow->conn)
+                                            : find_remote(net, flow->transport, &flow->remote);
 
     if (!conn && flow->conn == 0)
         return conn_connect(net, flow, ret_conn);
-    if (!conn || conn->shut)
+    if (!conn || conn->shut || conn->parted)
         return HD_ENOMATCH;
     *ret_conn = conn;
     return HD_OK;
@@ -121,6 +126,14 @@ net_tcp_close(struct net_shard *net, uint64_t id)
         net_conn_close(conn);
 }
 
+struct hd_slice
+net_tcp_peer(struct net_shard *net, uint64_t id)
+{
+    const struct net_conn *conn = net_conn_find(net, id);
+
+    return conn && conn->secure ? net_secure_peer(conn->secure) : (struct hd_slice){ 0 };
+}
+
 void
 net_tcp_tell(struct net_shard *net)
 {
@@ -144,7 +157,7 @@ set_read_size(struct net_tcp *tcp)
     tcp->read_size = size > NET_SCRATCH      ? NET_SCRATCH
                      : size < NET_READ_LEAST ? NET_READ_LEAST
                                              : size;
-    tcp->reads = 0;
+    tcp->reads = tcp->shakes = 0;
 }
 
 void
@@ -180,7 +193,8 @@ accepted(struct net_tcp_sock *sock, int fd, const union net_sockaddr *name)
         return;
     }
     /* It has the options of the listening socket. */
-    if (net_conn_new(net, fd, sock->listener, &remote, NET_CONN_OPEN, &conn)) {
+    if (net_conn_new(net, fd, net->listeners[sock->listener].transport, sock->listener, &remote,
+                     NET_CONN_OPEN, &conn)) {
         net_count(&net->counters.streams_refused, 1);
         return;
     }
@@ -323,14 +337,15 @@ net_tcp_init(struct net_shard *net, char ret_problem[NET_PROBLEM_SIZE])
     if (getrandom(&tcp->key, sizeof(tcp->key), 0) != (ssize_t)sizeof(tcp->key))
         return HD_EIO;
     for (size_t i = 0; i < net->params.n_listeners; i++)
-        n += net->listeners[i].transport == HD_TCP;
+        n += net->listeners[i].transport != HD_UDP;
     set_read_size(tcp);
     tcp->scratch = malloc(NET_SCRATCH);
+    tcp->clear = malloc(NET_CLEAR);
     tcp->socks = calloc(n + 1, sizeof(*tcp->socks));
-    if (!tcp->scratch || !tcp->socks)
+    if (!tcp->scratch || !tcp->clear || !tcp->socks)
         return HD_ENOMEM;
     for (size_t i = 0; i < net->params.n_listeners && !err; i++)
-        if (net->listeners[i].transport == HD_TCP)
+        if (net->listeners[i].transport != HD_UDP)
             err = open_listener(net, i, ret_problem);
     return err;
 }
@@ -361,4 +376,5 @@ net_tcp_free(struct net_shard *net)
     hd_map_done(&net->tcp.by_remote);
     free(net->tcp.socks);
     free(net->tcp.scratch);
+    free(net->tcp.clear);
 }

@@ -174,6 +174,7 @@ host_params(const struct net_listener *listeners, size_t n)
         .idle_ms = 60000,
         .message_ms = 60000,
         .connect_ms = 60000,
+        .handshake_ms = 60000,
         .max_queued = 1 << 20,
         .on = { .batch = on_batch,
                 .packet = on_packet,

@@ -370,15 +370,31 @@ digest_identity(struct pol_shard *shard, const struct evt_config *config,
     return EVT_AUTH_OK;
 }
 
+/* Whether the connection is that of a hop which the listener trusts to say who asks: one of its
+ * verified SIP domains is configured (RFC 5922 sections 7.2 and 7.4: whole names, no wildcards). */
+static bool
+peer_is_trusted(const struct evt_listener *listener, struct hd_slice peer)
+{
+    while (peer.n > 0) {
+        const struct hd_slice name = hd_slice_cut(&peer, ' ');
+        for (size_t i = 0; i < listener->n_trusted_names; i++)
+            if (hd_slice_ieq(listener->trusted_names[i], name))
+                return true;
+    }
+    return false;
+}
+
 static enum evt_auth
 pol_authenticate(void *policy, const struct evt_config *config, const struct sip_msg *request,
-                 const struct hd_flow *flow, uint64_t now_us, struct evt_auth_result *ret_result)
+                 const struct hd_flow *flow, struct hd_slice peer, uint64_t now_us,
+                 struct evt_auth_result *ret_result)
 {
     struct pol_shard *shard = policy;
     HD_ASSERT_OBJ(shard, SHARD_MAGIC);
     *ret_result = (struct evt_auth_result){ 0 };
     shard->lifetime_s = settings_of(config)->nonce_lifetime_s;
-    if (!listener_of(config, flow)->authenticate)
+    const struct evt_listener *listener = listener_of(config, flow);
+    if (!listener->authenticate || peer_is_trusted(listener, peer))
         return from_identity(config, request, flow, ret_result);
     return digest_identity(shard, config, request, flow, now_us, ret_result);
 }

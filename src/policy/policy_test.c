@@ -39,6 +39,7 @@ struct world {
     struct evt_config config;
     struct pol_shard *shard;
     struct hd_flow flow;
+    struct hd_slice peer;
     uint64_t seed;
     char arena_memory[8192];
     char text[4096];
@@ -140,7 +141,7 @@ authenticate_from(struct world *w, const char *from, const char *method, struct 
     hd_arena_init(&arena, w->arena_memory, sizeof(w->arena_memory));
     assert_int_equal(sip_msg_parse(hd_slice(w->text, (size_t)n), false, &arena, &msg, &fault),
                      HD_OK);
-    return pol_ops.authenticate(w->shard, &w->config, &msg, &w->flow, now_us, ret);
+    return pol_ops.authenticate(w->shard, &w->config, &msg, &w->flow, w->peer, now_us, ret);
 }
 
 static enum evt_auth
@@ -934,10 +935,41 @@ a_user_registers_himself_and_nobody_else(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static void
+connection_of_a_trusted_name_is_believed_what_from_says(void **state)
+{
+    static const struct hd_slice names[] = { { "edge.example.test", 17 }, { "other.test", 10 } };
+    static const struct {
+        const char *peer;
+        enum evt_auth expected;
+    } rows[] = {
+        { "edge.example.test", EVT_AUTH_OK },    { "a.test EDGE.example.test", EVT_AUTH_OK },
+        { "other.test x.test", EVT_AUTH_OK },    { "", EVT_AUTH_CHALLENGE },
+        { "example.test", EVT_AUTH_CHALLENGE },  { "a.edge.example.test", EVT_AUTH_CHALLENGE },
+        { "*.example.test", EVT_AUTH_CHALLENGE }
+    };
+    struct world *w = *state;
+
+    w->flow.transport = HD_TLS;
+    w->flow.listener = LISTENER_DIGEST;
+    w->listeners[LISTENER_DIGEST].trusted_names = names;
+    w->listeners[LISTENER_DIGEST].n_trusted_names = 2;
+    for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++) {
+        struct evt_auth_result result;
+
+        w->peer = hd_slice_str(rows[i].peer);
+        assert_int_equal(authenticate(w, HD_LIT(""), NOW_US, &result), rows[i].expected);
+        assert_false(result.identity.authenticated);
+        if (rows[i].expected == EVT_AUTH_OK)
+            assert_true(hd_slice_eq(key_of(&result), HD_LIT("sip:alice@example.test")));
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(connection_of_a_trusted_name_is_believed_what_from_says),
         CASE(without_credentials_there_is_a_challenge),
         CASE(right_credentials_give_the_identity_and_the_count_to_take),
         CASE(credentials_that_are_not_right_are_told_apart),

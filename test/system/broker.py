@@ -68,11 +68,12 @@ class Broker:
     LAB = 'listen "udp://127.0.0.1:{lab}" {{ authentication = none  trusted = {{ "127.0.0.0/8" }} }}\n' \
           'listen "tcp://127.0.0.1:{lab}" {{ authentication = none  trusted = {{ "127.0.0.0/8" }} }}\n'
 
-    def __init__(self, shards=1, conf="", lab=False, users=(), allow=True, start=True, authentication=""):
+    def __init__(self, shards=1, conf="", lab=False, users=(), allow=True, start=True, authentication="", ports=()):
         self.folder = tempfile.TemporaryDirectory(prefix="herald-")
         self.process = None
         self.shards, self.extra, self.with_lab, self.users, self.allow = shards, conf, lab, users, allow
         self.authentication = authentication
+        self.ports = dict.fromkeys(ports, 0)  # further ports, {name} in conf
         self.out_path = os.path.join(self.folder.name, "out")
         self.err_path = os.path.join(self.folder.name, "err")
         self.run_dir = os.path.join(self.folder.name, "run")
@@ -93,7 +94,7 @@ class Broker:
             text += 'package "presence" {{ authorisation = allow  min_expires = 1  pace = 0s }}\n'
         if self.allow and 'package "message-summary"' not in self.extra:
             text += 'package "message-summary" {{ authorisation = allow  min_expires = 1  pace = 0s }}\n'
-        return (text + self.extra).format(port=self.port, lab=self.lab)
+        return (text + self.extra).format(port=self.port, lab=self.lab, **self.ports)
 
     def write(self, text):
         with open(self.conf_path, "w", encoding="utf-8") as file:
@@ -103,6 +104,7 @@ class Broker:
         for attempt in range(attempts):
             if not self.port or attempt:
                 self.port, self.lab = free_port(), free_port()
+                self.ports = {name: free_port() for name in self.ports}
             self.write(self.text())
             self.spawn()
             try:

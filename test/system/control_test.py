@@ -16,7 +16,7 @@ BAD_FILES = [  # text, the line that must be named, words that must be said
     ("shards = 0\n", 1, "auto or a number"),
     ("\n\nsharts = 2\n", 3, "sharts"),
     ('listen "udp://127.0.0.1:5060" {\n', 1, "not closed"),
-    ('listen "tls://127.0.0.1:5061" { }\n', 1, "udp://"),
+    ('listen "sctp://127.0.0.1:5061" { }\n', 1, "udp://"),
     ('listen "udp://localhost:5060" { }\n', 1, "names are not looked up"),
     ('listen "udp://127.0.0.1:99999" { }\n', 1, "port"),
     ('\nlisten "udp://127.0.0.1" { authentication = maybe }\n', 2, "digest"),

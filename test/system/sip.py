@@ -71,16 +71,19 @@ class Message:
 class Transport:
     """One socket to the broker."""
 
-    def __init__(self, kind, server, source="127.0.0.1"):
-        self.kind, self.server = kind, server
+    def __init__(self, kind, server, source="127.0.0.1", tls=None, name=None):
+        self.kind, self.server = kind, server  # tls: an ssl.SSLContext for kind "tls"
         family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         if family == socket.AF_INET6 and ":" not in source:
             source = "::1"
         self.socket = socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
         self.socket.bind((source, 0))
-        self.socket.connect(server) if kind == "tcp" else None
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.connect(server) if kind != "udp" else None
         self.buffer = b""
         self.host, self.port = self.socket.getsockname()[:2]
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=name or server[0])
         self.closed = False
 
     def at(self):
@@ -96,12 +99,12 @@ class Transport:
         """The next message, or None when nothing came in time or the connection is closed."""
         end = time.monotonic() + timeout_s
         while True:
-            if self.kind == "tcp":
+            if self.kind != "udp":
                 message = self._take()
                 if message:
                     return message
             left = end - time.monotonic()
-            if left <= 0 or self.closed or not select.select([self.socket], [], [], left)[0]:
+            if left <= 0 or self.closed or not self._readable(left):
                 return None
             try:
                 data = self.socket.recv(65536)
@@ -112,6 +115,10 @@ class Transport:
             if not data:
                 self.closed = True
             self.buffer += data
+
+    def _readable(self, for_s):
+        """Whether something can be read within a time; TLS may hold octets that the socket does not show any more."""
+        return getattr(self.socket, "pending", lambda: 0)() or select.select([self.socket], [], [], for_s)[0]
 
     def _take(self):
         while self.buffer.startswith(b"\r\n"):
@@ -160,11 +167,12 @@ class Agent:
     """A user at a transport.  NOTIFY requests that come while it waits for something else are kept in `inbox`; each is answered
     as `answer(message)` says: a status, or None for no answer."""
 
-    def __init__(self, broker, user, password=None, kind="udp", lab=False, server=None, source="127.0.0.1", domain="127.0.0.1"):
+    def __init__(self, broker, user, password=None, kind="udp", lab=False, server=None, source="127.0.0.1", domain="127.0.0.1",
+                 tls=None, name=None):
         server = server or ("127.0.0.1", broker.lab if lab else broker.port)
         self.user, self.domain = user, domain
         self.password = password if password or lab or not broker else broker.passwords.get(user)
-        self.line = Transport(kind, server, source)
+        self.line = Transport(kind, server, source, tls, name)
         self.inbox = []
         self.answer = lambda message: 200
         self.seen = set()
