@@ -365,6 +365,15 @@ timer_e_fire(void *context)
                  txn->id);
 }
 
+/* TLS is for those who were told to use it: then nothing goes in the clear. */
+static bool
+can_use(const struct ua_client *client, enum hd_transport transport)
+{
+    if (client->transport == HD_TLS)
+        return transport == HD_TLS;
+    return transport == HD_UDP || transport == HD_TCP;
+}
+
 /* Which hop a request takes: inside a dialog its route set or target, else the server. */
 static enum hd_err
 txn_route(struct txn *txn, struct sip_hop *ret_hop)
@@ -387,7 +396,7 @@ txn_route(struct txn *txn, struct sip_hop *ret_hop)
     /* A name, a transport that we do not have, or an address that is none: the server we were told
      * to use is taken as an outbound proxy. */
     if (sip_uri_addr(&ret_hop->next, &transport, &addr) != HD_OK || hd_addr_is_any(&addr) ||
-        addr.family != client->local.family || (transport != HD_UDP && transport != HD_TCP))
+        addr.family != client->local.family || !can_use(client, transport))
         return HD_OK;
     if (sip_uri_param(&ret_hop->next, HD_LIT("transport"), NULL))
         txn->flow.transport = (uint8_t)transport;
@@ -396,9 +405,10 @@ txn_route(struct txn *txn, struct sip_hop *ret_hop)
 }
 
 static void
-contact_write(struct ua_client *client, enum hd_transport transport, struct sip_out *out)
+contact_write(struct ua_client *client, enum hd_transport transport, bool secure,
+              struct sip_out *out)
 {
-    sip_out_lit(out, "Contact: <sip:");
+    sip_out_slice(out, secure ? HD_LIT("Contact: <sips:") : HD_LIT("Contact: <sip:"));
     if (client->contact_user_n) {
         sip_out_slice(out, hd_slice(client->contact_user, client->contact_user_n));
         sip_out_lit(out, "@");
@@ -406,6 +416,8 @@ contact_write(struct ua_client *client, enum hd_transport transport, struct sip_
     sip_out_addr(out, &client->local);
     if (transport == HD_TCP)
         sip_out_lit(out, ";transport=tcp");
+    else if (transport == HD_TLS && !secure)
+        sip_out_lit(out, ";transport=tls");
     sip_out_lit(out, ">\r\n");
 }
 
@@ -473,7 +485,8 @@ request_write(struct txn *txn, const struct sip_hop *hop, struct sip_out *out)
     sip_out_slice(out, method);
     sip_out_crlf(out);
     if (txn->request.contact)
-        contact_write(client, client->transport, out);
+        contact_write(client, client->transport,
+                      hd_slice_istarts(hop->request_uri, HD_LIT("sips:")), out);
     sip_out_lit(out, "User-Agent: herald/" HERALD_VERSION "\r\n");
     credit_write(txn, REALM_UAS, hop->request_uri, out);
     credit_write(txn, REALM_PROXY, hop->request_uri, out);
@@ -614,7 +627,7 @@ ua_client_lost(struct ua_client *client, uint64_t now_ms, const struct hd_addr *
     uint64_t last = client->last_id;
     struct txn *txn = client->txns;
     while (txn) {
-        if (txn->id <= last && txn->flow.transport == HD_TCP &&
+        if (txn->id <= last && hd_transport_reliable((enum hd_transport)txn->flow.transport) &&
             hd_addr_eq(&txn->flow.remote, remote)) {
             txn_undelivered(txn);
             txn = client->txns; /* the list may be another by now */

@@ -129,10 +129,10 @@ struct ua_params {
     ua_send_f send;
     struct hd_rng *rng; /* outlives the client */
     uint64_t now_ms;
-    enum hd_transport transport;        /* HD_UDP or HD_TCP: for requests outside of a dialog */
-    struct hd_addr local;               /* what Via and Contact say; never a wildcard */
-    struct hd_addr server;              /* next hop of requests outside of a dialog */
-    struct hd_slice contact_user;       /* user part of our Contact, may be empty; copied */
+    enum hd_transport transport;  /* HD_UDP, HD_TCP or HD_TLS: for requests outside of a dialog */
+    struct hd_addr local;         /* what Via and Contact say; never a wildcard */
+    struct hd_addr server;        /* next hop of requests outside of a dialog */
+    struct hd_slice contact_user; /* user part of our Contact, may be empty; copied */
     struct hd_slice username, password; /* for digest; username empty: none; copied */
 };
 /** HD_ENOMEM; HD_ERANGE: a text is longer than 255 octets. */

@@ -19,9 +19,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mailbox.h"
 #include "herald/tool.h"
 #include "net/net.h"
+#include "net/tls.h"
 #include "sip/uri.h"
 
 enum mail_kind { MAIL_SIGNAL = 1, MAIL_LINE, MAIL_END };
@@ -42,6 +44,7 @@ struct link_conn {
 struct link {
     struct link_params params;
     struct link_conn conns[LINK_CONNS]; /* conn 0: free */
+    struct net_tls *tls;
     struct net_shard *net;
     struct ua_client *client;
     struct hd_rng rng;
@@ -394,6 +397,40 @@ local_find(const struct peer *peer, struct hd_addr *ret_local)
     return true;
 }
 
+static void
+tell_tls(void *context, bool fatal, const char *line)
+{
+    (void)context;
+    tool_problem("%s%s", fatal ? "" : "warning: ", line);
+}
+
+static void
+log_line(void *context, enum hd_level level, struct hd_slice line)
+{
+    (void)context;
+    (void)level;
+    tool_problem("%.*s", HD_FMT(line));
+}
+
+static int
+tls_open(struct link *link)
+{
+    const struct peer_options *o = link->params.options;
+    enum hd_err err;
+
+    if (link->params.peer->transport != HD_TLS)
+        return TOOL_OK;
+    hd_log_setup(log_line, NULL, HD_WARN, HD_LOG_TEXT); /* why a handshake failed */
+    err = net_tls_new(&(struct net_tls_params){ .client_ca = o->ca,
+                                                .client_name = link->params.peer->server_name,
+                                                .client_trusts_all = o->insecure,
+                                                .tell = tell_tls },
+                      &link->tls);
+    if (err == HD_ENOMEM)
+        tool_problem("TLS: %s", hd_err_text(err));
+    return err ? TOOL_FAILED : TOOL_OK;
+}
+
 static int
 net_open(struct link *link, struct hd_addr *ret_local)
 {
@@ -415,7 +452,9 @@ net_open(struct link *link, struct hd_addr *ret_local)
                                      .idle_ms = 3600000,
                                      .message_ms = 32000,
                                      .connect_ms = 4000,
+                                     .handshake_ms = 10000,
                                      .max_queued = 4u << 20,
+                                     .tls = link->tls,
                                      .on = { .context = link,
                                              .batch = on_batch,
                                              .packet = on_packet,
@@ -452,7 +491,7 @@ client_open(struct link *link, const struct hd_addr *local)
                                                          .send = on_send,
                                                          .rng = &link->rng,
                                                          .now_ms = now_ms(),
-                                                         .transport = o->tcp ? HD_TCP : HD_UDP,
+                                                         .transport = peer->transport,
                                                          .local = *local,
                                                          .server = peer->server,
                                                          .contact_user = user,
@@ -495,7 +534,9 @@ link_open(const struct link_params *params, struct link **ret_link)
         tool_problem("signals: %s", strerror(errno));
         goto out;
     }
-    code = net_open(link, &local);
+    code = tls_open(link);
+    if (!code)
+        code = net_open(link, &local);
     if (code)
         goto out;
     hd_mailbox_init(&link->box, net_shard_wake, link->net);
@@ -550,6 +591,7 @@ link_close(struct link *link)
     /* The client last: closing sockets may tell it of what is lost. */
     if (link->net)
         net_shard_free(link->net);
+    (void)net_tls_unref(link->tls);
     ua_client_free(link->client);
     if (link->signal_fd >= 0)
         close(link->signal_fd);

@@ -16,9 +16,13 @@
 
 #define DEFAULT_HOST "127.0.0.1"
 #define DEFAULT_PORT 5060
+#define DEFAULT_TLS_PORT 5061
 
 enum {
     KEY_TCP = 0x100,
+    KEY_TLS,
+    KEY_CA,
+    KEY_INSECURE,
     KEY_PASSWORD,
     KEY_PASSWORD_FILE,
     KEY_FROM,
@@ -30,10 +34,14 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    { "server", 's', "HOST[:PORT]", 0,
+    { "server", 's', "[udp:|tcp:|tls:]HOST[:PORT]", 0,
       "SIP server (default: $HERALD_SERVER, the URI's host when it is an address, 127.0.0.1:5060)",
       10 },
     { "tcp", KEY_TCP, NULL, 0, "TCP instead of UDP", 10 },
+    { "tls", KEY_TLS, NULL, 0, "TLS; so does a URI with sips", 10 },
+    { "ca", KEY_CA, "FILE", 0,
+      "authorities of the server's certificate, in PEM (default: the system's)", 10 },
+    { "insecure", KEY_INSECURE, NULL, 0, "whoever has any certificate is the server", 10 },
     { "local", KEY_LOCAL, "HOST[:PORT]", 0, "send from and listen on this address", 10 },
     { "user", 'u', "NAME", 0, "who we are: NAME of the URI's domain, or a whole URI", 11 },
     { "password", KEY_PASSWORD, "TEXT", 0,
@@ -67,6 +75,15 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_TCP:
         o->tcp = true;
+        return 0;
+    case KEY_TLS:
+        o->tls = true;
+        return 0;
+    case KEY_CA:
+        o->ca = arg;
+        return 0;
+    case KEY_INSECURE:
+        o->insecure = true;
         return 0;
     case KEY_LOCAL:
         o->local = arg;
@@ -262,18 +279,58 @@ trace_open(const struct peer_options *o, struct trace *ret_trace)
     return true;
 }
 
+/* "tls:192.0.2.1:5061": cuts the transport off, when there is one. */
+static const char *
+transport_cut(const char *server, enum hd_transport *ret_transport)
+{
+    static const struct {
+        const char *prefix;
+        enum hd_transport transport;
+    } rows[] = { { "udp:", HD_UDP }, { "tcp:", HD_TCP }, { "tls:", HD_TLS } };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++)
+        if (hd_slice_istarts(hd_slice_str(server), hd_slice_str(rows[i].prefix))) {
+            *ret_transport = rows[i].transport;
+            return server + strlen(rows[i].prefix);
+        }
+    return server;
+}
+
+/* What the options say of the transport; the prefix of --server says it last. */
+static enum hd_transport
+transport_of(const struct peer_options *o, const struct sip_uri *uri)
+{
+    if (o->tls || uri->scheme == SIP_SCHEME_SIPS)
+        return HD_TLS;
+    return o->tcp ? HD_TCP : HD_UDP;
+}
+
 static int
-server_find(const struct peer_options *o, const char *uri, struct hd_addr *ret_addr)
+server_find(const struct peer_options *o, const char *uri, struct peer *peer)
 {
     const char *server = o->server ? o->server : getenv("HERALD_SERVER");
+    struct hd_slice host = HD_LIT(DEFAULT_HOST);
     struct sip_uri parsed;
-    if (server)
-        return addr_resolve("--server", server, DEFAULT_PORT, ret_addr) ? TOOL_OK : TOOL_USAGE;
+    uint16_t port;
+
     if (!uri_check("URI", uri, &parsed))
         return TOOL_USAGE;
-    if (parsed.host.n && hd_addr_parse(parsed.host, sip_uri_port(&parsed), ret_addr) == HD_OK)
-        return TOOL_OK;
-    return addr_resolve("--server", DEFAULT_HOST, DEFAULT_PORT, ret_addr) ? TOOL_OK : TOOL_USAGE;
+    peer->transport = transport_of(o, &parsed);
+    if (server)
+        server = transport_cut(server, &peer->transport);
+    port = peer->transport == HD_TLS ? DEFAULT_TLS_PORT : DEFAULT_PORT;
+    if (server) {
+        if (!addr_resolve("--server", server, port, &peer->server))
+            return TOOL_USAGE;
+        (void)host_split(hd_slice_str(server), &host, &port);
+    } else if (parsed.host.n > 0 && hd_addr_parse(parsed.host, parsed.port ? parsed.port : port,
+                                                  &peer->server) == HD_OK) {
+        host = parsed.host;
+    } else if (!addr_resolve("--server", DEFAULT_HOST, port, &peer->server)) {
+        return TOOL_USAGE;
+    }
+    peer->server_name = joined("", host, "", HD_LIT(""));
+    return TOOL_OK;
 }
 
 static char *
@@ -306,14 +363,15 @@ peer_resolve(const struct peer_options *o, const char *uri, struct peer *ret_pee
     int code = TOOL_USAGE;
 
     peer.uri = uri_complete(hd_slice_str(uri), HD_LIT(DEFAULT_HOST));
-    code = server_find(o, peer.uri, &peer.server);
+    code = server_find(o, peer.uri, &peer);
     if (code)
         goto out;
     code = TOOL_USAGE;
     free(peer.uri);
     server = peer.server;
-    size_t n = server.port == DEFAULT_PORT ? hd_addr_host_text(&server, host)
-                                           : hd_addr_text(&server, host);
+    size_t n = server.port == (peer.transport == HD_TLS ? DEFAULT_TLS_PORT : DEFAULT_PORT)
+                   ? hd_addr_host_text(&server, host)
+                   : hd_addr_text(&server, host);
     peer.uri = uri_complete(hd_slice_str(uri), hd_slice(host, n));
     if (!uri_check("URI", peer.uri, &parsed))
         goto out;
@@ -340,6 +398,7 @@ peer_done(struct peer *peer)
         fclose(peer->trace.to);
     free(peer->uri);
     free(peer->from);
+    free(peer->server_name);
     if (peer->password)
         explicit_bzero(peer->password, strlen(peer->password));
     free(peer->password);

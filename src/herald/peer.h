@@ -12,7 +12,8 @@
 struct peer_options {
     const char *server, *local, *user, *password, *password_file, *from;
     const char *trace_to;
-    bool tcp, json, verbose;
+    const char *ca; /* --ca, NULL: the system's authorities */
+    bool tcp, tls, insecure, json, verbose;
     enum trace_mode trace;
 };
 
@@ -21,8 +22,10 @@ extern const struct argp peer_argp;
 
 struct peer {
     struct hd_addr server;
-    struct hd_addr local; /* port 0: any */
-    char *uri, *from;     /* with scheme */
+    enum hd_transport transport; /* HD_UDP, HD_TCP or HD_TLS */
+    char *server_name;           /* whom the server's certificate has to name */
+    struct hd_addr local;        /* port 0: any */
+    char *uri, *from;            /* with scheme */
     char *password;
     struct trace trace;
 };
