@@ -14,6 +14,8 @@ RUN_DIR      ?= run
 CONF         ?= examples/first.conf
 FUZZ_SECONDS ?= 60
 JOBS         ?= $(shell nproc 2>/dev/null || echo 2)
+# make soak: how often.
+KILLS        ?= 1000
 # make test TESTS="--suite system" or TESTS=uri_test narrows it.
 TESTS        ?=
 PREFIX       ?= /usr/local
@@ -28,7 +30,7 @@ MESON = meson
 NINJA = ninja -j$(JOBS)
 MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
 
-.PHONY: help all run quick test test-tsan test-clang fuzz coverage bench bench-quick profile install deb clean deps deps-test format
+.PHONY: help all run quick test test-tsan test-clang fuzz soak coverage bench bench-quick profile install deb clean deps deps-test format
 
 help:
 	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
@@ -38,6 +40,7 @@ help:
 	@echo "make test-tsan   the short tests under ThreadSanitizer"
 	@echo "make test-clang  build with clang without a warning, unit tests"
 	@echo "make fuzz        libFuzzer on every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
+	@echo "make soak        the daemon killed at KILLS=$(KILLS) random moments under load, every acknowledgement compared (SEED=N: that run again)"
 	@echo "make coverage    which lines the tests reach, $(BUILD_COVER)/report/index.html"
 	@echo "make bench       CPU time, latency, memory and restarts beside the bare socket loop and Kamailio, into bench/RESULTS.md (15 minutes)"
 	@echo "make bench-quick fewer rows of it, into $(BUILD)/bench-quick.md (3 minutes)"
@@ -106,6 +109,11 @@ test-clang: deps-test $(BUILD_CLANG)/build.ninja
 fuzz: deps-test $(BUILD_FUZZ)/build.ninja
 	@$(NINJA) -C $(BUILD_FUZZ)
 	@tools/fuzz.sh $(BUILD_FUZZ) $(FUZZ_SECONDS) $(JOBS)
+
+soak: deps-test $(BUILD_TEST)/build.ninja
+	@$(NINJA) -C $(BUILD_TEST) src/heraldd/heraldd src/herald/herald
+	@HERALDD=$(BUILD_TEST)/src/heraldd/heraldd HERALD=$(BUILD_TEST)/src/herald/herald KILLS=$(KILLS) \
+	    python3 test/system/restart_test.py each_of_many_kills
 
 coverage: deps-test $(BUILD_COVER)/build.ninja
 	@$(NINJA) -C $(BUILD_COVER)

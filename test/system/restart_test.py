@@ -41,13 +41,19 @@ def test_what_was_acknowledged_is_there_after_each_of_many_kills():
     random.seed(seed)
     with Broker(shards=2, lab=True, conf=CONF) as broker:
         world = World(broker)
+        begun = time.monotonic()
         for _ in range(KILLS):
             world.load(random.choice((0.02, 0.1, 0.3, 0.6)) * random.random() + 0.01)
             world.kill()
+            while random.random() < 0.1:
+                world.kill_while_it_starts(0.3 * random.random())
             broker.shards = random.choice((1, 2, 3))
             world.start()
             world.check_all()
-        print(f"{KILLS} kills, {world.answered} requests, {world.notices} NOTIFYs", flush=True)
+            if world.kills % 50 == 0:
+                print(f"{world.kills} kills under load, {world.answered} requests, {time.monotonic() - begun:.0f} s", flush=True)
+        print(f"{world.kills} kills under load and {world.starts_killed} at a start, {world.answered} requests, "
+              f"{world.checked} acknowledgements compared, {world.notices} NOTIFYs", flush=True)
         world.close()
 
 
