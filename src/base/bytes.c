@@ -11,27 +11,50 @@ hd_bytes_out_init(struct hd_bytes_out *out, void *memory, size_t cap)
     *out = (struct hd_bytes_out){ .p = memory, .cap = cap };
 }
 
+/* Where n octets go, or NULL: they are only counted. */
+static inline char *
+put_room(struct hd_bytes_out *out, size_t n)
+{
+    if (!out->err && n <= out->cap - out->n) {
+        char *p = out->p + out->n;
+        out->n += n;
+        return p;
+    }
+    if (out->err != HD_ERANGE && n > SIZE_MAX - out->n)
+        out->err = HD_ERANGE;
+    if (!out->err)
+        out->err = HD_ENOSPC;
+    if (out->err != HD_ERANGE)
+        out->n += n;
+    return NULL;
+}
+
+/* Little-endian, whatever the machine. */
+static inline void
+write_number(char *p, uint64_t value, size_t width)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    memcpy(p, &value, width);
+}
+
+static inline void
+put_number(struct hd_bytes_out *out, uint64_t value, size_t width)
+{
+    char *p = put_room(out, width);
+
+    if (p)
+        write_number(p, value, width);
+}
+
 void
 hd_bytes_put_raw(struct hd_bytes_out *out, const void *octets, size_t n)
 {
-    if (out->err != HD_ERANGE && n > SIZE_MAX - out->n)
-        out->err = HD_ERANGE;
-    if (!out->err && n > out->cap - out->n)
-        out->err = HD_ENOSPC;
-    if (!out->err && n > 0)
-        memcpy(out->p + out->n, octets, n);
-    if (out->err != HD_ERANGE)
-        out->n += n;
-}
+    char *p = put_room(out, n);
 
-static void
-put_number(struct hd_bytes_out *out, uint64_t value, size_t width)
-{
-    uint8_t octets[8];
-
-    for (size_t i = 0; i < width; i++)
-        octets[i] = (uint8_t)(value >> 8 * i);
-    hd_bytes_put_raw(out, octets, width);
+    if (p && n > 0)
+        memcpy(p, octets, n);
 }
 
 void
@@ -65,7 +88,7 @@ hd_bytes_put_slice(struct hd_bytes_out *out, struct hd_slice s)
         out->err = HD_ERANGE; /* before HD_ENOSPC: more room would not help */
         return;
     }
-    hd_bytes_put_u32(out, (uint32_t)s.n);
+    put_number(out, s.n, 4);
     hd_bytes_put_raw(out, s.p, s.n);
 }
 
@@ -79,9 +102,9 @@ void
 hd_bytes_put_addr(struct hd_bytes_out *out, const struct hd_addr *addr)
 {
     HD_ASSERT(addr->family == 0 || addr->family == 4 || addr->family == 6);
-    hd_bytes_put_u8(out, addr->family);
-    hd_bytes_put_u16(out, addr->port);
-    hd_bytes_put_u32(out, addr->scope);
+    put_number(out, addr->family, 1);
+    put_number(out, addr->port, 2);
+    put_number(out, addr->scope, 4);
     hd_bytes_put_raw(out, addr->ip, ip_len(addr->family));
 }
 
@@ -136,14 +159,18 @@ hd_bytes_copy_raw(struct hd_bytes_in *in, void *ret, size_t n)
         memset(ret, 0, n);
 }
 
-static uint64_t
+static inline uint64_t
 get_number(struct hd_bytes_in *in, size_t width)
 {
     struct hd_slice octets = hd_bytes_get_raw(in, width);
     uint64_t value = 0;
 
-    for (size_t i = 0; i < octets.n; i++)
-        value |= (uint64_t)(unsigned char)octets.p[i] << 8 * i;
+    if (octets.n == 0)
+        return 0;
+    memcpy(&value, octets.p, width);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
     return value;
 }
 

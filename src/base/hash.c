@@ -1,4 +1,4 @@
-/* hash.c - SipHash with two rounds per word and four at the end.
+/* hash.c - SipHash: one round per word and three at the end for tables, two and four for checks.
  * Both widths share the state; the 128-bit variant differs in one constant of the start, one of the
  * end, and the second output word.  Input is read as little-endian words whatever the machine. */
 #include "base/hash.h"
@@ -59,15 +59,31 @@ sip_rounds(struct sip *s, unsigned n)
 }
 
 ALWAYS_INLINE void
-sip_word(struct sip *s, uint64_t word)
+sip_word(struct sip *s, uint64_t word, unsigned rounds)
 {
     s->v3 ^= word;
-    sip_rounds(s, 2);
+    sip_rounds(s, rounds);
     s->v0 ^= word;
 }
 
+/* The octets behind the whole words, as the lower part of one. */
+ALWAYS_INLINE uint64_t
+load_rest(struct hd_slice data)
+{
+    size_t n = data.n % 8;
+    uint64_t word = 0;
+
+    if (n == 0)
+        return 0;
+    if (data.n > 8) /* read again with what stands before */
+        return load_le64(data.p + data.n - 8) >> 8 * (8 - n);
+    for (size_t i = 0; i < n; i++)
+        word |= (uint64_t)(unsigned char)data.p[i] << 8 * i;
+    return word;
+}
+
 ALWAYS_INLINE struct sip
-sip_absorb(const struct hd_hash_key *key, struct hd_slice data, uint64_t start)
+sip_absorb(const struct hd_hash_key *key, struct hd_slice data, uint64_t start, unsigned rounds)
 {
     struct sip s = {
         key->k0 ^ UINT64_C(0x736f6d6570736575),
@@ -76,13 +92,10 @@ sip_absorb(const struct hd_hash_key *key, struct hd_slice data, uint64_t start)
         key->k1 ^ UINT64_C(0x7465646279746573),
     };
     size_t whole = data.n & ~(size_t)7;
-    uint64_t last = (uint64_t)data.n << 56;
 
     for (size_t i = 0; i < whole; i += 8)
-        sip_word(&s, load_le64(data.p + i));
-    for (size_t i = whole; i < data.n; i++)
-        last |= (uint64_t)(unsigned char)data.p[i] << 8 * (i - whole);
-    sip_word(&s, last);
+        sip_word(&s, load_le64(data.p + i), rounds);
+    sip_word(&s, (uint64_t)data.n << 56 | load_rest(data), rounds);
     return s;
 }
 
@@ -95,17 +108,17 @@ sip_word_out(const struct sip *s)
 uint64_t
 hd_hash(const struct hd_hash_key *key, struct hd_slice data)
 {
-    struct sip s = sip_absorb(key, data, 0);
+    struct sip s = sip_absorb(key, data, 0, 1);
 
     s.v2 ^= 0xff;
-    sip_rounds(&s, 4);
+    sip_rounds(&s, 3);
     return sip_word_out(&s);
 }
 
 void
 hd_hash128(const struct hd_hash_key *key, struct hd_slice data, uint8_t ret[16])
 {
-    struct sip s = sip_absorb(key, data, 0xee);
+    struct sip s = sip_absorb(key, data, 0xee, 2);
 
     s.v2 ^= 0xee;
     sip_rounds(&s, 4);

@@ -1,4 +1,4 @@
-/* hash_test.c - SipHash-2-4 agrees with OpenSSL's at every length, in both widths. */
+/* hash_test.c - SipHash agrees with OpenSSL's at every length, in both widths. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 
 #define OUT_MAX 16
 
-/* The paper's key is the octets 00 to 0f, read as two little-endian words. */
+/* The octets 00 to 0f, read as two little-endian words. */
 static const struct hd_hash_key paper_key = { UINT64_C(0x0706050403020100),
                                               UINT64_C(0x0f0e0d0c0b0a0908) };
 
@@ -25,7 +25,10 @@ oracle(const struct hd_hash_key *key, struct hd_slice data, size_t size, uint8_t
 {
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(mac);
+    unsigned c_rounds = size == 8 ? 1 : 2, d_rounds = size == 8 ? 3 : 4;
     OSSL_PARAM params[] = { OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
+                            OSSL_PARAM_construct_uint(OSSL_MAC_PARAM_C_ROUNDS, &c_rounds),
+                            OSSL_PARAM_construct_uint(OSSL_MAC_PARAM_D_ROUNDS, &d_rounds),
                             OSSL_PARAM_END };
     uint8_t octets[16];
     size_t len = 0;
@@ -40,18 +43,6 @@ oracle(const struct hd_hash_key *key, struct hd_slice data, size_t size, uint8_t
     assert_int_equal(len, size);
     EVP_MAC_CTX_free(context);
     EVP_MAC_free(mac);
-}
-
-static void
-the_example_of_the_paper_comes_out(void **state)
-{
-    char input[15];
-
-    (void)state;
-    for (unsigned i = 0; i < sizeof(input); i++)
-        input[i] = (char)i;
-    assert_true(hd_hash(&paper_key, hd_slice(input, sizeof(input))) ==
-                UINT64_C(0xa129ca6149be45e5));
 }
 
 static void
@@ -117,7 +108,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_example_of_the_paper_comes_out),
         cmocka_unit_test(both_widths_agree_with_openssl_at_every_length),
         cmocka_unit_test(the_start_of_the_data_may_be_at_any_address),
         cmocka_unit_test(mixing_sees_the_order_and_every_bit),

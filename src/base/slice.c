@@ -13,9 +13,16 @@ fold(char c)
     return octet - 'A' < 26 ? octet | 0x20 : octet;
 }
 
+/* What is the same octet by octet, as nearly always, needs no look at each. */
 static bool
 same_folded(const char *a, const char *b, size_t n)
 {
+    if (n == 0)
+        return true;
+    if (fold(a[0]) != fold(b[0]))
+        return false;
+    if (memcmp(a, b, n) == 0)
+        return true;
     for (size_t i = 0; i < n; i++)
         if (fold(a[i]) != fold(b[i]))
             return false;
@@ -93,17 +100,26 @@ hd_slice_cut(struct hd_slice *s, char c)
     return before;
 }
 
+#define DIGITS_SURE 19u /* so many digits are never above 64 bits */
+
 enum hd_err
 hd_slice_to_u64(struct hd_slice s, uint64_t *ret_value)
 {
     uint64_t value = 0;
     bool above = false;
+    size_t i = 0;
 
     if (s.n == 0)
         return HD_ESYNTAX;
+    for (; i < s.n && i < DIGITS_SURE; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
+        if (digit > 9)
+            return HD_ESYNTAX;
+        value = value * 10 + digit;
+    }
     /* To the end even when the number is too large: a wrong octet behind it is the grammar's error.
      */
-    for (size_t i = 0; i < s.n; i++) {
+    for (; i < s.n; i++) {
         unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
         if (digit > 9)
             return HD_ESYNTAX;

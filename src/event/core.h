@@ -178,12 +178,14 @@ evt_octets(uint32_t *total, size_t n)
 {
     *total = n < UINT32_MAX - *total ? *total + (uint32_t)n : UINT32_MAX;
 }
-struct evt_hop *
-evt_hop_get(struct evt_shard *shard,
-            const struct hd_flow *flow); /* a reference (subs) is taken; NULL: full */
+/** The hop of a flow, with a reference (subs) taken; NULL: full.  likely: one that it may be, or
+ * NULL. */
+struct evt_hop *evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow,
+                            struct evt_hop *likely);
 void evt_hop_put(struct evt_shard *shard, uint32_t hop);
-/** The same for the way by which a SUBSCRIBE came; NULL: full. */
-struct evt_hop *evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow);
+/** The same for the way by which a SUBSCRIBE came. */
+struct evt_hop *evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow,
+                             struct evt_hop *likely);
 void evt_hop_forget(struct evt_shard *shard, uint32_t hop);
 struct evt_hop *evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow);
 struct evt_hop *evt_hop_at(struct evt_shard *shard, uint32_t index);

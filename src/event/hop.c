@@ -79,25 +79,32 @@ hop_new(struct evt_shard *shard, const struct hd_flow *flow)
     return hop;
 }
 
-struct evt_hop *
-evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow)
+static struct evt_hop *
+hop_find_or_new(struct evt_shard *shard, const struct hd_flow *flow, struct evt_hop *likely)
 {
-    struct evt_hop *hop = evt_hop_find(shard, flow);
+    struct evt_hop *hop;
 
-    if (!hop)
-        hop = hop_new(shard, flow);
+    if (likely && hop_same(&likely->flow, flow))
+        return likely;
+    hop = evt_hop_find(shard, flow);
+    return hop ? hop : hop_new(shard, flow);
+}
+
+struct evt_hop *
+evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow, struct evt_hop *likely)
+{
+    struct evt_hop *hop = hop_find_or_new(shard, flow, likely);
+
     if (hop && hop->subs++ == 0)
         evt_gauge(shard, &shard->counters.hops, 1);
     return hop;
 }
 
 struct evt_hop *
-evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow)
+evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow, struct evt_hop *likely)
 {
-    struct evt_hop *hop = evt_hop_find(shard, flow);
+    struct evt_hop *hop = hop_find_or_new(shard, flow, likely);
 
-    if (!hop)
-        hop = hop_new(shard, flow);
     if (hop)
         hop->came++;
     return hop;

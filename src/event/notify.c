@@ -610,7 +610,7 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
                                            .remote = hop->flow.remote },
                         false, evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
                         evt_texts_get(sub->texts, EVT_TEXT_TARGET), &way) == HD_OK) {
-        struct evt_hop *other = evt_hop_get(shard, &way);
+        struct evt_hop *other = evt_hop_get(shard, &way, NULL);
         if (other) {
             other->authenticated = other->authenticated || hop->authenticated;
             /* It may have arrived: what follows is another request, with the next CSeq. */
@@ -681,7 +681,7 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
                         pieces[EVT_TEXT_ROUTE], contact.uri, &way))
         return;
     texts = evt_texts_new(pieces, sub->texts->has_event_id, sub->texts->proof, mirror->key);
-    hop = texts ? evt_hop_get(shard, &way) : NULL;
+    hop = texts ? evt_hop_get(shard, &way, NULL) : NULL;
     if (!hop) {
         free(texts);
         return;

@@ -198,7 +198,7 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
         return HD_ENOMEM;
     }
     sub_fill(shard, sub, &stored, age_ms);
-    const struct evt_hop *came = evt_hop_came(shard, &stored.came);
+    const struct evt_hop *came = evt_hop_came(shard, &stored.came, NULL);
     if (came)
         sub->came = came->index;
     if (over && came) {
@@ -212,7 +212,8 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     struct evt_mirror *mirror = evt_mirror_join(shard, stored.key, package);
     if (mirror)
         sub->mirror = mirror->index;
-    struct evt_hop *hop = mirror && came ? evt_hop_get(shard, &way) : NULL;
+    struct evt_hop *hop =
+        mirror && came ? evt_hop_get(shard, &way, evt_hop_at(shard, sub->came)) : NULL;
     if (!hop || evt_mirror_place(shard, mirror, sub)) {
         if (hop)
             sub->hop = hop->index;

@@ -166,7 +166,11 @@ evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id, u
     memcpy(texts, &head, sizeof(head));
     sip_out_init(&out, (char *)&texts->ends[head.n], total);
     for (unsigned i = 0; i < head.n; i++) {
-        sip_out_unfolded(&out, kept[i]);
+        /* The others are single words. */
+        if (i == end_of[EVT_TEXT_LOCAL] || (i == end_of[EVT_TEXT_REMOTE] && !plain))
+            sip_out_unfolded(&out, kept[i]);
+        else
+            sip_out_slice(&out, kept[i]);
         texts->ends[i] = (uint16_t)out.n;
     }
     return texts;

@@ -334,7 +334,8 @@ hop_learn(struct evt_hop *hop, const struct evt_request *request)
 
 static struct evt_sub_change *
 change_new(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
-           enum evt_change_kind kind, struct hd_slice tag, const struct hd_flow *way)
+           enum evt_change_kind kind, struct hd_slice tag, const struct hd_flow *way,
+           uint32_t before)
 {
     struct evt_sub_change *change = calloc(1, sizeof(*change));
 
@@ -352,8 +353,9 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->judged = shard->configurations;
     change->ends = shard->ends;
     change->head = evt_head_new(shard, request, tag, true);
-    struct evt_hop *hop = change->head ? evt_hop_get(shard, way) : NULL;
-    struct evt_hop *came = hop ? evt_hop_came(shard, request->flow) : NULL;
+    struct evt_hop *likely = before != EVT_NONE ? evt_hop_at(shard, before) : NULL;
+    struct evt_hop *hop = change->head ? evt_hop_get(shard, way, likely) : NULL;
+    struct evt_hop *came = hop ? evt_hop_came(shard, request->flow, hop) : NULL;
     if (!came) {
         if (hop)
             evt_hop_put(shard, hop->index);
@@ -525,8 +527,8 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
         sub->mirror = mirror->index;
     hd_id_text(&shard->keys.id, HD_ID_TAG, id, 0, tag);
     if (mirror)
-        sub->change =
-            change_new(shard, request, want, EVT_CHANGE_CREATE, hd_slice(tag, HD_ID_TEXT), &way);
+        sub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, hd_slice(tag, HD_ID_TEXT),
+                                 &way, EVT_NONE);
     if (!sub->change) {
         EVT_COUNT(shard, caps_reached);
         evt_sub_free(shard, sub);
@@ -638,7 +640,7 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
     if (texts || !moved)
         sub->change =
             change_new(shard, request, want, want->expires_s ? EVT_CHANGE_REFRESH : EVT_CHANGE_END,
-                       hd_slice(NULL, 0), &way);
+                       hd_slice(NULL, 0), &way, sub->hop);
     if (!sub->change) {
         free(texts);
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));

@@ -37,6 +37,9 @@ static inline size_t
 sip_span(const char *p, const char *end, unsigned class)
 {
     const char *q = p;
+    while (end - q >= 4 && (sip_chars[(uint8_t)q[0]] & sip_chars[(uint8_t)q[1]] &
+                            sip_chars[(uint8_t)q[2]] & sip_chars[(uint8_t)q[3]] & class))
+        q += 4;
     while (q < end && sip_is(*q, class))
         q++;
     return (size_t)(q - p);

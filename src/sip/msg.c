@@ -192,6 +192,7 @@ line_find(struct parse *s, const char *p, const char *end, struct line *line)
             line->next = p + 2;
             return true;
         }
+        s->msg->folded = true;
         if (*p == '\n') {
             fault_set(s, 400, "Bare LF In Header");
             line->text_end = p;
@@ -218,8 +219,10 @@ headers_read(struct parse *s, const char *p, const char *end)
         if (whole && line.text_end == p)
             return line.next;
         /* A line that begins with a blank continues the one before (7.3.1). */
-        while (whole && line.next < end && (*line.next == ' ' || *line.next == '\t'))
+        while (whole && line.next < end && (*line.next == ' ' || *line.next == '\t')) {
+            s->msg->folded = true;
             whole = line_find(s, line.next, end, &line);
+        }
         header_add(s, p, line.colon, whole ? line.text_end : end);
         if (!whole)
             return NULL;

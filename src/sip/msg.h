@@ -131,6 +131,7 @@ struct sip_msg {
     struct hd_slice reason;      /* responses */
     struct sip_header *headers;
     unsigned n_headers;
+    bool folded;                  /* some value holds a fold, or a CR or LF that was refused */
     uint8_t first[SIP_HDR_COUNT]; /* index of the first field of an id, or SIP_NO_HEADER */
     struct sip_via via;           /* the topmost */
     unsigned n_vias;

@@ -18,12 +18,23 @@ received_needed(const struct sip_via *via, const struct hd_addr *source)
     return via->rport || sip_host_addr(via->host, 0, &addr) || !hd_addr_same_ip(&addr, source);
 }
 
-static void
-top_via_write(struct sip_out *out, const struct sip_via *via, const struct hd_addr *source)
+/* A value of the request; nearly none is folded. */
+static inline void
+value_write(struct sip_out *out, const struct sip_msg *request, struct hd_slice value)
 {
+    if (request->folded)
+        sip_out_unfolded(out, value);
+    else
+        sip_out_slice(out, value);
+}
+
+static void
+top_via_write(struct sip_out *out, const struct sip_msg *request, const struct hd_addr *source)
+{
+    const struct sip_via *via = &request->via;
     struct hd_slice head = via->value;
     head.n -= via->params.n;
-    sip_out_unfolded(out, hd_slice_trim(head));
+    value_write(out, request, hd_slice_trim(head));
     struct hd_slice rest = via->params, name, value;
     while (sip_param_next(&rest, &name, &value) == HD_OK) {
         if (sip_word(name, "received") || (value.n == 0 && sip_word(name, "rport")))
@@ -32,11 +43,11 @@ top_via_write(struct sip_out *out, const struct sip_via *via, const struct hd_ad
         sip_out_slice(out, name);
         if (value.p) {
             sip_out_char(out, '=');
-            sip_out_unfolded(out, value);
+            value_write(out, request, value);
         }
     }
     /* What could not be read as a parameter is part of a refusal: it goes back as it came. */
-    sip_out_unfolded(out, rest);
+    value_write(out, request, rest);
     if (received_needed(via, source)) {
         char host[HD_ADDR_TEXT];
         struct hd_slice text = hd_slice(host, hd_addr_host_text(source, host));
@@ -61,14 +72,14 @@ vias_write(struct sip_out *out, const struct sip_msg *request, const struct hd_a
         const struct sip_via *via = &request->via;
         const char *behind = sip_end(via->value);
         sip_out_lit(out, "Via: ");
-        top_via_write(out, via, source);
-        sip_out_unfolded(out, hd_slice(behind, (size_t)(sip_end(h->value) - behind)));
+        top_via_write(out, request, source);
+        value_write(out, request, hd_slice(behind, (size_t)(sip_end(h->value) - behind)));
         sip_out_crlf(out);
         h = sip_msg_next(request, h);
     }
     for (; h; h = sip_msg_next(request, h)) {
         sip_out_lit(out, "Via: ");
-        sip_out_unfolded(out, h->value);
+        value_write(out, request, h->value);
         sip_out_crlf(out);
     }
 }
@@ -81,7 +92,7 @@ copy_header(struct sip_out *out, const struct sip_msg *request, enum sip_hdr id)
         return;
     sip_out_slice(out, sip_hdr_name(id));
     sip_out_lit(out, ": ");
-    sip_out_unfolded(out, h->value);
+    value_write(out, request, h->value);
     sip_out_crlf(out);
 }
 
@@ -100,7 +111,7 @@ sip_reply_begin(struct sip_out *out, const struct sip_msg *request, unsigned sta
     const struct sip_header *to = sip_msg_header(request, SIP_HDR_TO);
     if (to) {
         sip_out_lit(out, "To: ");
-        sip_out_unfolded(out, to->value);
+        value_write(out, request, to->value);
         /* A To that could not be read is repeated untouched: nothing can be appended to it safely.
          */
         if (request->to_tag.n == 0 && request->to.uri.n && status > 100 && to_tag.n) {
