@@ -122,6 +122,17 @@ void net_tcp_timer(struct net_shard *net, struct hd_timer *timer);
 /** Calls on.closed for connections that are gone. */
 void net_tcp_tell(struct net_shard *net);
 
+/* --- questions to name servers (dns.c) ------------------------------------------------------- */
+
+struct net_dns;
+HD_NODISCARD enum hd_err net_dns_init(struct net_shard *net, char ret_problem[256]);
+/** Ends what is open, without a word; memory goes in net_dns_free after the loop has run once more.
+ */
+void net_dns_done(struct net_shard *net);
+void net_dns_free(struct net_shard *net);
+/** A socket of c-ares is ready, or a time has come.  Calls on.dns. */
+void net_dns_process(struct net_shard *net, int readable, int writable);
+
 /* --- the shard (loop.c) --------------------------------------------------------------------- */
 
 struct net_failure {
@@ -147,6 +158,7 @@ struct net_shard {
     struct hd_wheel wheel;
     struct net_udp udp;
     struct net_tcp tcp;
+    struct net_dns *dns;
     struct net_failure *failures; /* to be told */
     size_t n_failures, failures_cap;
     _Alignas(64) struct net_counters counters;

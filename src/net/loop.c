@@ -240,6 +240,8 @@ net_shard_new(const struct net_params *params, char ret_problem[256], struct net
         err = net_udp_init(net, ret_problem);
     if (!err)
         err = net_tcp_init(net, ret_problem);
+    if (!err)
+        err = net_dns_init(net, ret_problem);
     if (err) {
         net_shard_free(net);
         return err;
@@ -257,6 +259,7 @@ net_shard_free(struct net_shard *net)
     net->draining = true;
     net_udp_done(net);
     net_tcp_done(net);
+    net_dns_done(net);
     if (net->has_async)
         uv_close((uv_handle_t *)&net->async, NULL);
     if (net->has_timer)
@@ -269,6 +272,7 @@ net_shard_free(struct net_shard *net)
     net_udp_free(net);
     net_tcp_free(net);
     (void)net_tls_unref(net->tls);
+    net_dns_free(net);
     free(net->failures);
     free(net->listeners);
     free(net->bound);

@@ -63,6 +63,16 @@ struct net_events {
      * here whole: a last chance to answer it (RFC 3261 section 21.5.7), the connection is closed
      * after what is committed in this call. */
     void (*too_large)(void *context, const struct hd_flow *flow, struct hd_slice head);
+    /** May be NULL.  The answer to a net_dns_query() as it came, borrowed for the call; p NULL:
+     * there is none. */
+    void (*dns)(void *context, uint64_t ticket, struct hd_slice octets);
+};
+
+#define NET_DNS_SERVERS 8u
+struct net_dns_params {
+    const struct hd_addr *servers; /* with ports; borrowed for net_shard_new */
+    size_t n_servers;              /* 0: those of /etc/resolv.conf */
+    uint32_t timeout_ms, attempts; /* of one server, and of all of them; 0: as the library has it */
 };
 
 struct net_params {
@@ -78,6 +88,7 @@ struct net_params {
     size_t max_queued;        /* octets waiting to leave on one connection; above it is closed */
     int receive_buffer;       /* SO_RCVBUF asked for, 0: leave */
     struct net_tls *tls;      /* a reference is taken; NULL: no listener has TLS, none is opened */
+    struct net_dns_params dns;
     struct net_events on;
 };
 
@@ -130,6 +141,14 @@ void net_shard_tls(struct net_shard *net, struct net_tls *tls);
 /** The SIP domains that the certificate of a connection's peer names, verified (RFC 5922), with a
  * blank between two; empty: none.  Borrowed until the connection is gone. */
 struct hd_slice net_peer(struct net_shard *net, uint64_t conn);
+/**
+ * Asks the name servers for one name and type (the number of the wire, class IN).  on.dns is called
+ * for it once, never from inside.
+ * @param name  a host's name, ends with NUL
+ * @return HD_OK; HD_ENOMEM, HD_EIO: on.dns is not called
+ */
+HD_NODISCARD enum hd_err net_dns_query(struct net_shard *net, const char *name, unsigned type,
+                                       uint64_t ticket);
 /** Closes a connection after what is queued was sent (malformed stream). */
 void net_close(struct net_shard *net, uint64_t conn);
 const struct net_counters *net_shard_counters(const struct net_shard *net);
