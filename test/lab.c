@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "event/shard.h"
 #include "heraldd/config.h"
+#include "lab_dns.h"
 #include "package/pkg.h"
 #include "policy/policy.h"
 #include "store/memory.h"
@@ -286,6 +287,7 @@ lab_new(const struct lab_params *params)
         seat->lab = lab;
         seat->seed = params->seed * 1000 + i;
         seat->policy_seed = params->seed * 1000 + 500 + i;
+        seat->names_seed = params->seed * 1000 + 700 + i;
         seat->packets.last = &seat->packets.first;
         seat->failures.last = &seat->failures.first;
     }
@@ -311,10 +313,12 @@ lab_free(struct lab *lab)
         return;
     for (unsigned i = 0; i < lab->params.shards; i++) {
         evt_shard_free(lab->seats[i].evt);
+        nam_free(lab->seats[i].names);
         pol_shard_free(lab->seats[i].policy);
         queue_done(&lab->seats[i].packets);
         queue_done(&lab->seats[i].failures);
     }
+    lab_dns_done(lab);
     sto_memory_free(lab->store);
     evt_config_unref(lab->config);
     hd_conf_unref(lab->conf);
@@ -328,6 +332,14 @@ static void
 wake(void *context)
 {
     (void)context;
+}
+
+static void
+named(void *context, uint64_t ticket, const struct evt_targets *targets)
+{
+    struct lab_seat *seat = context;
+
+    evt_shard_named(seat->evt, ticket, targets, seat->lab->now_us);
 }
 
 static bool
@@ -350,15 +362,28 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
                                        .now_us = lab->now_us,
                                        .wake = wake };
 
+    struct nam_params names = { .dns = &lab_dns_ops,
+                                .dns_context = seat,
+                                .key = keys->table,
+                                .entropy = hd_entropy_seeded,
+                                .entropy_context = &seat->names_seed,
+                                .cache_max = lab->conf->names.cache,
+                                .questions_max = lab->conf->names.questions,
+                                .answer = named,
+                                .context = seat };
+
     seat->policy = pol_shard_new(&policy);
-    if (!seat->policy)
+    seat->names = nam_new(&names);
+    if (!seat->policy || !seat->names)
         return false;
     params.ports = (struct evt_ports){ .net = &net_ops,
                                        .net_context = seat,
                                        .store = &sto_memory_ops,
                                        .store_context = lab->store,
                                        .policy = &pol_ops,
-                                       .policy_context = seat->policy };
+                                       .policy_context = seat->policy,
+                                       .names = &nam_ops,
+                                       .names_context = seat->names };
     if (evt_shard_new(&params, &seat->evt))
         return false;
     sto_memory_attach(lab->store, index, seat->evt);
@@ -420,6 +445,7 @@ turn(struct lab_seat *seat)
         free(packet);
         busy = true;
     }
+    busy = lab_dns_deliver(seat) || busy;
     if (sto_memory_flush(lab->store, index) > 0) {
         if (!seat->mail_held)
             evt_shard_drain(seat->evt, lab->now_us);
@@ -504,6 +530,8 @@ host_pass(void *context, uint64_t ms, char *problem)
     while (lab->now_us < target) {
         uint64_t next = target;
 
+        if (lab_dns_due_us(lab) < next)
+            next = lab_dns_due_us(lab);
         for (unsigned i = 0; i < lab->params.shards; i++)
             if (!lab->seats[i].stopped && lab->seats[i].due_us < next)
                 next = lab->seats[i].due_us;

@@ -1,6 +1,7 @@
 /* lab_command.c - the steps of a scenario that only the laboratory knows: configuration, users and
  * rules, what the store and the shards do, and what must be counted. */
 #include "lab_core.h"
+#include "lab_dns.h"
 
 #include <stdio.h>
 
@@ -449,6 +450,8 @@ lab_command(void *context, struct play *play, const struct play_step *step,
         return do_rule(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("list")))
         return do_list(lab, words, n, problem);
+    if (hd_slice_eq(words[0], HD_LIT("dns")))
+        return lab_dns_command(lab, words, n, problem);
     if (!lab_start(lab, problem))
         return HD_ESYNTAX;
     if (actor)

@@ -6,6 +6,7 @@
 #include "event/shard.h"
 #include "heraldd/config.h"
 #include "lab.h"
+#include "names/names.h"
 #include "policy/policy.h"
 #include "store/memory.h"
 
@@ -48,8 +49,9 @@ struct lab_queue {
 struct lab_seat {
     struct lab *lab;
     struct evt_shard *evt;
+    struct nam_resolver *names;
     struct pol_shard *policy;
-    uint64_t seed, policy_seed;
+    uint64_t seed, policy_seed, names_seed;
     struct lab_queue packets, failures;
     uint64_t due_us; /* next turn */
     bool stopped, mail_held;
@@ -67,6 +69,8 @@ struct lab {
     uint32_t version;
     uint64_t now_us;
     bool started;
+    struct lab_record *dns;    /* what the name servers know, see lab_dns.c */
+    struct lab_query *queries; /* questions under way, in the order of their answers */
     struct lab_wire wires[LAB_WIRES_MAX];
     size_t n_wires;
     unsigned order[EVT_MAX_SHARDS];

@@ -271,7 +271,8 @@ check_carried(struct evt_shard *shard, const struct evt_hop *hop, uint32_t *carr
 static const char *
 check_hops(struct evt_shard *shard)
 {
-    uint32_t subs = 0, came = 0, in_flight = 0, counted = 0, conns = 0, carried = 0, ways = 0;
+    uint32_t subs = 0, came = 0, in_flight = 0, counted = 0, conns = 0, carried = 0, ways = 0,
+             named = 0;
     const char *fault = NULL;
 
     for (uint32_t i = 0; !fault && (i = hd_table_next(&shard->hops, i)) != HD_TABLE_NONE; i++) {
@@ -283,8 +284,10 @@ check_hops(struct evt_shard *shard)
             return "a hop is kept that nobody needs";
         in_flight += hop->in_flight;
         conns += hop->flow.conn != 0;
-        if (evt_hop_find(shard, &hop->flow) != hop)
-            return "a next hop is not found by its flow";
+        named += hop->named != EVT_NONE;
+        if (hop->named != EVT_NONE ? !evt_named_is(shard, hop)
+                                   : evt_hop_find(shard, &hop->flow) != hop)
+            return "a next hop is not found by its flow or name";
         if (hop->waiting.head != EVT_NONE && shard->ready.head == EVT_NONE &&
             evt_hop_may_send(shard, hop))
             return "a hop has room, and some wait for it";
@@ -292,6 +295,8 @@ check_hops(struct evt_shard *shard)
     }
     if (fault)
         return fault;
+    if (named != shard->nameds.count)
+        return "a name is kept that no next hop has";
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         const struct evt_sub *sub = evt_sub_at(shard, i);
         subs -= (sub->hop != EVT_NONE) + (sub->change && sub->change->hop != EVT_NONE);

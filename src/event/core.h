@@ -165,9 +165,12 @@ struct evt_hop {
     uint32_t octets_in, octets_out; /* while unproven; they stop at the most */
     uint32_t no_tcp_until_s;        /* a large NOTIFY over TCP failed */
     uint32_t hash;
-    uint32_t window;
-    bool proven;        /* DESIGN: an address that answered, returned a nonce, or is a connection */
-    bool authenticated; /* the next hop of an authenticated request: one transaction at a time */
+    uint32_t named; /* see named.c; EVT_NONE: its address was spelt out */
+    uint16_t window;
+    uint8_t way;     /* of a named one: grows when it moves to another target */
+    bool proven : 1; /* DESIGN: an address that answered, returned a nonce, or is a connection */
+    bool
+        authenticated : 1; /* the next hop of an authenticated request: one transaction at a time */
 };
 /* A phone has one for each of its listeners. */
 static_assert(sizeof(struct evt_hop) <= 120, "what every phone costs");
@@ -178,6 +181,19 @@ evt_octets(uint32_t *total, size_t n)
 {
     *total = n < UINT32_MAX - *total ? *total + (uint32_t)n : UINT32_MAX;
 }
+/* A next hop before it is taken. */
+struct evt_way {
+    struct hd_flow flow;  /* the way; of a named one, how the SUBSCRIBE came */
+    struct evt_name name; /* host p NULL: none; borrowed from what it was read from */
+    bool back;            /* a name that leads nowhere: flow leads to the subscriber all the same */
+};
+/** The hop of a way, a reference (subs) is taken; NULL: full.  likely as below. */
+struct evt_hop *evt_hop_take(struct evt_shard *shard, const struct evt_way *way,
+                             struct evt_hop *likely);
+/** A hop that nobody has yet, without a reference; NULL: full. */
+struct evt_hop *evt_hop_new(struct evt_shard *shard, const struct hd_flow *flow, uint32_t hash);
+/** Notes under which connection a hop is found; false: memory is short, nothing changed. */
+bool evt_hop_set_conn(struct evt_shard *shard, struct evt_hop *hop, uint64_t conn);
 /** The hop of a flow, with a reference (subs) taken; NULL: full.  likely: one that it may be, or
  * NULL. */
 struct evt_hop *evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow,
@@ -189,7 +205,7 @@ struct evt_hop *evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow
 void evt_hop_forget(struct evt_shard *shard, uint32_t hop);
 struct evt_hop *evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow);
 struct evt_hop *evt_hop_at(struct evt_shard *shard, uint32_t index);
-bool evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop);
+bool evt_hop_may_send(struct evt_shard *shard, const struct evt_hop *hop);
 /** Lets those who wait go, as far as there is room. */
 void evt_hop_release(struct evt_shard *shard, struct evt_hop *hop);
 void evt_hop_configure(struct evt_shard *shard);
@@ -200,6 +216,22 @@ void evt_hop_drop(struct evt_shard *shard, struct evt_sub *sub);
 enum evt_window { EVT_WINDOW_KEEP = 0, EVT_WINDOW_GROW, EVT_WINDOW_SHRINK };
 /** A NOTIFY that counted against the window is over. */
 void evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window);
+
+/* Next hops with a name (named.c): RFC 3263.  All but the first and the turn are for hops with
+ * named alone. */
+void evt_named_init(struct evt_shard *shard, uint32_t max);
+/** Whether it is resolved; asks when it is not, or no longer surely. */
+bool evt_named_ready(struct evt_shard *shard, struct evt_hop *hop);
+bool evt_named_resolved(struct evt_shard *shard, const struct evt_hop *hop);
+/** Its target answered. */
+void evt_named_works(struct evt_shard *shard, struct evt_hop *hop);
+/** Its target failed: true when it has moved to the next one. */
+bool evt_named_next(struct evt_shard *shard, struct evt_hop *hop, uint32_t retry_after_s);
+/** Whether it is found by its name. */
+bool evt_named_is(struct evt_shard *shard, const struct evt_hop *hop);
+void evt_named_free(struct evt_shard *shard, struct evt_hop *hop);
+/** Tells the subscriptions of names that lead nowhere. */
+void evt_named_turn(struct evt_shard *shard);
 
 /* --- subscriptions (sub.c, subscribe.c, notify.c) -------------------------------------------- */
 
@@ -274,6 +306,7 @@ struct evt_flight {
     uint32_t interval_ms;
     uint32_t branch, cseq, version, expires_s, retry_after_s;
     uint8_t state, reason;
+    uint8_t way;  /* of its hop when it left */
     bool counted; /* against the hop's window */
     bool on_conn; /* in the list of its connection's hop: next and previous subscription */
     uint32_t next_on_conn, prev_on_conn;
@@ -424,11 +457,21 @@ void evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub,
 bool evt_notify_is_secure(struct hd_slice target);
 /** Whether a URI can be a remote target. */
 bool evt_notify_reaches(struct hd_slice target);
-/** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came.  HD_ENOMATCH:
- * nowhere that can be reached; HD_ENOTSUP: sips, and it came in the clear; HD_ESYNTAX. */
+/** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came; ret_way borrows
+ * from route and target.  HD_ENOMATCH: nowhere that can be reached; HD_ENOTSUP: sips, and it came
+ * in the clear; HD_ESYNTAX. */
 HD_NODISCARD enum hd_err evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came,
                                          bool direct, struct hd_slice route, struct hd_slice target,
-                                         struct hd_flow *ret_flow);
+                                         struct evt_way *ret_way);
+/** The flow to an address from where a SUBSCRIBE came; false: no listener of ours fits. */
+bool evt_notify_flow_to(struct evt_shard *shard, const struct hd_flow *came,
+                        enum hd_transport transport, const struct hd_addr *addr,
+                        struct hd_flow *ret_flow);
+/** Which transports of a name can be used from there. */
+void evt_notify_transports(struct evt_shard *shard, const struct hd_flow *came,
+                           struct evt_name *name);
+/** Its next hop cannot be found: as when its connection is refused. */
+void evt_notify_unreachable(struct evt_shard *shard, struct evt_sub *sub);
 /** Puts a subscription into the ready list or its hop's; takes it out of the one it is in. */
 void evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where);
 void evt_dequeue(struct evt_shard *shard, struct evt_sub *sub);
@@ -927,7 +970,9 @@ struct evt_shard {
         account_by_key, hop_by_conn;
     struct hd_tally watchers; /* subscriptions of each, by the keyed hash of his name */
 
-    struct evt_list ready;         /* subscriptions whose turn it is */
+    struct hd_table nameds; /* see named.c */
+    uint32_t nowhere;      /* those of them that lead nowhere: their subscriptions are to hear it */
+    struct evt_list ready; /* subscriptions whose turn it is */
     uint32_t walk_head, walk_tail; /* mirrors with a fan-out under way */
     uint32_t seen_head, seen_tail; /* mirrors with a record due */
     uint32_t sends_left;           /* in this turn */

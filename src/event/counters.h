@@ -35,6 +35,9 @@
     X(held_by_pace, "notifications held back by the package's pace")                               \
     X(held_by_window, "notifications held back by a next hop's window")                            \
     X(held_unproven, "notifications held back because the address has not proven itself")          \
+    X(held_by_name, "notifications held back until their next hop's name is resolved")             \
+    X(names_nowhere, "names of next hops that led to no address")                                  \
+    X(targets_failed, "addresses of named next hops that failed, so that the next one was taken")  \
     X(store_failures, "changes that the store could not keep")                                     \
     X(refused_busy, "requests refused because too many wait")                                      \
     X(caps_reached, "requests refused because a table or a quota is full")

@@ -42,14 +42,27 @@ evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow)
     for (uint32_t i = hd_map_first(&walk, &shard->hop_by_flow, hash); i != HD_MAP_NONE;
          i = hd_map_more(&walk)) {
         struct evt_hop *hop = evt_hop_at(shard, i);
-        if (hop_same(&hop->flow, flow))
+        if (hop->named == EVT_NONE && hop_same(&hop->flow, flow))
             return hop;
     }
     return NULL;
 }
 
-static struct evt_hop *
-hop_new(struct evt_shard *shard, const struct hd_flow *flow)
+bool
+evt_hop_set_conn(struct evt_shard *shard, struct evt_hop *hop, uint64_t conn)
+{
+    if (hop->flow.conn == conn)
+        return true;
+    if (conn && hd_map_put(&shard->hop_by_conn, hd_hash_mix(conn, conn), hop->index))
+        return false;
+    if (hop->flow.conn)
+        hd_map_remove(&shard->hop_by_conn, hd_hash_mix(hop->flow.conn, hop->flow.conn), hop->index);
+    hop->flow.conn = conn;
+    return true;
+}
+
+struct evt_hop *
+evt_hop_new(struct evt_shard *shard, const struct hd_flow *flow, uint32_t hash)
 {
     struct hd_handle handle;
     struct evt_hop *hop;
@@ -61,17 +74,19 @@ hop_new(struct evt_shard *shard, const struct hd_flow *flow)
     hop->magic = EVT_HOP_MAGIC;
     hop->index = handle.index;
     hop->flow = *flow;
-    hop->hash = hop_hash(shard, flow);
-    hop->window = evt_limits(shard)->window_start;
+    hop->flow.conn = 0;
+    hop->hash = hash;
+    hop->window =
+        (uint16_t)(evt_limits(shard)->window_start < UINT16_MAX ? evt_limits(shard)->window_start
+                                                                : UINT16_MAX);
     hop->waiting = (struct evt_list){ EVT_NONE, EVT_NONE };
-    hop->on_conn = EVT_NONE;
+    hop->on_conn = hop->named = EVT_NONE;
     hop->proven = flow->conn != 0 || evt_listener_trusts(shard->config, flow);
     if (hd_map_put(&shard->hop_by_flow, hop->hash, hop->index)) {
         hd_table_remove(&shard->hops, handle.index);
         return NULL;
     }
-    if (flow->conn &&
-        hd_map_put(&shard->hop_by_conn, hd_hash_mix(flow->conn, flow->conn), hop->index)) {
+    if (!evt_hop_set_conn(shard, hop, flow->conn)) {
         hd_map_remove(&shard->hop_by_flow, hop->hash, hop->index);
         hd_table_remove(&shard->hops, handle.index);
         return NULL;
@@ -84,10 +99,10 @@ hop_find_or_new(struct evt_shard *shard, const struct hd_flow *flow, struct evt_
 {
     struct evt_hop *hop;
 
-    if (likely && hop_same(&likely->flow, flow))
+    if (likely && likely->named == EVT_NONE && hop_same(&likely->flow, flow))
         return likely;
     hop = evt_hop_find(shard, flow);
-    return hop ? hop : hop_new(shard, flow);
+    return hop ? hop : evt_hop_new(shard, flow, hop_hash(shard, flow));
 }
 
 struct evt_hop *
@@ -112,11 +127,13 @@ evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow, struct evt_hop
 
 /* How many more NOTIFYs may be in flight to this hop. */
 static uint32_t
-hop_room(const struct evt_shard *shard, const struct evt_hop *hop)
+hop_room(struct evt_shard *shard, const struct evt_hop *hop)
 {
     uint32_t most = UINT32_MAX;
 
-    if (!hop->proven && hop->authenticated)
+    if (hop->named != EVT_NONE && !evt_named_resolved(shard, hop))
+        most = 0;
+    else if (!hop->proven && hop->authenticated)
         most = 1;
     else if (hop->subs > evt_limits(shard)->window_from)
         most = hop->window;
@@ -124,7 +141,7 @@ hop_room(const struct evt_shard *shard, const struct evt_hop *hop)
 }
 
 bool
-evt_hop_may_send(const struct evt_shard *shard, const struct evt_hop *hop)
+evt_hop_may_send(struct evt_shard *shard, const struct evt_hop *hop)
 {
     return hop_room(shard, hop) > 0;
 }
@@ -151,6 +168,8 @@ hop_free(struct evt_shard *shard, struct evt_hop *hop)
     hd_map_remove(&shard->hop_by_flow, hop->hash, hop->index);
     if (hop->flow.conn)
         hd_map_remove(&shard->hop_by_conn, hd_hash_mix(hop->flow.conn, hop->flow.conn), hop->index);
+    if (hop->named != EVT_NONE)
+        evt_named_free(shard, hop);
     hop->magic = 0;
     hd_table_remove(&shard->hops, hop->index);
 }
@@ -188,7 +207,8 @@ evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window win
     hop->in_flight--;
     switch (window) {
     case EVT_WINDOW_GROW:
-        hop->window += hop->window < WINDOW_MOST;
+        if (hop->window < WINDOW_MOST)
+            hop->window++;
         break;
     case EVT_WINDOW_SHRINK:
         hop->window = hop->window > 1 ? hop->window / 2 : 1;

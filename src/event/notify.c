@@ -84,32 +84,95 @@ evt_notify_reaches(struct hd_slice target)
            (uri.scheme == SIP_SCHEME_SIP || uri.scheme == SIP_SCHEME_SIPS);
 }
 
+bool
+evt_notify_flow_to(struct evt_shard *shard, const struct hd_flow *came, enum hd_transport transport,
+                   const struct hd_addr *addr, struct hd_flow *ret_flow)
+{
+    struct hd_flow flow = *came;
+
+    if (!same_family(came, addr) || (transport != (enum hd_transport)came->transport &&
+                                     !way_change(shard->config, came, transport, &flow)))
+        return false;
+    flow.conn = 0;
+    flow.remote = *addr;
+    *ret_flow = flow;
+    return true;
+}
+
+void
+evt_notify_transports(struct evt_shard *shard, const struct hd_flow *came, struct evt_name *name)
+{
+    static const struct hd_addr four = { .family = 4 }, six = { .family = 6 };
+    struct hd_flow flow;
+
+    name->transports4 = name->transports6 = 0;
+    for (int t = HD_UDP; t <= HD_TLS; t++) {
+        if (evt_notify_flow_to(shard, came, (enum hd_transport)t, &four, &flow))
+            name->transports4 |= (uint8_t)(1u << t);
+        if (evt_notify_flow_to(shard, came, (enum hd_transport)t, &six, &flow))
+            name->transports6 |= (uint8_t)(1u << t);
+    }
+}
+
+/* Whether the host of a next hop is to be looked up: a name, and not one that says itself that it
+ * cannot be (RFC 6761 section 6.4). */
+static bool
+is_name(const struct evt_shard *shard, const struct sip_uri *uri)
+{
+    static const struct hd_slice never = { "invalid", 7 };
+    struct hd_slice host = uri->host;
+    struct hd_addr addr;
+
+    if (host.n > 1 && host.p[host.n - 1] == '.')
+        host.n--;
+    if (!shard->ports.names || sip_host_addr(uri->host, 0, &addr) == HD_OK)
+        return false;
+    return !(host.n >= never.n && hd_slice_ieq(hd_slice_from(host, host.n - never.n), never) &&
+             (host.n == never.n || host.p[host.n - never.n - 1] == '.'));
+}
+
+/* RFC 3263 section 4: what of a URI says where it leads. */
+static struct evt_name
+name_of(const struct sip_uri *uri)
+{
+    struct hd_slice value;
+    bool said = sip_uri_param(uri, HD_LIT("transport"), &value);
+
+    return (struct evt_name){ .host = uri->host,
+                              .port = uri->port,
+                              .transport = said ? (uint8_t)sip_uri_transport(uri) : 0,
+                              .secure = uri->scheme == SIP_SCHEME_SIPS };
+}
+
 /* A stream that the subscriber opened is the way back to him; so is his source when his Contact is
  * a name that cannot be looked up. */
 enum hd_err
 evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct,
-                struct hd_slice route, struct hd_slice target, struct hd_flow *ret_flow)
+                struct hd_slice route, struct hd_slice target, struct evt_way *ret_way)
 {
+    bool back = direct || came->conn;
     struct sip_hop hop;
     enum hd_transport transport;
     struct hd_addr addr;
 
     if (sip_dialog_hop(route, target, &hop))
         return HD_ESYNTAX;
-    *ret_flow = *came;
+    *ret_way = (struct evt_way){ .flow = *came };
     /* RFC 5630 section 3.1: what is for a sips target never travels in the clear, but to a proxy
      * that the operator trusts to go on as it has to. */
     if (hop.next.scheme == SIP_SCHEME_SIPS && !is_secure(came))
         return !direct && evt_listener_trusts(shard->config, came) ? HD_OK : HD_ENOTSUP;
     if (came->conn && direct)
         return HD_OK;
+    if (sip_uri_transport(&hop.next) && is_name(shard, &hop.next)) {
+        ret_way->name = name_of(&hop.next);
+        ret_way->back = back;
+        return HD_OK;
+    }
     if (sip_uri_addr(&hop.next, &transport, &addr) || !same_family(came, &addr))
-        return direct || came->conn ? HD_OK : HD_ENOMATCH;
-    if (transport != (enum hd_transport)came->transport &&
-        !way_change(shard->config, came, transport, ret_flow))
-        return HD_OK; /* a transport that this server does not speak: the way it came */
-    ret_flow->conn = 0;
-    ret_flow->remote = addr;
+        return back ? HD_OK : HD_ENOMATCH;
+    /* Over a transport that this server does not speak: the way it came. */
+    (void)evt_notify_flow_to(shard, came, transport, &addr, &ret_way->flow);
     return HD_OK;
 }
 
@@ -354,6 +417,7 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
     flight->branch = ++sub->branch;
     if (sub->leased)
         sub->leased--;
+    flight->way = evt_hop_at(shard, sub->hop)->way;
     /* What was kept lets it go so far; a lease is renewed long before it is used up by many. */
     if (sub->stored && !sub->change && !sub->leased)
         (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
@@ -520,14 +584,46 @@ notify_park(struct evt_shard *shard, struct evt_sub *sub)
     evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_PARKED);
 }
 
+/* The target of a named hop failed: what is in flight goes to the next one, as a new NOTIFY, for
+ * the old one may have arrived.  False: there is no next one, or the hop has no name. */
+static bool
+notify_moves(struct evt_shard *shard, struct evt_sub *sub, uint32_t retry_after_s)
+{
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+
+    if (hop->named == EVT_NONE ||
+        (sub->flight->way == hop->way && !evt_named_next(shard, hop, retry_after_s)))
+        return false;
+    EVT_COUNT(shard, notifies_failed);
+    evt_sub_drop_flight(shard, sub, true);
+    sub->owed = true;
+    evt_sub_kick(shard, sub);
+    return true;
+}
+
+void
+evt_notify_unreachable(struct evt_shard *shard, struct evt_sub *sub)
+{
+    EVT_COUNT(shard, notifies_failed);
+    if (sub->state == EVT_SUB_TERMINATED) {
+        sub->owed = false; /* nobody is there for the last word */
+        evt_sub_drop_flight(shard, sub, true);
+    } else {
+        notify_park(shard, sub);
+    }
+    evt_sub_finish(shard, sub);
+}
+
 /* Timer F, or 408 which says the same of a hop behind (RFC 5057 5.1). */
 static void
 notify_timeout(struct evt_shard *shard, struct evt_sub *sub)
 {
     bool proven = evt_hop_at(shard, sub->hop)->proven;
 
-    EVT_COUNT(shard, notifies_failed);
     evt_did(shard, sub->id, EVT_DID_TIMEOUT, sub->flight->cseq);
+    if (notify_moves(shard, sub, 0))
+        return;
+    EVT_COUNT(shard, notifies_failed);
     if (sub->state == EVT_SUB_TERMINATED) {
         evt_sub_drop_flight(shard, sub, true);
     } else if (shard->config->on_timeout == EVT_TIMEOUT_PARK && proven) {
@@ -553,6 +649,10 @@ evt_notify_timer(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_flight *flight = sub->flight;
 
+    if (flight->way != evt_hop_at(shard, sub->hop)->way) {
+        (void)notify_moves(shard, sub, 0); /* others found out that its target is dead */
+        return;
+    }
     if (flight->tcp_until_ms && shard->now_ms >= flight->tcp_until_ms) {
         notify_fall_back(shard, sub);
         return;
@@ -586,7 +686,7 @@ void
 evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struct hd_flow *flow)
 {
     struct evt_hop *hop;
-    struct hd_flow way;
+    struct evt_way way;
 
     if (!sub->flight || sub->hop == EVT_NONE)
         return;
@@ -597,6 +697,10 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
     if (sub->flight->tcp_until_ms) {
         notify_fall_back(shard, sub);
         evt_sub_rearm(shard, sub);
+        return;
+    }
+    if (notify_moves(shard, sub, 0)) {
+        evt_sub_finish(shard, sub);
         return;
     }
     if (!hd_transport_reliable((enum hd_transport)flow->transport))
@@ -610,7 +714,7 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
                                            .remote = hop->flow.remote },
                         false, evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
                         evt_texts_get(sub->texts, EVT_TEXT_TARGET), &way) == HD_OK) {
-        struct evt_hop *other = evt_hop_get(shard, &way, NULL);
+        struct evt_hop *other = evt_hop_take(shard, &way, NULL);
         if (other) {
             other->authenticated = other->authenticated || hop->authenticated;
             /* It may have arrived: what follows is another request, with the next CSeq. */
@@ -667,7 +771,7 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
 {
     struct hd_slice pieces[EVT_TEXT_COUNT];
     struct sip_addr contact;
-    struct hd_flow way;
+    struct evt_way way;
     struct evt_hop *hop;
     struct evt_texts *texts;
 
@@ -681,7 +785,7 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
                         pieces[EVT_TEXT_ROUTE], contact.uri, &way))
         return;
     texts = evt_texts_new(pieces, sub->texts->has_event_id, sub->texts->proof, mirror->key);
-    hop = texts ? evt_hop_get(shard, &way, NULL) : NULL;
+    hop = texts ? evt_hop_take(shard, &way, NULL) : NULL;
     if (!hop) {
         free(texts);
         return;
@@ -705,6 +809,8 @@ notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *
         sub->parked = false;
         evt_gauge(shard, &shard->counters.parked, -1);
     }
+    if (evt_hop_at(shard, sub->hop)->named != EVT_NONE)
+        evt_named_works(shard, evt_hop_at(shard, sub->hop));
     if (sub->state == EVT_SUB_TERMINATED)
         return;
     evt_seen_due(shard, evt_mirror_at(shard, sub->mirror));
@@ -774,7 +880,9 @@ evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg, const st
         notify_timeout(shard, sub);
         break;
     case VERDICT_RETRY:
-        notify_retry(shard, sub, retry_after(msg));
+        /* RFC 3263 section 4.3: 503 is said of the server, so another one is asked. */
+        if (status != 503 || !notify_moves(shard, sub, retry_after(msg)))
+            notify_retry(shard, sub, retry_after(msg));
         break;
     }
     evt_sub_finish(shard, sub);

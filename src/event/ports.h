@@ -115,6 +115,51 @@ struct evt_policy_ops {
                                        const struct evt_identity *user, struct hd_slice resource);
 };
 
+/* --- names (RFC 3263) ------------------------------------------------------------------------ */
+
+#define EVT_TARGETS_MAX 16u
+
+/* A next hop that a URI names and does not spell out as an address. */
+struct evt_name {
+    struct hd_slice host; /* as written */
+    uint16_t port;        /* 0: not said */
+    uint8_t transport;    /* enum hd_transport, 0: not said */
+    bool secure;          /* sips */
+    /* what can be used of what is found: a bit each by enum hd_transport */
+    uint8_t transports4, transports6;
+};
+
+struct evt_target {
+    struct hd_addr addr;
+    uint8_t transport;
+    uint8_t rank; /* targets of one rank are as good as each other */
+};
+
+/* Where a next hop is, the preferred first. */
+struct evt_targets {
+    uint64_t until_ms; /* it is to be asked for again then */
+    uint8_t n;
+    uint8_t n_good; /* the rest failed lately */
+    struct evt_target target[EVT_TARGETS_MAX];
+};
+
+struct evt_names_ops {
+    /**
+     * Where is it?  name is borrowed for the call.
+     * @return HD_OK with ret_targets (n > 0); HD_EAGAIN: evt_shard_named() will be called with the
+     * ticket, never from inside the call; HD_ENOMATCH: nowhere; HD_EFULL, HD_ENOMEM: cannot be
+     * asked
+     */
+    enum hd_err (*ask)(void *names, const struct evt_name *name, uint64_t ticket, uint64_t now_ms,
+                       struct evt_targets *ret_targets);
+    /** A target did not answer or said that it cannot: it goes behind the others for a while.
+     * retry_after_s: how long it says so itself, 0: not said. */
+    void (*failed)(void *names, const struct evt_target *target, uint32_t retry_after_s,
+                   uint64_t now_ms);
+    /** A target answered. */
+    void (*works)(void *names, const struct evt_target *target, uint64_t now_ms);
+};
+
 /* --- the record of decisions ------------------------------------------------------------------ */
 
 enum evt_did {
@@ -136,7 +181,8 @@ enum evt_held {
     EVT_HELD_BACKOFF,
     EVT_HELD_PARKED,
     EVT_HELD_UNPROVEN,
-    EVT_HELD_ROUTE
+    EVT_HELD_ROUTE,
+    EVT_HELD_NAME /* its next hop is being looked up */
 };
 
 struct evt_recorder_ops {
@@ -153,6 +199,8 @@ struct evt_ports {
     void *store_context;
     const struct evt_policy_ops *policy;
     void *policy_context;
+    const struct evt_names_ops *names; /* NULL: names are not looked up */
+    void *names_context;
     const struct evt_recorder_ops *recorder; /* may be NULL */
     void *recorder_context;
 };

@@ -117,9 +117,9 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     hd_bytes_put_u8(&out, after.state);
     hd_bytes_put_u8(&out, after.transform);
     hd_bytes_put_u8(&out, after.types);
-    hd_bytes_put_u8(&out,
-                    (uint8_t)(after.direct | after.hop->proven << 1 |
-                              after.hop->authenticated << 2 | after.texts->has_event_id << 3));
+    hd_bytes_put_u8(&out, (uint8_t)(after.direct | after.hop->proven << 1 |
+                                    after.hop->authenticated << 2 | after.texts->has_event_id << 3 |
+                                    (after.hop->named != EVT_NONE) << 4));
     hd_bytes_put_u32(&out, sub->cseq_local);
     hd_bytes_put_u32(&out, after.cseq_remote);
     hd_bytes_put_u32(&out, sub->branch);
@@ -351,6 +351,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.proven = flags >> 1 & 1;
     sub.authenticated = flags >> 2 & 1;
     sub.has_event_id = flags >> 3 & 1;
+    sub.named = flags >> 4 & 1;
     sub.cseq_local = hd_bytes_get_u32(&in);
     sub.cseq_remote = hd_bytes_get_u32(&in);
     sub.branch = hd_bytes_get_u32(&in);
@@ -366,7 +367,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
         sub.texts[i] = hd_bytes_get_slice(&in);
     sub.proof = hd_bytes_get_u8(&in);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
-        sub.transform > EVT_SEE_NOTHING || sub.proof > EVT_PROOF_TLS || flags > 15 ||
+        sub.transform > EVT_SEE_NOTHING || sub.proof > EVT_PROOF_TLS || flags > 31 ||
         sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||
         sub.branch > EVT_RECORD_CSEQ_MOST || sub.version > EVT_RECORD_CSEQ_MOST ||
         sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000 ||

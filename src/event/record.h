@@ -28,6 +28,7 @@ struct evt_stored_sub {
     uint8_t state, transform, types;
     uint8_t proof; /* enum evt_proof */
     bool direct, proven, authenticated, has_event_id;
+    bool named;                                        /* way is where its next hop's name led */
     uint32_t cseq_local, cseq_remote, branch, version; /* as they were when it was written */
     uint32_t ahead; /* at most this many NOTIFYs were sent since */
     struct evt_stored_done done[2];

@@ -104,11 +104,16 @@ restore_account(struct evt_shard *shard, struct hd_slice record, uint64_t age_ms
 /* --- subscriptions --------------------------------------------------------------------------- */
 
 /* A connection did not outlive the server: what came over one is reached at its target, by a new
- * one. */
+ * one.  A name is looked up again, when there is something to say. */
 static enum hd_err
-sub_way(struct evt_shard *shard, const struct evt_stored_sub *stored, struct hd_flow *ret_way)
+sub_way(struct evt_shard *shard, const struct evt_stored_sub *stored, struct evt_way *ret_way)
 {
-    *ret_way = stored->way;
+    if (stored->named)
+        return evt_notify_flow(
+            shard, &stored->came,
+            stored->direct && !hd_transport_reliable((enum hd_transport)stored->came.transport),
+            stored->texts[EVT_TEXT_ROUTE], stored->texts[EVT_TEXT_TARGET], ret_way);
+    *ret_way = (struct evt_way){ .flow = stored->way };
     if (!hd_transport_reliable((enum hd_transport)stored->way.transport))
         return HD_OK;
     return evt_notify_flow(shard, &stored->way, false, stored->texts[EVT_TEXT_ROUTE],
@@ -177,7 +182,7 @@ static enum hd_err
 restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64_t age_ms)
 {
     struct evt_stored_sub stored;
-    struct hd_flow way;
+    struct evt_way way;
     enum hd_err err = evt_stored_sub_read(record, &stored);
 
     if (err)
@@ -213,14 +218,14 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     if (mirror)
         sub->mirror = mirror->index;
     struct evt_hop *hop =
-        mirror && came ? evt_hop_get(shard, &way, evt_hop_at(shard, sub->came)) : NULL;
+        mirror && came ? evt_hop_take(shard, &way, evt_hop_at(shard, sub->came)) : NULL;
     if (!hop || evt_mirror_place(shard, mirror, sub)) {
         if (hop)
             sub->hop = hop->index;
         evt_sub_free(shard, sub);
         return HD_ENOMEM;
     }
-    hop->proven = hop->proven || stored.proven;
+    hop->proven = hop->proven || (stored.proven && !stored.named);
     hop->authenticated = hop->authenticated || stored.authenticated;
     sub->hop = hop->index;
     sub_judge(shard, sub);

@@ -70,6 +70,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     /* The way that a subscription came, and the one that it goes, may be two. */
     uint32_t hops = limits->subscriptions < EVT_NONE / 2 ? limits->subscriptions * 2 : EVT_NONE - 1;
     hd_table_init(&shard->hops, sizeof(struct evt_hop), hops);
+    evt_named_init(shard, hops);
     hd_table_init(&shard->resources, sizeof(struct evt_resource), limits->resources);
     hd_table_init(&shard->pubs, sizeof(struct evt_pub), limits->publications);
     hd_table_init(&shard->accounts, sizeof(struct evt_account), limits->bindings);
@@ -141,6 +142,7 @@ evt_shard_free(struct evt_shard *shard)
         free(shard->free_flights);
         shard->free_flights = next;
     }
+    hd_table_done(&shard->nameds);
     struct hd_table *tables[] = { &shard->subs,      &shard->mirrors, &shard->hops,
                                   &shard->resources, &shard->pubs,    &shard->accounts };
     for (size_t i = 0; i < HD_ARRAY_LEN(tables); i++)
@@ -488,12 +490,14 @@ evt_shard_turn(struct evt_shard *shard, uint64_t now_us)
     shard->sends_left = evt_limits(shard)->sends_per_turn;
     hd_wheel_advance(&shard->wheel, shard->now_ms, timer_fired, shard);
     turn_ready(shard);
+    evt_named_turn(shard);
     evt_mirror_walk(shard);
     turn_terminate(shard);
     if (shard->catch_up_ms && shard->now_ms >= shard->catch_up_ms)
         catch_up(shard);
     evt_seen_write_due(shard);
-    if (shard->ready.head != EVT_NONE || shard->walk_head != EVT_NONE || shard->end_at != EVT_NONE)
+    if (shard->ready.head != EVT_NONE || shard->walk_head != EVT_NONE ||
+        shard->end_at != EVT_NONE || shard->nowhere != EVT_NONE)
         return 0;
     uint64_t wait_ms = hd_wheel_wait_ms(&shard->wheel), seen_ms = evt_seen_wait_ms(shard);
     if (seen_ms < wait_ms)

@@ -66,6 +66,9 @@ void evt_shard_send_failed(struct evt_shard *shard, uint64_t owner, const struct
 void evt_shard_closed(struct evt_shard *shard, uint64_t conn, uint64_t now_us);
 /** Whether a connection of this shard carries a subscription. */
 bool evt_shard_conn_in_use(const struct evt_shard *shard, uint64_t conn);
+/** The answer to a question of ports.names: targets, or NULL: there are none. */
+void evt_shard_named(struct evt_shard *shard, uint64_t ticket, const struct evt_targets *targets,
+                     uint64_t now_us);
 /** Where mails for this shard are posted: the host sleeps by it. */
 struct hd_mailbox *evt_shard_mailbox(struct evt_shard *shard);
 unsigned evt_shard_index(const struct evt_shard *shard);

@@ -635,6 +635,18 @@ sub_hold(struct evt_shard *shard, struct evt_sub *sub, uint64_t until_ms, enum e
     evt_sub_rearm(shard, sub);
 }
 
+/* A hop whose name is not resolved lets nobody go; true: this one waits for it. */
+static bool
+sub_waits_for_name(struct evt_shard *shard, struct evt_sub *sub, struct evt_hop *hop)
+{
+    if (hop->named == EVT_NONE || evt_named_ready(shard, hop))
+        return false;
+    EVT_COUNT(shard, held_by_name);
+    evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_NAME);
+    evt_enqueue(shard, sub, EVT_QUEUED_HOP);
+    return true;
+}
+
 /* An owed NOTIFY does not wait for the one in flight, nor for pace, window or the turn's share;
  * only an address that has not proven itself gets one transaction at a time. */
 static void
@@ -645,6 +657,8 @@ sub_kick_owed(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mir
     if (!sub_can_say(sub, mirror) || sub->hold_until_ms > shard->now_ms)
         return;
     evt_sub_drop_flight(shard, sub, true);
+    if (sub_waits_for_name(shard, sub, hop))
+        return;
     if (!hop->proven && !evt_hop_may_send(shard, hop)) {
         EVT_COUNT(shard, held_unproven);
         evt_enqueue(shard, sub, EVT_QUEUED_HOP);
@@ -689,6 +703,8 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
         sub_hold(shard, sub, shard->now_ms + pace_ms, EVT_HELD_PACE);
         return;
     }
+    if (sub_waits_for_name(shard, sub, evt_hop_at(shard, sub->hop)))
+        return;
     if (!evt_hop_may_send(shard, evt_hop_at(shard, sub->hop))) {
         EVT_COUNT(shard, held_by_window);
         evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_WINDOW);

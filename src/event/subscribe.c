@@ -334,7 +334,7 @@ hop_learn(struct evt_hop *hop, const struct evt_request *request)
 
 static struct evt_sub_change *
 change_new(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
-           enum evt_change_kind kind, struct hd_slice tag, const struct hd_flow *way,
+           enum evt_change_kind kind, struct hd_slice tag, const struct evt_way *way,
            uint32_t before)
 {
     struct evt_sub_change *change = calloc(1, sizeof(*change));
@@ -354,7 +354,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->ends = shard->ends;
     change->head = evt_head_new(shard, request, tag, true);
     struct evt_hop *likely = before != EVT_NONE ? evt_hop_at(shard, before) : NULL;
-    struct evt_hop *hop = change->head ? evt_hop_get(shard, way, likely) : NULL;
+    struct evt_hop *hop = change->head ? evt_hop_take(shard, way, likely) : NULL;
     struct evt_hop *came = hop ? evt_hop_came(shard, request->flow, hop) : NULL;
     if (!came) {
         if (hop)
@@ -364,6 +364,8 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
         return NULL;
     }
     hop_learn(hop, request);
+    if (hop->named != EVT_NONE)
+        (void)evt_named_ready(shard, hop); /* looked up while the store works */
     change->hop = hop->index;
     change->came = came->index;
     shard->waiting++;
@@ -466,7 +468,7 @@ refuse_way(struct evt_shard *shard, struct evt_request *request, enum hd_err err
 
 static bool
 initial_way(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
-            char route_text[ROUTE_MAX], struct hd_slice *ret_route, struct hd_flow *ret_flow)
+            char route_text[ROUTE_MAX], struct hd_slice *ret_route, struct evt_way *ret_way)
 {
     struct sip_out out;
     enum hd_err err;
@@ -479,7 +481,7 @@ initial_way(struct evt_shard *shard, struct evt_request *request, const struct w
     }
     *ret_route = hd_slice(route_text, n);
     err = evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg),
-                          *ret_route, want->contact.uri, ret_flow);
+                          *ret_route, want->contact.uri, ret_way);
     if (err)
         refuse_way(shard, request, err);
     return !err;
@@ -492,7 +494,7 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
 {
     struct hd_slice watcher = hd_slice(request->identity.key, request->identity.key_len), route;
     char route_text[ROUTE_MAX], tag[HD_ID_TEXT];
-    struct hd_flow way;
+    struct evt_way way;
     struct evt_sub *sub = NULL;
     enum hd_err err = HD_ENOMEM;
 
@@ -625,7 +627,7 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
                const struct wanted *want)
 {
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
-    struct hd_flow way;
+    struct evt_way way;
 
     const enum hd_err err =
         evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg), route,

@@ -51,6 +51,9 @@ set_defaults(struct hd_conf *conf)
         .queue = 1024 * 1024,
         .receive_buffer = 4 * 1024 * 1024,
     };
+    conf->names = (struct hd_conf_names){
+        .timeout_ms = 2000, .attempts = 2, .cache = 4096, .questions = 1024
+    };
     conf->registrar = (struct evt_registrar){
         .enabled = true, .min_expires_s = 60, .default_expires_s = 3600, .max_expires_s = 7200
     };
@@ -289,6 +292,8 @@ hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted
         return "admin socket";
     if (memcmp(&running->net, &wanted->net, sizeof(running->net)) != 0)
         return "a limit on connections";
+    if (memcmp(&running->names, &wanted->names, sizeof(running->names)) != 0)
+        return "the names section";
     /* Tables are made for their limits at the start. */
     if (running->limits.subscriptions != wanted->limits.subscriptions ||
         running->limits.resources != wanted->limits.resources ||

@@ -49,6 +49,16 @@ struct hd_conf_client {
     bool said; /* there is a tls section */
 };
 
+/* How names of next hops are looked up; per shard. */
+#define HD_CONF_NAME_SERVERS 8
+struct hd_conf_names {
+    struct hd_addr servers[HD_CONF_NAME_SERVERS]; /* none: those of /etc/resolv.conf */
+    size_t n_servers;
+    uint32_t timeout_ms, attempts;
+    uint32_t cache;     /* names kept */
+    uint32_t questions; /* open at once */
+};
+
 /* What happens to subscriptions, publications and registrations. */
 enum hd_durability {
     HD_KEEP_COMMIT = 0, /* on the disk before the answer */
@@ -76,6 +86,7 @@ struct hd_conf {
     uint32_t commit_spacing_us; /* least time between the starts of two commits */
     struct evt_limits limits;
     struct hd_conf_net net;
+    struct hd_conf_names names;
     struct evt_registrar registrar;
     const struct evt_package **packages;
     size_t n_packages;

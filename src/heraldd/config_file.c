@@ -66,6 +66,14 @@ static const struct number limit_rows[] = {
     LIMIT("receive_buffer", net.receive_buffer, HD_CONF_SIZE, 0, 1 << 30),
 };
 
+static const struct number names_rows[] = {
+    LIMIT("timeout", names.timeout_ms, HD_CONF_MS, 100, 30000),
+    LIMIT("attempts", names.attempts, HD_CONF_COUNT, 1, 10),
+    LIMIT("cache", names.cache, HD_CONF_COUNT, 64, 1000000),
+    LIMIT("questions", names.questions, HD_CONF_COUNT, 16, 100000),
+};
+
+static const char *const names_keys[] = { "timeout", "attempts", "cache", "questions" };
 static const char *const authentication_keys[] = { "realm", "nonce_lifetime" };
 static const char *const store_keys[] = { "path", "durability", "commit_spacing" };
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
@@ -158,12 +166,13 @@ fill_keys(cfg_opt_t *row, const char *const *keys, size_t n, const char *const *
 static enum hd_err
 confuse_read(struct hd_reader *r)
 {
-    static const char *const algorithms[] = { "algorithms" }, *const package_lists[] = {
-        "types", "publishers"
-    };
+    static const char *const algorithms[] = { "algorithms" },
+                             *const package_lists[] = { "types", "publishers" },
+                             *const names_lists[] = { "servers" };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
-        registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX], tls[ROW_MAX];
+        registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX], tls[ROW_MAX],
+        names[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
@@ -173,6 +182,7 @@ confuse_read(struct hd_reader *r)
               1);
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
     fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), NULL, 0);
+    fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
     fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists, 2);
     fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
     fill_keys(admin, admin_keys, HD_ARRAY_LEN(admin_keys), NULL, 0);
@@ -192,6 +202,7 @@ confuse_read(struct hd_reader *r)
                          section("limits", limits, single),
                          section("registrar", registrar, single),
                          section("tls", tls, single),
+                         section("names", names, single),
                          section("log", log, single),
                          section("admin", admin, single),
                          { .type = CFGT_NONE } };
@@ -314,6 +325,51 @@ read_registrar(struct hd_reader *r)
     read_expires(r, sec, "registrar", hd_scan_line(&r->scan, "registrar", 0),
                  &registrar->min_expires_s, &registrar->default_expires_s,
                  &registrar->max_expires_s);
+}
+
+/* An address with or without a port: "192.0.2.53", "[2001:db8::53]:5353". */
+static bool
+read_server(struct hd_slice text, struct hd_addr *ret_addr)
+{
+    size_t end =
+        text.n > 0 && text.p[0] == '[' ? hd_slice_find(text, ']') + 1 : hd_slice_find(text, ':');
+    struct hd_slice host = text, port = { 0 };
+    uint32_t number = 53;
+
+    if (end < text.n) {
+        host.n = end;
+        port = hd_slice_from(text, end + 1);
+        if (text.p[end] != ':' || hd_slice_to_u32(port, &number) || number == 0 ||
+            number > UINT16_MAX)
+            return false;
+    }
+    return hd_addr_parse(host, (uint16_t)number, ret_addr) == HD_OK;
+}
+
+static void
+read_names(struct hd_reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "names") ? cfg_getsec(r->root, "names") : NULL;
+    struct hd_conf_names *names = &r->conf->names;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(names_rows); i++) {
+        const struct number *row = &names_rows[i];
+
+        hd_read_number(r, sec, row->key, row->unit, row->min, row->max,
+                       (uint32_t *)(void *)((char *)r->conf + row->offset));
+    }
+    for (unsigned i = 0; sec && i < cfg_size(sec, "servers"); i++) {
+        const struct hd_value *value = cfg_getnptr(sec, "servers", i);
+
+        if (names->n_servers == HD_CONF_NAME_SERVERS ||
+            !read_server(hd_value_slice(value), &names->servers[names->n_servers]))
+            hd_problem(r->problems, value->line,
+                       "servers holds \"%s\"; expected at most %d addresses such as 192.0.2.53 or "
+                       "[2001:db8::53]:5353",
+                       value->text, HD_CONF_NAME_SERVERS);
+        else
+            names->n_servers++;
+    }
 }
 
 static void
@@ -582,6 +638,7 @@ read_all(struct hd_reader *r)
     read_store(r);
     read_limits(r);
     read_registrar(r);
+    read_names(r);
     read_packages(r);
     conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);
     conf->log_format =

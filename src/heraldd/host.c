@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "heraldd/live.h"
+#include "names/names.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
 #include "sip/reply.h"
@@ -31,6 +32,7 @@ struct seat {
     struct net_shard *net;
     struct evt_shard *evt;
     struct pol_shard *policy;
+    struct nam_resolver *names;
     pthread_t thread;
     bool runs;
 };
@@ -41,6 +43,7 @@ struct hd_host {
     struct evt_keys keys;
     uint32_t epoch;
     struct hd_live *live;
+    struct hd_conf_names names;
     struct hd_mailbox answers; /* sweeps that are done */
     size_t n_sweeps;           /* and copies that are not finished */
     bool stopped;
@@ -148,6 +151,34 @@ on_closed(void *context, uint64_t conn)
 
     if (seat->evt)
         evt_shard_closed(seat->evt, conn, net_now_us());
+}
+
+/* --- names --------------------------------------------------------------------------- */
+
+static enum hd_err
+dns_query(void *context, const char *name, enum nam_type type, uint64_t ticket)
+{
+    return net_dns_query(context, name, (unsigned)type, ticket);
+}
+
+static const struct nam_dns_ops dns_port = { .query = dns_query };
+
+static void
+on_dns(void *context, uint64_t ticket, struct hd_slice octets)
+{
+    struct seat *seat = context;
+
+    if (seat->names)
+        nam_answered(seat->names, ticket, octets, net_now_us() / 1000);
+}
+
+static void
+on_named(void *context, uint64_t ticket, const struct evt_targets *targets)
+{
+    struct seat *seat = context;
+
+    if (seat->evt)
+        evt_shard_named(seat->evt, ticket, targets, net_now_us());
 }
 
 static bool
@@ -267,7 +298,12 @@ open_seat(struct hd_host *host, unsigned index, const struct hd_host_params *fro
                 .closed = on_closed,
                 .frame = on_frame,
                 .in_use = on_in_use,
-                .too_large = on_too_large },
+                .too_large = on_too_large,
+                .dns = on_dns },
+        .dns = { .servers = conf->names.servers,
+                 .n_servers = conf->names.n_servers,
+                 .timeout_ms = conf->names.timeout_ms,
+                 .attempts = conf->names.attempts },
     };
 
     HD_ASSERT(conf->n_listeners <= HD_CONF_LISTENERS);
@@ -295,6 +331,7 @@ hd_host_new(const struct hd_host_params *params, char ret_problem[256], struct h
     host->shards = params->shards;
     host->keys = params->keys;
     host->epoch = params->epoch;
+    host->names = params->conf->names;
     hd_mailbox_init(&host->answers, params->wake, params->wake_context);
     (void)hd_mailbox_sleep(&host->answers);
     err = hd_live_open(&(struct hd_live_params){ .folder = params->folder,
@@ -332,7 +369,15 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                              .table_key = host->keys.table,
                                                              .epoch = host->epoch,
                                                              .entropy = fill_entropy });
-    if (!seat->policy)
+    seat->names = nam_new(&(struct nam_params){ .dns = &dns_port,
+                                                .dns_context = seat->net,
+                                                .key = host->keys.table,
+                                                .entropy = fill_entropy,
+                                                .cache_max = host->names.cache,
+                                                .questions_max = host->names.questions,
+                                                .answer = on_named,
+                                                .context = seat });
+    if (!seat->policy || !seat->names)
         return HD_ENOMEM;
     err = evt_shard_new(
         &(struct evt_shard_params){ .index = seat->index,
@@ -344,7 +389,9 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                .store = hd_live_ops(host->live),
                                                .store_context = hd_live_context(host->live),
                                                .policy = &pol_ops,
-                                               .policy_context = seat->policy },
+                                               .policy_context = seat->policy,
+                                               .names = &nam_ops,
+                                               .names_context = seat->names },
                                     .entropy = fill_entropy,
                                     .now_us = net_now_us(),
                                     .wake = net_shard_wake,
@@ -443,6 +490,8 @@ hd_host_free(struct hd_host *host)
     hd_host_stop(host);
     for (unsigned i = 0; i < host->shards; i++) {
         pol_shard_free(host->seats[i].policy);
+        nam_free(host->seats[i].names);
+        host->seats[i].names = NULL;
         net_shard_free(host->seats[i].net);
     }
     hd_live_free(host->live);
@@ -466,6 +515,12 @@ const struct net_counters *
 hd_host_net(const struct hd_host *host, unsigned shard)
 {
     return net_shard_counters(host->seats[shard].net);
+}
+
+const struct nam_counters *
+hd_host_names(const struct hd_host *host, unsigned shard)
+{
+    return nam_counters(host->seats[shard].names);
 }
 
 bool

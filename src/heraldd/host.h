@@ -65,6 +65,7 @@ void hd_host_free(struct hd_host *host); /* stops first; accepts NULL */
 unsigned hd_host_shards(const struct hd_host *host);
 /** Counters, from any thread. */
 const struct evt_counters *hd_host_counters(const struct hd_host *host, unsigned shard);
+const struct nam_counters *hd_host_names(const struct hd_host *host, unsigned shard);
 const struct net_counters *hd_host_net(const struct hd_host *host, unsigned shard);
 uint32_t hd_host_mailbox(const struct hd_host *host, unsigned shard);
 

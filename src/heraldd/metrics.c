@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "names/names.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
 
@@ -95,6 +96,34 @@ static const struct row net_rows[] = {
 #undef NET
 static_assert(HD_ARRAY_LEN(net_rows) == sizeof(struct net_counters) / sizeof(uint64_t),
               "every counter of net/ is shown");
+
+#define NAM(field) offsetof(struct nam_counters, field)
+static const struct row names_rows[] = {
+    { "names_asked", "names of next hops looked up", NULL, NAM(asked), KIND_COUNTER },
+    { "names_queries", "questions sent to name servers", NULL, NAM(queries), KIND_COUNTER },
+    { "names_failed", "questions that name servers did not answer, or with a failure", NULL,
+      NAM(failed), KIND_COUNTER },
+    { "names_bad", "answers of name servers that could not be read or answered something else",
+      NULL, NAM(bad), KIND_COUNTER },
+    { "names_cut", "answers of name servers with more records than are kept", NULL, NAM(cut),
+      KIND_COUNTER },
+    { "names_refused", "names not looked up because too many questions were open", NULL,
+      NAM(refused), KIND_COUNTER },
+    { "names_unknown", "names that led to no address", NULL, NAM(nowhere), KIND_COUNTER },
+    { "names_avoided", "targets of names that failed and go behind the others", NULL, NAM(avoided),
+      KIND_COUNTER },
+    { "names_kept", "answers of name servers kept", NULL, NAM(kept), KIND_GAUGE },
+    { "names_open", "names being looked up now", NULL, NAM(open), KIND_GAUGE },
+};
+#undef NAM
+static_assert(HD_ARRAY_LEN(names_rows) == sizeof(struct nam_counters) / sizeof(uint64_t),
+              "every counter of names/ is shown");
+
+static const void *
+names_base(const struct hd_host *host, unsigned shard)
+{
+    return hd_host_names(host, shard);
+}
 
 static const void *
 core_base(const struct hd_host *host, unsigned shard)
@@ -269,5 +298,6 @@ hd_metrics_write(const struct hd_daemon *daemon, struct hd_str *out)
     write_mailboxes(out, host);
     write_store(out, host);
     write_rows(out, host, net_rows, HD_ARRAY_LEN(net_rows), net_base);
+    write_rows(out, host, names_rows, HD_ARRAY_LEN(names_rows), names_base);
     hd_str_add_str(out, "# EOF\n");
 }

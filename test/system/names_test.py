@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Names of next hops against the tests' own name server: lookup, fail-over, and name servers that do nobody any good."""
+import socket
+import struct
+import threading
+import time
+
+from broker import Broker, check, equal, run_tests, until
+from sip import Agent, PIDF, pidf
+
+A, CNAME, AAAA, SRV, NAPTR = 1, 5, 28, 33, 35
+
+
+def wire(name):
+    return b"".join(bytes([len(part)]) + part.encode() for part in name.split(".") if part) + b"\0"
+
+
+class NameServer:
+    """Answers over UDP from `records`: {(name, type): [data]}; `odd` names a way of its own for a name."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.records, self.odd, self.asked, self.alive = {}, {}, [], True
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def srv(self, name, *targets):
+        self.records[name, SRV] = [struct.pack("!HHH", priority, weight, port) + wire(target)
+                                   for priority, weight, port, target in targets]
+
+    def a(self, name, *addresses):
+        self.records[name, A] = [socket.inet_aton(address) for address in addresses]
+
+    def naptr(self, name, *rules):
+        self.records[name, NAPTR] = [struct.pack("!HH", order, preference) + b"\1s" + bytes([len(service)]) + service.encode() +
+                                     b"\0" + wire(replacement) for order, preference, service, replacement in rules]
+
+    def _serve(self):
+        while self.alive:
+            try:
+                data, peer = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            try:
+                self._answer(data, peer)
+            except (IndexError, struct.error):
+                continue
+
+    def _answer(self, data, peer):
+        at, labels = 12, []
+        while data[at]:
+            labels.append(data[at + 1:at + 1 + data[at]].decode())
+            at += 1 + data[at]
+        name, kind = ".".join(labels).lower(), struct.unpack("!H", data[at + 1:at + 3])[0]
+        question = data[12:at + 5]
+        self.asked.append((name, kind))
+        odd = self.odd.get(name)
+        if odd == "silent":
+            return
+        if odd == "rubbish":
+            self.socket.sendto(data[:2] + b"\x81\x80" + b"\xc0" * 60, peer)
+            return
+        if odd == "loop":
+            body = wire(name) + struct.pack("!HHIH", CNAME, 1, 60, len(wire(name))) + wire(name)
+            self.socket.sendto(data[:2] + b"\x81\x80" + struct.pack("!HHHH", 1, 1, 0, 0) + question + body, peer)
+            return
+        found = self.records.get((name, kind), [])
+        known = any(n == name for n, _ in self.records)
+        body = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(d)) + d for d in found)
+        self.socket.sendto(data[:2] + (b"\x81\x80" if known else b"\x81\x83") +
+                           struct.pack("!HHHH", 1, len(found), 0, 0) + question + body, peer)
+
+    def close(self):
+        self.alive = False
+        self.socket.close()
+
+
+class Scene:
+    """A daemon with a name server, and the port of a phone that a name leads to."""
+
+    def __init__(self, shards=1, timeout="200ms"):
+        self.dns = NameServer()
+        self.broker = Broker(shards=shards, lab=True, conf='names {{ servers = {{ "127.0.0.1:%d" }}  timeout = "%s"  attempts = 2 }}\n'
+                             % (self.dns.port, timeout))
+
+    def __enter__(self):
+        self.broker.__enter__()
+        return self.broker, self.dns
+
+    def __exit__(self, *what):
+        try:
+            if what[0] is None:
+                self.broker.stop()
+            return self.broker.__exit__(*what)
+        finally:
+            self.dns.close()
+
+
+def port_of(agent):
+    return int(agent.line.at().rsplit(":", 1)[1])
+
+
+def test_a_contact_with_a_name_is_found_by_naptr_srv_and_address():
+    with Scene(shards=2) as (broker, dns):
+        phone, other = Agent(broker, "phone", lab=True), Agent(broker, "other", lab=True)
+        dns.naptr("phones.test", (10, 10, "SIP+D2U", "_sip._udp.phones.test"))
+        dns.srv("_sip._udp.phones.test", (10, 0, port_of(other), "host.phones.test"))
+        dns.a("host.phones.test", "127.0.0.1")
+        phone.own_contact = "<sip:phone@phones.test>"
+        phone.subscribe("sip:bob@127.0.0.1")
+        check(other.notification().start.startswith("NOTIFY sip:phone@phones.test "), "the NOTIFY goes where the name leads")
+        check(("phones.test", NAPTR) in dns.asked, dns.asked)
+        phone.quiet(0.2)
+
+
+def test_a_target_that_is_dead_gives_way_to_the_next():
+    with Scene() as (broker, dns):
+        phone, living = Agent(broker, "phone", lab=True), Agent(broker, "living", lab=True)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dead:
+            dead.bind(("127.0.0.1", 0))
+            dead_port = dead.getsockname()[1]
+        # nobody listens there any more: the kernel says so
+        dns.srv("_sip._udp.edge.test", (10, 0, dead_port, "host.test"), (20, 0, port_of(living), "host.test"))
+        dns.a("host.test", "127.0.0.1")
+        phone.own_contact = "<sip:phone@edge.test;transport=udp>"
+        phone.subscribe("sip:phone@127.0.0.1")
+        living.notification()
+        phone.publish("sip:phone@127.0.0.1", "presence", PIDF, pidf("sip:phone@127.0.0.1"))
+        check("<basic>open" in living.notification().body.decode(), "the newest state comes there too")
+        until(lambda: broker.counters()["targets_failed"] >= 1, "the dead target is counted")
+
+
+def test_a_stream_that_is_refused_gives_way_to_the_next():
+    with Scene() as (broker, dns):
+        phone = Agent(broker, "phone", lab=True)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as dead, \
+                socket.socket(socket.AF_INET, socket.SOCK_STREAM) as living:
+            dead.bind(("127.0.0.1", 0))  # bound and not listening: refused
+            living.bind(("127.0.0.1", 0))
+            living.listen()
+            dns.srv("_sip._tcp.edge.test", (10, 0, dead.getsockname()[1], "host.test"), (20, 0, living.getsockname()[1], "host.test"))
+            dns.a("host.test", "127.0.0.1")
+            phone.own_contact = "<sip:phone@edge.test;transport=tcp>"
+            phone.subscribe("sip:bob@127.0.0.1")
+            living.settimeout(60)
+            connection, _ = living.accept()
+            connection.settimeout(60)
+            check(connection.recv(65536).startswith(b"NOTIFY sip:phone@edge.test;transport=tcp "), "it comes to the next target")
+            connection.close()
+
+
+def test_name_servers_that_are_silent_or_talk_rubbish_hold_up_nobody():
+    with Scene() as (broker, dns):
+        dns.odd = {"silent.test": "silent", "rubbish.test": "rubbish", "loop.test": "loop"}
+        phone, good = Agent(broker, "phone", lab=True), Agent(broker, "good", lab=True)
+        for name in list(dns.odd) + ["unknown.test"]:
+            phone.own_contact = f"<sip:phone@{name}:5060>"
+            began = time.monotonic()
+            sub = phone.subscribe("sip:bob@127.0.0.1")
+            # others are served meanwhile
+            good.subscribe("sip:bob@127.0.0.1").notification()
+            # a subscriber who came straight is reached at his source when his name leads nowhere
+            sub.notification()
+            check(time.monotonic() - began < 60, name)
+        text = broker.admin("metrics")["text"] if "text" in broker.admin("metrics") else ""
+        check("herald_names_queries_total" in text, "names are counted", text[:200])
+
+
+def test_invalid_is_never_asked_for():
+    with Scene() as (broker, dns):
+        phone = Agent(broker, "phone", lab=True)
+        phone.own_contact = "<sip:phone@x7f.invalid>"
+        phone.subscribe("sip:bob@127.0.0.1").notification()
+        equal(dns.asked, [], "nothing was asked for")
+
+
+def test_an_end_with_open_questions_is_clean():
+    with Scene(timeout="5s") as (broker, dns):
+        dns.odd = {"silent.test": "silent"}
+        phone = Agent(broker, "phone", lab=True)
+        phone.own_contact = "<sip:phone@silent.test>"
+        phone.subscribe("sip:bob@127.0.0.1")
+        until(lambda: dns.asked, "it is asked for")
+
+
+if __name__ == "__main__":
+    run_tests(globals())
