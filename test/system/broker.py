@@ -216,7 +216,7 @@ class Broker:
         err = self.err()
         check(not COMPLAINT.search(err), "a sanitizer complains:\n" + err)
         # In a hurry the second signal may come when its handler is gone already.
-        late = hurry and status == -number and "msg=ended" in err
+        late = hurry and status == -number and "msg=drained" in err
         check(status == expect or late, f"the daemon ended with {status}, expected {expect}\n" + err)
 
     def __enter__(self):
