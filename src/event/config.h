@@ -56,6 +56,9 @@ struct evt_limits {
 struct evt_registrar {
     bool enabled;
     uint32_t min_expires_s, default_expires_s, max_expires_s;
+    uint32_t flow_timer_s;         /* said with flows (RFC 5626 section 6), 0: not said */
+    const struct hd_slice *agents; /* users that may register any address */
+    size_t n_agents;
 };
 
 struct evt_config {

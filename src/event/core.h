@@ -20,6 +20,7 @@
 #include "base/table.h"
 #include "base/tally.h"
 #include "base/wheel.h"
+#include "event/binding.h"
 #include "event/kept.h"
 #include "event/shard.h"
 #include "sip/header.h"
@@ -624,14 +625,6 @@ void evt_pub_stored(struct evt_shard *shard, struct evt_pub *pub, enum hd_err er
 
 /* --- registrations (registrar.c) ------------------------------------------------------------- */
 
-struct evt_binding {
-    struct hd_slice contact; /* URI; heap, contact and call_id in one block */
-    struct hd_slice call_id;
-    uint32_t cseq;
-    uint16_t q;   /* 0 to 1000 */
-    uint64_t txn; /* of the REGISTER that made or refreshed it */
-    uint64_t expires_at_ms;
-};
 struct evt_account {
     unsigned magic;
     uint32_t index;
@@ -639,6 +632,9 @@ struct evt_account {
     struct hd_slice key; /* heap */
     struct evt_binding *bindings;
     uint32_t n;
+    uint32_t n_gone;
+    struct evt_binding *gone; /* contacts that are over and still shown */
+    uint64_t gone_until_ms;
     struct hd_timer timer;
     struct evt_account_change *change;
     struct evt_packet *waiting, **waiting_end;
@@ -652,7 +648,12 @@ struct evt_stored_binding;
 HD_NODISCARD enum hd_err evt_account_restore(struct evt_shard *shard,
                                              const struct evt_stored_account *stored,
                                              const struct evt_stored_binding *binding,
-                                             uint64_t expires_at_ms);
+                                             uint64_t expires_at_ms, uint64_t since_ms);
+/** NULL: nothing is or was lately registered there.  On the home shard. */
+const struct evt_account *evt_account_find(struct evt_shard *shard, struct hd_slice key);
+/** The contacts of an address changed: who watches them is told; news false: only what was over is
+ * left out by now (reg.c). */
+void evt_reg_changed(struct evt_shard *shard, struct hd_slice key, bool news);
 void evt_account_free(struct evt_shard *shard, struct evt_account *account);
 void evt_account_fired(struct evt_shard *shard, struct evt_account *account);
 void evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd_err err);

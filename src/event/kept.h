@@ -29,6 +29,9 @@ struct evt_keeper {
     void (*begin)(struct evt_shard *shard, struct evt_resource *resource);
     /** Nobody is any more. */
     void (*end)(struct evt_shard *shard, struct evt_resource *resource);
+    /** May be NULL.  The registrations of its address changed (event/reg.h); news false: what was
+     * over is left out by now. */
+    void (*registered)(struct evt_shard *shard, struct evt_resource *resource, bool news);
 };
 
 /* Of a resource of a package with a keeper, while somebody is interested. */

@@ -53,7 +53,7 @@ keeper_end(struct evt_shard *shard, struct evt_resource *resource)
     free(resource->kept->facts);
 }
 
-static const struct evt_keeper test_keeper = { keeper_begin, keeper_end };
+static const struct evt_keeper test_keeper = { .begin = keeper_begin, .end = keeper_end };
 
 /* All bodies, newest first, with '+' between them. */
 static enum hd_err

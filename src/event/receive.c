@@ -29,12 +29,18 @@ evt_resource_key(const struct evt_shard *shard, const struct hd_flow *flow,
 {
     struct sip_served served = shard->config->served;
     enum hd_err err = sip_resource_key(uri, &served, key, ret_n);
+    uint32_t generation;
 
-    if (err != HD_ENOMATCH)
-        return err;
-    served.own = &flow->local;
-    served.n_own = 1;
-    return sip_resource_key(uri, &served, key, ret_n);
+    if (err == HD_ENOMATCH) {
+        served.own = &flow->local;
+        served.n_own = 1;
+        err = sip_resource_key(uri, &served, key, ret_n);
+    }
+    /* RFC 5627: a temporary GRUU stands for its address of record; one that we never made for
+     * nothing. */
+    if (!err && evt_gruu_read(shard, key, ret_n, &generation) == HD_ESYNTAX)
+        err = HD_ENOMATCH;
+    return err;
 }
 
 bool
@@ -252,25 +258,6 @@ evt_packet_handle(struct evt_shard *shard, struct evt_packet *packet)
     free(packet);
 }
 
-/* RFC 7118 section 5: a message of a WebSocket holds one message of SIP and nothing behind it;
- * Content-Length need not be there. */
-static enum hd_err
-parse(const struct hd_flow *flow, struct hd_slice octets, struct hd_arena *arena,
-      struct sip_msg *msg, struct sip_fault *fault)
-{
-    const enum hd_transport transport = (enum hd_transport)flow->transport;
-    enum hd_err err =
-        sip_msg_parse_by_branch(octets, hd_transport_is_stream(transport), arena, msg, fault);
-
-    if (err || transport == HD_UDP || hd_transport_is_stream(transport) ||
-        msg->body.p + msg->body.n == octets.p + octets.n)
-        return err;
-    *fault = (struct sip_fault){ .status = 400,
-                                 .reason = "Content-Length Smaller Than Message",
-                                 .answerable = true };
-    return HD_ESYNTAX;
-}
-
 void
 evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice octets,
                   uint64_t now_us)
@@ -287,7 +274,8 @@ evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd
         return;
     }
     hd_arena_init(&arena, shard->parse_memory, sizeof(shard->parse_memory));
-    if (parse(flow, octets, &arena, &msg, &fault)) {
+    if (sip_msg_parse_by_branch(octets, hd_transport_reliable(flow->transport), &arena, &msg,
+                                &fault)) {
         if (response)
             EVT_COUNT(shard, malformed);
         else

@@ -190,7 +190,8 @@ evt_record_account(struct evt_shard *shard, const struct evt_account *account, u
     if (n == 0)
         return evt_record_remove(shard, EVT_RECORD_BINDINGS, bucket, account->hash, ticket);
     for (uint32_t i = 0; i < n; i++)
-        need += bindings[i].contact.n + bindings[i].call_id.n + 40;
+        need += bindings[i].contact.n + bindings[i].call_id.n + bindings[i].params.n +
+                bindings[i].path.n + 96;
     if (need > sizeof(shard->record_memory)) {
         memory = malloc(need);
         if (!memory)
@@ -208,6 +209,15 @@ evt_record_account(struct evt_shard *shard, const struct evt_account *account, u
         hd_bytes_put_u64(&out, bindings[i].txn);
         hd_bytes_put_slice(&out, bindings[i].contact);
         hd_bytes_put_slice(&out, bindings[i].call_id);
+        hd_bytes_put_slice(&out, bindings[i].params);
+        hd_bytes_put_slice(&out, bindings[i].path);
+        hd_bytes_put_u64(&out, bindings[i].id);
+        hd_bytes_put_u64(&out, (uint64_t)((int64_t)shard->now_ms - bindings[i].since_ms));
+        hd_bytes_put_u64(&out, bindings[i].gruu_nonce);
+        hd_bytes_put_u32(&out, bindings[i].gruu_order);
+        hd_bytes_put_u32(&out, bindings[i].gruu_generation);
+        hd_bytes_put_u32(&out, bindings[i].reg_id);
+        hd_bytes_put_u8(&out, bindings[i].event);
     }
     err = put(shard, bucket, EVT_RECORD_BINDINGS, account->hash, &out, ticket);
     if (memory != shard->record_memory)
@@ -408,6 +418,16 @@ evt_stored_pub_read(struct hd_slice record, struct evt_stored_pub *ret_pub)
     return err;
 }
 
+/* What goes into an answer as it is. */
+static bool
+binding_texts_fit(const struct evt_stored_binding *binding)
+{
+    return text_fits(binding->contact, " \t<>") && text_fits(binding->params, "") &&
+           text_fits(binding->call_id, "") && text_fits(binding->path, "") &&
+           binding->params.n <= EVT_PARAMS_MAX && binding->path.n <= EVT_PATH_MAX &&
+           (binding->params.n == 0 || binding->params.p[0] == ';') && evt_path_fits(binding->path);
+}
+
 enum hd_err
 evt_stored_binding_next(struct evt_stored_account *account, struct evt_stored_binding *ret_binding)
 {
@@ -420,7 +440,18 @@ evt_stored_binding_next(struct evt_stored_account *account, struct evt_stored_bi
     binding.txn = hd_bytes_get_u64(in);
     binding.contact = hd_bytes_get_slice(in);
     binding.call_id = hd_bytes_get_slice(in);
-    if (binding.q > 1000 || binding.left_ms > (uint64_t)UINT32_MAX * 1000)
+    binding.params = hd_bytes_get_slice(in);
+    binding.path = hd_bytes_get_slice(in);
+    binding.id = hd_bytes_get_u64(in);
+    binding.held_ms = hd_bytes_get_u64(in);
+    binding.gruu_nonce = hd_bytes_get_u64(in);
+    binding.gruu_order = hd_bytes_get_u32(in);
+    binding.gruu_generation = hd_bytes_get_u32(in);
+    binding.reg_id = hd_bytes_get_u32(in);
+    binding.event = hd_bytes_get_u8(in);
+    if (binding.q > 1000 || binding.left_ms > (uint64_t)UINT32_MAX * 1000 ||
+        binding.held_ms > (uint64_t)UINT32_MAX * 1000 || binding.reg_id > EVT_REG_ID_MOST ||
+        binding.event >= EVT_REG_EXPIRED || !binding_texts_fit(&binding))
         hd_bytes_in_fail(in, HD_ESYNTAX);
     enum hd_err err = hd_bytes_in_err(in);
     if (!err)

@@ -51,6 +51,11 @@ struct evt_stored_binding {
     uint16_t q;
     uint64_t txn;
     struct hd_slice contact, call_id;
+    struct hd_slice params, path;
+    uint64_t id, held_ms; /* held: since it was made */
+    uint64_t gruu_nonce;
+    uint32_t gruu_order, gruu_generation, reg_id;
+    uint8_t event; /* enum evt_reg_event */
 };
 struct evt_stored_account {
     struct hd_slice key;

@@ -132,7 +132,9 @@ bindings_are_read_as_they_were_written(void **state)
                                          .to_uri = BOB,
                                          .expires = 600,
                                          .cseq = 9,
-                                         .contact = "<sip:a@1.1.1.1>;q=0.5, <sip:b@1.1.1.1>" });
+                                         .headers = "Path: <sip:edge.test;lr>\r\n",
+                                         .contact = "<sip:a@1.1.1.1>;q=0.5;x=y, <sip:b@1.1.1.1>"
+                                                    ";+sip.instance=\"<urn:uuid:1>\"" });
     assert_int_equal(evt_stored_account_read(record(EVT_RECORD_BINDINGS), &account), HD_OK);
     assert_text(account.key, BOB);
     assert_int_equal(account.n, 2);
@@ -142,9 +144,15 @@ bindings_are_read_as_they_were_written(void **state)
     assert_int_equal(binding.cseq, 9);
     assert_int_equal(binding.q, 500);
     assert_int_equal(binding.left_ms, 600000);
+    assert_text(binding.params, ";x=y");
+    assert_text(binding.path, "<sip:edge.test;lr>");
+    assert_int_equal(binding.gruu_nonce, 0);
     assert_int_equal(evt_stored_binding_next(&account, &binding), HD_OK);
     assert_text(binding.contact, "sip:b@1.1.1.1");
     assert_int_equal(binding.q, 1000);
+    assert_text(binding.params, ";+sip.instance=\"<urn:uuid:1>\"");
+    assert_true(binding.gruu_nonce != 0 && binding.id != 0);
+    assert_int_equal(binding.event, EVT_REG_REGISTERED);
 }
 
 static void

@@ -5,18 +5,30 @@
  * it. */
 #include <stdlib.h>
 
+#include "event/binding.h"
 #include "event/core.h"
 #include "event/record.h"
 #include "sip/dialog.h"
 
-#define BINDING_EXTRA 64u                       /* octets of a line beside the URI */
-#define BINDINGS_OCTETS (EVT_REPLY_MAX - 1024u) /* of all lines of an answer */
+#define BINDINGS_OCTETS (EVT_REPLY_MAX - 1024u - EVT_PATH_MAX) /* of all Contacts of an answer */
+#define GONE_MS 10000u /* how long a contact that is over is shown, see keep_gone() */
+
+/* What of a REGISTER its answer depends on. */
+struct wishes {
+    bool gruu;            /* it understands GRUUs */
+    bool outbound;        /* it understands outbound */
+    bool flow;            /* and registered a flow */
+    struct hd_slice path; /* heap, when kept */
+};
 
 struct evt_account_change {
     struct evt_done done;
     struct evt_head *head;
     struct evt_binding *bindings;
     uint32_t n;
+    struct evt_binding *over; /* contacts that this change ends */
+    uint32_t n_over;
+    struct wishes wishes;
     uint64_t started_ms;
     bool trying_sent;
 };
@@ -74,14 +86,6 @@ account_new(struct evt_shard *shard, struct hd_slice key)
 }
 
 static void
-bindings_free(struct evt_binding *bindings, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        free((void *)(uintptr_t)bindings[i].contact.p);
-    free(bindings);
-}
-
-static void
 account_change_free(struct evt_shard *shard, struct evt_account *account)
 {
     struct evt_account_change *change = account->change;
@@ -89,7 +93,9 @@ account_change_free(struct evt_shard *shard, struct evt_account *account)
     if (!change)
         return;
     account->change = NULL;
-    bindings_free(change->bindings, change->n);
+    evt_bindings_free(change->bindings, change->n);
+    evt_bindings_free(change->over, change->n_over);
+    free((void *)(uintptr_t)change->wishes.path.p);
     free(change->head);
     free(change);
     shard->waiting--;
@@ -107,7 +113,8 @@ evt_account_free(struct evt_shard *shard, struct evt_account *account)
         free(packet);
     account_change_free(shard, account);
     evt_gauge(shard, &shard->counters.bindings, -(int64_t)account->n);
-    bindings_free(account->bindings, account->n);
+    evt_bindings_free(account->bindings, account->n);
+    evt_bindings_free(account->gone, account->n_gone);
     hd_map_remove(&shard->account_by_key, account->hash, account->index);
     free((void *)(uintptr_t)account->key.p);
     account->magic = 0;
@@ -129,7 +136,9 @@ account_rearm(struct evt_shard *shard, struct evt_account *account)
     for (uint32_t i = 0; i < account->n; i++)
         if (account->bindings[i].expires_at_ms < due)
             due = account->bindings[i].expires_at_ms;
-    if (account->n == 0 && !account->change)
+    if (account->n_gone && account->gone_until_ms < due)
+        due = account->gone_until_ms;
+    if (account->n == 0 && !account->change && !account->n_gone)
         due = shard->now_ms + EVT_LINGER_MS; /* for repetitions of the last request, then it goes */
     if (account->change && !account->change->trying_sent &&
         account->change->started_ms + SIP_TRYING_AFTER_MS < due)
@@ -140,20 +149,59 @@ account_rearm(struct evt_shard *shard, struct evt_account *account)
         hd_wheel_start(&shard->wheel, &account->timer, due);
 }
 
+/* --- contacts that are over ------------------------------------------------------------------ */
+
+/* RFC 3680 section 4.7: who watches is told of a contact's end.  It is shown for a while, so that
+ * who watches at a pace sees it too, and then left out without a word. */
 static void
+keep_gone(struct evt_shard *shard, struct evt_account *account, struct evt_binding *binding,
+          enum evt_reg_event event, uint32_t retry_after_s)
+{
+    struct evt_binding *gone = account->gone;
+
+    if (account->n_gone == EVT_GONE_MAX) {
+        free((void *)(uintptr_t)gone[0].contact.p);
+        memmove(&gone[0], &gone[1], --account->n_gone * sizeof(gone[0]));
+    }
+    gone = realloc(gone, (account->n_gone + 1) * sizeof(gone[0]));
+    if (gone)
+        account->gone = gone;
+    if (!gone) {
+        free((void *)(uintptr_t)binding->contact.p); /* nobody hears of it: it is just not there */
+        return;
+    }
+    gone[account->n_gone] = *binding;
+    gone[account->n_gone].event = (uint8_t)event;
+    gone[account->n_gone++].retry_after_s = retry_after_s;
+    account->gone_until_ms = shard->now_ms + GONE_MS;
+}
+
+static void
+drop_gone(struct evt_shard *shard, struct evt_account *account)
+{
+    if (!account->n_gone || shard->now_ms < account->gone_until_ms)
+        return;
+    evt_bindings_free(account->gone, account->n_gone);
+    account->gone = NULL;
+    account->n_gone = 0;
+    evt_reg_changed(shard, account->key, false);
+}
+
+static bool
 account_drop_expired(struct evt_shard *shard, struct evt_account *account)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, before = account->n;
 
     for (uint32_t i = 0; i < account->n; i++) {
         if (account->bindings[i].expires_at_ms > shard->now_ms) {
             account->bindings[n++] = account->bindings[i];
             continue;
         }
-        free((void *)(uintptr_t)account->bindings[i].contact.p);
+        keep_gone(shard, account, &account->bindings[i], EVT_REG_EXPIRED, 0);
         evt_gauge(shard, &shard->counters.bindings, -1);
     }
     account->n = n;
+    return n < before;
 }
 
 void
@@ -167,8 +215,10 @@ evt_account_fired(struct evt_shard *shard, struct evt_account *account)
         evt_trying(shard, account->change->head, account->change->done.txn);
     }
     evt_waiting_trying(shard, account->waiting);
-    account_drop_expired(shard, account);
-    if (account->n == 0 && !account->change && !account->waiting && !had) {
+    if (account_drop_expired(shard, account))
+        evt_reg_changed(shard, account->key, true);
+    drop_gone(shard, account);
+    if (account->n == 0 && !account->change && !account->waiting && !had && !account->n_gone) {
         evt_account_free(shard, account);
         return;
     }
@@ -180,38 +230,121 @@ evt_account_fired(struct evt_shard *shard, struct evt_account *account)
 
 /* --- answering ------------------------------------------------------------------------------- */
 
+static void
+out_q(struct sip_out *out, uint16_t q)
+{
+    static const char digit[] = "0123456789";
+    char text[3] = { digit[q / 100], digit[q / 10 % 10], digit[q % 10] };
+
+    sip_out_lit(out, ";q=0.");
+    sip_out_slice(out, hd_slice(text, sizeof(text)));
+}
+
+/* RFC 5627 section 5.2 */
+static void
+out_gruus(const struct evt_shard *shard, struct sip_out *out, const struct evt_account *account,
+          const struct evt_binding *binding)
+{
+    sip_out_lit(out, ";pub-gruu=\"");
+    evt_gruu_public(out, account->key, binding->instance);
+    sip_out_char(out, '"');
+    if (!binding->gruu_nonce)
+        return;
+    sip_out_lit(out, ";temp-gruu=\"");
+    evt_gruu_temporary(shard, out, account->key, binding->gruu_generation, binding->gruu_nonce);
+    sip_out_char(out, '"');
+}
+
 /* RFC 3261 10.3 step 8: all current bindings with the time that each has left. */
 static void
-out_bindings(struct evt_shard *shard, struct evt_reply *reply, const struct evt_binding *bindings,
-             uint32_t n)
+out_bindings(struct evt_shard *shard, struct evt_reply *reply, const struct evt_account *account,
+             const struct wishes *wishes)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (bindings[i].expires_at_ms <= shard->now_ms)
+    for (uint32_t i = 0; account && i < account->n; i++) {
+        const struct evt_binding *binding = &account->bindings[i];
+        if (binding->expires_at_ms <= shard->now_ms)
             continue;
         sip_out_lit(&reply->out, "Contact: <");
-        sip_out_slice(&reply->out, bindings[i].contact);
-        sip_out_lit(&reply->out, ">;expires=");
-        sip_out_u64(&reply->out, (bindings[i].expires_at_ms - shard->now_ms + 999) / 1000);
-        if (bindings[i].q < 1000) {
-            static const char digit[] = "0123456789";
-            char q[4] = { digit[bindings[i].q / 100], digit[bindings[i].q / 10 % 10],
-                          digit[bindings[i].q % 10] };
-            sip_out_lit(&reply->out, ";q=0.");
-            sip_out_slice(&reply->out, hd_slice(q, 3));
-        }
+        sip_out_slice(&reply->out, binding->contact);
+        sip_out_char(&reply->out, '>');
+        sip_out_slice(&reply->out, binding->params);
+        if (wishes->gruu && binding->instance.n)
+            out_gruus(shard, &reply->out, account, binding);
+        sip_out_lit(&reply->out, ";expires=");
+        sip_out_u64(&reply->out, (binding->expires_at_ms - shard->now_ms + 999) / 1000);
+        if (binding->q < 1000)
+            out_q(&reply->out, binding->q);
         sip_out_crlf(&reply->out);
     }
+    if (wishes->path.n) /* RFC 3327 section 5.3 */
+        sip_out_header(&reply->out, HD_LIT("Path"), wishes->path);
+    if (wishes->flow && wishes->outbound) { /* RFC 5626 section 6 */
+        sip_out_lit(&reply->out, "Require: outbound\r\n");
+        if (shard->config->registrar.flow_timer_s)
+            sip_out_header_u32(&reply->out, HD_LIT("Flow-Timer"),
+                               shard->config->registrar.flow_timer_s);
+    }
     evt_reply_send(shard, reply);
+}
+
+static bool
+supports(const struct sip_msg *msg, struct hd_slice tag)
+{
+    struct sip_walk walk = { 0 };
+    struct hd_slice item;
+
+    while (sip_msg_walk(msg, SIP_HDR_SUPPORTED, &walk, &item))
+        if (hd_slice_ieq(item, tag))
+            return true;
+    walk = (struct sip_walk){ 0 };
+    while (sip_msg_walk(msg, SIP_HDR_REQUIRE, &walk, &item))
+        if (hd_slice_ieq(item, tag))
+            return true;
+    return false;
+}
+
+/* path: room for it. False: answered with 400. */
+static bool
+read_wishes(struct evt_shard *shard, struct evt_request *request, char path[EVT_PATH_MAX],
+            struct wishes *wishes)
+{
+    size_t n;
+
+    *wishes = (struct wishes){ .gruu = supports(request->msg, HD_LIT("gruu")),
+                               .outbound = supports(request->msg, HD_LIT("outbound")) };
+    if (evt_path_read(request->msg, path, &n)) {
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Path"));
+        return false;
+    }
+    wishes->path = hd_slice(path, n);
+    return true;
+}
+
+/* What a repetition is answered depends on the same things. */
+static bool
+has_flow(const struct evt_account *account, uint64_t txn)
+{
+    for (uint32_t i = 0; account && i < account->n; i++)
+        if (account->bindings[i].txn == txn && account->bindings[i].reg_id)
+            return true;
+    return false;
 }
 
 static void
 answer_bindings(struct evt_shard *shard, struct evt_request *request,
                 const struct evt_account *account)
 {
+    char path[EVT_PATH_MAX];
+    struct wishes wishes;
     struct evt_reply reply;
 
+    if (!read_wishes(shard, request, path, &wishes))
+        return;
+    wishes.flow = has_flow(account, request->txn);
+    if (!sip_msg_has(request->msg, SIP_HDR_CONTACT))
+        wishes.path = hd_slice(NULL, 0);
     if (evt_reply_begin(shard, request, 200, HD_LIT("OK"), hd_slice(NULL, 0), &reply))
-        out_bindings(shard, &reply, account ? account->bindings : NULL, account ? account->n : 0);
+        out_bindings(shard, &reply, account, &wishes);
 }
 
 /* --- the store's word ------------------------------------------------------------------------ */
@@ -227,7 +360,8 @@ evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd
         return;
     if (err) {
         evt_ring_put(shard, change->done.txn, 503);
-        evt_refuse_head(shard, change->head, 503);
+        if (change->head)
+            evt_refuse_head(shard, change->head, 503);
     } else {
         struct evt_binding *old = account->bindings;
         uint32_t n_old = account->n;
@@ -239,8 +373,13 @@ evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd
         account->done[1] = account->done[0];
         account->done[0] = change->done;
         evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
-        if (evt_reply_begin_head(shard, change->head, 200, &reply))
-            out_bindings(shard, &reply, account->bindings, account->n);
+        for (uint32_t i = 0; i < change->n_over; i++)
+            keep_gone(shard, account, &change->over[i], (enum evt_reg_event)change->over[i].event,
+                      change->over[i].retry_after_s);
+        change->n_over = 0;
+        evt_reg_changed(shard, account->key, true); /* before the 200: read your writes */
+        if (change->head && evt_reply_begin_head(shard, change->head, 200, &reply))
+            out_bindings(shard, &reply, account, &change->wishes);
     }
     account_change_free(shard, account);
     account_rearm(shard, account);
@@ -251,25 +390,6 @@ evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd
 }
 
 /* --- reading a REGISTER ---------------------------------------------------------------------- */
-
-static bool
-binding_copy(struct evt_binding *binding, struct hd_slice contact, struct hd_slice call_id,
-             uint32_t cseq, uint16_t q, uint64_t txn, uint64_t expires_at_ms)
-{
-    char *block = malloc(contact.n + call_id.n + 1);
-
-    if (!block)
-        return false;
-    memcpy(block, contact.p, contact.n);
-    memcpy(block + contact.n, call_id.p, call_id.n);
-    *binding = (struct evt_binding){ .contact = hd_slice(block, contact.n),
-                                     .call_id = hd_slice(block + contact.n, call_id.n),
-                                     .cseq = cseq,
-                                     .q = q,
-                                     .txn = txn,
-                                     .expires_at_ms = expires_at_ms };
-    return true;
-}
 
 /* qvalue as thousandths (RFC 3261 25.1); what is no qvalue counts as 1. */
 static uint16_t
@@ -312,77 +432,205 @@ contact_expires(struct evt_shard *shard, struct evt_request *request,
     return true;
 }
 
-static struct evt_binding *
-same_contact(struct evt_binding *bindings, uint32_t n, struct hd_slice text)
-{
-    struct sip_uri a, b;
-
-    if (sip_uri_parse(text, &a))
-        return NULL;
-    for (uint32_t i = 0; i < n; i++)
-        if (sip_uri_parse(bindings[i].contact, &b) == HD_OK && sip_uri_equal(&a, &b))
-            return &bindings[i];
-    return NULL;
-}
-
 /* Every answer lists all bindings and has to fit. */
 static bool
-too_many_bindings(const struct evt_shard *shard, const struct evt_account_change *change,
-                  struct hd_slice contact)
+too_many_bindings(const struct evt_shard *shard, const struct evt_account *account,
+                  const struct evt_binding *wanted)
 {
-    size_t octets = contact.n + BINDING_EXTRA;
+    const struct evt_account_change *change = account->change;
+    size_t octets = evt_binding_room(wanted, account->key);
 
     for (uint32_t i = 0; i < change->n; i++)
-        octets += change->bindings[i].contact.n + BINDING_EXTRA;
+        octets += evt_binding_room(&change->bindings[i], account->key);
     return change->n >= evt_limits(shard)->bindings_per_user || octets > BINDINGS_OCTETS;
 }
 
+/* Takes a binding out of the change; it is over with an event, or goes without one. */
 static void
-binding_remove(struct evt_account_change *change, struct evt_binding *binding)
+binding_remove(struct evt_account_change *change, struct evt_binding *binding,
+               enum evt_reg_event event)
 {
-    free((void *)(uintptr_t)binding->contact.p);
+    struct evt_binding *over = realloc(change->over, (change->n_over + 1) * sizeof(*over));
+
+    if (over) {
+        change->over = over;
+        over[change->n_over] = *binding;
+        over[change->n_over++].event = (uint8_t)event;
+    } else {
+        free((void *)(uintptr_t)binding->contact.p);
+    }
     *binding = change->bindings[--change->n];
+}
+
+/* One Contact as it is wanted; its slices point into the message and params. */
+struct wanted {
+    struct evt_binding binding;
+    uint32_t expires_s;
+    char params[EVT_PARAMS_MAX];
+};
+
+/* RFC 5627 section 5.1: a contact that leads back to its own address would be a loop. */
+static bool
+leads_back(const struct evt_shard *shard, struct evt_request *request,
+           const struct evt_account *account, const struct sip_uri *uri)
+{
+    char key[SIP_KEY_MAX];
+    size_t n;
+
+    return evt_resource_key(shard, request->flow, uri, key, &n) == HD_OK &&
+           hd_slice_eq(hd_slice(key, n), account->key);
+}
+
+/* reg-id counts only with an instance, and where the first hop keeps the flow (RFC 5626 section 6).
+ * False: answered with 439. */
+static bool
+read_reg_id(struct evt_shard *shard, struct evt_request *request, const struct sip_addr *contact,
+            const struct wishes *wishes, struct evt_binding *binding)
+{
+    struct hd_slice value;
+    uint32_t reg_id;
+
+    if (!sip_param_find(contact->params, HD_LIT("reg-id"), &value) || !binding->instance.n ||
+        hd_slice_to_u32(value, &reg_id) || reg_id == 0 || reg_id > EVT_REG_ID_MOST)
+        return true;
+    if (request->msg->n_vias == 1 || evt_path_has_ob(wishes->path)) {
+        binding->reg_id = reg_id;
+        return true;
+    }
+    if (!wishes->outbound)
+        return true;
+    evt_refuse(shard, request, 439, HD_LIT("First Hop Lacks Outbound Support"));
+    return false;
+}
+
+static bool
+read_contact(struct evt_shard *shard, struct evt_request *request,
+             const struct evt_account *account, const struct sip_addr *contact,
+             const struct wishes *wishes, struct wanted *wanted)
+{
+    struct evt_binding *binding = &wanted->binding;
+    struct sip_uri uri;
+    size_t n;
+
+    if (sip_uri_parse(contact->uri, &uri)) {
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
+        return false;
+    }
+    if (evt_binding_params(contact->params, wanted->params, &n)) {
+        evt_refuse(shard, request, 400, HD_LIT("Contact Is Too Long"));
+        return false;
+    }
+    *binding = (struct evt_binding){ .contact = contact->uri,
+                                     .call_id = request->msg->call_id,
+                                     .params = hd_slice(wanted->params, n),
+                                     .path = wishes->path,
+                                     .cseq = request->msg->cseq.number,
+                                     .q = read_q(contact->params),
+                                     .txn = request->txn,
+                                     .since_ms = (int64_t)shard->now_ms };
+    binding->instance = evt_binding_instance(binding->params);
+    if (!contact_expires(shard, request, contact, &wanted->expires_s) ||
+        !read_reg_id(shard, request, contact, wishes, binding))
+        return false;
+    if (binding->instance.n && wanted->expires_s &&
+        ((uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS) ||
+         leads_back(shard, request, account, &uri))) {
+        evt_refuse(shard, request, 403, HD_LIT("Contact Leads Back To The Address"));
+        return false;
+    }
+    binding->expires_at_ms = shard->now_ms + (uint64_t)wanted->expires_s * 1000;
+    return true;
+}
+
+/* RFC 5627 section 5.1: another Call-ID is another life of the phone, whose earlier temporary GRUUs
+ * are void; each REGISTER makes one more, which all contacts of the instance share. */
+static void
+renew_gruu(struct evt_shard *shard, const struct evt_account *account, struct evt_binding *fresh)
+{
+    struct evt_account_change *change = account->change;
+    const struct evt_binding *newest = NULL;
+
+    if (!fresh->instance.n || !evt_gruu_fits(account->key))
+        return;
+    for (uint32_t i = 0; i < account->n; i++) {
+        const struct evt_binding *binding = &account->bindings[i];
+        if (hd_slice_ieq(binding->instance, fresh->instance) &&
+            binding->expires_at_ms > shard->now_ms &&
+            (!newest || binding->gruu_order >= newest->gruu_order))
+            newest = binding;
+    }
+    fresh->gruu_generation = newest && hd_slice_eq(newest->call_id, fresh->call_id)
+                                 ? newest->gruu_generation
+                                 : (uint32_t)hd_rng_u64(&shard->rng);
+    fresh->gruu_nonce = hd_rng_u64(&shard->rng) | 1;
+    fresh->gruu_order = newest ? newest->gruu_order + 1 : 1;
+    for (uint32_t i = 0; i < change->n; i++) {
+        struct evt_binding *binding = &change->bindings[i];
+        if (!hd_slice_ieq(binding->instance, fresh->instance))
+            continue;
+        binding->gruu_generation = fresh->gruu_generation;
+        binding->gruu_nonce = fresh->gruu_nonce;
+    }
+}
+
+/* A binding in the place of the one that it refreshes, or a new one. */
+static enum outcome
+binding_put(struct evt_shard *shard, struct evt_account *account, struct evt_binding *old,
+            struct evt_binding *wanted)
+{
+    struct evt_account_change *change = account->change;
+    struct evt_binding fresh;
+
+    renew_gruu(shard, account, wanted);
+    wanted->id = hd_rng_u64(&shard->rng);
+    wanted->event = EVT_REG_REGISTERED;
+    if (old && evt_binding_same_uri(old, wanted)) {
+        wanted->id = old->id;
+        wanted->since_ms = old->since_ms;
+        wanted->event =
+            wanted->expires_at_ms < old->expires_at_ms ? EVT_REG_SHORTENED : EVT_REG_REFRESHED;
+    }
+    if (!evt_binding_copy(&fresh, wanted))
+        return OUTCOME_NO_MEMORY;
+    if (old && old->id == wanted->id) {
+        free((void *)(uintptr_t)old->contact.p);
+        *old = fresh;
+        return OUTCOME_OK;
+    }
+    if (old) /* the same flow of the same phone, at another place */
+        binding_remove(change, old, EVT_REG_UNREGISTERED);
+    change->bindings[change->n++] = fresh;
+    return OUTCOME_OK;
 }
 
 /* One Contact of the request applied to the copy of the bindings (10.3 step 7). */
 static enum outcome
-apply_contact(struct evt_shard *shard, struct evt_request *request,
-              const struct evt_account *account, const struct sip_addr *contact)
+apply_contact(struct evt_shard *shard, struct evt_request *request, struct evt_account *account,
+              const struct sip_addr *contact, const struct wishes *wishes, struct wanted *wanted)
 {
     const struct sip_msg *msg = request->msg;
     struct evt_account_change *change = account->change;
-    struct evt_binding *binding = same_contact(change->bindings, change->n, contact->uri), fresh;
-    const struct evt_binding *held = same_contact(account->bindings, account->n, contact->uri);
-    struct sip_uri uri;
-    uint32_t expires_s;
 
-    if (sip_uri_parse(contact->uri, &uri)) {
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
+    if (!read_contact(shard, request, account, contact, wishes, wanted))
         return OUTCOME_ANSWERED;
-    }
-    if (!contact_expires(shard, request, contact, &expires_s))
-        return OUTCOME_ANSWERED;
+    struct evt_binding *binding = evt_binding_find(change->bindings, change->n, &wanted->binding);
+    const struct evt_binding *held =
+        evt_binding_find(account->bindings, account->n, &wanted->binding);
     if (held && hd_slice_eq(held->call_id, msg->call_id) && msg->cseq.number <= held->cseq) {
         evt_refuse(shard, request, 500, HD_LIT("CSeq Out Of Order"));
         return OUTCOME_ANSWERED;
     }
-    if (expires_s == 0) {
+    if (wanted->expires_s == 0) {
         if (binding)
-            binding_remove(change, binding);
+            binding_remove(change, binding, EVT_REG_UNREGISTERED);
         return OUTCOME_OK;
     }
-    if (!binding && too_many_bindings(shard, change, contact->uri)) {
+    if (!binding && too_many_bindings(shard, account, &wanted->binding)) {
         EVT_COUNT(shard, caps_reached);
         evt_refuse(shard, request, 403, HD_LIT("Too Many Contacts"));
         return OUTCOME_ANSWERED;
     }
-    if (!binding_copy(&fresh, contact->uri, msg->call_id, msg->cseq.number, read_q(contact->params),
-                      request->txn, shard->now_ms + (uint64_t)expires_s * 1000))
-        return OUTCOME_NO_MEMORY;
-    if (binding)
-        binding_remove(change, binding);
-    change->bindings[change->n++] = fresh;
-    return OUTCOME_OK;
+    return binding_put(shard, account, binding, &wanted->binding);
 }
 
 /* "Contact: *" with Expires: 0 and nothing else removes all (10.2.2). */
@@ -404,44 +652,63 @@ is_star(const struct sip_msg *msg, bool *ret_valid)
 }
 
 static enum outcome
-apply_request(struct evt_shard *shard, struct evt_request *request,
-              const struct evt_account *account)
+apply_star(struct evt_shard *shard, struct evt_request *request, struct evt_account_change *change)
 {
-    struct evt_account_change *change = account->change;
+    for (uint32_t i = 0; i < change->n; i++) {
+        if (hd_slice_eq(change->bindings[i].call_id, request->msg->call_id) &&
+            request->msg->cseq.number <= change->bindings[i].cseq) {
+            evt_refuse(shard, request, 500, HD_LIT("CSeq Out Of Order"));
+            return OUTCOME_ANSWERED;
+        }
+    }
+    while (change->n > 0)
+        binding_remove(change, &change->bindings[0], EVT_REG_UNREGISTERED);
+    return OUTCOME_OK;
+}
+
+/* RFC 5626 section 6: a flow is registered alone. */
+static enum outcome
+check_flows(struct evt_shard *shard, struct evt_request *request, unsigned n_living, bool flow)
+{
+    if (!flow || n_living < 2)
+        return OUTCOME_OK;
+    evt_refuse(shard, request, 400, HD_LIT("A Flow Is Registered Alone"));
+    return OUTCOME_ANSWERED;
+}
+
+static enum outcome
+apply_request(struct evt_shard *shard, struct evt_request *request, struct evt_account *account,
+              struct wishes *wishes)
+{
     struct sip_walk walk = { 0 };
     struct sip_addr contact;
+    struct wanted wanted;
     struct hd_slice item;
+    unsigned n_living = 0;
     bool valid;
 
     if (is_star(request->msg, &valid)) {
-        if (!valid) {
-            evt_refuse(shard, request, 400, HD_LIT("Contact * Needs Expires 0 And Stands Alone"));
-            return OUTCOME_ANSWERED;
-        }
-        for (uint32_t i = 0; i < change->n; i++) {
-            if (hd_slice_eq(change->bindings[i].call_id, request->msg->call_id) &&
-                request->msg->cseq.number <= change->bindings[i].cseq) {
-                evt_refuse(shard, request, 500, HD_LIT("CSeq Out Of Order"));
-                return OUTCOME_ANSWERED;
-            }
-        }
-        while (change->n > 0)
-            binding_remove(change, &change->bindings[0]);
-        return OUTCOME_OK;
+        if (valid)
+            return apply_star(shard, request, account->change);
+        evt_refuse(shard, request, 400, HD_LIT("Contact * Needs Expires 0 And Stands Alone"));
+        return OUTCOME_ANSWERED;
     }
     while (sip_msg_walk(request->msg, SIP_HDR_CONTACT, &walk, &item)) {
         if (sip_addr_parse(item, &contact)) {
             evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
             return OUTCOME_ANSWERED;
         }
-        enum outcome outcome = apply_contact(shard, request, account, &contact);
+        enum outcome outcome = apply_contact(shard, request, account, &contact, wishes, &wanted);
         if (outcome != OUTCOME_OK)
             return outcome;
+        n_living += wanted.expires_s > 0;
+        wishes->flow = wishes->flow || (wanted.expires_s > 0 && wanted.binding.reg_id > 0);
     }
-    return OUTCOME_OK;
+    return check_flows(shard, request, n_living, wishes->flow);
 }
 
-/* A copy of the bindings that the request is applied to, with its answer's head. */
+/* A copy of the bindings that the request is applied to, with its answer's head.  request NULL: it
+ * is the operator's wish. */
 static struct evt_account_change *
 change_new(struct evt_shard *shard, struct evt_request *request, const struct evt_account *account)
 {
@@ -449,23 +716,23 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct ev
 
     if (!change)
         return NULL;
-    change->done = (struct evt_done){ .txn = request->txn };
-    change->started_ms = request->arrived_us / 1000;
-    change->trying_sent = request->packet && request->packet->trying_sent;
-    change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
+    change->done = (struct evt_done){ .txn = request ? request->txn : 0 };
+    change->started_ms = request ? request->arrived_us / 1000 : shard->now_ms;
+    change->trying_sent = !request || (request->packet && request->packet->trying_sent);
+    if (request)
+        change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
     change->bindings =
         calloc(account->n + evt_limits(shard)->bindings_per_user + 1, sizeof(*change->bindings));
-    bool whole = change->head && change->bindings;
+    bool whole = (change->head || !request) && change->bindings;
     for (uint32_t i = 0; whole && i < account->n; i++) {
         const struct evt_binding *b = &account->bindings[i];
         if (b->expires_at_ms <= shard->now_ms)
             continue;
-        whole = binding_copy(&change->bindings[change->n], b->contact, b->call_id, b->cseq, b->q,
-                             b->txn, b->expires_at_ms);
+        whole = evt_binding_copy(&change->bindings[change->n], b);
         change->n += whole;
     }
     if (!whole) {
-        bindings_free(change->bindings, change->n);
+        evt_bindings_free(change->bindings, change->n);
         free(change->head);
         free(change);
         return NULL;
@@ -475,16 +742,43 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct ev
     return change;
 }
 
+/* Gives a prepared change to the store. */
 static void
-register_change(struct evt_shard *shard, struct evt_request *request, struct evt_account *account)
+change_submit(struct evt_shard *shard, struct evt_account *account)
 {
     struct hd_handle handle = hd_table_handle(&shard->accounts, account->index);
     uint64_t ticket = evt_ticket(EVT_RECORD_BINDINGS, account->index, handle.generation);
-    enum outcome outcome = OUTCOME_NO_MEMORY;
 
+    if (evt_record_account(shard, account, account->change->done.txn, account->change->bindings,
+                           account->change->n, ticket)) {
+        EVT_COUNT(shard, store_failures);
+        evt_account_stored(shard, account, HD_ESTORE);
+        return;
+    }
+    account_rearm(shard, account);
+}
+
+static void
+register_change(struct evt_shard *shard, struct evt_request *request, struct evt_account *account)
+{
+    enum outcome outcome = OUTCOME_NO_MEMORY;
+    char path[EVT_PATH_MAX];
+    struct wishes wishes;
+
+    if (!read_wishes(shard, request, path, &wishes)) {
+        account_rearm(shard, account);
+        return;
+    }
     account->change = change_new(shard, request, account);
     if (account->change)
-        outcome = apply_request(shard, request, account);
+        outcome = apply_request(shard, request, account, &wishes);
+    if (outcome == OUTCOME_OK) {
+        account->change->wishes = wishes;
+        account->change->wishes.path =
+            hd_slice(wishes.path.n ? hd_slice_strdup(wishes.path) : NULL, wishes.path.n);
+        if (wishes.path.n && !account->change->wishes.path.p)
+            outcome = OUTCOME_NO_MEMORY;
+    }
     if (outcome == OUTCOME_NO_MEMORY)
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
     if (outcome != OUTCOME_OK) {
@@ -493,13 +787,7 @@ register_change(struct evt_shard *shard, struct evt_request *request, struct evt
         return;
     }
     evt_request_working(shard, request);
-    if (evt_record_account(shard, account, request->txn, account->change->bindings,
-                           account->change->n, ticket)) {
-        EVT_COUNT(shard, store_failures);
-        evt_account_stored(shard, account, HD_ESTORE);
-        return;
-    }
-    account_rearm(shard, account);
+    change_submit(shard, account);
 }
 
 static bool
@@ -509,6 +797,18 @@ was_answered(const struct evt_account *account, uint64_t txn)
         if (account->bindings[i].txn == txn)
             return true;
     return account->done[0].txn == txn || account->done[1].txn == txn;
+}
+
+/* Whether two resource keys are of one domain (10.3 step 5). */
+static bool
+same_domain(struct hd_slice a, struct hd_slice b)
+{
+    const char *at_a = memrchr(a.p, '@', a.n), *at_b = memrchr(b.p, '@', b.n);
+
+    /* "sip:domain" or "sip:user@domain" */
+    a = hd_slice_from(a, at_a ? (size_t)(at_a - a.p) + 1 : 4);
+    b = hd_slice_from(b, at_b ? (size_t)(at_b - b.p) + 1 : 4);
+    return hd_slice_eq(a, b);
 }
 
 /* A repetition of an answered REGISTER hears the bindings as they are. */
@@ -526,18 +826,6 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
     EVT_COUNT(shard, retransmitted);
     answer_bindings(shard, request, account);
     return true;
-}
-
-/* Whether two resource keys are of one domain (10.3 step 5). */
-static bool
-same_domain(struct hd_slice a, struct hd_slice b)
-{
-    const char *at_a = memrchr(a.p, '@', a.n), *at_b = memrchr(b.p, '@', b.n);
-
-    /* "sip:domain" or "sip:user@domain" */
-    a = hd_slice_from(a, at_a ? (size_t)(at_a - a.p) + 1 : 4);
-    b = hd_slice_from(b, at_b ? (size_t)(at_b - b.p) + 1 : 4);
-    return hd_slice_eq(a, b);
 }
 
 void
@@ -617,10 +905,26 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
 
 enum hd_err
 evt_account_restore(struct evt_shard *shard, const struct evt_stored_account *stored,
-                    const struct evt_stored_binding *binding, uint64_t expires_at_ms)
+                    const struct evt_stored_binding *binding, uint64_t expires_at_ms,
+                    uint64_t since_ms)
 {
     struct evt_account *account = account_find(shard, stored->key);
     struct evt_binding *bindings;
+    const struct evt_binding wanted = { .contact = binding->contact,
+                                        .call_id = binding->call_id,
+                                        .params = binding->params,
+                                        .path = binding->path,
+                                        .id = binding->id,
+                                        .txn = binding->txn,
+                                        .expires_at_ms = expires_at_ms,
+                                        .since_ms = (int64_t)shard->now_ms - (int64_t)since_ms,
+                                        .gruu_nonce = binding->gruu_nonce,
+                                        .gruu_generation = binding->gruu_generation,
+                                        .gruu_order = binding->gruu_order,
+                                        .cseq = binding->cseq,
+                                        .reg_id = binding->reg_id,
+                                        .q = binding->q,
+                                        .event = binding->event };
 
     if (!account)
         account = account_new(shard, stored->key);
@@ -628,13 +932,59 @@ evt_account_restore(struct evt_shard *shard, const struct evt_stored_account *st
     if (!bindings)
         return HD_ENOMEM;
     account->bindings = bindings;
-    if (!binding_copy(&bindings[account->n], binding->contact, binding->call_id, binding->cseq,
-                      binding->q, binding->txn, expires_at_ms))
+    if (!evt_binding_copy(&bindings[account->n], &wanted))
         return HD_ENOMEM;
     account->done[0].txn = stored->txn[0];
     account->done[1].txn = stored->txn[1];
     account->n++;
     evt_gauge(shard, &shard->counters.bindings, 1);
     account_rearm(shard, account);
+    return HD_OK;
+}
+
+/* --- for others ------------------------------------------------------------------------------ */
+
+const struct evt_account *
+evt_account_find(struct evt_shard *shard, struct hd_slice key)
+{
+    return account_find(shard, key);
+}
+
+/* The operator ends contacts (RFC 3680 section 5.3: deactivated, probation, rejected). */
+enum hd_err
+evt_shard_unregister(struct evt_shard *shard, struct hd_slice key, struct hd_slice contact,
+                     struct hd_slice event_name, uint32_t retry_after_s, uint64_t now_us)
+{
+    enum evt_reg_event event = EVT_REG_DEACTIVATED;
+    struct evt_account *account;
+    struct evt_account_change *change;
+    uint32_t before;
+
+    while (event < EVT_REG_COUNT && !hd_slice_eq(event_name, evt_reg_event_name(event)))
+        event++;
+    if (event == EVT_REG_COUNT || event == EVT_REG_UNREGISTERED)
+        return HD_ESYNTAX;
+
+    evt_shard_tick(shard, now_us);
+    account = account_find(shard, key);
+    if (!account || account->n == 0)
+        return HD_ENOMATCH;
+    if (account->change)
+        return HD_EBUSY;
+    change = account->change = change_new(shard, NULL, account);
+    if (!change)
+        return HD_ENOMEM;
+    before = change->n;
+    for (uint32_t i = change->n; i-- > 0;)
+        if (!contact.n || hd_slice_eq(change->bindings[i].contact, contact))
+            binding_remove(change, &change->bindings[i], event);
+    for (uint32_t i = 0; i < change->n_over; i++)
+        change->over[i].retry_after_s = retry_after_s;
+    if (change->n == before) {
+        account_change_free(shard, account);
+        account_rearm(shard, account);
+        return HD_ENOMATCH;
+    }
+    change_submit(shard, account);
     return HD_OK;
 }

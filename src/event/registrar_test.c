@@ -219,6 +219,117 @@ contacts_that_are_as_long_as_they_may_be_are_answered(void **state)
     ask(20, "", -1, 200);
 }
 
+/* --- GRUUs ------------------------------------------------------------------------------------ */
+
+static size_t
+temporary(const char *address, uint32_t generation, uint64_t nonce, char key[SIP_KEY_MAX])
+{
+    struct sip_out out;
+    size_t n;
+
+    sip_out_init(&out, key, SIP_KEY_MAX);
+    evt_gruu_temporary(host_shard(&host, 0), &out, hd_slice_str(address), generation, nonce);
+    assert_int_equal(sip_out_finish(&out, &n), HD_OK);
+    return n - 3; /* as a key it has no ";gr" */
+}
+
+static void
+a_temporary_gruu_is_read_back_by_whoever_has_the_keys(void **state)
+{
+    char key[SIP_KEY_MAX];
+    uint32_t generation = 0;
+    size_t n = temporary("sip:alice@example.test", 7, 99, key);
+
+    (void)state;
+    assert_int_equal(evt_gruu_read(host_shard(&host, 0), key, &n, &generation), HD_OK);
+    assert_int_equal(generation, 7);
+    assert_true(hd_slice_eq(hd_slice(key, n), HD_LIT("sip:alice@example.test")));
+    n = 22;
+    assert_int_equal(evt_gruu_read(host_shard(&host, 0), key, &n, &generation), HD_ENOMATCH);
+}
+
+static void
+every_other_character_makes_it_another_one(void **state)
+{
+    char good[SIP_KEY_MAX], key[SIP_KEY_MAX];
+    uint32_t generation;
+    const size_t whole = temporary("sip:alice@example.test", 7, 99, good);
+
+    (void)state;
+    for (size_t i = 10; i < whole; i++) {
+        size_t n = whole;
+        memcpy(key, good, whole);
+        key[i] = key[i] == 'a' ? 'b' : 'a';
+        if (key[i] == '@' || good[i] == '@')
+            continue;
+        assert_int_equal(evt_gruu_read(host_shard(&host, 0), key, &n, &generation), HD_ESYNTAX);
+    }
+    for (size_t n = 11; n < whole; n++) {
+        size_t cut = n;
+        memcpy(key, good, whole);
+        assert_int_not_equal(evt_gruu_read(host_shard(&host, 0), key, &cut, &generation), HD_OK);
+    }
+}
+
+/* RFC 5627 section 5.1: two of one address look like two of any. */
+static void
+two_of_one_address_share_nothing(void **state)
+{
+    char a[SIP_KEY_MAX], b[SIP_KEY_MAX];
+    size_t n = temporary("sip:alice@example.test", 7, 1, a), same = 0;
+
+    (void)state;
+    assert_int_equal(temporary("sip:alice@example.test", 7, UINT64_MAX, b), n);
+    for (size_t i = 10; i < n - 13; i++)
+        same += a[i] == b[i];
+    assert_true(same < 25); /* of 72 hexadecimal digits each 16th agrees by chance */
+}
+
+static void
+an_address_that_is_too_long_has_no_temporary_gruu(void **state)
+{
+    char address[SIP_KEY_MAX];
+
+    (void)state;
+    memset(address, 'a', sizeof(address));
+    memcpy(address, "sip:", 4);
+    memcpy(address + 200, "@example.test", 13);
+    assert_false(evt_gruu_fits(hd_slice(address, 213)));
+    assert_true(evt_gruu_fits(HD_LIT("sip:alice@example.test")));
+    assert_false(evt_gruu_fits(HD_LIT("sip:example.test")));
+}
+
+static void
+the_operator_ends_contacts(void **state)
+{
+    struct evt_shard *shard = host_shard(&host, 0);
+    const struct hd_slice key = HD_LIT("sip:alice@example.test");
+    const uint64_t now_us = host.now_ms * 1000;
+
+    (void)state;
+    ask(1, "<sip:a@1.1.1.1>, <sip:b@1.1.1.1>", 600, 200);
+    assert_int_equal(
+        evt_shard_unregister(shard, key, HD_LIT("sip:c@1.1.1.1"), HD_LIT("rejected"), 0, now_us),
+        HD_ENOMATCH);
+    assert_int_equal(
+        evt_shard_unregister(shard, key, HD_LIT("sip:a@1.1.1.1"), HD_LIT("expired?"), 0, now_us),
+        HD_ESYNTAX);
+    assert_int_equal(
+        evt_shard_unregister(shard, key, HD_LIT("sip:a@1.1.1.1"), HD_LIT("probation"), 60, now_us),
+        HD_OK);
+    host_settle(&host);
+    assert_int_equal(bindings(), 1);
+    assert_int_equal(
+        evt_shard_unregister(shard, key, hd_slice(NULL, 0), HD_LIT("deactivated"), 0, now_us),
+        HD_OK);
+    host_settle(&host);
+    assert_int_equal(bindings(), 0);
+    assert_int_equal(
+        evt_shard_unregister(shard, key, hd_slice(NULL, 0), HD_LIT("deactivated"), 0, now_us),
+        HD_ENOMATCH);
+    host_wait(&host, 60000);
+}
+
 int
 main(void)
 {
@@ -235,6 +346,11 @@ main(void)
         TEST(what_the_store_did_not_keep_leaves_all_as_it_was),
         TEST(a_user_has_a_bound_of_bindings),
         TEST(contacts_that_are_as_long_as_they_may_be_are_answered),
+        TEST(a_temporary_gruu_is_read_back_by_whoever_has_the_keys),
+        TEST(every_other_character_makes_it_another_one),
+        TEST(two_of_one_address_share_nothing),
+        TEST(an_address_that_is_too_long_has_no_temporary_gruu),
+        TEST(the_operator_ends_contacts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -237,6 +237,31 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
 
 /* --- checks that several methods share ------------------------------------------------------- */
 
+/* RFC 3261 8.2.2.3: the extensions that a request may require, of a REGISTER those of a registrar.
+ */
+static bool
+knows_tag(const struct sip_msg *msg, struct hd_slice tag)
+{
+    return msg->method == SIP_REGISTER &&
+           (hd_slice_ieq(tag, HD_LIT("path")) || hd_slice_ieq(tag, HD_LIT("outbound")) ||
+            hd_slice_ieq(tag, HD_LIT("gruu")));
+}
+
+static bool
+requires_unknown(const struct sip_msg *msg)
+{
+    struct sip_walk walk = { 0 };
+    struct hd_slice item;
+    bool any = false;
+
+    while (sip_msg_walk(msg, SIP_HDR_REQUIRE, &walk, &item)) {
+        any = true;
+        if (!knows_tag(msg, item))
+            return true;
+    }
+    return !any && sip_msg_has(msg, SIP_HDR_REQUIRE);
+}
+
 bool
 evt_request_unsupported(struct evt_shard *shard, struct evt_request *request)
 {
@@ -244,18 +269,19 @@ evt_request_unsupported(struct evt_shard *shard, struct evt_request *request)
     struct evt_reply reply;
     struct hd_slice item;
 
-    /* RFC 3261 8.2.2.3: we implement no extension that a request could require. */
-    if (sip_msg_has(request->msg, SIP_HDR_REQUIRE)) {
+    if (requires_unknown(request->msg)) {
         evt_refused(shard, request, 420);
         if (!evt_reply_begin(shard, request, 420, HD_LIT("Bad Extension"), hd_slice(NULL, 0),
                              &reply))
             return true;
         sip_out_lit(&reply.out, "Unsupported: ");
-        for (bool more = false; sip_msg_walk(request->msg, SIP_HDR_REQUIRE, &walk, &item);
-             more = true) {
+        for (bool more = false; sip_msg_walk(request->msg, SIP_HDR_REQUIRE, &walk, &item);) {
+            if (knows_tag(request->msg, item))
+                continue;
             if (more)
                 sip_out_lit(&reply.out, ", ");
             sip_out_unfolded(&reply.out, item);
+            more = true;
         }
         sip_out_crlf(&reply.out);
         evt_reply_send(shard, &reply);
@@ -413,7 +439,7 @@ request_options(struct evt_shard *shard, struct evt_request *request)
         }
     }
     sip_out_lit(&reply.out, "\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n"
-                            "Supported:\r\n");
+                            "Supported: path, outbound, gruu\r\n");
     evt_out_allow_events(shard, &reply.out);
     evt_reply_send(shard, &reply);
 }

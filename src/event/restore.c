@@ -96,7 +96,8 @@ restore_account(struct evt_shard *shard, struct hd_slice record, uint64_t age_ms
         err = evt_stored_binding_next(&stored, &binding);
         uint64_t left_ms = err ? 0 : left_after(binding.left_ms, age_ms);
         if (left_ms > 0)
-            err = evt_account_restore(shard, &stored, &binding, shard->now_ms + left_ms);
+            err = evt_account_restore(shard, &stored, &binding, shard->now_ms + left_ms,
+                                      binding.held_ms + age_ms);
     }
     return err;
 }

@@ -492,6 +492,43 @@ a_repeated_register_hears_the_bindings(void **state)
     assert_says(host_take_status(is, 200), ";expires=599\r\n");
 }
 
+/* Which Contact lines an answer has, but for the time that is left. */
+static void
+all_of_a_contact_is_there_again(void **state)
+{
+    struct host_request request = { .method = "REGISTER",
+                                    .uri = "sip:example.test",
+                                    .to_uri = "sip:alice@example.test",
+                                    .event = "",
+                                    .headers =
+                                        "Supported: gruu, outbound\r\nPath: <sip:edge.test;lr>\r\n",
+                                    .contact =
+                                        "<sip:a@1.1.1.1>;reg-id=3;+sip.instance=\"<urn:uuid:1>\"",
+                                    .expires = 600 };
+    char before[4096], *end;
+
+    (void)state;
+    host_request(was, &request);
+    struct hd_slice line = host_value(host_take_status(was, 200), SIP_HDR_CONTACT);
+    (void)snprintf(before, sizeof(before), "%.*s", HD_FMT(line));
+    assert_non_null(strstr(before, "temp-gruu="));
+    end = strstr(before, ";expires=");
+    assert_non_null(end);
+    *end = '\0';
+    restart(CRASH, 1, 1000);
+    request.contact = "";
+    request.cseq = 2;
+    host_request(is, &request);
+    struct host_sent *sent = host_take_status(is, 200);
+    assert_says(sent, before);
+    /* The same flow is refreshed, not doubled; another Call-ID voids the temporary GRUUs. */
+    request.contact = "<sip:a@2.2.2.2>;reg-id=3;+sip.instance=\"<urn:uuid:1>\"";
+    request.cseq = 3;
+    host_request(is, &request);
+    assert_says(host_take_status(is, 200), "Contact: <sip:a@2.2.2.2>;reg-id=3;");
+    assert_int_equal(HOST_COUNT(is, 0, bindings), 1);
+}
+
 /* --- another number of shards ---------------------------------------------------------------- */
 
 static void
@@ -666,6 +703,7 @@ main(void)
         TEST(a_publication_that_expired_meanwhile_is_gone),
         TEST(the_newest_of_several_publications_is_the_newest_still),
         TEST(a_repeated_register_hears_the_bindings),
+        TEST(all_of_a_contact_is_there_again),
         TEST(everything_finds_its_shard_whatever_their_number),
         TEST(what_was_seen_is_known_through_several_numbers_of_shards),
         TEST(a_package_that_is_gone_takes_its_records_with_it),

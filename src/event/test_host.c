@@ -139,7 +139,9 @@ config_new(void)
     config->packages = package_list;
     config->n_packages = HD_ARRAY_LEN(package_list);
     config->limits = evt_limits_default();
-    config->registrar = (struct evt_registrar){ true, 60, 3600, 86400 };
+    config->registrar = (struct evt_registrar){
+        .enabled = true, .min_expires_s = 60, .default_expires_s = 3600, .max_expires_s = 86400
+    };
     config->instance = HD_LIT("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
     config->free = config_free;
     return config;

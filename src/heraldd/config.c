@@ -54,9 +54,11 @@ set_defaults(struct hd_conf *conf)
     conf->names = (struct hd_conf_names){
         .timeout_ms = 2000, .attempts = 2, .cache = 4096, .questions = 1024
     };
-    conf->registrar = (struct evt_registrar){
-        .enabled = true, .min_expires_s = 60, .default_expires_s = 3600, .max_expires_s = 7200
-    };
+    conf->registrar = (struct evt_registrar){ .enabled = true,
+                                              .min_expires_s = 60,
+                                              .default_expires_s = 3600,
+                                              .max_expires_s = 7200,
+                                              .flow_timer_s = 120 };
     conf->on_timeout = EVT_TIMEOUT_END;
     conf->log_level = HD_INFO;
     conf->log_format = HD_LOG_TEXT;
@@ -271,16 +273,6 @@ hd_conf_bind(struct hd_conf *conf, const struct hd_addr *bound, const struct hd_
     return HD_OK;
 }
 
-static bool
-same_origins(const struct hd_conf_secure *a, const struct hd_conf_secure *b)
-{
-    bool same = a->n_origins == b->n_origins;
-
-    for (size_t i = 0; i < a->n_origins && same; i++)
-        same = hd_slice_eq(a->origins[i], b->origins[i]);
-    return same;
-}
-
 const char *
 hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted)
 {
@@ -290,9 +282,6 @@ hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted
         if (running->listeners[i].transport != wanted->listeners[i].transport ||
             !hd_addr_eq(&running->written[i], &wanted->written[i]))
             return "the addresses of the listen sections";
-    for (size_t i = 0; i < running->n_listeners; i++)
-        if (!same_origins(&running->secure[i], &wanted->secure[i]))
-            return "the origins of a listen section";
     if (running->shards != wanted->shards)
         return "shards";
     if (!hd_slice_eq(running->store_path, wanted->store_path))

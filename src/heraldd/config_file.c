@@ -77,7 +77,7 @@ static const char *const names_keys[] = { "timeout", "attempts", "cache", "quest
 static const char *const authentication_keys[] = { "realm", "nonce_lifetime" };
 static const char *const store_keys[] = { "path", "durability", "commit_spacing" };
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
-                                              "max_expires" };
+                                              "max_expires", "flow_timer" };
 static const char *const package_keys[] = {
     "enabled", "min_expires", "default_expires", "max_expires",  "max_body", "pace",   "delivery",
     "queue",   "compose",     "authorisation",   "neutral_type", "neutral",  "partial"
@@ -168,7 +168,8 @@ confuse_read(struct hd_reader *r)
 {
     static const char *const algorithms[] = { "algorithms" },
                              *const package_lists[] = { "types", "publishers" },
-                             *const names_lists[] = { "servers" };
+                             *const names_lists[] = { "servers" },
+                             *const registrar_lists[] = { "agents" };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
         registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX], tls[ROW_MAX],
@@ -181,7 +182,7 @@ confuse_read(struct hd_reader *r)
     fill_keys(authentication, authentication_keys, HD_ARRAY_LEN(authentication_keys), algorithms,
               1);
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
-    fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), NULL, 0);
+    fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), registrar_lists, 1);
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
     fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists, 2);
     fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
@@ -325,6 +326,8 @@ read_registrar(struct hd_reader *r)
     read_expires(r, sec, "registrar", hd_scan_line(&r->scan, "registrar", 0),
                  &registrar->min_expires_s, &registrar->default_expires_s,
                  &registrar->max_expires_s);
+    hd_read_number(r, sec, "flow_timer", HD_CONF_SECONDS, 0, 3600, &registrar->flow_timer_s);
+    hd_read_list(r, sec, "agents", check_name, &registrar->agents, &registrar->n_agents);
 }
 
 /* An address with or without a port: "192.0.2.53", "[2001:db8::53]:5353". */

@@ -477,15 +477,15 @@ user_part(struct hd_slice key)
 /* Whether a service may publish for all resources of the package.  Who was not authenticated may as
  * well claim another domain, so that his user part is enough. */
 static bool
-is_publisher(const struct evt_config *config, const struct evt_identity *publisher,
-             const struct evt_package *package)
+is_among(const struct evt_config *config, const struct evt_identity *publisher,
+         const struct hd_slice *names, size_t n_names)
 {
     const struct hd_slice key = identity_key(publisher);
     char name_key[SIP_KEY_MAX];
     size_t n;
 
-    for (size_t i = 0; i < package->n_publishers; i++) {
-        if (pol_name_key(package->publishers[i], &config->served, name_key, &n))
+    for (size_t i = 0; i < n_names; i++) {
+        if (pol_name_key(names[i], &config->served, name_key, &n))
             continue;
         const struct hd_slice named = hd_slice(name_key, n);
         if (hd_slice_eq(key, named) ||
@@ -502,7 +502,8 @@ pol_publish(void *policy, const struct evt_config *config, const struct evt_iden
     (void)policy;
     if (publisher->key_len == 0)
         return verdict(EVT_DENY, 0);
-    if (hd_slice_eq(identity_key(publisher), resource) || is_publisher(config, publisher, package))
+    if (hd_slice_eq(identity_key(publisher), resource) ||
+        is_among(config, publisher, package->publishers, package->n_publishers))
         return verdict(EVT_ALLOW, 0);
     const struct pol_question question = question_of(config, publisher, resource, package);
     const struct pol_rule *rule = pol_judge_publisher(&question);
@@ -513,10 +514,15 @@ static struct evt_verdict
 pol_registration(void *policy, const struct evt_config *config, const struct evt_identity *user,
                  struct hd_slice resource)
 {
+    const struct evt_registrar *registrar = &config->registrar;
+
     (void)policy;
-    (void)config;
-    const bool own = user->key_len > 0 && hd_slice_eq(identity_key(user), resource);
-    return verdict(own ? EVT_ALLOW : EVT_DENY, 0);
+    /* RFC 3261 section 10.3 step 3: his own address, or an agent's any (third-party registration).
+     */
+    const bool may =
+        user->key_len > 0 && (hd_slice_eq(identity_key(user), resource) ||
+                              is_among(config, user, registrar->agents, registrar->n_agents));
+    return verdict(may ? EVT_ALLOW : EVT_DENY, 0);
 }
 
 const struct evt_policy_ops pol_ops = {
