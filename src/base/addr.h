@@ -53,6 +53,13 @@ hd_transport_reliable(enum hd_transport transport)
 {
     return transport != HD_UDP;
 }
+/** Whether messages follow each other in a stream of octets, so that only Content-Length ends one;
+ * a datagram and a message of a WebSocket (RFC 7118 section 5) end by themselves. */
+static inline bool
+hd_transport_is_stream(enum hd_transport transport)
+{
+    return transport == HD_TCP || transport == HD_TLS;
+}
 /** "UDP", "TCP", ...: as written in Via. */
 struct hd_slice hd_transport_name(enum hd_transport transport);
 

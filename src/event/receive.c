@@ -258,6 +258,25 @@ evt_packet_handle(struct evt_shard *shard, struct evt_packet *packet)
     free(packet);
 }
 
+/* RFC 7118 section 5: a message of a WebSocket holds one message of SIP and nothing behind it;
+ * Content-Length need not be there. */
+static enum hd_err
+parse(const struct hd_flow *flow, struct hd_slice octets, struct hd_arena *arena,
+      struct sip_msg *msg, struct sip_fault *fault)
+{
+    const enum hd_transport transport = (enum hd_transport)flow->transport;
+    enum hd_err err =
+        sip_msg_parse_by_branch(octets, hd_transport_is_stream(transport), arena, msg, fault);
+
+    if (err || transport == HD_UDP || hd_transport_is_stream(transport) ||
+        msg->body.p + msg->body.n == octets.p + octets.n)
+        return err;
+    *fault = (struct sip_fault){ .status = 400,
+                                 .reason = "Content-Length Smaller Than Message",
+                                 .answerable = true };
+    return HD_ESYNTAX;
+}
+
 void
 evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice octets,
                   uint64_t now_us)
@@ -274,8 +293,7 @@ evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd
         return;
     }
     hd_arena_init(&arena, shard->parse_memory, sizeof(shard->parse_memory));
-    if (sip_msg_parse_by_branch(octets, hd_transport_reliable(flow->transport), &arena, &msg,
-                                &fault)) {
+    if (parse(flow, octets, &arena, &msg, &fault)) {
         if (response)
             EVT_COUNT(shard, malformed);
         else

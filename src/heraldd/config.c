@@ -273,6 +273,16 @@ hd_conf_bind(struct hd_conf *conf, const struct hd_addr *bound, const struct hd_
     return HD_OK;
 }
 
+static bool
+same_origins(const struct hd_conf_secure *a, const struct hd_conf_secure *b)
+{
+    bool same = a->n_origins == b->n_origins;
+
+    for (size_t i = 0; i < a->n_origins && same; i++)
+        same = hd_slice_eq(a->origins[i], b->origins[i]);
+    return same;
+}
+
 const char *
 hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted)
 {
@@ -282,6 +292,9 @@ hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted
         if (running->listeners[i].transport != wanted->listeners[i].transport ||
             !hd_addr_eq(&running->written[i], &wanted->written[i]))
             return "the addresses of the listen sections";
+    for (size_t i = 0; i < running->n_listeners; i++)
+        if (!same_origins(&running->secure[i], &wanted->secure[i]))
+            return "the origins of a listen section";
     if (running->shards != wanted->shards)
         return "shards";
     if (!hd_slice_eq(running->store_path, wanted->store_path))

@@ -32,13 +32,16 @@ struct hd_conf_net {
     uint32_t receive_buffer; /* octets asked of the kernel per datagram socket, 0: its default */
 };
 
-/* What a listener shows and asks for with TLS; of those without all is empty. */
+/* What a listener shows and asks for with TLS, and whom it takes by WebSocket; of those without all
+ * is empty. */
 struct hd_conf_secure {
     const struct net_tls_pair *pairs; /* in the order of the file */
     size_t n_pairs;
     bool self_signed; /* in place of pairs: made at the first start, in the state folder */
     enum net_tls_verify verify;
-    const char *ca; /* NULL: the system's */
+    const char *ca;                 /* NULL: the system's */
+    const struct hd_slice *origins; /* of pages that may connect by WebSocket; n 0: any */
+    size_t n_origins;
 };
 
 /* What is shown to servers that herald connects to, and asked of them. */

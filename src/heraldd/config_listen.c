@@ -5,7 +5,8 @@
 #include "sip/uri.h"
 
 const char *const hd_listen_keys[] = { "authentication", "contact", "verify_clients", "ca" };
-const char *const hd_listen_lists[] = { "trusted", "trusted_names", "certificate", "key" };
+const char *const hd_listen_lists[] = { "trusted", "trusted_names", "certificate", "key",
+                                        "origins" };
 const char *const hd_tls_keys[] = { "ca", "certificate", "key", "verify_servers" };
 const size_t hd_n_listen_keys = HD_ARRAY_LEN(hd_listen_keys),
              hd_n_listen_lists = HD_ARRAY_LEN(hd_listen_lists),
@@ -16,7 +17,7 @@ const size_t hd_n_listen_keys = HD_ARRAY_LEN(hd_listen_keys),
 static int
 transport_of(struct hd_slice name)
 {
-    for (int t = HD_UDP; t <= HD_TLS; t++)
+    for (int t = HD_UDP; t <= HD_WSS; t++)
         if (hd_slice_ieq(hd_transport_name((enum hd_transport)t), name))
             return t;
     return 0;
@@ -53,7 +54,7 @@ hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct h
     host = hd_slice_starts(host, HD_LIT("://")) ? hd_slice_from(host, 3) : (struct hd_slice){ 0 };
     transport = host.p ? transport_of(hd_slice(text.p, (size_t)(host.p - text.p) - 3)) : 0;
     if (!transport) {
-        *ret_why = "the transport is none of udp, tcp and tls";
+        *ret_why = "the transport is none of udp, tcp, tls, ws and wss";
         return HD_ESYNTAX;
     }
     number = usual_port((enum hd_transport)transport);
@@ -155,6 +156,42 @@ read_secure(struct hd_reader *r, cfg_t *sec, unsigned line, struct hd_conf_secur
                    "listen \"%s\" has a ca and looks at no certificates; expected "
                    "verify_clients = optional or require",
                    cfg_title(sec));
+}
+
+/* "https://phone.example.test" or with a port, as a browser sends it (RFC 6454 section 6.2). */
+static bool
+check_origin(struct hd_reader *r, const char *key, const struct hd_value *value)
+{
+    struct hd_slice text = hd_value_slice(value), host = text;
+    bool good;
+
+    host = hd_slice_from(host, hd_slice_find(host, ':'));
+    good = text.n <= 200 && host.n < text.n && hd_slice_starts(host, HD_LIT("://")) && host.n > 3;
+    host = hd_slice_from(host, 3);
+    for (size_t i = 0; i < text.n; i++)
+        good = good && (unsigned char)text.p[i] > ' ' && (unsigned char)text.p[i] < 0x7f;
+    if (good && hd_slice_find(host, '/') == host.n)
+        return true;
+    hd_problem(r->problems, value->line,
+               "%s holds \"%s\"; expected what browsers call the page's origin, such as "
+               "https://phone.example.test",
+               key, value->text);
+    return false;
+}
+
+static void
+read_origins(struct hd_reader *r, cfg_t *sec, struct hd_conf_secure *secure,
+             enum hd_transport transport)
+{
+    const struct hd_value *value = cfg_size(sec, "origins") ? cfg_getnptr(sec, "origins", 0) : NULL;
+
+    if (value && transport != HD_WS && transport != HD_WSS)
+        hd_problem(r->problems, value->line,
+                   "origins in listen \"%s\", which has no WebSocket; expected a ws:// or wss:// "
+                   "section",
+                   cfg_title(sec));
+    else
+        hd_read_list(r, sec, "origins", check_origin, &secure->origins, &secure->n_origins);
 }
 
 /* What only listeners with TLS have. */
@@ -264,6 +301,7 @@ read_listener(struct hd_reader *r, cfg_t *sec, unsigned line)
         read_secure(r, sec, line, secure);
     else
         refuse_secure(r, sec);
+    read_origins(r, sec, secure, listener->transport);
     if (listener->n_trusted_names > 0 && secure->verify == NET_TLS_VERIFY_NO)
         hd_problem(r->problems, line,
                    "listen \"%s\" has trusted_names and looks at no certificates; expected "

@@ -163,6 +163,14 @@ static const struct {
     { "listen \"tcp://127.0.0.1:5061\" { }\nlisten \"tls://127.0.0.1\" { certificate = self }\n",
       "x.conf:2: ", "address of another section" },
     { "\ntls {\n key = a\n}\n", "x.conf:2: ", "both or none" },
+    { "listen \"wss://127.0.0.1\" { }\n", "x.conf:1: ", "certificate = self" },
+    { "listen \"ws://127.0.0.1\" {\n certificate = self\n}\n", "x.conf:2: ", "has no TLS" },
+    { "listen \"tcp://127.0.0.1\" {\n origins = \"https://a.test\"\n}\n",
+      "x.conf:2: ", "has no WebSocket" },
+    { "listen \"ws://127.0.0.1\" {\n origins = \"a.test\"\n}\n", "x.conf:2: ", "origin" },
+    { "listen \"ws://127.0.0.1\" {\n origins = \"https://\"\n}\n", "x.conf:2: ", "origin" },
+    { "listen \"ws://127.0.0.1\" {\n origins = \"https://a.test/\"\n}\n", "x.conf:2: ", "origin" },
+    { "listen \"ws://127.0.0.1\" {\n origins = \"https://a. test\"\n}\n", "x.conf:2: ", "origin" },
     { "tls {\n ca = \"\"\n}\n", "x.conf:2: ", "path of a file" },
     { "tls {\n verify_servers = perhaps\n}\n", "x.conf:2: ", "expected" },
     { "listen \"udp://host.test:5060\" { }\n", "x.conf:1: ", "names are not looked up" },
@@ -536,6 +544,10 @@ what_cannot_change_while_running_is_named(void **state)
         { "", "listen \"udp://127.0.0.1\" { }", "the listen sections" },
         { "", "listen \"udp://127.0.0.1\" { }\nlisten \"tcp://127.0.0.1:5061\" { }",
           "the addresses of the listen sections" },
+        { "listen \"ws://127.0.0.1\" { }", "listen \"ws://127.0.0.1\" { origins = \"http://a\" }",
+          "the origins of a listen section" },
+        { "listen \"tls://127.0.0.1\" { certificate = self }",
+          "listen \"tls://127.0.0.1\" { certificate = a  key = b }", NULL },
         { "", "shards = 3", "shards" },
         { "", "store { path = \"/x\" }", "store path" },
         { "", "store { durability = memory }", "store durability" },
@@ -593,11 +605,29 @@ listeners_with_tls_hold_their_files(void **state)
     hd_conf_unref(conf);
 }
 
+static void
+listeners_of_websockets_have_their_ports_and_origins(void **state)
+{
+    struct hd_conf *conf = good("listen \"ws://127.0.0.1\" { origins = { \"https://a.test\", "
+                                "\"http://b.test:8080\" } }\n"
+                                "listen \"wss://127.0.0.1\" { certificate = self }\n");
+
+    (void)state;
+    assert_int_equal(conf->listeners[0].transport, HD_WS);
+    assert_int_equal(conf->listeners[0].addr.port, 80);
+    assert_int_equal(conf->secure[0].n_origins, 2);
+    assert_true(hd_slice_eq(conf->secure[0].origins[1], HD_LIT("http://b.test:8080")));
+    assert_int_equal(conf->listeners[1].transport, HD_WSS);
+    assert_int_equal(conf->listeners[1].addr.port, 443);
+    hd_conf_unref(conf);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listeners_with_tls_hold_their_files),
+        cmocka_unit_test(listeners_of_websockets_have_their_ports_and_origins),
         cmocka_unit_test(each_mistake_is_refused_with_its_line_and_what_is_expected),
         cmocka_unit_test(all_wrong_values_are_told_in_one_run),
         cmocka_unit_test(control_octets_of_the_file_never_reach_the_terminal),

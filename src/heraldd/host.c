@@ -42,6 +42,7 @@ struct hd_host {
     unsigned shards;
     struct evt_keys keys;
     uint32_t epoch;
+    struct hd_conf *conf; /* of the start: net/ uses its strings */
     struct hd_live *live;
     struct hd_conf_names names;
     struct hd_mailbox answers; /* sweeps that are done */
@@ -313,6 +314,8 @@ open_seat(struct hd_host *host, unsigned index, const struct hd_host_params *fro
         listeners[i] = (struct net_listener){
             .transport = conf->listeners[i].transport,
             .addr = index == 0 ? conf->listeners[i].addr : net_shard_bound(host->seats[0].net, i),
+            .origins = conf->secure[i].origins,
+            .n_origins = conf->secure[i].n_origins,
         };
     return net_shard_new(&params, problem, &seat->net);
 }
@@ -329,6 +332,7 @@ hd_host_new(const struct hd_host_params *params, char ret_problem[256], struct h
         return HD_ENOMEM;
     host->magic = HOST_MAGIC;
     host->shards = params->shards;
+    host->conf = hd_conf_ref(params->conf);
     host->keys = params->keys;
     host->epoch = params->epoch;
     host->names = params->conf->names;
@@ -495,6 +499,7 @@ hd_host_free(struct hd_host *host)
         net_shard_free(host->seats[i].net);
     }
     hd_live_free(host->live);
+    (void)hd_conf_unref(host->conf);
     host->magic = 0;
     free(host);
 }

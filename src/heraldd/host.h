@@ -17,9 +17,9 @@
 struct hd_host;
 
 struct hd_host_params {
-    const struct hd_conf *conf; /* listeners and limits; not kept */
-    unsigned shards;            /* 1 to EVT_MAX_SHARDS */
-    struct net_tls *tls;        /* each shard takes a reference; may be NULL */
+    struct hd_conf *conf; /* listeners and limits; a reference is taken */
+    unsigned shards;      /* 1 to EVT_MAX_SHARDS */
+    struct net_tls *tls;  /* each shard takes a reference; may be NULL */
     struct evt_keys keys;
     uint32_t epoch;     /* this start of the daemon, unlike earlier ones */
     const char *folder; /* the state folder, which holds the live state as well; not kept */

@@ -92,6 +92,9 @@ static const struct row net_rows[] = {
     { "tls_handshakes", "TLS handshakes done", NULL, NET(secured), KIND_COUNTER },
     { "tls_resumed", "TLS handshakes that resumed a session", NULL, NET(resumed), KIND_COUNTER },
     { "tls_failed", "TLS handshakes that failed", NULL, NET(unsecured), KIND_COUNTER },
+    { "websockets", "connections that became WebSockets", NULL, NET(upgraded), KIND_COUNTER },
+    { "websockets_refused", "requests and waits for a WebSocket that were refused", NULL,
+      NET(not_upgraded), KIND_COUNTER },
 };
 #undef NET
 static_assert(HD_ARRAY_LEN(net_rows) == sizeof(struct net_counters) / sizeof(uint64_t),

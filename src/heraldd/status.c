@@ -45,6 +45,8 @@ static const struct number net_numbers[] = {
     NET(secured, "TLS handshakes done"),
     NET(resumed, "TLS handshakes that resumed a session"),
     NET(unsecured, "TLS handshakes that failed"),
+    NET(upgraded, "connections that became WebSockets"),
+    NET(not_upgraded, "requests and waits for a WebSocket that were refused"),
 };
 static_assert(HD_ARRAY_LEN(net_numbers) == sizeof(struct net_counters) / sizeof(uint64_t),
               "every counter of net/ is shown");

@@ -59,6 +59,12 @@ conn_queued(const struct net_conn *conn)
     return conn->out_n - conn->out_at;
 }
 
+size_t
+net_conn_waiting(const struct net_conn *conn)
+{
+    return conn_queued(conn);
+}
+
 static bool
 conn_owes(const struct net_conn *conn)
 {

@@ -52,6 +52,7 @@ struct net_conn {
     uint64_t asked_ms;   /* when it was last asked what is acknowledged */
     uint64_t begun_ms;   /* of the first octet of a message that is not whole; 0: none is held */
     struct net_secure *secure; /* NULL: in the clear */
+    struct net_web *web;       /* NULL: SIP is framed by itself */
     char *in;                  /* a message that is not whole */
     size_t in_n, in_cap;
     char *out;
@@ -72,6 +73,8 @@ HD_NODISCARD enum hd_err net_conn_new(struct net_shard *net, int fd, enum hd_tra
                                       enum net_conn_state state, struct net_conn **ret_conn);
 /** The connection of an id; NULL when it is gone or another shard's. */
 struct net_conn *net_conn_find(const struct net_shard *net, uint64_t id);
+/** Octets that wait for the socket. */
+size_t net_conn_waiting(const struct net_conn *conn);
 struct hd_flow net_conn_flow(const struct net_conn *conn);
 /** Queues a message; it leaves with the flush at the end of the turn.
  *  @return HD_ERANGE above max_queued alone; HD_EFULL above it with what waits, HD_EIO: the

@@ -298,15 +298,16 @@ static void
 peer_who_pings_and_does_not_read_is_dropped(void **state)
 {
     struct pair pair = new_pair();
+    char ping[] = "p\n", more[] = "p\np\nline\n";
 
     (void)state;
     SCRIPT(-EAGAIN, -EAGAIN);
     for (unsigned i = 0; i < 500; i++)
-        net_intake_take(pair.conn, "p\n", 2);
+        net_intake_take(pair.conn, ping, 2);
     net_tcp_flush(pair.net);
     assert_int_equal(pair.conn->state, NET_CONN_OPEN);
     assert_int_equal(conn_queued(pair.conn), 1000);
-    net_intake_take(pair.conn, "p\np\nline\n", 9);
+    net_intake_take(pair.conn, more, 9);
     assert_int_equal(pair.conn->state, NET_CONN_GONE);
     assert_int_equal(packets, 0);
     free_pair(&pair);
@@ -317,7 +318,10 @@ peer_who_pings_and_does_not_read_is_dropped(void **state)
 static void
 give(struct pair *pair, const char *text)
 {
-    net_intake_take(pair->conn, text, strlen(text));
+    char *copy = strdup(text);
+
+    net_intake_take(pair->conn, copy, strlen(text));
+    free(copy);
     pair->conn->traffic_ms = pair->net->now_ms;
 }
 

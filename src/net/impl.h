@@ -96,6 +96,7 @@ struct net_tcp {
     struct hd_log_limit accept_log, secure_log;
     char *scratch;   /* one read */
     char *clear;     /* what TLS made of it */
+    char *framed;    /* one frame of a WebSocket */
     uint32_t shakes; /* reads of handshakes in this turn */
     /* Every connection that is readable is read once in a turn, so that none starves, and the less
      * from each the more there were in the turn before, so that a turn does not last. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "net/stack.h"
+#include "net/web.h"
 
 /* A head and a body are bounded by the framer; this only bounds one that never decides. */
 #define HELD_MARGIN (256u << 10)
@@ -117,16 +118,36 @@ conn_let_go(struct net_conn *conn, size_t n)
     }
 }
 
+static size_t
+take_whole(struct net_conn *conn, char *p, size_t n)
+{
+    return conn->web ? net_web_take(conn, p, n) : conn_frames(conn, hd_slice(p, n));
+}
+
+/* A message that is not whole has its time from its first octet on. */
+static void
+set_begun(struct net_conn *conn, bool begins_anew)
+{
+    if (conn->web && net_web_holds(conn->web))
+        begins_anew = false; /* fragments came, the rest has not */
+    else if (is_line_ends(conn->in, conn->in_n)) {
+        conn->begun_ms = 0;
+        return;
+    }
+    if (conn->begun_ms == 0 || begins_anew)
+        conn->begun_ms = conn->net->now_ms;
+}
+
 void
-net_intake_take(struct net_conn *conn, const char *p, size_t n)
+net_intake_take(struct net_conn *conn, char *p, size_t n)
 {
     bool direct = conn->in_n == 0;
     size_t done;
 
     if (direct) {
-        done = conn_frames(conn, hd_slice(p, n));
+        done = take_whole(conn, p, n);
     } else if (conn_hold(conn, p, n)) {
-        done = conn_frames(conn, hd_slice(conn->in, conn->in_n));
+        done = take_whole(conn, conn->in, conn->in_n);
     } else {
         net_conn_drop(conn, HD_ENOMEM);
         return;
@@ -139,9 +160,6 @@ net_intake_take(struct net_conn *conn, const char *p, size_t n)
         net_conn_drop(conn, HD_ENOMEM);
         return;
     }
-    if (is_line_ends(conn->in, conn->in_n))
-        conn->begun_ms = 0;
-    else if (conn->begun_ms == 0 || done > 0)
-        conn->begun_ms = conn->net->now_ms;
+    set_begun(conn, done > 0);
     net_conn_arm(conn);
 }

@@ -23,6 +23,9 @@ struct net_listener {
     enum hd_transport transport;
     struct hd_addr addr; /* may be a wildcard; port 0: chosen by the kernel (first shard), see
                             net_shard_bound */
+    const struct hd_slice *origins; /* WebSocket: the pages that may connect; n 0: any.  Outlives
+                                       the shard */
+    size_t n_origins;
 };
 
 /* What a framer says about the octets that a stream holds; same meaning as in sip/msg.h. */
@@ -99,6 +102,7 @@ struct net_counters {
         streams_open;
     _Atomic uint64_t octets_in, octets_out, frames_bad, pings;
     _Atomic uint64_t secured, resumed, unsecured; /* handshakes of TLS */
+    _Atomic uint64_t upgraded, not_upgraded;      /* requests for a WebSocket */
 };
 
 /**

@@ -1,8 +1,8 @@
 /* stack.c - a connection's octets on their way up to messages and down again.
  *
- * Up: what was read is opened by TLS into the shard's buffer and framed there.  Down: a message is
- * sealed into the octets that wait for the socket; before the handshake is done it waits in clear,
- * in memory.
+ * Up: what was read is opened by TLS into the shard's buffer and framed there, by SIP or by
+ * WebSocket.  Down: a message, in a frame of its own on a WebSocket, is sealed into the octets that
+ * wait for the socket; before the handshake is done it waits in clear, in memory.
  *
  * A handshake costs a thousand times a message, so a turn has at most a few of them: whoever floods
  * a shard with beginnings waits behind the messages of the others.  Invariant: nothing that a peer
@@ -11,6 +11,7 @@
 #include "net/stack.h"
 
 #include "net/secure.h"
+#include "net/web.h"
 
 #define SHAKES_PER_TURN 8
 
@@ -25,17 +26,24 @@ net_stack_new(struct net_conn *conn)
 {
     struct net_shard *net = conn->net;
 
+    enum hd_err err;
+
     switch ((enum hd_transport)conn->transport) {
     case HD_TCP:
         conn->ready = true;
         return HD_OK;
+    case HD_WS:
+        return conn->accepted ? net_web_new(&conn->web) : HD_ENOTSUP;
+    case HD_WSS:
+        err = conn->accepted ? net_web_new(&conn->web) : HD_ENOTSUP;
+        if (!err)
+            err = net_secure_accept(net->tls, conn->listener, secure_out, conn, &conn->secure);
+        return err;
     case HD_TLS:
         return conn->accepted
                    ? net_secure_accept(net->tls, conn->listener, secure_out, conn, &conn->secure)
                    : net_secure_connect(net->tls, &conn->remote, secure_out, conn, &conn->secure);
     case HD_UDP:
-    case HD_WS:
-    case HD_WSS:
         break;
     }
     return HD_ENOTSUP;
@@ -45,7 +53,9 @@ void
 net_stack_free(struct net_conn *conn)
 {
     net_secure_free(conn->secure);
+    net_web_free(conn->web);
     conn->secure = NULL;
+    conn->web = NULL;
 }
 
 /* --- up -----------------------------------------------------------------------------------------
@@ -74,7 +84,7 @@ secured(struct net_conn *conn)
         net_count(&net->counters.resumed, 1);
     if (net_secure_flush(conn->secure))
         net_conn_drop(conn, HD_EIO);
-    else
+    else if (!conn->web)
         net_conn_ready(conn);
 }
 
@@ -83,6 +93,7 @@ static bool
 secure_read(struct net_conn *conn)
 {
     struct net_tcp *tcp = &conn->net->tcp;
+    bool was_open = net_secure_is_open(conn->secure);
     size_t n = 0;
 
     switch (net_secure_read(conn->secure, tcp->clear, NET_CLEAR, &n)) {
@@ -98,7 +109,7 @@ secure_read(struct net_conn *conn)
         net_conn_close(conn);
         break;
     case NET_SECURE_BROKEN:
-        if (!conn->ready)
+        if (!was_open)
             tell_insecure(conn, net_secure_problem(conn->secure));
         else
             net_count(&conn->net->counters.frames_bad, 1);
@@ -143,7 +154,7 @@ net_stack_may_read(struct net_conn *conn)
 {
     struct net_tcp *tcp = &conn->net->tcp;
 
-    if (conn->ready || !conn->secure)
+    if (!conn->secure || net_secure_is_open(conn->secure))
         return true;
     if (tcp->shakes >= SHAKES_PER_TURN)
         return false; /* the loop tells again that it is readable */
@@ -154,26 +165,34 @@ net_stack_may_read(struct net_conn *conn)
 void
 net_stack_late(struct net_conn *conn)
 {
-    if (conn->secure)
+    if (conn->secure && !net_secure_is_open(conn->secure))
         tell_insecure(conn, "the handshake takes too long");
+    else if (conn->web)
+        net_web_late(conn);
 }
 
 /* --- down ---------------------------------------------------------------------------------------
  */
 
 enum hd_err
-net_stack_put(struct net_conn *conn, struct hd_slice message)
+net_stack_put_octets(struct net_conn *conn, struct hd_slice octets)
 {
     enum hd_err err;
 
-    if (conn->parted)
-        return HD_EIO;
     if (!conn->secure)
-        return net_conn_append(conn, message.p, message.n) ? HD_OK : HD_ENOMEM;
-    err = net_secure_write(conn->secure, message);
+        return net_conn_append(conn, octets.p, octets.n) ? HD_OK : HD_ENOMEM;
+    err = net_secure_write(conn->secure, octets);
     if (err == HD_EIO)
         net_conn_drop(conn, HD_EIO); /* half a record has no meaning */
     return err;
+}
+
+enum hd_err
+net_stack_put(struct net_conn *conn, struct hd_slice message)
+{
+    if (conn->parted)
+        return HD_EIO;
+    return conn->web ? net_web_put(conn, message) : net_stack_put_octets(conn, message);
 }
 
 size_t
@@ -185,6 +204,8 @@ net_stack_waiting(const struct net_conn *conn)
 void
 net_stack_end(struct net_conn *conn)
 {
+    if (conn->web)
+        net_web_end(conn);
     if (conn->secure)
         net_secure_end(conn->secure);
 }

@@ -341,8 +341,9 @@ net_tcp_init(struct net_shard *net, char ret_problem[NET_PROBLEM_SIZE])
     set_read_size(tcp);
     tcp->scratch = malloc(NET_SCRATCH);
     tcp->clear = malloc(NET_CLEAR);
+    tcp->framed = malloc(NET_CLEAR);
     tcp->socks = calloc(n + 1, sizeof(*tcp->socks));
-    if (!tcp->scratch || !tcp->clear || !tcp->socks)
+    if (!tcp->scratch || !tcp->clear || !tcp->framed || !tcp->socks)
         return HD_ENOMEM;
     for (size_t i = 0; i < net->params.n_listeners && !err; i++)
         if (net->listeners[i].transport != HD_UDP)
@@ -377,4 +378,5 @@ net_tcp_free(struct net_shard *net)
     free(net->tcp.socks);
     free(net->tcp.scratch);
     free(net->tcp.clear);
+    free(net->tcp.framed);
 }

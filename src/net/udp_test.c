@@ -138,7 +138,7 @@ addr_of(const char *ip, uint16_t port)
 static enum hd_err
 try_new(const char *first, const char *second, struct net_shard **ret_net)
 {
-    struct net_listener listeners[2] = { { HD_UDP, addr_of(first, 0) } };
+    struct net_listener listeners[2] = { { .transport = HD_UDP, .addr = addr_of(first, 0) } };
     struct net_params params = { .shards = 1,
                                  .listeners = listeners,
                                  .n_listeners = second ? 2 : 1,
@@ -147,7 +147,7 @@ try_new(const char *first, const char *second, struct net_shard **ret_net)
     char problem[256];
 
     if (second)
-        listeners[1] = (struct net_listener){ HD_UDP, addr_of(second, 0) };
+        listeners[1] = (struct net_listener){ .transport = HD_UDP, .addr = addr_of(second, 0) };
     return net_shard_new(&params, problem, ret_net);
 }
 

@@ -7,6 +7,7 @@ import socket
 import time
 
 from broker import PATIENCE_S, Failed, check, equal
+from web import WebSocket
 
 COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type",
            "o": "event", "u": "allow-events", "k": "supported", "e": "content-encoding"}
@@ -82,16 +83,25 @@ class Transport:
         self.socket.connect(server) if kind != "udp" else None
         self.buffer = b""
         self.host, self.port = self.socket.getsockname()[:2]
-        if tls:
+        if kind in ("ws", "wss"):  # where a browser is cannot be known: RFC 7118 writes a name that leads nowhere
+            self.socket.close()
+            self.web = WebSocket(server, tls, name)
+            self.socket, self.where = self.web.socket, token(8) + ".invalid"
+        elif tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname=name or server[0])
         self.closed = False
+        self.where = getattr(self, "where", None)
 
     def at(self):
+        if self.where:
+            return self.where
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def send(self, data):
         if self.kind == "udp":
             self.socket.sendto(data, self.server)
+        elif self.kind in ("ws", "wss"):
+            self.web.frame(0x81, data)
         else:
             self.socket.sendall(data)
 
@@ -99,13 +109,18 @@ class Transport:
         """The next message, or None when nothing came in time or the connection is closed."""
         end = time.monotonic() + timeout_s
         while True:
-            if self.kind != "udp":
+            if self.kind in ("tcp", "tls"):
                 message = self._take()
                 if message:
                     return message
             left = end - time.monotonic()
             if left <= 0 or self.closed or not self._readable(left):
                 return None
+            if self.kind in ("ws", "wss"):
+                message = self._frame()
+                if message:
+                    return message
+                continue
             try:
                 data = self.socket.recv(65536)
             except OSError:
@@ -116,8 +131,21 @@ class Transport:
                 self.closed = True
             self.buffer += data
 
+    def _frame(self):
+        """The next message of a WebSocket, None for another frame or the end."""
+        try:
+            first, payload = self.web.read_frame()
+        except (Failed, OSError):
+            self.closed = True
+            return None
+        if first == 0x89:
+            self.web.frame(0x8a, payload)
+        return Message(payload) if first in (0x81, 0x82) and payload.strip(b"\r\n") else None
+
     def _readable(self, for_s):
         """Whether something can be read within a time; TLS may hold octets that the socket does not show any more."""
+        if self.kind in ("ws", "wss") and self.web.buffer:
+            return True
         return getattr(self.socket, "pending", lambda: 0)() or select.select([self.socket], [], [], for_s)[0]
 
     def _take(self):
@@ -190,7 +218,8 @@ class Agent:
 
     @property
     def contact(self):
-        return self.own_contact or f"<sip:{self.user}@{self.line.at()};transport={self.line.kind}>"
+        kind = "ws" if self.line.kind == "wss" else self.line.kind
+        return self.own_contact or f"<sip:{self.user}@{self.line.at()};transport={kind}>"
 
     def build(self, method, uri, headers=(), body=b"", to=None, branch=None, cseq=None, drop=(), call_id=None, tag=None):
         """The octets of a request; `headers` replace ours of the same name, `drop` leaves some out."""
