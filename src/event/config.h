@@ -14,6 +14,15 @@
 
 #define EVT_CONFIG_MAGIC 0x45434647u
 
+/* Whether NOTIFYs to a subscriber who came straight by a datagram go to where he came from instead
+ * of what his Contact says. */
+enum evt_nat {
+    EVT_NAT_ASKED = 0, /* when his Contact has ob (RFC 5626 section 4.3) */
+    EVT_NAT_PRIVATE,   /* also when it names a private address that is not his source */
+    EVT_NAT_ALWAYS,
+    EVT_NAT_NEVER
+};
+
 struct evt_listener {
     enum hd_transport transport;
     struct hd_addr addr; /* as bound; may be a wildcard */
@@ -24,6 +33,7 @@ struct evt_listener {
     const struct hd_slice *trusted_names; /* SIP domains whose verified certificate (RFC 5922) makes
                                              a connection's requests those of From */
     size_t n_trusted_names;
+    enum evt_nat nat;
     struct hd_slice contact; /* configured Contact URI, empty: made from the local address */
 };
 

@@ -144,6 +144,49 @@ name_of(const struct sip_uri *uri)
                               .secure = uri->scheme == SIP_SCHEME_SIPS };
 }
 
+/* Addresses that mean something else beyond a translator: RFC 1918, 3927, 4193, 4291 section 2.5.6,
+ * 6598. */
+static bool
+is_private(const struct hd_addr *addr)
+{
+    static const struct hd_prefix four[] = {
+        { { .ip = { 10 }, .family = 4 }, 8 },          { { .ip = { 172, 16 }, .family = 4 }, 12 },
+        { { .ip = { 192, 168 }, .family = 4 }, 16 },   { { .ip = { 100, 64 }, .family = 4 }, 10 },
+        { { .ip = { 169, 254 }, .family = 4 }, 16 },   { { .ip = { 0xfc }, .family = 6 }, 7 },
+        { { .ip = { 0xfe, 0x80 }, .family = 6 }, 10 },
+    };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(four); i++)
+        if (hd_prefix_holds(&four[i], addr))
+            return true;
+    return false;
+}
+
+/* Whether a subscriber is reached where his datagram came from, through whatever translates his
+ * address, rather than where his Contact says (RFC 5626 section 4.3 and what operators allow). */
+static bool
+source_is_way(const struct evt_shard *shard, const struct hd_flow *came, const struct sip_uri *uri)
+{
+    struct hd_addr addr;
+
+    if (came->transport != HD_UDP || came->listener >= shard->config->n_listeners)
+        return false;
+    switch (shard->config->listeners[came->listener].nat) {
+    case EVT_NAT_ALWAYS:
+        return true;
+    case EVT_NAT_NEVER:
+        return false;
+    case EVT_NAT_PRIVATE:
+        if (sip_host_addr(uri->host, 0, &addr) == HD_OK && is_private(&addr) &&
+            !hd_addr_same_ip(&addr, &came->remote))
+            return true;
+        break;
+    case EVT_NAT_ASKED:
+        break;
+    }
+    return sip_uri_param(uri, HD_LIT("ob"), NULL);
+}
+
 /* A stream that the subscriber opened is the way back to him; so is his source when his Contact is
  * a name that cannot be looked up. */
 enum hd_err
@@ -162,7 +205,7 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
      * that the operator trusts to go on as it has to. */
     if (hop.next.scheme == SIP_SCHEME_SIPS && !is_secure(came))
         return !direct && evt_listener_trusts(shard->config, came) ? HD_OK : HD_ENOTSUP;
-    if (came->conn && direct)
+    if (direct && (came->conn || source_is_way(shard, came, &hop.next)))
         return HD_OK;
     if (sip_uri_transport(&hop.next) && is_name(shard, &hop.next)) {
         ret_way->name = name_of(&hop.next);

@@ -4,7 +4,7 @@
 #include "heraldd/config_file.h"
 #include "sip/uri.h"
 
-const char *const hd_listen_keys[] = { "authentication", "contact", "verify_clients", "ca" };
+const char *const hd_listen_keys[] = { "authentication", "contact", "verify_clients", "ca", "nat" };
 const char *const hd_listen_lists[] = { "trusted", "trusted_names", "certificate", "key",
                                         "origins" };
 const char *const hd_tls_keys[] = { "ca", "certificate", "key", "verify_servers" };
@@ -271,6 +271,20 @@ read_contact(struct hd_reader *r, cfg_t *sec, struct evt_listener *listener)
 }
 
 static void
+read_nat(struct hd_reader *r, cfg_t *sec, struct evt_listener *listener)
+{
+    static const char *const words[] = { "asked", "private", "always", "never" };
+    const struct hd_value *value = hd_read_value(sec, "nat");
+
+    listener->nat = (enum evt_nat)hd_read_word(r, sec, "nat", words, 4, EVT_NAT_ASKED);
+    if (value && listener->transport != HD_UDP)
+        hd_problem(r->problems, value->line,
+                   "nat in listen \"%s\", where answers go down the connection; expected a udp:// "
+                   "section",
+                   cfg_title(sec));
+}
+
+static void
 read_listener(struct hd_reader *r, cfg_t *sec, unsigned line)
 {
     static const char *const words[] = { "digest", "none" };
@@ -295,6 +309,7 @@ read_listener(struct hd_reader *r, cfg_t *sec, unsigned line)
     listener->authenticate = hd_read_word(r, sec, "authentication", words, 2, 0) == 0;
     read_trusted(r, sec, listener);
     read_contact(r, sec, listener);
+    read_nat(r, sec, listener);
     hd_read_list(r, sec, "trusted_names", hd_check_domain, &listener->trusted_names,
                  &listener->n_trusted_names);
     if (listener->transport == HD_TLS || listener->transport == HD_WSS)

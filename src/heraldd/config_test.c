@@ -163,6 +163,8 @@ static const struct {
     { "listen \"tcp://127.0.0.1:5061\" { }\nlisten \"tls://127.0.0.1\" { certificate = self }\n",
       "x.conf:2: ", "address of another section" },
     { "\ntls {\n key = a\n}\n", "x.conf:2: ", "both or none" },
+    { "listen \"udp://127.0.0.1\" {\n nat = perhaps\n}\n", "x.conf:2: ", "asked, private" },
+    { "listen \"tcp://127.0.0.1\" {\n nat = always\n}\n", "x.conf:2: ", "udp://" },
     { "listen \"wss://127.0.0.1\" { }\n", "x.conf:1: ", "certificate = self" },
     { "listen \"ws://127.0.0.1\" {\n certificate = self\n}\n", "x.conf:2: ", "has no TLS" },
     { "listen \"tcp://127.0.0.1\" {\n origins = \"https://a.test\"\n}\n",

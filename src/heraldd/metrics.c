@@ -95,6 +95,7 @@ static const struct row net_rows[] = {
     { "websockets", "connections that became WebSockets", NULL, NET(upgraded), KIND_COUNTER },
     { "websockets_refused", "requests and waits for a WebSocket that were refused", NULL,
       NET(not_upgraded), KIND_COUNTER },
+    { "stun", "datagrams of STUN", NULL, NET(stun), KIND_COUNTER },
 };
 #undef NET
 static_assert(HD_ARRAY_LEN(net_rows) == sizeof(struct net_counters) / sizeof(uint64_t),

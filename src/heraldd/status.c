@@ -47,6 +47,7 @@ static const struct number net_numbers[] = {
     NET(unsecured, "TLS handshakes that failed"),
     NET(upgraded, "connections that became WebSockets"),
     NET(not_upgraded, "requests and waits for a WebSocket that were refused"),
+    NET(stun, "datagrams of STUN"),
 };
 static_assert(HD_ARRAY_LEN(net_numbers) == sizeof(struct net_counters) / sizeof(uint64_t),
               "every counter of net/ is shown");

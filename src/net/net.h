@@ -103,6 +103,7 @@ struct net_counters {
     _Atomic uint64_t octets_in, octets_out, frames_bad, pings;
     _Atomic uint64_t secured, resumed, unsecured; /* handshakes of TLS */
     _Atomic uint64_t upgraded, not_upgraded;      /* requests for a WebSocket */
+    _Atomic uint64_t stun;                        /* datagrams of STUN */
 };
 
 /**

@@ -27,6 +27,7 @@
 
 #include "net/impl.h"
 #include "net/sock.h"
+#include "net/stun.h"
 
 #define BATCH_IN 64
 #define DATAGRAM_MAX 65536
@@ -145,8 +146,7 @@ read_control(struct net_udp_sock *sock, struct msghdr *msg, struct hd_addr *loca
     return true;
 }
 
-/* Octets that phones send to keep a NAT open: line ends and NULs alone (RFC 5626 section 3.5.1 has
- * STUN for datagrams, which few use).  They get no answer. */
+/* Octets that phones send to keep a NAT open, and that get no answer: line ends and NULs alone. */
 static bool
 is_keep_alive(const char *p, size_t n)
 {
@@ -154,6 +154,29 @@ is_keep_alive(const char *p, size_t n)
         if (p[i] != '\r' && p[i] != '\n' && p[i] != '\0')
             return false;
     return true;
+}
+
+/* What begins with an octet that no message of SIP begins with: keep-alives. */
+static void
+take_other(struct net_udp_sock *sock, const struct hd_flow *flow, struct hd_slice octets)
+{
+    struct net_shard *net = sock->net;
+    char answer[NET_STUN_ANSWER_MAX], *room;
+    size_t n;
+
+    if (is_keep_alive(octets.p, octets.n)) {
+        net_count(&net->counters.pings, 1);
+    } else if (net_stun_is(octets)) {
+        net_count(&net->counters.stun, 1);
+        n = net_stun_answer(octets, &flow->remote, answer);
+        room = n > 0 ? net_reserve(net, n) : NULL;
+        if (room) {
+            memcpy(room, answer, n);
+            net_commit(net, flow, n, 0);
+        }
+    } else {
+        net->params.on.packet(net->params.on.context, flow, octets);
+    }
 }
 
 static void
@@ -168,8 +191,8 @@ take_datagram(struct net_udp_sock *sock, struct mmsghdr *header, const char *p)
         (header->msg_hdr.msg_flags & MSG_TRUNC) ||
         !net_sockaddr_to(header->msg_hdr.msg_name, &flow.remote) || flow.remote.port == 0) {
         net_count(&net->counters.datagram_errors, 1);
-    } else if (is_keep_alive(p, n)) {
-        net_count(&net->counters.pings, 1);
+    } else if (n == 0 || (unsigned char)p[0] <= '\r') {
+        take_other(sock, &flow, hd_slice(p, n));
     } else {
         net->params.on.packet(net->params.on.context, &flow, hd_slice(p, n));
     }

@@ -28,8 +28,20 @@ value_write(struct sip_out *out, const struct sip_msg *request, struct hd_slice 
         sip_out_slice(out, value);
 }
 
+/* RFC 6223 section 4.3: keep without a value asks whether keep-alives are welcome, and the first
+ * hop that they reach says how often; as RFC 5626 section 4.4 has it.  0: it says nothing. */
+static uint32_t
+keep_interval_s(const struct sip_msg *request, unsigned status)
+{
+    if (status >= 300 || request->n_vias != 1 ||
+        (request->method != SIP_REGISTER && request->method != SIP_SUBSCRIBE))
+        return 0;
+    return sip_word(request->via.transport, "UDP") ? 29 : 120;
+}
+
 static void
-top_via_write(struct sip_out *out, const struct sip_msg *request, const struct hd_addr *source)
+top_via_write(struct sip_out *out, const struct sip_msg *request, unsigned status,
+              const struct hd_addr *source)
 {
     const struct sip_via *via = &request->via;
     struct hd_slice head = via->value;
@@ -41,7 +53,10 @@ top_via_write(struct sip_out *out, const struct sip_msg *request, const struct h
             continue;
         sip_out_char(out, ';');
         sip_out_slice(out, name);
-        if (value.p) {
+        if (!value.p && name.n == 4 && sip_word(name, "keep") && keep_interval_s(request, status)) {
+            sip_out_char(out, '=');
+            sip_out_u32(out, keep_interval_s(request, status));
+        } else if (value.p) {
             sip_out_char(out, '=');
             value_write(out, request, value);
         }
@@ -65,14 +80,15 @@ top_via_write(struct sip_out *out, const struct sip_msg *request, const struct h
 
 /* All Via values in their order (8.2.6.2), one line for each field. */
 static void
-vias_write(struct sip_out *out, const struct sip_msg *request, const struct hd_addr *source)
+vias_write(struct sip_out *out, const struct sip_msg *request, unsigned status,
+           const struct hd_addr *source)
 {
     const struct sip_header *h = sip_msg_header(request, SIP_HDR_VIA);
     if (h && request->via.value.n) {
         const struct sip_via *via = &request->via;
         const char *behind = sip_end(via->value);
         sip_out_lit(out, "Via: ");
-        top_via_write(out, request, source);
+        top_via_write(out, request, status, source);
         value_write(out, request, hd_slice(behind, (size_t)(sip_end(h->value) - behind)));
         sip_out_crlf(out);
         h = sip_msg_next(request, h);
@@ -106,7 +122,7 @@ sip_reply_begin(struct sip_out *out, const struct sip_msg *request, unsigned sta
     sip_out_char(out, ' ');
     sip_out_slice(out, reason.n ? reason : sip_status_phrase(status));
     sip_out_crlf(out);
-    vias_write(out, request, source);
+    vias_write(out, request, status, source);
     copy_header(out, request, SIP_HDR_FROM);
     const struct sip_header *to = sip_msg_header(request, SIP_HDR_TO);
     if (to) {

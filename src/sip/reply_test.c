@@ -118,6 +118,43 @@ the_top_via_says_where_the_request_came_from(void **state)
     }
 }
 
+/* RFC 6223 section 4.3: how often keep-alives are welcome is said to whom asks at registration and
+ * at the beginning of a dialog, by the first hop alone. */
+static void
+keep_in_the_top_via_is_told_how_often(void **state)
+{
+    static const struct {
+        const char *method, *via, *more, *out;
+        unsigned status;
+    } row[] = {
+        { "SUBSCRIBE", "SIP/2.0/UDP 192.0.2.9;keep", "", "SIP/2.0/UDP 192.0.2.9;keep=29", 200 },
+        { "REGISTER", "SIP/2.0/WSS 192.0.2.9;keep;x", "", "SIP/2.0/WSS 192.0.2.9;keep=120;x", 200 },
+        { "SUBSCRIBE", "SIP/2.0/UDP 192.0.2.9;keep=7", "", "SIP/2.0/UDP 192.0.2.9;keep=7", 200 },
+        { "SUBSCRIBE", "SIP/2.0/UDP 192.0.2.9;keep", "", "SIP/2.0/UDP 192.0.2.9;keep", 401 },
+        { "PUBLISH", "SIP/2.0/UDP 192.0.2.9;keep", "", "SIP/2.0/UDP 192.0.2.9;keep", 200 },
+        { "SUBSCRIBE", "SIP/2.0/UDP 192.0.2.9;keep", "Via: SIP/2.0/UDP 10.0.0.1;branch=x\r\n",
+          "SIP/2.0/UDP 192.0.2.9;keep", 200 },
+        { "SUBSCRIBE", "SIP/2.0/UDP 192.0.2.9;keeper", "", "SIP/2.0/UDP 192.0.2.9;keeper", 200 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        char text[1024], buffer[1024], want[512];
+        struct parsed p;
+        struct sip_out out;
+        const struct hd_addr source = addr_of("192.0.2.9", 5060);
+
+        snprintf(text, sizeof(text),
+                 "%s sip:x SIP/2.0\r\nVia: %s\r\n%s" FROM TO CALL_ID "CSeq: 1 %s\r\n\r\n",
+                 row[i].method, row[i].via, row[i].more, row[i].method);
+        parse_good(&p, text);
+        sip_out_init(&out, buffer, sizeof(buffer));
+        sip_reply_begin(&out, &p.msg, row[i].status, HD_LIT("X"), HD_LIT("our"), &source);
+        snprintf(want, sizeof(want), "SIP/2.0 %u X\r\nVia: %s\r\n", row[i].status, row[i].out);
+        assert_slice(hd_slice(buffer, strlen(want) < out.n ? strlen(want) : out.n), want);
+    }
+}
+
 static void
 a_refusal_repeats_what_could_not_be_read(void **state)
 {
@@ -148,6 +185,7 @@ main(void)
         cmocka_unit_test(a_100_has_the_timestamp_and_no_tag),
         cmocka_unit_test(a_tag_of_the_request_is_kept),
         cmocka_unit_test(the_top_via_says_where_the_request_came_from),
+        cmocka_unit_test(keep_in_the_top_via_is_told_how_often),
         cmocka_unit_test(a_refusal_repeats_what_could_not_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
