@@ -257,6 +257,7 @@ run(const struct hd_options *o)
     struct hd_daemon *daemon = NULL;
     uv_signal_t hangup, terminate, interrupt;
     struct hd_watchdog watchdog;
+    sigset_t late;
 
     if (hd_daemon_start(o, print_line, NULL, &daemon))
         return EXIT_FAILURE;
@@ -272,10 +273,12 @@ run(const struct hd_options *o)
     hd_watchdog_start(&watchdog, daemon);
     hd_notify("READY=1");
     hd_daemon_run(daemon);
-    hd_daemon_free(daemon);
     /* Nobody listens to signals any more: one that hurries us must not make this a crash. */
-    (void)signal(SIGTERM, SIG_IGN);
-    (void)signal(SIGINT, SIG_IGN);
+    (void)sigemptyset(&late);
+    (void)sigaddset(&late, SIGTERM);
+    (void)sigaddset(&late, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &late, NULL);
+    hd_daemon_free(daemon);
     HD_LOG_PLAIN(HD_INFO, "ended");
     return EXIT_SUCCESS;
 }

@@ -12,7 +12,7 @@ import threading
 import time
 import zlib
 
-from broker import Broker, check, equal, run_tests
+from broker import Broker, check, equal, run_tests, until
 from sip import PIDF, Agent, pidf
 
 SERVER, OUTSIDE, PHONE = "192.0.2.1", "198.51.100.1", "10.0.0.5"
@@ -148,7 +148,7 @@ def test_a_phone_behind_a_nat_is_notified_as_long_as_its_flow_lives():
             sub.notification()
             alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, tuple_id="three"))
             check(b"three" in sub.notification().body, "three")
-            equal(broker.subs()[0]["health"], "in-sync")
+            until(lambda: broker.subs()[0]["health"] == "in-sync", "the flow is well")
             check(broker.admin("status")["net"]["stun"] >= 2, "STUN is counted")
             nat.forget()
 

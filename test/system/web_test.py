@@ -84,7 +84,7 @@ def test_who_comes_back_is_notified_on_his_new_connection():
         bob.line = again.line
         sub.send(600)
         check(b"meanwhile" in sub.notification().body, "what he missed")
-        equal(web.broker.subs()[0]["health"], "in-sync")
+        until(lambda: web.broker.subs()[0]["health"] == "in-sync", "it is well again")
 
 
 def test_origins_and_what_is_no_upgrade():
