@@ -64,11 +64,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct evt_stored_pub pub;
     struct evt_stored_account account;
     struct evt_stored_seen seen;
+    struct evt_stored_waiting waiting;
     char *copy;
 
     if (size < 2)
         return 0;
-    const enum evt_record_kind kind = (enum evt_record_kind)(1 + data[0] % 4);
+    const enum evt_record_kind kind = (enum evt_record_kind)(1 + data[0] % 5);
     const uint64_t age_ms = (uint64_t)data[1] * 20000;
     const struct hd_slice whole = fuzz_copy(data + 2, size - 2, &copy);
     const bool is_sub = evt_stored_sub_read(whole, &sub) == HD_OK;
@@ -80,6 +81,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_account(whole, &account);
     if (evt_stored_seen_read(whole, &seen) == HD_OK)
         FUZZ_CHECK(fuzz_inside(seen.key, whole) && fuzz_inside(seen.package, whole));
+    if (evt_stored_waiting_read(whole, &waiting) == HD_OK)
+        FUZZ_CHECK(fuzz_inside(waiting.key, whole) && fuzz_inside(waiting.package, whole) &&
+                   fuzz_inside(waiting.watcher, whole) && fuzz_inside(waiting.name, whole));
 
     host_init(&host, 1);
     const enum hd_err err =

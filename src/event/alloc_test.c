@@ -73,6 +73,7 @@ __wrap_aligned_alloc(size_t align, size_t size)
 static struct host host;
 static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
 static char shown[64];    /* body of the newest NOTIFY */
+static char watchers[64]; /* of the newest one of x-state.winfo */
 static unsigned answered; /* status of the final response that came last */
 static uint32_t answered_cseq;
 static bool over; /* a terminated NOTIFY came */
@@ -101,7 +102,8 @@ pump(void)
             note(sent);
             continue;
         }
-        (void)snprintf(shown, sizeof(shown), "%.*s", HD_FMT(sent->msg.body));
+        const bool winfo = host_has(sent, "\r\nEvent: x-state.winfo\r\n");
+        (void)snprintf(winfo ? watchers : shown, sizeof(shown), "%.*s", HD_FMT(sent->msg.body));
         over = over || host_has(sent, "Subscription-State: terminated");
         host_answer(&host, sent, 200, NULL);
     }
@@ -162,6 +164,8 @@ assert_nothing_is_left(void)
         assert_int_equal(shard->resources.count, 0);
         assert_int_equal(shard->hops.count, 0);
         assert_int_equal(shard->watchers.used, 0);
+        assert_int_equal(shard->asked.count, 0);
+        assert_int_equal(shard->n_watches, 0);
         assert_int_equal(shard->wheel.count, 0);
         assert_int_equal(shard->waiting, 0);
     }
@@ -210,6 +214,27 @@ fetch(const char *event, uint16_t port)
     wait_long(9);
     assert_string_equal(shown, "one");
     assert_true(over);
+}
+
+/* The owner is shown who watches, from the other shard. */
+static void
+watched(const char *event, uint16_t port)
+{
+    char owner[HD_ID_TEXT + 1] = "", watcher[HD_ID_TEXT + 1];
+
+    watchers[0] = '\0';
+    ask(&(struct host_request){ .expires = 3600, .event = event, .from = "bob", .call_id = "o" });
+    memcpy(owner, tag, sizeof(owner));
+    ask(&(struct host_request){ .expires = 600, .port = port });
+    memcpy(watcher, tag, sizeof(watcher));
+    wait_long(20);
+    assert_string_equal(watchers, "alice active subscribe\n1");
+    ask(&(struct host_request){ .expires = 0, .to_tag = watcher, .port = port });
+    wait_long(20);
+    assert_null(strstr(watchers, "active"));
+    ask(&(struct host_request){
+        .expires = 0, .to_tag = owner, .event = event, .from = "bob", .call_id = "o" });
+    wait_long(5);
 }
 
 static void
@@ -288,6 +313,13 @@ a_registration_survives_each_refused_allocation(void **state)
 }
 
 static void
+watcher_information_survives_each_refused_allocation(void **state)
+{
+    (void)state;
+    assert_true(each_refused(watched, "x-state.winfo", false, true) > 40);
+}
+
+static void
 a_shard_that_cannot_be_made_leaves_nothing(void **state)
 {
     const struct evt_shard_params params = { .count = 1 };
@@ -312,6 +344,7 @@ main(void)
         cmocka_unit_test(the_same_on_one_shard),
         cmocka_unit_test(a_fetch_survives_each_refused_allocation),
         cmocka_unit_test(a_registration_survives_each_refused_allocation),
+        cmocka_unit_test(watcher_information_survives_each_refused_allocation),
         cmocka_unit_test(a_shard_that_cannot_be_made_leaves_nothing),
     };
 

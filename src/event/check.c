@@ -407,7 +407,7 @@ check_accounts(struct evt_shard *shard)
 static const char *
 check_counts(struct evt_shard *shard)
 {
-    uint32_t waiting = 0, timers = 0;
+    uint32_t waiting = 0, timers = evt_watch_timers(shard);
 
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         const struct evt_sub *sub = evt_sub_at(shard, i);

@@ -73,6 +73,9 @@ evt_limits_default(void)
         .park_first_s = 30,
         .park_most_s = 600,
         .route_delay_ms = 15,
+        .waiting_watchers = 100000,
+        .waiting_per_watcher = 32,
+        .waiting_keep_s = 30 * 86400,
     };
 }
 

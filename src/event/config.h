@@ -61,6 +61,9 @@ struct evt_limits {
     uint32_t expires_jitter; /* percent that a granted duration may be shortened by, 0: exact */
     uint32_t park_first_s, park_most_s; /* retries of a parked subscription: 30, 600 */
     uint32_t route_delay_ms;            /* first NOTIFY through a Route: 15 */
+    /* subscriptions that ended before anybody decided about them: in a shard, of one watcher there,
+     * and how long they are kept */
+    uint32_t waiting_watchers, waiting_per_watcher, waiting_keep_s;
 };
 
 struct evt_registrar {

@@ -23,6 +23,7 @@
 #include "event/binding.h"
 #include "event/kept.h"
 #include "event/shard.h"
+#include "event/watch.h"
 #include "sip/header.h"
 #include "sip/reply.h"
 #include "sip/txn.h"
@@ -36,6 +37,7 @@
 #define EVT_VIEW_MAGIC 0x45564945u
 #define EVT_HOP_MAGIC 0x45484f50u
 #define EVT_ACCOUNT_MAGIC 0x45414343u
+#define EVT_WAITING_MAGIC 0x45574149u
 
 #define EVT_NONE HD_TABLE_NONE
 #define EVT_PUBLISHED_MAX 256u /* publications of one resource that are composed */
@@ -43,7 +45,13 @@
 #define EVT_LINGER_MS SIP_TIMER_F_MS
 
 /* Which object embeds a timer. */
-enum evt_timer_kind { EVT_TIMER_SUB = 1, EVT_TIMER_PUB, EVT_TIMER_ACCOUNT };
+enum evt_timer_kind {
+    EVT_TIMER_SUB = 1,
+    EVT_TIMER_PUB,
+    EVT_TIMER_ACCOUNT,
+    EVT_TIMER_WATCH,
+    EVT_TIMER_WAITING
+};
 
 /* --- snapshots and views (snapshot.c) -------------------------------------------------------- */
 
@@ -370,6 +378,7 @@ struct evt_sub {
     bool tombstone : 1;     /* over, and the store holds a record for repetitions of its end */
     bool direct : 1;        /* no proxy between us */
     bool whole : 1;         /* its versions made a leap: the next document is no partial one */
+    bool approved : 1;      /* it was pending once */
     uint16_t leased;        /* NOTIFYs that the store's record still lets go */
     uint16_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     uint32_t mirror, place, hop;
@@ -429,6 +438,9 @@ void evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub);
 void evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub);
 /** Judges it by the rules in force; a stored change of state follows. */
 void evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub);
+/** It begins, pending or active, or goes from one to the other; its watched resource's home is
+ * told. */
+void evt_sub_enter(struct evt_shard *shard, struct evt_sub *sub, uint8_t state);
 bool evt_sub_verdict(enum evt_decision decision, uint8_t *ret_state, uint8_t *ret_transform);
 /** What the rules in force say of a subscription; false: it is refused. */
 bool evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
@@ -504,6 +516,7 @@ struct evt_mirror {
     bool walking;
     bool leaving; /* nobody needs it, and memory was short for telling the home */
     bool seen_stored;
+    bool watched; /* the home wants to know who watches */
     uint32_t next_walk;
     uint32_t seen_next, seen_prev; /* those with a record due, see seen.c */
     uint64_t seen_due_ms;          /* 0: none is due */
@@ -669,8 +682,8 @@ enum evt_mail_kind {
     EVT_MAIL_STORED,     /* outcomes of the store */
     EVT_MAIL_OCTETS,     /* octets for a connection of this shard */
     EVT_MAIL_FAILED,     /* octets that could not be sent */
-    EVT_MAIL_GATHER,     /* a home asks for the watchers of a resource */
-    EVT_MAIL_GATHERED,   /* and gets them */
+    EVT_MAIL_WATCH,      /* a home asks for the watchers of a resource, see watch.h */
+    EVT_MAIL_TOLD,       /* and is told */
     EVT_MAIL_MERGED,     /* has the same SUBSCRIBE come by another way? */
     EVT_MAIL_JUDGED,     /* and the answer */
     EVT_MAIL_CALL
@@ -718,40 +731,10 @@ struct evt_mail_failed {
     uint64_t owner;
 };
 
-/* The watchers of a resource, collected by its home from all shards. */
-struct evt_watcher {
-    uint64_t id;
-    enum evt_sub_state state;
-    struct evt_watcher *next;
-    size_t n;
-    char watcher[]; /* canonical identity */
-};
-typedef void (*evt_gathered_f)(void *context, const struct evt_watcher *watchers);
-struct evt_gather;
-struct evt_mail_gather {
-    struct hd_mail mail;
-    struct evt_gather *gather; /* the home's; touched there alone */
-    unsigned home;
-    struct evt_watcher *watchers; /* the answer */
-    size_t key_n, package_n;
-    char text[];
-};
-
 struct evt_packet *evt_packet_new(const struct hd_flow *flow, struct hd_slice octets,
                                   struct hd_slice peer, uint64_t arrived_us);
 void evt_post(struct evt_shard *shard, unsigned to, uint32_t kind, struct hd_mail *mail);
 void evt_mail_free(struct hd_mail *mail);
-/**
- * Collects the watchers of a resource from all shards; called on the home shard.  visit is called
- * once, there, when all have answered. HD_ENOMEM: nothing was asked.
- */
-HD_NODISCARD enum hd_err evt_gather_start(struct evt_shard *shard, struct hd_slice key,
-                                          struct hd_slice package, evt_gathered_f visit,
-                                          void *context);
-void evt_gather_answer(struct evt_shard *shard, struct evt_mail_gather *mail);
-void evt_gather_collect(struct evt_shard *shard, struct evt_mail_gather *mail);
-void evt_watchers_free(struct evt_watcher *watchers);
-
 /* --- requests and answers (request.c, answer.c) ---------------------------------------------- */
 
 /* Answers of requests that left no record, for their retransmissions: a capped ring. */
@@ -926,6 +909,8 @@ HD_NODISCARD enum hd_err evt_record_account(struct evt_shard *shard,
                                             const struct evt_account *account, uint64_t txn,
                                             const struct evt_binding *bindings, uint32_t n,
                                             uint64_t ticket);
+HD_NODISCARD enum hd_err evt_record_waiting(struct evt_shard *shard,
+                                            const struct evt_waiting *waiting);
 HD_NODISCARD enum hd_err evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror,
                                          uint64_t content, const uint64_t *exceptions, uint32_t n);
 HD_NODISCARD enum hd_err evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind,
@@ -969,7 +954,11 @@ struct evt_shard {
     struct hd_table subs, mirrors, hops, resources, pubs, accounts;
     struct hd_map sub_by_id, sub_by_call, mirror_by_key, hop_by_flow, resource_by_key, pub_by_id,
         account_by_key, hop_by_conn;
-    struct hd_tally watchers; /* subscriptions of each, by the keyed hash of his name */
+    struct hd_tally watchers;     /* subscriptions of each, by the keyed hash of his name */
+    struct hd_table asked, waits; /* who watches, see watch.h */
+    struct hd_map asked_by_key, waiting_by_key, waiting_by_watcher;
+    struct evt_mail_watch *questions; /* those that could not be taken */
+    uint32_t n_watches;               /* resources whose watchers are put together here */
 
     struct hd_table nameds; /* see named.c */
     uint32_t nowhere;      /* those of them that lead nowhere: their subscriptions are to hear it */

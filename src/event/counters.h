@@ -40,7 +40,9 @@
     X(targets_failed, "addresses of named next hops that failed, so that the next one was taken")  \
     X(store_failures, "changes that the store could not keep")                                     \
     X(refused_busy, "requests refused because too many wait")                                      \
-    X(caps_reached, "requests refused because a table or a quota is full")
+    X(caps_reached, "requests refused because a table or a quota is full")                         \
+    X(watchers_unlisted, "watchers left out of watcher information that is too long")              \
+    X(watchers_given_up, "undecided subscriptions that were not kept because too many wait")
 
 /* Gauges. */
 #define EVT_GAUGES(X)                                                                              \
@@ -52,7 +54,8 @@
     X(in_flight, "NOTIFY requests in flight")                                                      \
     X(waiting, "requests waiting for the store")                                                   \
     X(parked, "subscriptions whose subscriber does not answer")                                    \
-    X(hops, "next hops known")
+    X(hops, "next hops known")                                                                     \
+    X(watchers_waiting, "subscriptions that ended before anybody decided about them")
 
 /* What is counted by event package: for the first ones that are used by name, then together. */
 #define EVT_PACKAGES_COUNTED 32

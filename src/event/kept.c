@@ -16,8 +16,11 @@ evt_kept_begin(struct evt_shard *shard, struct evt_resource *resource)
     if (!resource->kept)
         return false;
     resource->kept->keeper = keeper;
-    keeper->begin(shard, resource);
-    return true;
+    if (keeper->begin(shard, resource))
+        return true;
+    free(resource->kept);
+    resource->kept = NULL;
+    return false;
 }
 
 void

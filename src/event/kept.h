@@ -25,8 +25,9 @@ struct evt_resource;
 struct evt_shard;
 
 struct evt_keeper {
-    /** Somebody is interested: evt_kept_set() is to be called, from inside or soon. */
-    void (*begin)(struct evt_shard *shard, struct evt_resource *resource);
+    /** Somebody is interested: evt_kept_set() is to be called, from inside or soon.  False: memory
+     * is short, it is called again in a moment; kept->facts is not looked at. */
+    bool (*begin)(struct evt_shard *shard, struct evt_resource *resource);
     /** Nobody is any more. */
     void (*end)(struct evt_shard *shard, struct evt_resource *resource);
     /** May be NULL.  The registrations of its address changed (event/reg.h); news false: what was
@@ -41,6 +42,9 @@ struct evt_kept {
     bool ready;          /* it was set once */
     void *facts;         /* the keeper's own */
 };
+
+/* Who watches (watch.c): of template packages, evt_package.watched says of which. */
+extern const struct evt_keeper evt_watch_keeper;
 
 /** Whether anybody wants to see this resource's kept document: spares making it. */
 bool evt_kept_wanted(struct evt_shard *shard, struct hd_slice key, struct hd_slice package);

@@ -35,7 +35,7 @@ set(const char *text, bool tidy)
     evt_doc_unref(doc);
 }
 
-static void
+static bool
 keeper_begin(struct evt_shard *shard, struct evt_resource *resource)
 {
     (void)shard;
@@ -43,6 +43,7 @@ keeper_begin(struct evt_shard *shard, struct evt_resource *resource)
     resource->kept->facts = malloc(1);
     if (keeper.at_once)
         set(keeper.at_once, false);
+    return true;
 }
 
 static void

@@ -77,6 +77,7 @@ mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_packag
     mirror->config = evt_config_ref(shard->config);
     mirror->package = package;
     mirror->next_walk = mirror->seen_next = mirror->seen_prev = EVT_NONE;
+    mirror->watched = shard->asked.count > 0 && evt_watch_asked(shard, mirror);
     if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
         goto fail;
     if (mirror_ask(shard, mirror, true)) {

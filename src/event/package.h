@@ -50,6 +50,30 @@ enum evt_authorisation {
     EVT_AUTHORISE_CONFIRM    /* pending, until a rule decides */
 };
 
+/* A watcher of a resource as watcher information shows it (RFC 3857 section 4.7.1). */
+enum evt_watcher_status {
+    EVT_WATCHER_PENDING = 1,
+    EVT_WATCHER_ACTIVE,
+    EVT_WATCHER_WAITING,
+    EVT_WATCHER_TERMINATED
+};
+enum evt_watcher_event {
+    EVT_WATCHER_SUBSCRIBE = 1,
+    EVT_WATCHER_APPROVED,
+    EVT_WATCHER_DEACTIVATED,
+    EVT_WATCHER_PROBATION,
+    EVT_WATCHER_REJECTED,
+    EVT_WATCHER_TIMEOUT,
+    EVT_WATCHER_GIVEUP,
+    EVT_WATCHER_NORESOURCE
+};
+struct evt_watcher {
+    uint64_t id; /* stable, and unlike that of any other subscription */
+    enum evt_watcher_status status;
+    enum evt_watcher_event event; /* that led there */
+    struct hd_slice uri, name;    /* identity, display name; borrowed */
+};
+
 struct evt_package;
 struct evt_package_ops {
     /**
@@ -98,6 +122,14 @@ struct evt_package_ops {
     enum hd_err (*render)(const struct evt_package *package, struct hd_slice entity, uint8_t types,
                           const struct evt_doc *base, struct evt_doc *doc,
                           struct evt_doc **ret_doc);
+    /**
+     * Template packages: the document of the watchers of a resource in package->watched; the same
+     * watchers give the same octets.
+     * @param entity  the resource's URI
+     * @return HD_OK, HD_ENOMEM
+     */
+    enum hd_err (*watchers)(const struct evt_package *package, struct hd_slice entity,
+                            const struct evt_watcher *watchers, size_t n, struct evt_doc **ret_doc);
 };
 
 #define EVT_PACKAGE_MAGIC 0x45504b47u

@@ -33,7 +33,8 @@ enum evt_record_kind {
     EVT_RECORD_SUBSCRIPTION = 1,
     EVT_RECORD_PUBLICATION,
     EVT_RECORD_BINDINGS,
-    EVT_RECORD_SEEN
+    EVT_RECORD_SEEN,
+    EVT_RECORD_WAITING /* a subscription that nobody has decided about */
 };
 
 struct evt_store_ops {

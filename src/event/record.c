@@ -60,7 +60,7 @@ time_left(const struct evt_shard *shard, uint64_t at_ms)
 struct sub_after {
     uint64_t left_ms;
     uint8_t state, transform, types;
-    bool direct;
+    bool direct, approved;
     uint32_t cseq_remote;
     struct evt_done done[2];
     const struct evt_hop *came, *hop;
@@ -82,23 +82,26 @@ sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_s
                                    .transform = sub->transform,
                                    .types = sub->types,
                                    .direct = sub->direct,
+                                   .approved = sub->approved,
                                    .cseq_remote = sub->cseq_remote,
                                    .done = { sub_done(sub, 0), sub_done(sub, 1) },
                                    .came = evt_hop_at(shard, sub->came),
                                    .hop = evt_hop_at(shard, sub->hop),
                                    .texts = sub->texts };
     bool end = change->kind == EVT_CHANGE_END;
-    return (struct sub_after){ .left_ms =
-                                   end ? EVT_LINGER_MS : (uint64_t)change->done.expires_s * 1000,
-                               .state = end ? EVT_SUB_TERMINATED : change->state,
-                               .transform = change->transform,
-                               .types = change->types,
-                               .direct = change->direct,
-                               .cseq_remote = change->cseq,
-                               .done = { change->done, sub_done(sub, 0) },
-                               .came = evt_hop_at(shard, change->came),
-                               .hop = evt_hop_at(shard, change->hop),
-                               .texts = change->texts ? change->texts : sub->texts };
+    return (struct sub_after){
+        .left_ms = end ? EVT_LINGER_MS : (uint64_t)change->done.expires_s * 1000,
+        .state = end ? EVT_SUB_TERMINATED : change->state,
+        .transform = change->transform,
+        .types = change->types,
+        .direct = change->direct,
+        .approved = change->state == sub->state ? sub->approved : sub->state == EVT_SUB_PENDING,
+        .cseq_remote = change->cseq,
+        .done = { change->done, sub_done(sub, 0) },
+        .came = evt_hop_at(shard, change->came),
+        .hop = evt_hop_at(shard, change->hop),
+        .texts = change->texts ? change->texts : sub->texts
+    };
 }
 
 enum hd_err
@@ -119,7 +122,7 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     hd_bytes_put_u8(&out, after.types);
     hd_bytes_put_u8(&out, (uint8_t)(after.direct | after.hop->proven << 1 |
                                     after.hop->authenticated << 2 | after.texts->has_event_id << 3 |
-                                    (after.hop->named != EVT_NONE) << 4));
+                                    (after.hop->named != EVT_NONE) << 4 | after.approved << 5));
     hd_bytes_put_u32(&out, sub->cseq_local);
     hd_bytes_put_u32(&out, after.cseq_remote);
     hd_bytes_put_u32(&out, sub->branch);
@@ -253,6 +256,22 @@ evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror, uint64
 }
 
 enum hd_err
+evt_record_waiting(struct evt_shard *shard, const struct evt_waiting *waiting)
+{
+    struct hd_bytes_out out;
+
+    begin(&out, shard->record_memory, sizeof(shard->record_memory));
+    hd_bytes_put_u64(&out, time_left(shard, waiting->expires_at_ms));
+    hd_bytes_put_u64(&out, waiting->watched);
+    hd_bytes_put_slice(&out, evt_waiting_key(waiting));
+    hd_bytes_put_slice(&out, evt_waiting_package(waiting));
+    hd_bytes_put_slice(&out, evt_waiting_watcher(waiting));
+    hd_bytes_put_slice(&out, evt_waiting_name(waiting));
+    hd_bytes_put_u8(&out, waiting->proof);
+    return put(shard, hd_id_bucket(waiting->id), EVT_RECORD_WAITING, waiting->id, &out, 0);
+}
+
+enum hd_err
 evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind, unsigned bucket, uint64_t id,
                   uint64_t ticket)
 {
@@ -362,6 +381,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.authenticated = flags >> 2 & 1;
     sub.has_event_id = flags >> 3 & 1;
     sub.named = flags >> 4 & 1;
+    sub.approved = flags >> 5 & 1;
     sub.cseq_local = hd_bytes_get_u32(&in);
     sub.cseq_remote = hd_bytes_get_u32(&in);
     sub.branch = hd_bytes_get_u32(&in);
@@ -377,7 +397,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
         sub.texts[i] = hd_bytes_get_slice(&in);
     sub.proof = hd_bytes_get_u8(&in);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
-        sub.transform > EVT_SEE_NOTHING || sub.proof > EVT_PROOF_TLS || flags > 31 ||
+        sub.transform > EVT_SEE_NOTHING || sub.proof > EVT_PROOF_TLS || flags > 63 ||
         sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||
         sub.branch > EVT_RECORD_CSEQ_MOST || sub.version > EVT_RECORD_CSEQ_MOST ||
         sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000 ||
@@ -483,6 +503,31 @@ evt_stored_account_read(struct hd_slice record, struct evt_stored_account *ret_a
         err = hd_bytes_in_end(&all.rest);
     if (!err)
         *ret_account = account;
+    return err;
+}
+
+enum hd_err
+evt_stored_waiting_read(struct hd_slice record, struct evt_stored_waiting *ret_waiting)
+{
+    struct evt_stored_waiting waiting;
+    struct hd_bytes_in in;
+    enum hd_err err = open_record(record, &in);
+
+    if (err)
+        return err;
+    waiting.left_ms = hd_bytes_get_u64(&in);
+    waiting.watched = hd_bytes_get_u64(&in);
+    waiting.key = get_key(&in);
+    waiting.package = get_key(&in);
+    waiting.watcher = get_key(&in);
+    waiting.name = hd_bytes_get_slice(&in);
+    waiting.proof = hd_bytes_get_u8(&in);
+    if (waiting.proof > EVT_PROOF_TLS || waiting.name.n > EVT_WATCHER_NAME_MAX ||
+        waiting.left_ms > (uint64_t)UINT32_MAX * 1000)
+        hd_bytes_in_fail(&in, HD_ESYNTAX);
+    err = hd_bytes_in_end(&in);
+    if (!err)
+        *ret_waiting = waiting;
     return err;
 }
 

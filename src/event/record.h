@@ -27,7 +27,7 @@ struct evt_stored_sub {
     uint64_t born;    /* the how manieth of its shard */
     uint8_t state, transform, types;
     uint8_t proof; /* enum evt_proof */
-    bool direct, proven, authenticated, has_event_id;
+    bool direct, proven, authenticated, has_event_id, approved;
     bool named;                                        /* way is where its next hop's name led */
     uint32_t cseq_local, cseq_remote, branch, version; /* as they were when it was written */
     uint32_t ahead; /* at most this many NOTIFYs were sent since */
@@ -75,6 +75,14 @@ struct evt_stored_seen {
     struct hd_bytes_in rest; /* ids of the exceptions, eight octets each */
 };
 
+/* A subscription that ended before anybody decided about it. */
+struct evt_stored_waiting {
+    uint64_t left_ms;
+    uint64_t watched; /* id of the subscription that it was */
+    uint8_t proof;    /* enum evt_proof */
+    struct hd_slice key, package, watcher, name;
+};
+
 /** HD_OK; HD_EVERSION written by a newer herald; HD_ESYNTAX. */
 HD_NODISCARD enum hd_err evt_stored_sub_read(struct hd_slice record,
                                              struct evt_stored_sub *ret_sub);
@@ -85,6 +93,8 @@ HD_NODISCARD enum hd_err evt_stored_account_read(struct hd_slice record,
 /** The next of account->n bindings; HD_ESYNTAX. */
 HD_NODISCARD enum hd_err evt_stored_binding_next(struct evt_stored_account *account,
                                                  struct evt_stored_binding *ret_binding);
+HD_NODISCARD enum hd_err evt_stored_waiting_read(struct hd_slice record,
+                                                 struct evt_stored_waiting *ret_waiting);
 HD_NODISCARD enum hd_err evt_stored_seen_read(struct hd_slice record,
                                               struct evt_stored_seen *ret_seen);
 

@@ -184,6 +184,7 @@ read_any(enum evt_record_kind kind, struct hd_slice octets)
     struct evt_stored_pub pub;
     struct evt_stored_account account;
     struct evt_stored_seen seen;
+    struct evt_stored_waiting waiting;
 
     switch (kind) {
     case EVT_RECORD_SUBSCRIPTION:
@@ -194,6 +195,8 @@ read_any(enum evt_record_kind kind, struct hd_slice octets)
         return evt_stored_account_read(octets, &account);
     case EVT_RECORD_SEEN:
         return evt_stored_seen_read(octets, &seen);
+    case EVT_RECORD_WAITING:
+        return evt_stored_waiting_read(octets, &waiting);
     }
     return HD_OK;
 }
@@ -217,7 +220,8 @@ static void
 a_record_that_is_cut_longer_or_of_another_version_is_not_read(void **state)
 {
     static const enum evt_record_kind kinds[] = { EVT_RECORD_SUBSCRIPTION, EVT_RECORD_PUBLICATION,
-                                                  EVT_RECORD_BINDINGS, EVT_RECORD_SEEN };
+                                                  EVT_RECORD_BINDINGS, EVT_RECORD_SEEN,
+                                                  EVT_RECORD_WAITING };
 
     (void)state;
     host_subscribe(&host, &(struct host_request){ .expires = 600 }, tag);
@@ -226,6 +230,9 @@ a_record_that_is_cut_longer_or_of_another_version_is_not_read(void **state)
                                                 .uri = "sip:example.test",
                                                 .to_uri = BOB,
                                                 .expires = 600 });
+    host.n_rules = 1; /* nobody has decided about carol */
+    host.rules[0] = (struct host_rule){ .user = "sip:carol@example.test", .decision = EVT_CONFIRM };
+    host_request(&host, &(struct host_request){ .from = "carol", .call_id = "w", .expires = 0 });
     host_wait(&host, 2000);
     for (size_t k = 0; k < HD_ARRAY_LEN(kinds); k++) {
         const struct hd_slice whole = record(kinds[k]);

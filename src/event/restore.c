@@ -138,6 +138,7 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     sub->state = stored->state;
     sub->transform = stored->transform;
     sub->types = stored->types;
+    sub->approved = stored->approved;
     sub->direct = stored->direct;
     sub->stored = true;
     sub->restored = true;
@@ -174,6 +175,7 @@ sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (state == sub->state && transform == sub->transform)
         return;
+    sub->approved = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
     sub->state = state;
     sub->transform = transform;
     sub->owed = true; /* sent when the snapshot comes */
@@ -328,6 +330,8 @@ evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind, uint64_t i
         return restore_account(shard, record, age_ms);
     case EVT_RECORD_SEEN:
         return restore_seen(shard, id, record);
+    case EVT_RECORD_WAITING:
+        return evt_waiting_restore(shard, id, record, age_ms);
     }
     return HD_ESYNTAX;
 }

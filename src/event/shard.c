@@ -27,6 +27,7 @@ catch_up(struct evt_shard *shard)
     shard->catch_up_ms = 0;
     evt_resource_catch_up(shard);
     evt_mirror_catch_up(shard);
+    evt_watch_catch_up(shard);
 }
 
 /* For a host that polls. */
@@ -83,6 +84,11 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     hd_map_init(&shard->account_by_key);
     hd_tally_init(&shard->watchers);
     hd_map_init(&shard->hop_by_conn);
+    hd_table_init(&shard->asked, sizeof(struct evt_asked), limits->resources);
+    hd_table_init(&shard->waits, sizeof(struct evt_waiting), limits->waiting_watchers);
+    hd_map_init(&shard->asked_by_key);
+    hd_map_init(&shard->waiting_by_key);
+    hd_map_init(&shard->waiting_by_watcher);
     shard->ready = (struct evt_list){ EVT_NONE, EVT_NONE };
     shard->walk_head = shard->walk_tail = EVT_NONE;
     shard->seen_head = shard->seen_tail = EVT_NONE;
@@ -129,6 +135,8 @@ evt_shard_free(struct evt_shard *shard)
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->accounts, i)) != HD_TABLE_NONE; i++)
         evt_account_free(shard, evt_account_at(shard, i));
+    evt_watch_done(shard);
+    evt_waiting_done(shard);
     while (shard->interests) {
         struct evt_mail_interest *next = shard->interests->next;
         free(shard->interests);
@@ -143,14 +151,16 @@ evt_shard_free(struct evt_shard *shard)
         shard->free_flights = next;
     }
     hd_table_done(&shard->nameds);
-    struct hd_table *tables[] = { &shard->subs,      &shard->mirrors, &shard->hops,
-                                  &shard->resources, &shard->pubs,    &shard->accounts };
+    struct hd_table *tables[] = { &shard->subs, &shard->mirrors,  &shard->hops,  &shard->resources,
+                                  &shard->pubs, &shard->accounts, &shard->asked, &shard->waits };
     for (size_t i = 0; i < HD_ARRAY_LEN(tables); i++)
         hd_table_done(tables[i]);
-    struct hd_map *maps[] = { &shard->sub_by_id,       &shard->sub_by_call,
-                              &shard->mirror_by_key,   &shard->hop_by_flow,
-                              &shard->resource_by_key, &shard->pub_by_id,
-                              &shard->account_by_key,  &shard->hop_by_conn };
+    struct hd_map *maps[] = { &shard->sub_by_id,         &shard->sub_by_call,
+                              &shard->mirror_by_key,     &shard->hop_by_flow,
+                              &shard->resource_by_key,   &shard->pub_by_id,
+                              &shard->account_by_key,    &shard->hop_by_conn,
+                              &shard->asked_by_key,      &shard->waiting_by_key,
+                              &shard->waiting_by_watcher };
     for (size_t i = 0; i < HD_ARRAY_LEN(maps); i++)
         hd_map_done(maps[i]);
     hd_tally_done(&shard->watchers);
@@ -223,6 +233,8 @@ mail_stored(struct evt_shard *shard, const struct evt_mail_stored *mail)
         if (ticket == 0)
             continue;
         enum evt_record_kind kind = (enum evt_record_kind)(ticket >> 56);
+        if (kind == EVT_RECORD_SEEN || kind == EVT_RECORD_WAITING)
+            continue; /* nobody waits for these */
         table = kind == EVT_RECORD_SUBSCRIPTION  ? &shard->subs
                 : kind == EVT_RECORD_PUBLICATION ? &shard->pubs
                                                  : &shard->accounts;
@@ -239,6 +251,7 @@ mail_stored(struct evt_shard *shard, const struct evt_mail_stored *mail)
             evt_pub_stored(shard, evt_pub_at(shard, index), mail->outcomes[i].err);
             break;
         case EVT_RECORD_SEEN:
+        case EVT_RECORD_WAITING:
             break;
         case EVT_RECORD_BINDINGS:
             evt_account_stored(shard, evt_account_at(shard, index), mail->outcomes[i].err);
@@ -324,11 +337,11 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
         evt_shard_send_failed(shard, failed->owner, &failed->flow, shard->now_us);
         break;
     }
-    case EVT_MAIL_GATHER:
-        evt_gather_answer(shard, (struct evt_mail_gather *)(void *)mail);
+    case EVT_MAIL_WATCH:
+        evt_watch_question(shard, (struct evt_mail_watch *)(void *)mail);
         return;
-    case EVT_MAIL_GATHERED:
-        evt_gather_collect(shard, (struct evt_mail_gather *)(void *)mail);
+    case EVT_MAIL_TOLD:
+        evt_watch_answer(shard, (struct evt_mail_told *)(void *)mail);
         return;
     case EVT_MAIL_MERGED:
         evt_merged_judge(shard, (struct evt_mail_merged *)(void *)mail);
@@ -441,6 +454,12 @@ timer_fired(void *context, struct hd_timer *timer)
     case EVT_TIMER_ACCOUNT:
         evt_account_fired(shard, HD_CONTAINER(timer, struct evt_account, timer));
         break;
+    case EVT_TIMER_WATCH:
+        evt_watch_fired(shard, timer);
+        break;
+    case EVT_TIMER_WAITING:
+        evt_waiting_fired(shard, timer);
+        break;
     }
 }
 
@@ -522,6 +541,7 @@ evt_shard_configure(struct evt_shard *shard, struct evt_config *config, struct h
         evt_config_unref(old);
     }
     shard->configurations++;
+    evt_waiting_judge(shard, changed);
     evt_hop_configure(shard);
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         struct evt_sub *sub = evt_sub_at(shard, i);

@@ -136,67 +136,6 @@ a_home_that_learns_of_a_package_later_than_the_mirror_catches_up(void **state)
     assert_true(hd_slice_eq(host_take_notify(&host)->msg.body, HD_LIT("one")));
 }
 
-/* --- collecting watchers --------------------------------------------------------------------- */
-
-static void
-count_watchers(void *context, const struct evt_watcher *watchers)
-{
-    unsigned *n = context;
-
-    for (*n = 0; watchers; watchers = watchers->next) {
-        assert_true(hd_slice_eq(hd_slice(watchers->watcher, watchers->n),
-                                HD_LIT("sip:alice@example.test")));
-        (*n)++;
-    }
-}
-
-static void
-the_watchers_of_all_shards_are_collected(void **state)
-{
-    unsigned n = 99;
-
-    (void)state;
-    for (unsigned i = 0; i < 3; i++) {
-        char call_id[8];
-        (void)snprintf(call_id, sizeof(call_id), "w%u", i);
-        host_subscribe(&host,
-                       &(struct host_request){
-                           .expires = 600, .call_id = call_id, .port = host_port_of(&host, i) },
-                       tag);
-    }
-    const unsigned home = host_home(&host, BOB);
-    assert_int_equal(evt_gather_start(host_shard(&host, home), HD_LIT(BOB), HD_LIT("x-state"),
-                                      count_watchers, &n),
-                     HD_OK);
-    host_settle(&host);
-    assert_int_equal(n, 3);
-    assert_int_equal(evt_gather_start(host_shard(&host, home), HD_LIT("sip:none@example.test"),
-                                      HD_LIT("x-state"), count_watchers, &n),
-                     HD_OK);
-    host_settle(&host);
-    assert_int_equal(n, 0);
-}
-
-static void
-mails_that_are_under_way_at_the_end_are_freed(void **state)
-{
-    unsigned n = 0;
-
-    (void)state;
-    host_subscribe(&host, &(struct host_request){ .expires = 600 }, tag);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(evt_gather_start(host_shard(&host, i), HD_LIT(BOB), HD_LIT("x-state"),
-                                          count_watchers, &n),
-                         HD_OK);
-        evt_shard_drain(host_shard(&host, i), host.now_ms * 1000);
-    }
-    /* Freed with what is in their boxes: questions, answers, interest, packets. */
-    char text[2000];
-    const struct hd_flow flow = host_flow(far_port());
-    const struct host_request request = { .method = "PUBLISH", .body = "x", .port = far_port() };
-    host_receive(&host, &flow, hd_slice(text, host_write(&request, text, sizeof(text))));
-}
-
 /* --- a stop and a start ---------------------------------------------------------------------- */
 
 struct kept {
@@ -423,8 +362,6 @@ main(void)
         TEST(a_mirror_that_leaves_and_joins_while_mails_are_under_way_ends_with_the_newest),
         TEST(a_home_that_forgot_numbers_on),
         TEST(a_home_that_learns_of_a_package_later_than_the_mirror_catches_up),
-        TEST(the_watchers_of_all_shards_are_collected),
-        TEST(mails_that_are_under_way_at_the_end_are_freed),
         TEST(after_a_clean_stop_nothing_is_repeated_and_the_dialog_goes_on),
         TEST(what_changed_and_was_not_acknowledged_is_sent_after_a_crash),
         TEST(a_stop_takes_nothing_from_the_store),

@@ -740,12 +740,15 @@ void
 evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
                   uint32_t retry_after_s)
 {
+    bool was_pending = sub->state == EVT_SUB_PENDING;
+
     if (sub->state == EVT_SUB_TERMINATED || sub->state == EVT_SUB_INIT)
         return;
     sub->state = EVT_SUB_TERMINATED;
     sub->reason = (uint8_t)reason;
     sub->retry_after_s = (uint16_t)(retry_after_s < UINT16_MAX ? retry_after_s : UINT16_MAX);
     sub->again = false;
+    evt_watch_ended(shard, sub, was_pending);
     EVT_COUNT(shard, subscriptions_ended);
     evt_gauge(shard, &shard->counters.subscriptions, -1);
     evt_did(shard, sub->id, EVT_DID_END, reason);
@@ -827,6 +830,18 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
+/* RFC 3857 section 4.7.1: what was pending is approved. */
+void
+evt_sub_enter(struct evt_shard *shard, struct evt_sub *sub, uint8_t state)
+{
+    if (state == sub->state)
+        return;
+    bool approved = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
+    sub->state = state;
+    sub->approved = approved;
+    evt_watch_changed(shard, sub, approved ? EVT_WATCHER_APPROVED : EVT_WATCHER_SUBSCRIBE);
+}
+
 void
 evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -846,7 +861,7 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (state == sub->state && transform == sub->transform)
         return;
-    sub->state = state;
+    evt_sub_enter(shard, sub, state);
     sub->transform = transform;
     evt_sub_owe(shard, sub);
     evt_sub_rearm(shard, sub);

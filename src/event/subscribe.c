@@ -124,7 +124,7 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub_take_came(shard, sub, change);
     const struct hd_flow *came = &evt_hop_at(shard, sub->came)->flow;
     sub->direct = change->direct;
-    sub->state = change->state;
+    evt_sub_enter(shard, sub, change->state);
     sub->transform = change->transform;
     sub->types = change->types;
     sub->cseq_remote = change->cseq;

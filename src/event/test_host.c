@@ -92,6 +92,43 @@ static const struct evt_package_ops count_ops = {
     .hole = count_hole,
 };
 
+/* Who watches, a line "WHO status event" for each, and how many: in the order of their ids. */
+uint64_t host_watcher_ids[4];
+
+static enum hd_err
+who_watches(const struct evt_package *package, struct hd_slice entity,
+            const struct evt_watcher *watchers, size_t n, struct evt_doc **ret_doc)
+{
+    static const char *const status[] = { "", "pending", "active", "waiting", "terminated" };
+    static const char *const event[] = { "",          "subscribe", "approved", "deactivated",
+                                         "probation", "rejected",  "timeout",  "giveup",
+                                         "noresource" };
+    char text[4096];
+    size_t at = 0;
+
+    (void)entity;
+    CHECK(package->watched);
+    for (size_t i = 0; i < n; i++) {
+        if (i < HD_ARRAY_LEN(host_watcher_ids))
+            host_watcher_ids[i] = watchers[i].id;
+        struct hd_slice who = hd_slice_from(watchers[i].uri, 4);
+        who.n = hd_slice_find(who, '@');
+        if (i < 20)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%.*s %s %s\n", HD_FMT(who),
+                                   status[watchers[i].status], event[watchers[i].event]);
+    }
+    at += (size_t)snprintf(text + at, sizeof(text) - at, "%zu", n);
+    *ret_doc = evt_doc_new(HD_LIT("text/plain"), hd_slice(text, at));
+    return *ret_doc ? HD_OK : HD_ENOMEM;
+}
+
+static const struct evt_package_ops winfo_ops = {
+    .validate = text_validate,
+    .compose = text_compose,
+    .neutral = text_neutral,
+    .watchers = who_watches,
+};
+
 static const struct hd_slice text_types[] = { { "text/plain", 10 }, { "text/html", 9 } };
 
 #define PACKAGE_OPS(text, own, ...)                                                                \
@@ -101,8 +138,12 @@ static const struct hd_slice text_types[] = { { "text/plain", 10 }, { "text/html
         .max_expires_s = 86400, .authorisation = EVT_AUTHORISE_ALLOW, __VA_ARGS__                  \
     }
 #define PACKAGE(text, ...) PACKAGE_OPS(text, text_ops, __VA_ARGS__)
-static const struct evt_package packages[] = {
-    PACKAGE("x-state", .neutral_body = { "(none)", 6 }),
+static const struct evt_package packages[4];
+static const struct evt_package winfo =
+    PACKAGE_OPS("x-state.winfo", winfo_ops, .watched = &packages[0], .keeper = &evt_watch_keeper,
+                .closed = true);
+static const struct evt_package packages[4] = {
+    PACKAGE("x-state", .neutral_body = { "(none)", 6 }, .winfo = &winfo),
     PACKAGE("x-every", .delivery = EVT_DELIVER_EVERY, .queue_max = 3),
     PACKAGE("x-paced", .pace_ms = 5000),
     PACKAGE_OPS("x-count", count_ops, .neutral_body = { "v0: none", 8 }),

@@ -106,6 +106,9 @@ struct host_request {
     bool no_via_change;
 };
 
+/* Of the last document of x-state.winfo: lines "WHO status event" and how many they are. */
+extern uint64_t host_watcher_ids[4];
+
 /* n shards, all of them connected; free with host_done. */
 void host_init(struct host *host, unsigned n);
 void host_done(struct host *host);

@@ -56,6 +56,9 @@ static const struct number limit_rows[] = {
     LIMIT("expires_jitter", limits.expires_jitter, HD_CONF_PERCENT, 0, 50),
     LIMIT("park_first", limits.park_first_s, HD_CONF_SECONDS, 1, DAY_S),
     LIMIT("park_most", limits.park_most_s, HD_CONF_SECONDS, 1, DAY_S),
+    LIMIT("waiting_watchers", limits.waiting_watchers, HD_CONF_COUNT, 0, 100000000),
+    LIMIT("waiting_per_watcher", limits.waiting_per_watcher, HD_CONF_COUNT, 0, 100000),
+    LIMIT("waiting_keep", limits.waiting_keep_s, HD_CONF_SECONDS, 60, 365 * DAY_S),
     LIMIT("route_delay", limits.route_delay_ms, HD_CONF_MS, 0, 1000),
     LIMIT("connections", net.connections, HD_CONF_COUNT, 1, 1000000),
     LIMIT("connection_idle", net.idle_ms, HD_CONF_MS, 1000, DAY_S * 1000),
@@ -554,6 +557,10 @@ add_package(struct hd_reader *r, cfg_t *sec, unsigned line, struct hd_slice name
         if (!hd_read_bool(r, sec, "enabled", true))
             return;
     }
+    struct pkg_winfo *winfo = hd_read_room(r, 1, sizeof(*winfo));
+    if (!winfo)
+        return;
+    pkg_winfo_apply(package, winfo);
     conf->packages[conf->n_packages++] = package;
 }
 

@@ -208,7 +208,7 @@ hd_live_attach(struct hd_live *live, unsigned shard, struct evt_shard *evt)
 struct restore {
     struct hd_live *live;
     uint64_t now_us;
-    uint64_t records[EVT_RECORD_SEEN + 1]; /* by kind */
+    uint64_t records[EVT_RECORD_WAITING + 1]; /* by kind */
     uint64_t damaged;
     bool newer;
 };

@@ -5,8 +5,7 @@
 #define HD_PACKAGE_PKG_H
 
 #include "base/slice.h"
-
-struct evt_package_ops;
+#include "event/package.h"
 
 /* Octets of a document when neither the package nor the core bounds it. */
 #define PKG_BODY_MAX (1024u * 1024u)
@@ -28,6 +27,18 @@ const struct evt_package_ops *pkg_dialog_ops(void);
  * document, else a NOTIFY without body.
  */
 const struct evt_package_ops *pkg_generic_ops(void);
+
+#define PKG_WINFO_NAME 80
+
+/* The template packages of one package. */
+struct pkg_winfo {
+    struct evt_package package[2];
+    char name[2][PKG_WINFO_NAME];
+};
+/** Applies the template for watcher information to a package, and to itself (RFC 3857 section 4.6:
+ * no deeper): application/watcherinfo+xml, kept by the broker, partial where that is shorter, for
+ * the owner alone.  winfo has to live as long as the package. */
+void pkg_winfo_apply(struct evt_package *package, struct pkg_winfo *winfo);
 
 /** The operations of a package that is built in, by its exact name, or NULL. */
 const struct evt_package_ops *pkg_find_builtin(struct hd_slice name);

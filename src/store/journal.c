@@ -20,7 +20,7 @@
 #define JOURNAL_MAGIC 0x534a4f55u
 #define FORMAT 1
 #define APPLICATION 0x48455241 /* "HERA" */
-#define TABLES 4
+#define TABLES 5
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
 #define CHECKPOINT 500 /* pages in the log before they are moved; more stalls longer */
@@ -75,7 +75,7 @@ struct sto_journal {
 };
 
 static const char *const table_names[TABLES] = { "subscription", "publication", "registration",
-                                                 "seen" };
+                                                 "seen", "waiting" };
 
 static unsigned
 table_of(enum evt_record_kind kind)
@@ -89,6 +89,8 @@ table_of(enum evt_record_kind kind)
         return 2;
     case EVT_RECORD_SEEN:
         return 3;
+    case EVT_RECORD_WAITING:
+        return 4;
     }
     return 0;
 }
@@ -98,7 +100,7 @@ kind_of(unsigned table)
 {
     static const enum evt_record_kind kinds[TABLES] = { EVT_RECORD_SUBSCRIPTION,
                                                         EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
-                                                        EVT_RECORD_SEEN };
+                                                        EVT_RECORD_SEEN, EVT_RECORD_WAITING };
     return kinds[table];
 }
 
@@ -668,7 +670,7 @@ sto_journal_load(struct sto_journal *journal, const struct sto_journal_visitor *
     for (unsigned i = 0; i < TABLES && !err; i++)
         err = load_index(journal, i, visitor);
     /* Publications first: what the subscriptions are shown is there when they come. */
-    static const unsigned order[TABLES] = { 1, 2, 0, 3 };
+    static const unsigned order[TABLES] = { 1, 2, 0, 3, 4 };
     for (unsigned i = 0; i < TABLES && !err; i++)
         err = load_rows(journal, order[i], visitor);
     if (err == HD_ESTORE || err == HD_EIO)
