@@ -12,61 +12,7 @@
 #include <cmocka.h>
 
 #include "event/test_host.h"
-
-/* --- the allocator --------------------------------------------------------------------------- */
-
-static unsigned left;
-static int paused = 1;
-static bool refused;
-
-void test_alloc_pause(int by);
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-
-void
-test_alloc_pause(int by)
-{
-    paused += by;
-}
-
-static bool
-passes(void)
-{
-    if (paused > 0 || refused || left-- > 0)
-        return true;
-    refused = true;
-    return false;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-    return passes() ? __real_malloc(size) : NULL;
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-    return passes() ? __real_calloc(n, size) : NULL;
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-    return passes() ? __real_realloc(p, size) : NULL;
-}
-
-void *
-__wrap_aligned_alloc(size_t align, size_t size)
-{
-    return passes() ? __real_aligned_alloc(align, size) : NULL;
-}
+#include "event/test_refuse.h"
 
 /* --- a client that repeats until it is answered ---------------------------------------------- */
 
@@ -270,14 +216,10 @@ each_refused(void (*exchange)(const char *event, uint16_t port), const char *eve
             host.nonce_id = UINT64_MAX;
         unsigned home = host_home(&host, "sip:bob@example.test");
         uint16_t port = host_port_of(&host, far ? 1 - home : home);
-        left = n;
-        refused = false;
-        paused = 0;
         print_message("refused: %u\n", n);
+        refuse_begin(n);
         exchange(event, port);
-        more = refused;
-        refused = true; /* from now on none */
-        paused = 1;
+        more = refuse_end();
         assert_nothing_is_left();
         host_done(&host);
     }
@@ -327,11 +269,9 @@ a_shard_that_cannot_be_made_leaves_nothing(void **state)
 
     (void)state;
     for (unsigned n = 0; n < 3; n++) {
-        left = n;
-        refused = false;
-        paused = 0;
+        refuse_begin(n);
         assert_int_equal(evt_shard_new(&params, &shard), HD_ENOMEM);
-        paused = 1;
+        (void)refuse_end();
     }
 }
 

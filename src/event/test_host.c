@@ -191,7 +191,9 @@ config_new(void)
 struct evt_config *
 host_config_copy(struct host *host)
 {
+    pause_refusals(1);
     struct evt_config *config = malloc(sizeof(*config));
+    pause_refusals(-1);
 
     CHECK(config);
     memcpy(config, host->config, sizeof(*config));
@@ -528,6 +530,8 @@ host_round(struct host *host)
             host_store_release(host, 1000, host->store == HOST_STORE_FAILS ? HD_ESTORE : HD_OK);
             busy = true;
         }
+        if (host->flush && host->flush(host->flush_context, i) > 0)
+            busy = true;
         uint64_t wait_ms = evt_shard_turn(shard, now_us);
         busy = busy || wait_ms == 0;
         if (wait_ms < host->wait_ms)

@@ -72,6 +72,8 @@ struct host {
     struct host_put *puts, **puts_end; /* waiting for their outcome */
     struct host_put *kept;             /* all records that were put and not refused, newest first */
     unsigned n_puts;
+    size_t (*flush)(void *context, unsigned shard); /* of another store; NULL: none */
+    void *flush_context;
     /* policy */
     struct host_rule rules[16]; /* the first that fits decides; none: allowed */
     unsigned n_rules;
