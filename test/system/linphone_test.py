@@ -12,7 +12,9 @@ from sip import Agent
 CONFIG = """[sip]
 sip_port={udp}
 sip_tcp_port={tcp}
-sip_tls_port=0
+sip_tls_port={tls}
+verify_server_certs=0
+verify_server_cn=0
 default_proxy=0
 guess_hostname=0
 use_ipv6=0
@@ -29,10 +31,12 @@ username={user}
 passwd={password}
 realm=herald
 [friend_0]
-url="{friend}" <sip:{friend}@127.0.0.1:{herald}>
+url="{friend}" <sip:{friend}@127.0.0.1:{herald};transport={kind}>
 pol=accept
 subscribe=1
 """
+
+TLS = 'listen "tls://127.0.0.1:{tls}" {{ certificate = self }}\n'
 
 
 class Phone:
@@ -43,8 +47,9 @@ class Phone:
         os.makedirs(os.path.join(home, ".local", "share", "linphone"))
         path = os.path.join(home, "linphonerc")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(user=user, friend=friend, herald=broker.port, password=broker.passwords[user], kind=kind,
-                                     udp=free_port() if kind == "udp" else 0, tcp=free_port() if kind == "tcp" else 0))
+            file.write(CONFIG.format(user=user, friend=friend, password=broker.passwords[user], kind=kind,
+                                     herald=broker.ports["tls"] if kind == "tls" else broker.port,
+                                     **{k: free_port() if kind == k else 0 for k in ("udp", "tcp", "tls")}))
         self.run = Background(["linphonec", "-c", path], broker.folder.name, stdin=subprocess.PIPE,
                               env=dict(os.environ, HOME=home), cwd=home)
 
@@ -54,7 +59,7 @@ class Phone:
 
 
 def two_phones(kind):
-    with Broker(shards=2, users=("alice", "bob"), authentication='algorithms = {{ "MD5" }}') as broker:
+    with Broker(shards=2, users=("alice", "bob"), authentication='algorithms = {{ "MD5" }}', conf=TLS, ports=("tls",)) as broker:
         alice, bob = Phone(broker, "alice", "bob", kind), Phone(broker, "bob", "alice", kind)
         until(lambda: len(broker.admin("bindings")["bindings"]) == 2, "both register")
         until(lambda: len(broker.pubs()) == 2, "both publish")
@@ -81,6 +86,10 @@ def test_two_linphones_over_udp():
 
 def test_two_linphones_over_tcp():
     two_phones("tcp")
+
+
+def test_two_linphones_over_tls():
+    two_phones("tls")
 
 
 def routed():
