@@ -12,6 +12,24 @@ test) wanted=$(awk '$1 == "build" || $1 == "test" { print $2 }' "$list") ;;
 *) echo "deps.sh: build or test, not $part" >&2; exit 2 ;;
 esac
 
+# Packages whose program somebody has from elsewhere.
+have=$(awk '$3 != "" && $1 !~ /^#/ { print $2, $3 }' "$list" | while read -r package program; do
+    command -v "$program" >/dev/null 2>&1 && echo "$package" || true
+done)
+for package in $have; do
+    wanted=$(echo "$wanted" | grep -vx "$package" || true)
+done
+
+# The npm packages of the tests, when their list has changed.
+javascript() {
+    [ "$part" = test ] || return 0
+    js=$(dirname "$0")/../test/system/js
+    if [ "$js/node_modules/.package-lock.json" -nt "$js/package-lock.json" ] || ! command -v npm >/dev/null 2>&1; then
+        return 0
+    fi
+    (cd "$js" && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json)
+}
+
 if ! command -v dpkg-query >/dev/null 2>&1; then
     echo "deps.sh: this is not a Debian system; herald needs what these packages hold:" $wanted >&2
     exit 0 # meson says what it does not find
@@ -26,7 +44,10 @@ missing=$(
     } | awk '$1 == "installed" { there[$2] = 1 }
              $1 == "wanted" && !($2 in there) { printf "%s ", $2 }'
 )
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+    javascript
+    exit 0
+fi
 
 if [ "$(id -u)" != 0 ]; then
     echo "Some Debian packages are missing.  Please run this, and then the same make again:" >&2
@@ -41,3 +62,4 @@ install() {
 }
 # The package lists may be old or not there at all: then they are fetched, once.
 install || { apt-get update -q </dev/null && install; }
+javascript

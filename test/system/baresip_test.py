@@ -4,9 +4,11 @@ import json
 import os
 import re
 import socket
+import tempfile
 
 from broker import PATIENCE_S, Background, Broker, Failed, check, end_leftovers, equal, free_port, run_tests
 from broker import until as broker_until
+from ca import Authority
 from sip import MWI, Agent
 
 MD5 = 'algorithms = {{ "MD5" }}'  # baresip 1.0 gives up when any challenge has another algorithm
@@ -20,6 +22,7 @@ module_app mwi.so
 module_app presence.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen 127.0.0.1:{control}
+{more}
 """
 MODULES = "/usr/lib/baresip/modules"
 
@@ -29,14 +32,16 @@ class Phone:
 
     all = []
 
-    def __init__(self, broker, user, contact, kind):
+    def __init__(self, broker, user, contact, kind, more=""):
         self.folder = os.path.join(broker.folder.name, user)
         os.mkdir(self.folder)
         self.control = free_port()
-        at = f"127.0.0.1:{broker.port}"
-        for name, text in (("config", CONFIG.format(modules=MODULES, control=self.control)),
+        at = f"127.0.0.1:{broker.ports.get(kind, broker.port)}"
+        # What is not a REGISTER goes where the account's address says, which has no transport: over UDP.
+        proxy = f';outbound="sip:{at};transport=tls"' if kind == "tls" else ""
+        for name, text in (("config", CONFIG.format(modules=MODULES, control=self.control, more=more)),
                            ("accounts", f"<sip:{user}@{at};transport={kind}>;auth_user={user};"
-                                        f"auth_pass={broker.passwords[user]};regint=60;pubint=60;mwi=yes;answermode=manual\n"),
+                                        f"auth_pass={broker.passwords[user]};regint=60;pubint=60;mwi=yes;answermode=manual{proxy}\n"),
                            ("contacts", f'"{contact}" <sip:{contact}@{at};transport={kind}>;presence=p2p\n')):
             with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
@@ -57,7 +62,7 @@ class Phone:
 
     def messages(self):
         """What went over the wire, a message each, as baresip prints it."""
-        return re.split(r"\n(?:UDP|TCP) 127\.0\.0\.1:\d+ -> ", re.sub(r"\x1b\[[0-9;]*m", "", self.run.out()).replace("\r", ""))
+        return re.split(r"\n(?:UDP|TCP|TLS) 127\.0\.0\.1:\d+ -> ", re.sub(r"\x1b\[[0-9;]*m", "", self.run.out()).replace("\r", ""))
 
     def got(self, *words):
         """Whether a NOTIFY with all the words has come."""
@@ -77,10 +82,10 @@ def until(condition, what):
     return broker_until(look, what)
 
 
-def two_phones(kind):
+def two_phones(kind, more="", **broker):
     for attempt in range(5):
         try:
-            return two_phones_once(kind)
+            return two_phones_once(kind, more, **broker)
         except Loops as problem:
             print(problem, "- once more")
             end_leftovers()
@@ -88,10 +93,10 @@ def two_phones(kind):
                 raise
 
 
-def two_phones_once(kind):
+def two_phones_once(kind, more="", **options):
     Phone.all.clear()
-    with Broker(shards=2, users=("alice", "bob"), authentication=MD5) as broker:
-        alice, bob = Phone(broker, "alice", "bob", kind), Phone(broker, "bob", "alice", kind)
+    with Broker(shards=2, users=("alice", "bob"), authentication=MD5, **options) as broker:
+        alice, bob = Phone(broker, "alice", "bob", kind, more), Phone(broker, "bob", "alice", kind, more)
         for user, contact in (("alice", "bob"), ("bob", "alice")):
             key = f"sip:{user}@127.0.0.1"
             until(lambda k=key: [b for b in broker.admin("bindings")["bindings"] if b["resource"] == k], f"{user} registers")
@@ -123,6 +128,12 @@ def test_two_baresips_over_udp():
 
 def test_two_baresips_over_tcp():
     two_phones("tcp")
+
+
+def test_two_baresips_over_tls():
+    with tempfile.TemporaryDirectory(prefix="herald-ca-") as folder:
+        authority = Authority(folder)
+        two_phones("tls", "sip_cafile " + authority.certificate, conf=authority.listen(), ports=("tls",))
 
 
 if __name__ == "__main__":

@@ -47,3 +47,7 @@ class Authority:
         if pair:
             context.load_cert_chain(*pair)
         return context
+
+    def listen(self, more=""):
+        """A listener of a Broker for TLS, on its port "tls", with a certificate of its own."""
+        return 'listen "tls://127.0.0.1:{tls}" {{ certificate = "%s"  key = "%s" %s }}\n' % (*self.make("server"), more)

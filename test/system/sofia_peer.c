@@ -1,8 +1,9 @@
 /* sofia_peer.c - a subscriber and publisher on Sofia-SIP, FreeSWITCH's stack, through its user
  * agent (nua).
  *
- *     sofia_peer udp|tcp PORT USER PASSWORD
+ *     sofia_peer udp|tcp|tls PORT USER PASSWORD [FOLDER]
  *
+ * With tls FOLDER holds agent.pem (its certificate and key) and cafile.pem (whom it believes).
  * Subscribes to its user's presence at 127.0.0.1:PORT, publishes, modifies and removes, and goes on
  * to the next step when it was notified of the last; nua refreshes the short subscription by itself
  * in between; then it unsubscribes.  Says each step in a line; status 0 when all were reached
@@ -17,6 +18,7 @@
 struct peer;
 #include <sofia-sip/nua.h>
 #include <sofia-sip/sip_header.h>
+#include <sofia-sip/tport_tag.h>
 
 #define PATIENCE_MS 60000
 #define EXPIRES "6" /* nua refreshes between a half and the end */
@@ -152,7 +154,8 @@ on_patience(su_root_magic_t *magic, su_timer_t *timer, struct peer *peer)
 }
 
 static int
-run(struct peer *peer, const char *kind, const char *port, const char *user, const char *password)
+run(struct peer *peer, const char *kind, const char *port, const char *user, const char *password,
+    const char *folder)
 {
     su_timer_t *timer = su_timer_create(su_root_task(peer->root), PATIENCE_MS);
     char url[64], proxy[64];
@@ -160,10 +163,13 @@ run(struct peer *peer, const char *kind, const char *port, const char *user, con
     snprintf(peer->uri, sizeof(peer->uri), "sip:%s@127.0.0.1:%s", user, port);
     snprintf(peer->credentials, sizeof(peer->credentials), "Digest:\"herald\":%s:%s", user,
              password);
-    snprintf(url, sizeof(url), "sip:127.0.0.1:*;transport=%s", kind);
+    /* nua listens for TLS where the URL is a sips one. */
+    snprintf(url, sizeof(url), folder ? "sips:127.0.0.1:*" : "sip:127.0.0.1:*;transport=%s", kind);
     snprintf(proxy, sizeof(proxy), "sip:127.0.0.1:%s;transport=%s;lr", port, kind);
-    peer->nua = nua_create(peer->root, on_event, peer, NUTAG_URL(url), NUTAG_PROXY(proxy),
-                           SIPTAG_FROM_STR(peer->uri), NUTAG_ALLOW("NOTIFY"), TAG_END());
+    peer->nua = nua_create(
+        peer->root, on_event, peer, NUTAG_URL(url), NUTAG_PROXY(proxy), SIPTAG_FROM_STR(peer->uri),
+        NUTAG_ALLOW("NOTIFY"), TAG_IF(folder, NUTAG_CERTIFICATE_DIR(folder)),
+        TAG_IF(folder, TPTAG_TLS_VERIFY_POLICY(TPTLS_VERIFY_OUTGOING)), TAG_END());
     if (!timer || !peer->nua)
         return 2;
     su_timer_set(timer, on_patience, peer);
@@ -185,8 +191,10 @@ main(int argc, char **argv)
     struct peer peer = { .step = STEP_SUBSCRIBED };
     int status;
 
-    if (argc != 5 || (strcmp(argv[1], "udp") != 0 && strcmp(argv[1], "tcp") != 0)) {
-        fprintf(stderr, "usage: sofia_peer udp|tcp PORT USER PASSWORD\n");
+    if (argc < 5 || argc > 6 ||
+        (strcmp(argv[1], "udp") != 0 && strcmp(argv[1], "tcp") != 0 &&
+         (strcmp(argv[1], "tls") != 0 || argc != 6))) {
+        fprintf(stderr, "usage: sofia_peer udp|tcp|tls PORT USER PASSWORD [FOLDER]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -195,7 +203,7 @@ main(int argc, char **argv)
     if (!peer.root)
         return 2;
     su_root_threading(peer.root, 0);
-    status = run(&peer, argv[1], argv[2], argv[3], argv[4]);
+    status = run(&peer, argv[1], argv[2], argv[3], argv[4], argc > 5 ? argv[5] : NULL);
     su_root_destroy(peer.root);
     su_deinit();
     return status;
