@@ -167,9 +167,10 @@ class Report:
             count = f", {b.parse['instructions']:.0f} instructions" if "instructions" in b.parse else ""
             lines.append(f"| parse of a SUBSCRIBE of {b.parse['octets']} octets | {b.parse['ns']:.0f} ns{count} | {here:.0f} ns | "
                          f"{verdict(b.parse['ns'], here)} |")
-        for (column, n), octets in sorted(b.memory.items(), key=lambda item: (item[0][1], item[0][0])):
+        for (column, n, each), octets in sorted(b.memory.items(), key=lambda item: (item[0][1], -item[0][2], item[0][0])):
             budget = 480 if column in ("memory", "async", "commit") else None
-            lines.append(f"| memory per subscription, {n:,} on {n // 10:,} resources, each watcher distinct, documents apart: "
+            phones = f"{n // each:,} phones, " if each > 1 else "a phone for each, "
+            lines.append(f"| memory per subscription, {n:,} on {n // 10:,} resources, each watcher distinct, {phones}documents apart: "
                          f"{dict(COLUMNS)[column]} | {octets:.0f} octets | {'480 octets' if budget else '-'} | "
                          f"{verdict(octets, budget)} |")
         r = b.restart
@@ -251,9 +252,10 @@ class Report:
                     groups.append((f"{part}, {title}", bars))
         draw("latency", "PUBLISH to NOTIFY at 10,000 NOTIFY a second", "milliseconds", groups)
         groups = []
-        for (column, n), octets in sorted(b.memory.items(), key=lambda item: (item[0][1], item[0][0])):
+        for (column, n, each), octets in sorted(b.memory.items(), key=lambda item: (item[0][1], -item[0][2], item[0][0])):
             series = "Kamailio" if column == "kamailio" else "herald"
-            groups.append((f"{n:,}, {dict(COLUMNS)[column]}", [(series, octets, "")]))
+            one = ", a phone each" if each == 1 else ""
+            groups.append((f"{n:,}, {dict(COLUMNS)[column]}{one}", [(series, octets, "")]))
         if groups:
             groups.append(("at a million", [("budget", 480, "")]))
         draw("memory", "Memory per subscription", "octets", groups)

@@ -28,7 +28,7 @@ class Bench:
     def __init__(self, args, size):
         self.args, self.size = args, size
         self.best = {}  # column -> row -> line of the generator
-        self.memory = {}  # (column, subscriptions) -> octets per subscription
+        self.memory = {}  # (column, subscriptions, of each phone) -> octets per subscription
         self.restart = {}
         self.parse = {}
         self.skipped = []
@@ -109,12 +109,13 @@ class Bench:
         self.measure(column, ["--subs", "1", "--package", package],
                      [("publish=1000", None), (f"publish={self.size['publish']}", key)])
 
-    def memory_of(self, column, n):
+    def memory_of(self, column, n, each=10):
+        """each: how many subscriptions a phone has."""
         with make_server(self.args.build, column) as s:
             lines = load(self.args.build, s.pid, column,
-                         ["--subs", str(n), "--resources", str(n // 10), "--phones", str(n // 10), "--limit", "150"],
+                         ["--subs", str(n), "--resources", str(n // 10), "--phones", str(n // each), "--limit", "150"],
                          ["seed", "memory", "subscribe", "memory"])
-        self.take_memory(column, n, lines)
+        self.take_memory(column, n, lines, each)
 
     def fill_of(self, seconds):
         """How many subscriptions a server with its store can be given in that time, up to what is wanted."""
@@ -128,10 +129,10 @@ class Bench:
             raise Failed(f"no {key} of {column} to go by")
         return line[figure]
 
-    def take_memory(self, column, n, lines):
+    def take_memory(self, column, n, lines, each=10):
         octets = [line["octets"] for line in lines if line["phase"] == "memory"]
         if len(octets) == 2 and all(line.get("done", True) for line in lines):
-            self.memory[column, n] = (octets[1] - octets[0]) / n
+            self.memory[column, n, each] = (octets[1] - octets[0]) / n
 
     def restarts(self, n):
         """heraldd with its store, filled, stopped, killed, and asked again by the same phones."""
@@ -212,6 +213,7 @@ class Bench:
         if size["memory"]:
             for column in ("memory", "commit"):
                 self.step(f"{column}, memory of {size['memory']}", 15, self.memory_of, column, size["memory"])
+            self.step(f"memory, {size['memory']} phones with one each", 15, self.memory_of, "memory", size["memory"], each=1)
 
     def kamailio(self):
         size = self.size
