@@ -528,7 +528,7 @@ struct row {
 };
 
 static struct row
-read_row(sqlite3_stmt *s, unsigned table)
+read_columns(sqlite3_stmt *s)
 {
     struct row row = { .row = (uint64_t)sqlite3_column_int64(s, 0),
                        .id = (uint64_t)sqlite3_column_int64(s, 1),
@@ -538,6 +538,14 @@ read_row(sqlite3_stmt *s, unsigned table)
                                   (uint64_t)sqlite3_column_int64(s, 5) } };
 
     row.record = hd_slice(sqlite3_column_blob(s, 7), (size_t)sqlite3_column_bytes(s, 7));
+    return row;
+}
+
+static struct row
+read_row(sqlite3_stmt *s, unsigned table)
+{
+    struct row row = read_columns(s);
+
     row.whole = (uint32_t)row.row != 0 &&
                 sqlite3_column_int64(s, 6) ==
                     row_sum(table, row.row, row.id, row.bucket, row.boot, row.stamp, row.record);
@@ -641,7 +649,8 @@ load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_
         const struct place *place = index_find(&lane->index, id);
         if (!place || place->row != (uint32_t)sqlite3_column_int64(lane->tail, 0))
             continue;
-        struct row row = read_row(lane->tail, table);
+        /* The first pass has seen that it is whole. */
+        struct row row = read_columns(lane->tail);
         err = visitor->visit(visitor->context, kind_of(table), row.bucket, id, row.record,
                              row_age(journal, &row));
         if (err == HD_ESYNTAX) {
