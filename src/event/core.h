@@ -332,6 +332,7 @@ struct evt_sub_change {
     struct evt_texts *texts; /* new ones, or NULL: as they are */
     uint64_t started_ms;
     uint32_t judged;    /* the shard's configurations when the rules were asked */
+    uint32_t rule;      /* that decided then */
     uint32_t ends;      /* the shard's when it began */
     uint32_t came, hop; /* how it came, and the next hop: references */
     uint32_t cseq;
@@ -438,6 +439,9 @@ void evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub);
 void evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub);
 /** Judges it by the rules in force; a stored change of state follows. */
 void evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub);
+/** A line for the audit trail. */
+void evt_audit_note(struct evt_shard *shard, const struct evt_sub *sub, enum evt_audited what,
+                    uint32_t rule);
 /** It begins, pending or active, or goes from one to the other; its watched resource's home is
  * told. */
 void evt_sub_enter(struct evt_shard *shard, struct evt_sub *sub, uint8_t state);
@@ -958,6 +962,7 @@ struct evt_shard {
     struct hd_table asked, waits; /* who watches, see watch.h */
     struct hd_map asked_by_key, waiting_by_key, waiting_by_watcher;
     struct evt_mail_watch *questions; /* those that could not be taken */
+    uint32_t last_rule;               /* of the verdict that evt_sub_ask was given last */
     uint32_t n_watches;               /* resources whose watchers are put together here */
 
     struct hd_table nameds; /* see named.c */

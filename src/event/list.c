@@ -58,6 +58,54 @@ evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint32_t 
     }
 }
 
+struct hd_slice
+evt_reason_word(unsigned reason)
+{
+    return reason <= EVT_REASON_SILENT ? evt_reason_name((enum evt_reason)reason)
+                                       : hd_slice(NULL, 0);
+}
+
+void
+evt_shard_list_watchers(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
+                        uint64_t now_us, evt_watcher_visit_f visit, void *context)
+{
+    evt_shard_tick(shard, now_us);
+    for (uint32_t i = 0; limit > 0 && (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
+        const struct evt_sub *sub = evt_sub_at(shard, i);
+        if (sub->fetch || (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING))
+            continue;
+        const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+        if (resource.n && !hd_slice_eq(resource, mirror->key))
+            continue;
+        const struct evt_watcher_row row = {
+            .resource = mirror->key,
+            .package = mirror->package->name,
+            .watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER),
+            .status = sub->state == EVT_SUB_ACTIVE ? "active" : "pending",
+            .expires_s = seconds_until(shard, sub->expires_at_ms),
+            .id = sub->id,
+            .address = evt_hop_at(shard, sub->came)->flow.remote,
+        };
+        visit(context, &row);
+        limit--;
+    }
+    for (uint32_t i = 0; limit > 0 && (i = hd_table_next(&shard->waits, i)) != HD_TABLE_NONE; i++) {
+        const struct evt_waiting *waiting = hd_table_at(&shard->waits, i);
+        if (resource.n && !hd_slice_eq(resource, evt_waiting_key(waiting)))
+            continue;
+        const struct evt_watcher_row row = {
+            .resource = evt_waiting_key(waiting),
+            .package = evt_waiting_package(waiting),
+            .watcher = evt_waiting_watcher(waiting),
+            .status = "waiting",
+            .expires_s = seconds_until(shard, waiting->expires_at_ms),
+            .id = waiting->watched,
+        };
+        visit(context, &row);
+        limit--;
+    }
+}
+
 void
 evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                     uint64_t now_us, evt_pub_visit_f visit, void *context)

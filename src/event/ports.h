@@ -191,6 +191,28 @@ struct evt_recorder_ops {
     void (*did)(void *recorder, uint64_t now_us, uint64_t id, enum evt_did what, uint64_t detail);
 };
 
+/* --- the audit trail -------------------------------------------------------------------------- */
+
+enum evt_audited {
+    EVT_AUDIT_BEGAN = 1, /* a subscription was accepted */
+    EVT_AUDIT_FETCHED,   /* a state was shown once */
+    EVT_AUDIT_CHANGED,   /* the rules changed what a subscriber sees */
+    EVT_AUDIT_ENDED
+};
+struct evt_audit {
+    enum evt_audited what;
+    uint8_t state, transform, proof, reason; /* enum evt_sub_state, evt_transform, evt_proof,
+                                                evt_reason */
+    uint32_t rule;                           /* that decided, 0: the package's default */
+    uint64_t id;                             /* of the subscription */
+    struct hd_slice resource, package, watcher;
+    struct hd_addr address; /* from where the last SUBSCRIBE came */
+};
+struct evt_audit_ops {
+    /** Notes a line; never waits.  What cannot be noted is counted there. */
+    void (*note)(void *audit, unsigned shard, const struct evt_audit *row);
+};
+
 /* --- all of them, for one shard -------------------------------------------------------------- */
 
 struct evt_ports {
@@ -202,6 +224,8 @@ struct evt_ports {
     void *policy_context;
     const struct evt_names_ops *names; /* NULL: names are not looked up */
     void *names_context;
+    const struct evt_audit_ops *audit; /* may be NULL */
+    void *audit_context;
     const struct evt_recorder_ops *recorder; /* may be NULL */
     void *recorder_context;
 };

@@ -153,16 +153,30 @@ struct evt_binding_row {
     struct hd_slice resource, contact;
     uint32_t expires_s, shard;
 };
+struct evt_watcher_row {
+    struct hd_slice resource, package, watcher;
+    const char *status; /* "active", "pending", "waiting" */
+    uint32_t expires_s; /* left; waiting: until it is given up */
+    uint64_t id;
+    struct hd_addr address; /* from where the last SUBSCRIBE came; family 0: nowhere */
+};
+typedef void (*evt_watcher_visit_f)(void *context, const struct evt_watcher_row *row);
 typedef void (*evt_sub_visit_f)(void *context, const struct evt_sub_row *row);
 typedef void (*evt_pub_visit_f)(void *context, const struct evt_pub_row *row);
 typedef void (*evt_binding_visit_f)(void *context, const struct evt_binding_row *row);
 /** Visits at most limit rows; resource empty: all. */
 void evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                          uint64_t now_us, evt_sub_visit_f visit, void *context);
+/** Who watches, those too about whom nobody decided before they ended. */
+void evt_shard_list_watchers(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
+                             uint64_t now_us, evt_watcher_visit_f visit, void *context);
 void evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                          uint64_t now_us, evt_pub_visit_f visit, void *context);
 void evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                              uint64_t now_us, evt_binding_visit_f visit, void *context);
+
+/** The word of RFC 6665 section 4.2.2 for an enum evt_reason, empty: none. */
+struct hd_slice evt_reason_word(unsigned reason);
 
 /** Checks the invariants of all tables; NULL when they hold, else one line (static storage or the
  * shard's).  For tests and the debug build. */

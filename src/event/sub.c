@@ -749,6 +749,8 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
     sub->retry_after_s = (uint16_t)(retry_after_s < UINT16_MAX ? retry_after_s : UINT16_MAX);
     sub->again = false;
     evt_watch_ended(shard, sub, was_pending);
+    if (!sub->fetch)
+        evt_audit_note(shard, sub, EVT_AUDIT_ENDED, 0);
     EVT_COUNT(shard, subscriptions_ended);
     evt_gauge(shard, &shard->counters.subscriptions, -1);
     evt_did(shard, sub->id, EVT_DID_END, reason);
@@ -809,6 +811,7 @@ evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_sta
     memcpy(identity.key, watcher.p, watcher.n);
     struct evt_verdict verdict = shard->ports.policy->subscribe(
         shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
+    shard->last_rule = verdict.rule;
     return evt_sub_verdict(verdict.decision, ret_state, ret_transform);
 }
 
@@ -828,6 +831,29 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
     sub->transform = transform;
     evt_sub_owe(shard, sub);
     evt_sub_rearm(shard, sub);
+}
+
+/* Who watches whom, in the one place where it can be looked up later. */
+void
+evt_audit_note(struct evt_shard *shard, const struct evt_sub *sub, enum evt_audited what,
+               uint32_t rule)
+{
+    if (!shard->ports.audit)
+        return;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct evt_audit row = { .what = what,
+                             .state = sub->state,
+                             .transform = sub->transform,
+                             .proof = sub->texts->proof,
+                             .reason = sub->reason,
+                             .rule = rule,
+                             .id = sub->id,
+                             .resource = mirror->key,
+                             .package = mirror->package->name,
+                             .watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER) };
+    if (sub->came != EVT_NONE)
+        row.address = evt_hop_at(shard, sub->came)->flow.remote;
+    shard->ports.audit->note(shard->ports.audit_context, shard->index, &row);
 }
 
 /* RFC 3857 section 4.7.1: what was pending is approved. */
@@ -863,6 +889,7 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
         return;
     evt_sub_enter(shard, sub, state);
     sub->transform = transform;
+    evt_audit_note(shard, sub, EVT_AUDIT_CHANGED, shard->last_rule);
     evt_sub_owe(shard, sub);
     evt_sub_rearm(shard, sub);
 }
@@ -920,8 +947,10 @@ sub_change_judge(struct evt_shard *shard, struct evt_sub *sub)
     if (change->judged == shard->configurations)
         return true;
     if (evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name) &&
-        evt_sub_ask(shard, sub, &change->state, &change->transform))
+        evt_sub_ask(shard, sub, &change->state, &change->transform)) {
+        change->rule = shard->last_rule;
         return true;
+    }
     change->transform = EVT_SEE_NOTHING;
     return change->kind == EVT_CHANGE_END;
 }

@@ -136,6 +136,8 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch;
     sub->tombstone = change->kind == EVT_CHANGE_END &&
                      !hd_transport_reliable((enum hd_transport)came->transport);
+    if (change->kind == EVT_CHANGE_CREATE)
+        evt_audit_note(shard, sub, sub->fetch ? EVT_AUDIT_FETCHED : EVT_AUDIT_BEGAN, change->rule);
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
     if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
@@ -351,6 +353,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->types = want->types;
     change->direct = evt_direct(shard, request->flow, request->msg);
     change->judged = shard->configurations;
+    change->rule = want->rule;
     change->ends = shard->ends;
     change->head = evt_head_new(shard, request, tag, true);
     struct evt_hop *likely = before != EVT_NONE ? evt_hop_at(shard, before) : NULL;

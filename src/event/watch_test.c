@@ -416,6 +416,54 @@ a_damaged_record_is_refused(void **state)
     assert_int_equal(evt_stored_waiting_read(hd_slice(copy, record.n), &stored), HD_EVERSION);
 }
 
+/* --- the audit trail ------------------------------------------------------------------------- */
+
+static char noted[512];
+
+static void
+note(void *audit, unsigned shard, const struct evt_audit *row)
+{
+    static const char *const what[] = { "", "began", "fetched", "changed", "ended" };
+    const size_t n = strlen(noted);
+
+    (void)shard;
+    assert_ptr_equal(audit, &noted);
+    assert_true(hd_slice_eq(row->resource, HD_LIT(BOB)));
+    assert_true(row->address.port >= 5060 && row->id != 0);
+    (void)snprintf(noted + n, sizeof(noted) - n, "%.*s %.*s %s sees %u;",
+                   HD_FMT(hd_slice(row->watcher.p + 4, hd_slice_find(row->watcher, '@') - 4)),
+                   HD_FMT(row->package), what[row->what], row->transform);
+}
+
+static void
+each_subscription_fetch_change_and_end_is_noted(void **state)
+{
+    static const struct evt_audit_ops audit = { .note = note };
+    char tag[HD_ID_TEXT + 1];
+
+    (void)state;
+    noted[0] = '\0';
+    for (unsigned i = 0; i < host->n; i++) {
+        host_shard(host, i)->ports.audit = &audit;
+        host_shard(host, i)->ports.audit_context = &noted;
+    }
+    ask("c1", 600, "active", tag);
+    request("alice", "x-state", "c1", (host_home(host, BOB) + 1) % 3, 600, tag, 2, NULL);
+    answer("active"); /* a refresh is no line */
+    decide(EVT_POLITE);
+    answer("active");
+    decide(EVT_DENY);
+    answer("terminated;reason=rejected");
+    decide(EVT_ALLOW);
+    ask("c2", 0, "terminated", NULL);
+    assert_string_equal(noted, "alice x-state began sees 0;alice x-state changed sees 1;"
+                               "alice x-state ended sees 1;alice x-state fetched sees 0;");
+    decide(EVT_DENY);
+    host_request(host, &(struct host_request){ .call_id = "c3", .expires = 600 });
+    (void)host_take_status(host, 403); /* who was refused saw nothing */
+    assert_null(strstr(strstr(noted, "fetched"), "began"));
+}
+
 int
 main(void)
 {
@@ -433,6 +481,7 @@ main(void)
         TEST(who_waits_does_so_over_a_restart),
         TEST(the_owner_is_told_nothing_twice_over_a_restart),
         TEST(a_damaged_record_is_refused),
+        TEST(each_subscription_fetch_change_and_end_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,11 @@
-/* cmd_admin.c - `herald user|package|subs|pubs|bindings|status|backup`: calls to the daemon,
- * shown as tables or as JSON. */
+/* cmd_admin.c - `herald user|package|subs|pubs|bindings|watchers|audit|status|backup`: calls to the
+ * daemon, shown as tables or as JSON. */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -14,11 +15,20 @@
 #include "herald/show.h"
 #include "herald/tool.h"
 
-enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_PASSWORD, KEY_PASSWORD_FILE, KEY_LIMIT, KEY_METRICS };
+enum {
+    KEY_SOCKET = 0x100,
+    KEY_JSON,
+    KEY_PASSWORD,
+    KEY_PASSWORD_FILE,
+    KEY_LIMIT,
+    KEY_METRICS,
+    KEY_SINCE
+};
 
 struct options {
     const char *socket, *password, *password_file;
     uint32_t limit;
+    uint64_t since_s; /* 0: not said */
     bool json, wide, all, metrics;
     const char *word[4];
     unsigned n;
@@ -45,11 +55,36 @@ static const struct argp_option list_options[] = { { "limit", KEY_LIMIT, "N", 0,
                                                      "at most N rows (default 1000)", 1 },
                                                    { "wide", 'w', NULL, 0, "more columns", 1 },
                                                    { 0 } };
+static const struct argp_option audit_options[] = {
+    { "since", KEY_SINCE, "AGE", 0, "not older than AGE: 90s, 15m, 12h, 30d", 1 },
+    { "limit", KEY_LIMIT, "N", 0, "at most N lines, the newest (default 1000)", 1 },
+    { "wide", 'w', NULL, 0, "more columns", 1 },
+    { 0 }
+};
 static const struct argp_option status_options[] = {
     { "all", 'a', NULL, 0, "every counter, those that are 0 as well", 1 },
     { "metrics", KEY_METRICS, NULL, 0, "every figure as OpenMetrics text, for monitoring", 1 },
     { 0 }
 };
+
+/* "90s", "15m", "12h", "30d", "4w"; 0: cannot be read. */
+static uint64_t
+age_read(const char *text)
+{
+    static const struct {
+        char unit;
+        uint32_t seconds;
+    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 } };
+    const struct hd_slice s = hd_slice_str(text);
+    uint32_t n;
+
+    if (s.n < 2 || hd_slice_to_u32(hd_slice(s.p, s.n - 1), &n) != HD_OK)
+        return 0;
+    for (size_t i = 0; i < HD_ARRAY_LEN(units); i++)
+        if (s.p[s.n - 1] == units[i].unit)
+            return (uint64_t)n * units[i].seconds;
+    return 0;
+}
 
 static error_t
 parse(int key, char *arg, struct argp_state *state)
@@ -84,6 +119,11 @@ parse(int key, char *arg, struct argp_state *state)
     case KEY_LIMIT:
         if (hd_slice_to_u32(hd_slice_str(arg), &o->limit) != HD_OK || o->limit == 0)
             argp_error(state, "--limit: \"%s\" is not a number above 0", arg);
+        return 0;
+    case KEY_SINCE:
+        o->since_s = age_read(arg);
+        if (o->since_s == 0)
+            argp_error(state, "--since: \"%s\" is no age such as 15m, 12h or 30d", arg);
         return 0;
     case ARGP_KEY_ARG:
         if (o->n == HD_ARRAY_LEN(o->word))
@@ -124,6 +164,25 @@ static const struct argp pubs_argp = { list_options, parse,
                                        NULL };
 static const struct argp bindings_argp = {
     list_options, parse, "[RESOURCE]", "Where the registered phones are.", children, NULL, NULL
+};
+static const struct argp watchers_argp = {
+    list_options,
+    parse,
+    "RESOURCE",
+    "Who watches RESOURCE, in which state and from where; those too who asked before anybody "
+    "decided (waiting).",
+    children,
+    NULL,
+    NULL
+};
+static const struct argp audit_argp = {
+    audit_options,
+    parse,
+    "[RESOURCE]",
+    "The audit trail: who watched what, since when, from which address and under which rule.",
+    children,
+    NULL,
+    NULL
 };
 static const struct argp status_argp = { status_options, parse, "",  "What the daemon is doing.",
                                          children,       NULL,  NULL };
@@ -315,6 +374,78 @@ bindings_main(int argc, char **argv)
                                                   { "LEFT", "expires_s", true },
                                                   { "SHARD", "shard", true } };
     return list_call(&bindings_argp, argc, argv, "bindings", columns, 3, HD_ARRAY_LEN(columns));
+}
+
+int
+watchers_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = {
+        { "RESOURCE", "resource", false },
+        { "PACKAGE", "package", false },
+        { "WATCHER", "watcher", false },
+        { "STATUS", "status", false },
+        { "LEFT", "expires_s", true },
+        { "FROM", "address", false },
+        { "ID", "id", false },
+    };
+    return list_call(&watchers_argp, argc, argv, "watchers", columns, 6, HD_ARRAY_LEN(columns));
+}
+
+/* The moment of each line in words, in place of milliseconds. */
+static void
+audit_times(json_t *rows)
+{
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+    {
+        const time_t at = (time_t)(json_integer_value(json_object_get(row, "at_ms")) / 1000);
+        struct tm tm;
+        char text[32] = "";
+
+        if (localtime_r(&at, &tm))
+            (void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+        (void)json_object_set_new(row, "at", json_string(text));
+    }
+}
+
+int
+audit_main(int argc, char **argv)
+{
+    static const struct grid_column columns[] = {
+        { "AT", "at", false },
+        { "WHAT", "what", false },
+        { "RESOURCE", "resource", false },
+        { "PACKAGE", "package", false },
+        { "WATCHER", "watcher", false },
+        { "SEES", "sees", false },
+        { "FROM", "address", false },
+        { "RULE", "rule", true },
+        { "PROOF", "proof", false },
+        { "STATE", "state", false },
+        { "REASON", "reason", false },
+        { "ID", "id", false },
+    };
+    struct options o = { 0 };
+    json_t *args, *result = NULL;
+    argp_parse(&audit_argp, argc, argv, 0, NULL, &o);
+    if (o.n > 1)
+        return usage("audit");
+    args = show_args();
+    show_set(args, "resource", o.n ? o.word[0] : NULL);
+    if ((o.limit && json_object_set_new(args, "limit", json_integer(o.limit))) ||
+        (o.since_s && json_object_set_new(args, "since_s", json_integer((json_int_t)o.since_s)))) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+    int code = admin_call(o.socket, "audit", args, &result);
+    if (!code && !o.json)
+        audit_times(json_object_get(result, "audit"));
+    if (!code)
+        code = show_list(o.json, result, "audit", columns, o.wide ? HD_ARRAY_LEN(columns) : 8);
+    json_decref(result);
+    return code;
 }
 
 /* --- status ----------------------------------------------------------------------------------- */

@@ -28,6 +28,8 @@ int package_main(int argc, char **argv);
 int subs_main(int argc, char **argv);
 int pubs_main(int argc, char **argv);
 int bindings_main(int argc, char **argv);
+int watchers_main(int argc, char **argv);
+int audit_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int backup_main(int argc, char **argv);
 

@@ -41,6 +41,9 @@ set_defaults(struct hd_conf *conf)
     conf->n_algorithms = 2;
     conf->nonce_lifetime_s = 300;
     conf->commit_spacing_us = 500;
+    conf->audit = true;
+    conf->audit_keep_s = 90 * 86400;
+    conf->audit_most = 10000000;
     conf->limits = evt_limits_default();
     conf->net = (struct hd_conf_net){
         .connections = 10000,

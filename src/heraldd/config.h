@@ -87,6 +87,8 @@ struct hd_conf {
     struct hd_slice store_path; /* empty: not said */
     enum hd_durability durability;
     uint32_t commit_spacing_us; /* least time between the starts of two commits */
+    bool audit;                 /* a trail of who watched what is kept */
+    uint32_t audit_keep_s, audit_most;
     struct evt_limits limits;
     struct hd_conf_net net;
     struct hd_conf_names names;

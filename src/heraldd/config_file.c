@@ -86,6 +86,7 @@ static const char *const package_keys[] = {
     "queue",   "compose",     "authorisation",   "neutral_type", "neutral",  "partial"
 };
 static const char *const log_keys[] = { "level", "format" };
+static const char *const audit_keys[] = { "enabled", "keep", "most" };
 static const char *const admin_keys[] = { "socket" };
 
 /* --- libconfuse ------------------------------------------------------------------------ */
@@ -176,7 +177,7 @@ confuse_read(struct hd_reader *r)
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
         registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX], tls[ROW_MAX],
-        names[ROW_MAX];
+        names[ROW_MAX], audit[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
@@ -189,6 +190,7 @@ confuse_read(struct hd_reader *r)
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
     fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists, 2);
     fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
+    fill_keys(audit, audit_keys, HD_ARRAY_LEN(audit_keys), NULL, 0);
     fill_keys(admin, admin_keys, HD_ARRAY_LEN(admin_keys), NULL, 0);
     for (size_t i = 0; i < HD_ARRAY_LEN(limit_rows); i++)
         limits[i] = one(limit_rows[i].key);
@@ -209,6 +211,7 @@ confuse_read(struct hd_reader *r)
                          section("names", names, single),
                          section("log", log, single),
                          section("admin", admin, single),
+                         section("audit", audit, single),
                          { .type = CFGT_NONE } };
 
     r->root = cfg_init(root, CFGF_NONE);
@@ -300,6 +303,17 @@ read_store(struct hd_reader *r)
     conf->durability =
         (enum hd_durability)hd_read_word(r, sec, "durability", words, 3, (int)conf->durability);
     hd_read_number(r, sec, "commit_spacing", HD_CONF_US, 0, 1000000, &conf->commit_spacing_us);
+}
+
+static void
+read_audit(struct hd_reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "audit") ? cfg_getsec(r->root, "audit") : NULL;
+    struct hd_conf *conf = r->conf;
+
+    conf->audit = hd_read_bool(r, sec, "enabled", conf->audit);
+    hd_read_number(r, sec, "keep", HD_CONF_SECONDS, 60, 10 * YEAR_S, &conf->audit_keep_s);
+    hd_read_number(r, sec, "most", HD_CONF_COUNT, 1000, UINT32_MAX, &conf->audit_most);
 }
 
 /* Each of three durations is bounded by itself; then their order. */
@@ -648,6 +662,7 @@ read_all(struct hd_reader *r)
     read_store(r);
     read_limits(r);
     read_registrar(r);
+    read_audit(r);
     read_names(r);
     read_packages(r);
     conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);

@@ -341,7 +341,10 @@ hd_host_new(const struct hd_host_params *params, char ret_problem[256], struct h
     err = hd_live_open(&(struct hd_live_params){ .folder = params->folder,
                                                  .durability = params->conf->durability,
                                                  .spacing_us = params->conf->commit_spacing_us,
-                                                 .shards = params->shards },
+                                                 .shards = params->shards,
+                                                 .audit = params->conf->audit,
+                                                 .audit_keep_s = params->conf->audit_keep_s,
+                                                 .audit_most = params->conf->audit_most },
                        ret_problem, &host->live);
     for (unsigned i = 0; i < host->shards && !err; i++)
         err = open_seat(host, i, params, ret_problem);
@@ -392,6 +395,8 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                .net_context = seat->net,
                                                .store = hd_live_ops(host->live),
                                                .store_context = hd_live_context(host->live),
+                                               .audit = hd_live_audit_ops(host->live),
+                                               .audit_context = hd_live_context(host->live),
                                                .policy = &pol_ops,
                                                .policy_context = seat->policy,
                                                .names = &nam_ops,
@@ -655,4 +660,10 @@ hd_host_copy(struct hd_host *host, const char *path, void (*done)(void *context,
     else
         host->n_sweeps++;
     return err;
+}
+
+const char *
+hd_host_audit_path(const struct hd_host *host)
+{
+    return hd_live_audit_path(host->live);
 }

@@ -83,4 +83,7 @@ HD_NODISCARD enum hd_err hd_host_sweep(struct hd_host *host, const struct hd_swe
 /** Calls finish of the sweeps that are done; the main thread does this after params.wake. */
 void hd_host_collect(struct hd_host *host);
 
+/** The file of the audit trail, NULL: none is kept. */
+const char *hd_host_audit_path(const struct hd_host *host);
+
 #endif

@@ -29,7 +29,7 @@ struct hd_live {
     struct sto_memory *memory; /* one of the two */
     struct sto_sqlite *sqlite;
     struct evt_shard *evt[EVT_MAX_SHARDS];
-    char path[4096];
+    char path[4096], audit_path[4096]; /* empty: none is kept */
 };
 
 /* --- clocks ------------------------------------------------------------------------------ */
@@ -96,12 +96,12 @@ boot_id_read(uint8_t ret[STO_BOOT_ID])
 
 /* SQLite would make the file readable for others. */
 static enum hd_err
-make_file(const struct hd_live *live, char problem[256])
+make_file(const char *path, char problem[256])
 {
-    int fd = open(live->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0) {
-        (void)snprintf(problem, 256, "%.160s: %s", live->path, strerror(errno));
+        (void)snprintf(problem, 256, "%.160s: %s", path, strerror(errno));
         return HD_EIO;
     }
     (void)close(fd);
@@ -111,16 +111,23 @@ make_file(const struct hd_live *live, char problem[256])
 static enum hd_err
 open_sqlite(struct hd_live *live, const struct hd_live_params *params, char problem[256])
 {
-    struct sto_sqlite_params sqlite = { .shards = params->shards,
-                                        .file = { .path = live->path,
-                                                  .now = stamp_now(),
-                                                  .durable = params->durability == HD_KEEP_COMMIT },
-                                        .durability = params->durability == HD_KEEP_COMMIT
-                                                          ? STO_COMMIT
-                                                          : STO_ASYNC,
-                                        .spacing_us = params->spacing_us,
-                                        .clock = stamp_now };
-    enum hd_err err = make_file(live, problem);
+    struct sto_sqlite_params sqlite = {
+        .shards = params->shards,
+        .file = { .path = live->path,
+                  .now = stamp_now(),
+                  .durable = params->durability == HD_KEEP_COMMIT },
+        .durability = params->durability == HD_KEEP_COMMIT ? STO_COMMIT : STO_ASYNC,
+        .spacing_us = params->spacing_us,
+        .clock = stamp_now,
+        .audit = { .path = live->audit_path[0] ? live->audit_path : NULL,
+                   .keep_s = params->audit_keep_s,
+                   .most = params->audit_most,
+                   .durable = params->durability == HD_KEEP_COMMIT }
+    };
+    enum hd_err err = make_file(live->path, problem);
+
+    if (!err && live->audit_path[0])
+        err = make_file(live->audit_path, problem);
 
     boot_id_read(sqlite.file.boot_id);
     return err ? err : sto_sqlite_new(&sqlite, problem, &live->sqlite);
@@ -152,6 +159,9 @@ hd_live_open(const struct hd_live_params *params, char ret_problem[256], struct 
         (void)snprintf(ret_problem, 256, "the path of the state folder is too long");
         err = HD_EIO;
     } else {
+        if (params->audit)
+            (void)snprintf(live->audit_path, sizeof(live->audit_path), "%.4000s/" STO_AUDIT_FILE,
+                           params->folder);
         err = open_sqlite(live, params, ret_problem);
     }
     if (err) {
@@ -184,6 +194,18 @@ const struct evt_store_ops *
 hd_live_ops(const struct hd_live *live)
 {
     return live->memory ? &sto_memory_ops : &sto_sqlite_ops;
+}
+
+const struct evt_audit_ops *
+hd_live_audit_ops(const struct hd_live *live)
+{
+    return live->audit_path[0] ? &sto_sqlite_audit_ops : NULL;
+}
+
+const char *
+hd_live_audit_path(const struct hd_live *live)
+{
+    return live->audit_path[0] ? live->audit_path : NULL;
 }
 
 void *

@@ -23,6 +23,8 @@ struct hd_live_params {
     enum hd_durability durability;
     uint32_t spacing_us;
     unsigned shards;
+    bool audit; /* a trail of who watched what is kept beside it */
+    uint32_t audit_keep_s, audit_most;
 };
 
 /** HD_OK; HD_EIO, HD_EVERSION with a line in ret_problem; HD_ENOMEM. */
@@ -35,6 +37,10 @@ void hd_live_free(struct hd_live *live);
 bool hd_live_is_kept(const struct hd_live *live);
 const struct evt_store_ops *hd_live_ops(const struct hd_live *live);
 void *hd_live_context(struct hd_live *live);
+/** The audit trail's port, with the same context; NULL: none is kept. */
+const struct evt_audit_ops *hd_live_audit_ops(const struct hd_live *live);
+/** Its file, NULL: none is kept. */
+const char *hd_live_audit_path(const struct hd_live *live);
 /** Outcomes of a shard's records go to it; all before the restore. */
 void hd_live_attach(struct hd_live *live, unsigned shard, struct evt_shard *evt);
 /**

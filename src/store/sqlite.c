@@ -30,6 +30,7 @@
 #define EARLY_OUTCOMES 64u                /* STO_ASYNC: told in one piece */
 
 enum store_mail { STORE_BATCH = 1, STORE_BACKUP, STORE_STOP };
+#define KIND_AUDIT 0xffu /* an item for the audit trail; nobody waits for its outcome */
 
 /* One record of a batch; its octets follow, the next item is aligned. */
 struct item {
@@ -69,6 +70,9 @@ struct sto_sqlite {
     uint32_t spacing_us;
     struct sto_stamp (*clock)(void);
     struct sto_journal *journal;
+    struct sto_audit *audit; /* NULL: no trail is kept */
+    _Atomic uint64_t audit_lost;
+    bool audit_failed;
     struct hd_mailbox box;
     int wake_fd;
     pthread_t thread;
@@ -144,6 +148,20 @@ store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind k
 }
 
 const struct evt_store_ops sto_sqlite_ops = { .put = store_put };
+
+static void
+audit_note(void *context, unsigned shard, const struct evt_audit *row)
+{
+    struct sto_sqlite *store = context;
+    char buffer[STO_AUDIT_PACKED_MAX];
+    const struct hd_slice packed = sto_audit_pack(row, buffer);
+
+    if (!packed.n ||
+        store_put(store, shard, 0, (enum evt_record_kind)KIND_AUDIT, row->id, packed, 0))
+        (void)atomic_fetch_add_explicit(&store->audit_lost, 1, memory_order_relaxed);
+}
+
+const struct evt_audit_ops sto_sqlite_audit_ops = { .note = audit_note };
 
 /* Memory for so little comes back; the requests wait meanwhile. */
 static void
@@ -277,6 +295,27 @@ take_mails(struct sto_sqlite *store)
     }
 }
 
+/* What the trail cannot take is counted, and told once; it never holds up the records. */
+static void
+audit_outcome(struct sto_sqlite *store, uint64_t lines, enum hd_err err)
+{
+    if (err)
+        (void)atomic_fetch_add_explicit(&store->audit_lost, lines, memory_order_relaxed);
+    if (err && !store->audit_failed)
+        HD_LOG(HD_ERROR, "the audit trail cannot be kept", hd_f_str("err", hd_err_text(err)));
+    store->audit_failed = err != HD_OK;
+}
+
+static void
+audit_item(struct sto_sqlite *store, struct hd_slice packed, struct sto_stamp stamp)
+{
+    enum hd_err err =
+        store->audit ? sto_audit_add(store->audit, stamp.wall_ms, packed) : HD_ENOTSUP;
+
+    if (err)
+        audit_outcome(store, 1, err);
+}
+
 static enum hd_err
 append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t *left,
              uint32_t *taken, struct sto_stamp stamp)
@@ -286,9 +325,12 @@ append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t
     while (*at<batch->used && * left> 0 && !err) {
         struct item item;
         memcpy(&item, batch->octets + *at, sizeof(item));
-        err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
-                                 item.id, hd_slice(batch->octets + *at + sizeof(item), item.n),
-                                 stamp);
+        const struct hd_slice record = hd_slice(batch->octets + *at + sizeof(item), item.n);
+        if (item.kind == KIND_AUDIT)
+            audit_item(store, record, stamp);
+        else
+            err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
+                                     item.id, record, stamp);
         *at += item_size(item.n);
         (*left)--;
         (*taken)++;
@@ -378,6 +420,8 @@ commit_some(struct sto_sqlite *store)
         err = sto_journal_commit(store->journal);
     else
         sto_journal_rollback(store->journal);
+    if (store->audit && sto_audit_commit(store->audit, stamp.wall_ms))
+        audit_outcome(store, 1, HD_EIO);
     note_commit(store, taken, now_us() - start, err);
     if (err && store->durability == STO_ASYNC && !store->stopping)
         pause_us(RETRY_US);
@@ -474,6 +518,8 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
         err = store->wake_fd < 0 ? HD_EIO
                                  : sto_journal_open(&params->file, ret_problem, &store->journal);
     }
+    if (!err && params->audit.path)
+        err = sto_audit_open(&params->audit, ret_problem, &store->audit);
     if (err) {
         sto_sqlite_free(store);
         return err;
@@ -538,6 +584,7 @@ sto_sqlite_free(struct sto_sqlite *store)
     for (unsigned i = 0; i < store->shards; i++)
         free(store->parts[i].open);
     sto_journal_close(store->journal);
+    sto_audit_close(store->audit);
     if (store->wake_fd >= 0)
         (void)close(store->wake_fd);
     (void)pthread_mutex_destroy(&store->lock);
@@ -555,6 +602,7 @@ sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status)
     store->status.commit_us_most = 0;
     (void)pthread_mutex_unlock(&store->lock);
     ret_status->depth = hd_mailbox_depth(&store->box);
+    ret_status->audit_lost = atomic_load_explicit(&store->audit_lost, memory_order_relaxed);
 }
 
 enum hd_err

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "event/ports.h"
+#include "store/audit.h"
 #include "store/journal.h"
 
 struct evt_shard;
@@ -29,6 +30,7 @@ struct sto_sqlite_params {
     enum sto_durability durability;
     uint32_t spacing_us;             /* least time between the starts of two commits */
     struct sto_stamp (*clock)(void); /* for the rows; called on the store's thread */
+    struct sto_audit_params audit;   /* path NULL: no trail is kept */
 };
 
 /** Opens the file; nothing runs yet.  Errors as sto_journal_open. */
@@ -48,6 +50,8 @@ void sto_sqlite_free(struct sto_sqlite *store);
 
 /** The port; its context is the struct sto_sqlite. */
 extern const struct evt_store_ops sto_sqlite_ops;
+/** The audit trail's, with the same context; for a store that was opened with one. */
+extern const struct evt_audit_ops sto_sqlite_audit_ops;
 
 /** Hands what was put to the store's thread.  STO_ASYNC: returns how many outcomes were posted at
  * once, else 0. */
@@ -61,7 +65,8 @@ struct sto_status {
     uint64_t commits, failures, records;
     uint64_t commit_us_sum, commit_us_most; /* time of commits; most: since the last call */
     uint64_t live, rows;
-    uint64_t depth; /* batches that wait */
+    uint64_t depth;      /* batches that wait */
+    uint64_t audit_lost; /* lines of the audit trail that could not be kept */
 };
 void sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status);
 

@@ -73,7 +73,7 @@ ROWS = {
     "no Event": row("SUBSCRIBE", 489, says=("allow-events",)),
     "an unknown package": row("SUBSCRIBE", 489, headers=[("Event", "weather")], says=("allow-events",)),
     "a package in other letters": row("SUBSCRIBE", 489, headers=[("Event", "Presence")], says=("allow-events",)),
-    "watcher information": row("SUBSCRIBE", 489, headers=[("Event", "presence.winfo")], says=("allow-events",)),
+    "watcher information of a third depth": row("SUBSCRIBE", 489, headers=[("Event", "presence.winfo.winfo.winfo")], says=("allow-events",)),
     "PUBLISH without Event": row("PUBLISH", 489, headers=[("Content-Type", PIDF)], body=pidf("sip:a@b"), says=("allow-events",)),
     "PUBLISH of an unknown package": row("PUBLISH", 489, headers=[("Event", "weather")], body="x", says=("allow-events",)),
     "Require": row("SUBSCRIBE", 420, headers=SUBSCRIBE + [("Require", "recipient-list-subscribe")], says=("unsupported",)),

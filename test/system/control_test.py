@@ -189,6 +189,34 @@ def test_users_and_rules_are_there_after_a_crash():
         Agent(broker, "bob").subscribe("sip:alice@127.0.0.1").notification()
 
 
+def test_who_watched_whom_is_in_the_audit_trail_after_a_restart():
+    with Broker(shards=2, users=("alice", "bob", "carol"), allow=False) as broker:
+        broker.admin("policy-allow", resource="alice", watcher="bob")
+        rule = broker.admin("policy-list", resource="alice")["rules"][0]["id"]
+        watch = Agent(broker, "bob").subscribe("sip:alice@127.0.0.1")
+        watch.notification()
+        Agent(broker, "carol").subscribe("sip:alice@127.0.0.1", expect=403)
+        row = broker.admin("watchers", resource="alice")["watchers"][0]
+        equal((row["watcher"], row["package"], row["status"]), ("sip:bob@127.0.0.1", "presence", "active"), "watchers")
+        check("sip:bob@127.0.0.1" in broker.tool("watchers", "alice", "--socket", broker.socket_path), "the tool shows it")
+        broker.admin("policy-block", resource="alice", watcher="bob")
+        watch.notification()
+        until(lambda: len(broker.admin("audit", resource="alice")["audit"]) == 2, "both lines are kept")
+        broker.stop(hurry=True)
+        broker.users = ()
+        broker.start()
+        lines = broker.admin("audit", resource="alice", since_s=3600)["audit"]
+        equal([(line["what"], line["watcher"], line["package"], line["proof"]) for line in lines],
+              [("ended", "sip:bob@127.0.0.1", "presence", "digest"), ("began", "sip:bob@127.0.0.1", "presence", "digest")],
+              "newest first; who was refused watched nothing")
+        equal(lines[1]["rule"], rule, "the rule that decided")
+        check(lines[1]["address"].startswith("127.0.0.1:"), lines[1])
+        equal(broker.admin("audit", resource="bob")["audit"], [], "of another resource")
+        shown = broker.tool("audit", "alice", "--since", "1h", "--socket", broker.socket_path)
+        check("began" in shown and "sip:bob@127.0.0.1" in shown, shown)
+        equal(oct(stat.S_IMODE(os.stat(os.path.join(broker.run_dir, "audit.db")).st_mode)), oct(0o600), "audit.db")
+
+
 def test_the_state_folder_and_the_socket_are_for_their_owner_alone():
     with Broker(users=("alice",)) as broker:
         for path, mode in ((broker.run_dir, 0o700), (broker.socket_path, 0o600),

@@ -1,0 +1,277 @@
+/* audit.c - the audit trail: a table that grows at one end and shrinks at the other.
+ *
+ * Invariants: a line that is there is never changed; numbers grow, so that the oldest line is the
+ * one with the lowest; each commit removes more lines than it can have added, until what is left is
+ * young and few enough. */
+#include "store/audit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "base/addr.h"
+#include "base/bytes.h"
+
+#define AUDIT_MAGIC 0x53415544u
+#define VERSION 1
+#define TRIM 1000u /* lines that one commit removes at most; more than a commit's records */
+
+struct sto_audit {
+    unsigned magic;
+    sqlite3 *db;
+    sqlite3_stmt *insert, *oldest, *trim, *begin, *commit, *rollback;
+    uint64_t keep_ms;
+    uint32_t most;
+    bool open; /* a transaction */
+};
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS audit(n INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
+    " what INTEGER NOT NULL, state INTEGER NOT NULL, transform INTEGER NOT NULL,"
+    " proof INTEGER NOT NULL, reason INTEGER NOT NULL, rule INTEGER NOT NULL,"
+    " subscription INTEGER NOT NULL, resource TEXT NOT NULL, package TEXT NOT NULL,"
+    " watcher TEXT NOT NULL, address TEXT NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS audit_resource ON audit(resource, n);"
+    "PRAGMA user_version = 1;";
+
+/* --- packing --------------------------------------------------------------------------------- */
+
+struct hd_slice
+sto_audit_pack(const struct evt_audit *row, char buffer[STO_AUDIT_PACKED_MAX])
+{
+    char text[HD_ADDR_TEXT];
+    struct hd_bytes_out out;
+    struct hd_slice packed;
+
+    hd_bytes_out_init(&out, buffer, STO_AUDIT_PACKED_MAX);
+    hd_bytes_put_u8(&out, (uint8_t)row->what);
+    hd_bytes_put_u8(&out, row->state);
+    hd_bytes_put_u8(&out, row->transform);
+    hd_bytes_put_u8(&out, row->proof);
+    hd_bytes_put_u8(&out, row->reason);
+    hd_bytes_put_u32(&out, row->rule);
+    hd_bytes_put_u64(&out, row->id);
+    hd_bytes_put_slice(&out, row->resource);
+    hd_bytes_put_slice(&out, row->package);
+    hd_bytes_put_slice(&out, row->watcher);
+    hd_bytes_put_slice(&out, hd_slice(text, hd_addr_text(&row->address, text)));
+    /* Names are bounded far below this. */
+    return hd_bytes_out_finish(&out, &packed) ? hd_slice(NULL, 0) : packed;
+}
+
+/* --- the trail ------------------------------------------------------------------------------- */
+
+static enum hd_err
+prepare(struct sto_audit *audit)
+{
+    const struct {
+        sqlite3_stmt **statement;
+        const char *text;
+    } all[] = {
+        { &audit->insert, "INSERT INTO audit(at_ms, what, state, transform, proof, reason, rule,"
+                          " subscription, resource, package, watcher, address)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)" },
+        { &audit->oldest, "SELECT min(n), max(n) FROM audit" },
+        { &audit->trim, "DELETE FROM audit WHERE n < ?1 AND (at_ms < ?2 OR n <= ?3)" },
+        { &audit->begin, "BEGIN" },
+        { &audit->commit, "COMMIT" },
+        { &audit->rollback, "ROLLBACK" },
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (sqlite3_prepare_v2(audit->db, all[i].text, -1, all[i].statement, NULL) != SQLITE_OK)
+            return HD_EIO;
+    return HD_OK;
+}
+
+static int
+read_version(void *context, int n, char **values, char **names)
+{
+    (void)names;
+    if (n == 1 && values[0])
+        *(int *)context = (int)(values[0][0] - '0') + (values[0][1] ? 10 : 0);
+    return 0;
+}
+
+enum hd_err
+sto_audit_open(const struct sto_audit_params *params, char ret_problem[256],
+               struct sto_audit **ret_audit)
+{
+    struct sto_audit *audit = calloc(1, sizeof(*audit));
+    int version = 0;
+
+    if (!audit)
+        return HD_ENOMEM;
+    audit->magic = AUDIT_MAGIC;
+    audit->keep_ms = (uint64_t)params->keep_s * 1000;
+    audit->most = params->most;
+    if (sqlite3_open_v2(params->path, &audit->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK ||
+        sqlite3_exec(audit->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(audit->db,
+                     params->durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+                     NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(audit->db, "PRAGMA user_version", read_version, &version, NULL) != SQLITE_OK ||
+        version > VERSION || sqlite3_exec(audit->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
+        prepare(audit)) {
+        (void)snprintf(ret_problem, 256, "%.160s: %.80s", params->path,
+                       version > VERSION ? "written by a newer herald" : sqlite3_errmsg(audit->db));
+        sto_audit_close(audit);
+        return version > VERSION ? HD_EVERSION : HD_EIO;
+    }
+    *ret_audit = audit;
+    return HD_OK;
+}
+
+void
+sto_audit_close(struct sto_audit *audit)
+{
+    if (!audit)
+        return;
+    HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
+    sqlite3_stmt *const all[] = { audit->insert, audit->oldest, audit->trim,
+                                  audit->begin,  audit->commit, audit->rollback };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        (void)sqlite3_finalize(all[i]);
+    (void)sqlite3_close(audit->db);
+    audit->magic = 0;
+    free(audit);
+}
+
+static enum hd_err
+step(sqlite3_stmt *statement)
+{
+    int rc = sqlite3_step(statement);
+
+    (void)sqlite3_reset(statement);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? HD_OK : HD_EIO;
+}
+
+static void
+bind_text(sqlite3_stmt *statement, int at, struct hd_slice text)
+{
+    (void)sqlite3_bind_text(statement, at, text.n ? text.p : "", (int)text.n, SQLITE_STATIC);
+}
+
+enum hd_err
+sto_audit_add(struct sto_audit *audit, uint64_t wall_ms, struct hd_slice packed)
+{
+    struct hd_bytes_in in;
+    sqlite3_stmt *const insert = audit->insert;
+
+    HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
+    if (!audit->open) {
+        if (step(audit->begin))
+            return HD_EIO;
+        audit->open = true;
+    }
+    hd_bytes_in_init(&in, packed);
+    (void)sqlite3_bind_int64(insert, 1, (sqlite3_int64)wall_ms);
+    for (int i = 2; i <= 6; i++)
+        (void)sqlite3_bind_int(insert, i, hd_bytes_get_u8(&in));
+    (void)sqlite3_bind_int64(insert, 7, hd_bytes_get_u32(&in));
+    (void)sqlite3_bind_int64(insert, 8, (sqlite3_int64)hd_bytes_get_u64(&in));
+    for (int i = 9; i <= 12; i++)
+        bind_text(insert, i, hd_bytes_get_slice(&in));
+    if (hd_bytes_in_end(&in))
+        return HD_ESYNTAX;
+    return step(insert);
+}
+
+/* The oldest lines, as far as they are old or too many. */
+static enum hd_err
+trim(struct sto_audit *audit, uint64_t wall_ms)
+{
+    sqlite3_int64 first = 0, last = 0;
+
+    if (sqlite3_step(audit->oldest) == SQLITE_ROW) {
+        first = sqlite3_column_int64(audit->oldest, 0);
+        last = sqlite3_column_int64(audit->oldest, 1);
+    }
+    (void)sqlite3_reset(audit->oldest);
+    (void)sqlite3_bind_int64(audit->trim, 1, first + (sqlite3_int64)TRIM);
+    (void)sqlite3_bind_int64(
+        audit->trim, 2, (sqlite3_int64)(wall_ms > audit->keep_ms ? wall_ms - audit->keep_ms : 0));
+    (void)sqlite3_bind_int64(audit->trim, 3, last - (sqlite3_int64)audit->most);
+    return step(audit->trim);
+}
+
+enum hd_err
+sto_audit_commit(struct sto_audit *audit, uint64_t wall_ms)
+{
+    HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
+    if (!audit->open)
+        return HD_OK;
+    audit->open = false;
+    if (trim(audit, wall_ms) == HD_OK && step(audit->commit) == HD_OK)
+        return HD_OK;
+    (void)!step(audit->rollback);
+    return HD_EIO;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+static struct hd_slice
+column(sqlite3_stmt *statement, int at)
+{
+    const unsigned char *text = sqlite3_column_text(statement, at);
+
+    return hd_slice((const char *)text, text ? (size_t)sqlite3_column_bytes(statement, at) : 0);
+}
+
+static void
+visit_row(sqlite3_stmt *s, sto_audit_visit_f visit, void *context)
+{
+    const struct sto_audit_line line = {
+        .at_ms = (uint64_t)sqlite3_column_int64(s, 0),
+        .what = (enum evt_audited)sqlite3_column_int(s, 1),
+        .state = (unsigned)sqlite3_column_int(s, 2),
+        .transform = (unsigned)sqlite3_column_int(s, 3),
+        .proof = (unsigned)sqlite3_column_int(s, 4),
+        .reason = (unsigned)sqlite3_column_int(s, 5),
+        .rule = (uint32_t)sqlite3_column_int64(s, 6),
+        .id = (uint64_t)sqlite3_column_int64(s, 7),
+        .resource = column(s, 8),
+        .package = column(s, 9),
+        .watcher = column(s, 10),
+        .address = column(s, 11),
+    };
+    visit(context, &line);
+}
+
+enum hd_err
+sto_audit_read(const char *path, struct hd_slice resource, uint64_t since_ms, uint32_t limit,
+               sto_audit_visit_f visit, void *context)
+{
+#define COLUMNS                                                                                    \
+    "at_ms, what, state, transform, proof, reason, rule, subscription, resource, package, "        \
+    "watcher, address"
+    const char *const text =
+        resource.n ? "SELECT " COLUMNS " FROM audit WHERE resource = ?3 AND at_ms >= ?1"
+                     " ORDER BY n DESC LIMIT ?2"
+                   : "SELECT " COLUMNS " FROM audit WHERE at_ms >= ?1 ORDER BY n DESC LIMIT ?2";
+    sqlite3_stmt *statement = NULL;
+    sqlite3 *db = NULL;
+    int rc = SQLITE_OK;
+
+    if (access(path, F_OK) != 0)
+        return HD_ENOMATCH;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(db, text, -1, &statement, NULL) != SQLITE_OK) {
+        rc = SQLITE_ERROR;
+        goto out;
+    }
+    (void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)since_ms);
+    (void)sqlite3_bind_int64(statement, 2, limit);
+    if (resource.n)
+        bind_text(statement, 3, resource);
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW)
+        visit_row(statement, visit, context);
+out:
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    return rc == SQLITE_DONE ? HD_OK : HD_EIO;
+}

@@ -1,0 +1,201 @@
+/* audit_test.c - what was noted is there, newest first, until it is old or too many. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store/audit.c"
+
+static char path[] = "/tmp/herald-audit-XXXXXX";
+static struct sto_audit *audit;
+
+static void
+open_it(uint32_t keep_s, uint32_t most)
+{
+    char problem[256];
+    const struct sto_audit_params params = { .path = path, .keep_s = keep_s, .most = most };
+
+    assert_int_equal(sto_audit_open(&params, problem, &audit), HD_OK);
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    (void)memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return -1;
+    (void)close(fd);
+    open_it(100, 1000000);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    char other[64];
+
+    (void)state;
+    sto_audit_close(audit);
+    (void)unlink(path);
+    (void)snprintf(other, sizeof(other), "%s-wal", path);
+    (void)unlink(other);
+    (void)snprintf(other, sizeof(other), "%s-shm", path);
+    (void)unlink(other);
+    return 0;
+}
+
+static void
+note(const char *resource, const char *watcher, uint32_t rule, uint64_t wall_ms)
+{
+    char buffer[STO_AUDIT_PACKED_MAX];
+    const struct evt_audit row = {
+        .what = EVT_AUDIT_BEGAN,
+        .state = 2,
+        .proof = 2,
+        .rule = rule,
+        .id = UINT64_MAX - rule,
+        .resource = hd_slice_str(resource),
+        .package = HD_LIT("presence"),
+        .watcher = hd_slice_str(watcher),
+        .address = { .ip = { 192, 0, 2, 7 }, .port = 5060, .family = 4 },
+    };
+
+    assert_int_equal(sto_audit_add(audit, wall_ms, sto_audit_pack(&row, buffer)), HD_OK);
+}
+
+struct seen {
+    unsigned n;
+    uint32_t rules[8];
+    struct sto_audit_line last;
+    char text[128];
+};
+
+static void
+see(void *context, const struct sto_audit_line *line)
+{
+    struct seen *seen = context;
+
+    if (seen->n < 8)
+        seen->rules[seen->n] = line->rule;
+    seen->n++;
+    seen->last = *line;
+    (void)snprintf(seen->text, sizeof(seen->text), "%.*s %.*s %.*s %.*s", HD_FMT(line->resource),
+                   HD_FMT(line->package), HD_FMT(line->watcher), HD_FMT(line->address));
+}
+
+static struct seen
+read_it(const char *resource, uint64_t since_ms, uint32_t limit)
+{
+    struct seen seen = { 0 };
+
+    assert_int_equal(sto_audit_read(path, hd_slice_str(resource), since_ms, limit, see, &seen),
+                     HD_OK);
+    return seen;
+}
+
+static void
+lines_are_read_newest_first_by_resource_and_time(void **state)
+{
+    (void)state;
+    note("sip:ann@example.test", "sip:bob@example.test", 1, 1000);
+    note("sip:zoe@example.test", "sip:bob@example.test", 2, 2000);
+    note("sip:ann@example.test", "sip:cyd@example.test", 3, 3000);
+    assert_int_equal(read_it("", 0, 10).n, 0); /* not committed yet */
+    assert_int_equal(sto_audit_commit(audit, 3000), HD_OK);
+    struct seen all = read_it("", 0, 10);
+    assert_int_equal(all.n, 3);
+    assert_int_equal(all.rules[0], 3);
+    assert_int_equal(all.rules[2], 1);
+    assert_string_equal(all.text,
+                        "sip:ann@example.test presence sip:bob@example.test 192.0.2.7:5060");
+    assert_int_equal(all.last.at_ms, 1000);
+    assert_true(all.last.id == UINT64_MAX - 1);
+    assert_int_equal(all.last.what, EVT_AUDIT_BEGAN);
+    assert_int_equal(read_it("sip:ann@example.test", 0, 10).n, 2);
+    assert_int_equal(read_it("sip:ann@example.test", 2000, 10).n, 1);
+    assert_int_equal(read_it("", 0, 2).n, 2);
+    assert_int_equal(read_it("sip:nobody@example.test", 0, 10).n, 0);
+}
+
+static void
+it_outlives_its_process(void **state)
+{
+    (void)state;
+    note("sip:ann@example.test", "sip:bob@example.test", 1, 1000);
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    note("sip:ann@example.test", "sip:bob@example.test", 2, 1000); /* lost: not committed */
+    sto_audit_close(audit);
+    open_it(100, 1000000);
+    assert_int_equal(read_it("", 0, 10).n, 1);
+}
+
+static void
+old_lines_go(void **state)
+{
+    (void)state;
+    note("sip:ann@example.test", "sip:bob@example.test", 1, 1000);
+    note("sip:ann@example.test", "sip:bob@example.test", 2, 50000);
+    assert_int_equal(sto_audit_commit(audit, 50000), HD_OK);
+    assert_int_equal(read_it("", 0, 10).n, 2);
+    note("sip:ann@example.test", "sip:bob@example.test", 3, 120000);
+    assert_int_equal(sto_audit_commit(audit, 120000), HD_OK);
+    struct seen seen = read_it("", 0, 10);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.rules[1], 2);
+}
+
+static void
+no_more_than_so_many_stay(void **state)
+{
+    (void)state;
+    sto_audit_close(audit);
+    open_it(100, 5);
+    for (uint32_t i = 1; i <= 20; i++) {
+        note("sip:ann@example.test", "sip:bob@example.test", i, 1000);
+        assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    }
+    struct seen seen = read_it("", 0, 100);
+    assert_int_equal(seen.n, 5);
+    assert_int_equal(seen.rules[0], 20);
+}
+
+static void
+what_cannot_be_opened_or_read_is_told(void **state)
+{
+    char problem[256] = "";
+    struct sto_audit *other = NULL;
+    const struct sto_audit_params nowhere = { .path = "/nonexistent/audit.db" };
+    const struct sto_audit_params newer = { .path = path };
+
+    (void)state;
+    assert_int_equal(sto_audit_open(&nowhere, problem, &other), HD_EIO);
+    assert_non_null(strstr(problem, "/nonexistent"));
+    assert_int_equal(sto_audit_read("/nonexistent/audit.db", HD_LIT(""), 0, 1, see, NULL),
+                     HD_ENOMATCH);
+    assert_int_equal(sto_audit_add(audit, 1, HD_LIT("cut")), HD_ESYNTAX);
+    assert_int_equal(sqlite3_exec(audit->db, "PRAGMA user_version = 2", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sto_audit_commit(audit, 1), HD_OK);
+    assert_int_equal(sto_audit_open(&newer, problem, &other), HD_EVERSION);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(lines_are_read_newest_first_by_resource_and_time),
+        TEST(it_outlives_its_process),
+        TEST(old_lines_go),
+        TEST(no_more_than_so_many_stay),
+        TEST(what_cannot_be_opened_or_read_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
