@@ -477,6 +477,10 @@ leads_back(const struct evt_shard *shard, struct evt_request *request,
     char key[SIP_KEY_MAX];
     size_t n;
 
+    /* Without a domain of its own the server's address is one, at any port: another port of it is
+     * a phone on the same machine. */
+    if (uri->port && uri->port != request->flow->local.port)
+        return false;
     return evt_resource_key(shard, request->flow, uri, key, &n) == HD_OK &&
            hd_slice_eq(hd_slice(key, n), account->key);
 }
