@@ -65,6 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct evt_stored_account account;
     struct evt_stored_seen seen;
     struct evt_stored_waiting waiting;
+    struct evt_stored_cond cond;
     char *copy;
 
     if (size < 2)
@@ -79,6 +80,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_pub(whole, &pub);
     if (evt_stored_account_read(whole, &account) == HD_OK)
         check_account(whole, &account);
+    if (evt_stored_cond_read(whole, &cond) == HD_OK)
+        FUZZ_CHECK(fuzz_inside(cond.filter, whole) && fuzz_inside(cond.state, whole));
     if (evt_stored_seen_read(whole, &seen) == HD_OK)
         FUZZ_CHECK(fuzz_inside(seen.key, whole) && fuzz_inside(seen.package, whole));
     if (evt_stored_waiting_read(whole, &waiting) == HD_OK)

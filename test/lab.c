@@ -13,6 +13,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "event/shard.h"
+#include "filter/filters.h"
 #include "heraldd/config.h"
 #include "lab_dns.h"
 #include "package/pkg.h"
@@ -315,6 +316,7 @@ lab_free(struct lab *lab)
         evt_shard_free(lab->seats[i].evt);
         nam_free(lab->seats[i].names);
         pol_shard_free(lab->seats[i].policy);
+        flt_filters_free(lab->seats[i].filters);
         queue_done(&lab->seats[i].packets);
         queue_done(&lab->seats[i].failures);
     }
@@ -374,7 +376,8 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
 
     seat->policy = pol_shard_new(&policy);
     seat->names = nam_new(&names);
-    if (!seat->policy || !seat->names)
+    seat->filters = flt_filters_new();
+    if (!seat->policy || !seat->names || !seat->filters)
         return false;
     params.ports = (struct evt_ports){ .net = &net_ops,
                                        .net_context = seat,
@@ -383,7 +386,9 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
                                        .policy = &pol_ops,
                                        .policy_context = seat->policy,
                                        .names = &nam_ops,
-                                       .names_context = seat->names };
+                                       .names_context = seat->names,
+                                       .filter = flt_filter_ops(),
+                                       .filter_context = seat->filters };
     if (evt_shard_new(&params, &seat->evt))
         return false;
     sto_memory_attach(lab->store, index, seat->evt);

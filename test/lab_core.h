@@ -51,6 +51,7 @@ struct lab_seat {
     struct evt_shard *evt;
     struct nam_resolver *names;
     struct pol_shard *policy;
+    struct flt_filters *filters;
     uint64_t seed, policy_seed, names_seed;
     struct lab_queue packets, failures;
     uint64_t due_us; /* next turn */

@@ -63,6 +63,8 @@ has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
         return false;
     if (sub->again)
         return true;
+    if (evt_sub_is_told(sub))
+        return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
     if (sub->transform != EVT_SEE_ALL || !mirror->snapshot)
         return false;
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
@@ -75,8 +77,12 @@ has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
 static const char *
 check_owed(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
+    const struct evt_filtered *f = evt_sub_filtered(sub);
+
     if (sub->queued != EVT_QUEUED_NOT || mirror->walking || !has_news(sub, mirror))
         return NULL;
+    if (f && (f->keep == EVT_KEEP_UNDER_WAY || (sub->change && (f->fired | f->cleared))))
+        return NULL; /* the store's word releases it */
     if (sub->hold_until_ms)
         return hd_timer_running(&sub->timer) && sub->timer.due_ms <= sub->hold_until_ms
                    ? NULL
@@ -100,6 +106,22 @@ check_in_force(const struct evt_sub *sub, const struct evt_mirror *mirror)
     return check_owed(sub, mirror);
 }
 
+/* Who is told by conditions stands with them, once. */
+static const char *
+check_told(struct evt_shard *shard, const struct evt_sub *sub)
+{
+    const struct evt_filtered *f = evt_sub_filtered(sub);
+
+    if (!f || f->cond == EVT_NONE)
+        return NULL;
+    const struct evt_cond *cond = evt_cond_at(shard, f->cond);
+    if (f->place >= cond->n_subs || cond->subs[f->place] != sub->index)
+        return "a subscription is not at its place with its conditions";
+    if (cond->mirror != sub->mirror || cond->filter != f->filter)
+        return "a subscription is with the conditions of another filter";
+    return NULL;
+}
+
 static const char *
 check_sub(struct evt_shard *shard, const struct evt_sub *sub)
 {
@@ -120,7 +142,7 @@ check_sub(struct evt_shard *shard, const struct evt_sub *sub)
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     if (sub->in_mirror && (sub->place >= mirror->n_subs || mirror->subs[sub->place] != sub->index))
         return "a subscription is not at its place in the mirror";
-    if (sub->flight && (fault = check_flight(sub)))
+    if ((sub->flight && (fault = check_flight(sub))) || (fault = check_told(shard, sub)))
         return fault;
     if (sub->state == EVT_SUB_INIT)
         return sub->change && !sub->flight ? NULL : "a subscription that is not kept does not wait";
@@ -423,6 +445,11 @@ check_counts(struct evt_shard *shard)
         const struct evt_account *account = evt_account_at(shard, i);
         waiting += account->n_waiting + (account->change != NULL);
         timers += hd_timer_running(&account->timer);
+    }
+    for (uint32_t i = 0; (i = hd_table_next(&shard->conds, i)) != HD_TABLE_NONE; i++) {
+        timers += hd_timer_running(&evt_cond_at(shard, i)->timer);
+        if (evt_cond_at(shard, i)->n_subs == 0)
+            return "conditions are kept that tell nobody";
     }
     if (waiting != shard->waiting || waiting != gauge(&shard->counters.waiting))
         return "waiting requests are miscounted";

@@ -118,3 +118,18 @@ evt_doc_unref(struct evt_doc *doc)
     }
     return NULL;
 }
+
+bool
+evt_config_profile(const struct evt_config *config, struct hd_slice package, struct hd_slice name,
+                   struct hd_slice *ret_when)
+{
+    for (size_t i = 0; i < config->n_profiles; i++) {
+        const struct evt_profile *profile = &config->profiles[i];
+        if (!hd_slice_eq(profile->name, name) ||
+            (profile->package.n && !hd_slice_eq(profile->package, package)))
+            continue;
+        *ret_when = profile->when;
+        return true;
+    }
+    return false;
+}

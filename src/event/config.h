@@ -66,6 +66,13 @@ struct evt_limits {
     uint32_t waiting_watchers, waiting_per_watcher, waiting_keep_s;
 };
 
+/* A filter in words, for subscribers who can send none; Event parameter herald-profile names it. */
+struct evt_profile {
+    struct hd_slice name;
+    struct hd_slice package; /* empty: any */
+    struct hd_slice when;
+};
+
 struct evt_registrar {
     bool enabled;
     uint32_t min_expires_s, default_expires_s, max_expires_s;
@@ -83,6 +90,8 @@ struct evt_config {
     size_t n_listeners;
     const struct evt_package *const *packages;
     size_t n_packages;
+    const struct evt_profile *profiles;
+    size_t n_profiles;
     struct evt_limits limits;
     struct evt_registrar registrar;
     enum evt_on_timeout on_timeout;
@@ -99,6 +108,9 @@ evt_config_unref(struct evt_config *config); /* NULL, for  x = evt_config_unref(
 /** A package by its Event header value (case-sensitive token, RFC 6665 8.2.1 compares octet by
  * octet), or NULL.  Template packages hang off those that they are applied to. */
 const struct evt_package *evt_config_package(const struct evt_config *config, struct hd_slice name);
+/** What a profile says for a package; false: there is none of that name. */
+bool evt_config_profile(const struct evt_config *config, struct hd_slice package,
+                        struct hd_slice name, struct hd_slice *ret_when);
 /** The limits that hold when nothing is configured. */
 struct evt_limits evt_limits_default(void);
 

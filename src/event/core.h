@@ -38,6 +38,7 @@
 #define EVT_HOP_MAGIC 0x45484f50u
 #define EVT_ACCOUNT_MAGIC 0x45414343u
 #define EVT_WAITING_MAGIC 0x45574149u
+#define EVT_COND_MAGIC 0x45434f4eu
 
 #define EVT_NONE HD_TABLE_NONE
 #define EVT_PUBLISHED_MAX 256u /* publications of one resource that are composed */
@@ -50,7 +51,8 @@ enum evt_timer_kind {
     EVT_TIMER_PUB,
     EVT_TIMER_ACCOUNT,
     EVT_TIMER_WATCH,
-    EVT_TIMER_WAITING
+    EVT_TIMER_WAITING,
+    EVT_TIMER_COND
 };
 
 /* --- snapshots and views (snapshot.c) -------------------------------------------------------- */
@@ -61,6 +63,7 @@ struct evt_snapshot {
     _Atomic uint32_t refs;
     uint64_t number;     /* grows with every version; unique within its home shard */
     struct evt_doc *doc; /* NULL: nothing to show, NOTIFY without body */
+    bool sign;           /* a publisher made it: the resource is alive */
 };
 struct evt_snapshot *evt_snapshot_new(uint64_t number,
                                       struct evt_doc *doc); /* takes its own reference of doc */
@@ -343,6 +346,8 @@ struct evt_sub_change {
     bool merged; /* it is: another one was first */
     bool stored; /* the store's word came before that answer: err */
     enum hd_err err;
+    bool refilters;                /* the filter is another */
+    struct evt_filtered *filtered; /* then: it, or NULL: none */
 };
 
 /* Events that wait for a subscription of a package with delivery every. */
@@ -357,6 +362,7 @@ struct evt_sub_rare {
     struct evt_packet *waiting, **waiting_end; /* behind a change under way */
     uint32_t n_waiting;
     struct evt_queue *queue;
+    struct evt_filtered *filtered; /* NULL: everything is told (condition.c) */
 };
 
 struct evt_sub {
@@ -414,6 +420,11 @@ static inline struct evt_packet *
 evt_sub_first_waiting(const struct evt_sub *sub)
 {
     return sub->rare ? sub->rare->waiting : NULL;
+}
+static inline struct evt_filtered *
+evt_sub_filtered(const struct evt_sub *sub)
+{
+    return sub->rare ? sub->rare->filtered : NULL;
 }
 static inline bool
 evt_sub_has_events(const struct evt_sub *sub)
@@ -525,6 +536,9 @@ struct evt_mirror {
     uint32_t seen_next, seen_prev; /* those with a record due, see seen.c */
     uint64_t seen_due_ms;          /* 0: none is due */
     uint64_t seen_sum;             /* of what was written last */
+    uint32_t conds;                /* conditions of its subscriptions; EVT_NONE: none */
+    uint32_t n_told;               /* subscriptions that these tell, and nothing else does */
+    bool wants_signs;              /* the home tells signs of life */
 };
 /** Finds or makes the mirror and counts one member; asks the home when it is new.  NULL: HD_EFULL
  * or HD_ENOMEM. */
@@ -543,15 +557,104 @@ void evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
  *  @param base  number of the snapshot that a partial document starts from, 0: whole */
 struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror,
                                  struct evt_snapshot *snapshot, uint64_t base, uint8_t transform,
-                                 uint8_t types);
+                                 uint8_t types, const struct evt_filter *filter);
 /** A snapshot of a number that the mirror had before, borrowed; NULL: it is not known any more. */
 struct evt_snapshot *evt_mirror_past(const struct evt_mirror *mirror, uint64_t number);
+/** The document that a subscriber of a kind sees of a snapshot, borrowed; none is NULL.  HD_OK,
+ * HD_ENOMEM. */
+HD_NODISCARD enum hd_err evt_mirror_shown(struct evt_mirror *mirror,
+                                          const struct evt_snapshot *snapshot, uint8_t transform,
+                                          struct evt_doc **ret_doc);
+/** Asks the home for signs of life too. */
+void evt_mirror_want_signs(struct evt_shard *shard, struct evt_mirror *mirror);
 /** Goes on with fan-outs until the turn's sends are used up. */
 void evt_mirror_walk(struct evt_shard *shard);
 /** Tells the homes of what could not be told before. */
 void evt_mirror_catch_up(struct evt_shard *shard);
 void evt_mirror_drop_all(struct evt_shard *shard);
 void evt_mirror_configure(struct evt_shard *shard, struct evt_config *config);
+
+/* --- conditions (condition.c) ----------------------------------------------------------------- */
+
+/* The conditions of one filter on what one kind of subscriber sees of a mirror. */
+struct evt_cond {
+    unsigned magic;
+    uint32_t index;
+    uint32_t mirror, next, prev; /* of its mirror's */
+    uint8_t transform;
+    bool started; /* they have seen a document */
+    bool stored;
+    struct evt_filter *filter; /* a reference */
+    void *state;
+    uint32_t seq;            /* number of the last firing */
+    uint32_t fired, cleared; /* which triggers it was, a bit each */
+    uint32_t on;             /* which are true */
+    uint32_t n_subs, cap_subs;
+    uint32_t *subs; /* those who are to be told */
+    struct hd_timer timer;
+};
+
+enum evt_keep {
+    EVT_KEEP_NOT = 0,
+    EVT_KEEP_UNDER_WAY, /* the store has it in hand */
+    EVT_KEEP_DONE       /* the next NOTIFY tells it */
+};
+
+/* A subscription with a filter. */
+struct evt_filtered {
+    struct evt_filter *filter; /* a reference */
+    uint32_t cond, place;      /* its conditions, and its place with them; EVT_NONE: none */
+    uint32_t seq;              /* number of the conditions' firing up to which it was told */
+    uint32_t count;            /* firings told in its life */
+    uint32_t fired, cleared;   /* to be told */
+    bool fresh;                /* some of them were not told yet, in no NOTIFY */
+    uint8_t keep;              /* enum evt_keep: of what follows */
+    bool in_flight;            /* a NOTIFY tells it */
+    uint32_t told_fired, told_cleared;
+    uint32_t cseq, branch; /* of the NOTIFY that tells it; 0: new ones */
+    uint32_t told_branch;  /* the same branch, after it was used as well */
+    bool has_last;
+    struct evt_doc *last; /* what was sent last, when differences matter */
+};
+
+struct evt_cond *evt_cond_at(struct evt_shard *shard, uint32_t index);
+uint64_t evt_cond_id(const struct evt_shard *shard, const struct evt_cond *cond);
+/** Takes over the reference; NULL: memory is short. */
+struct evt_filtered *evt_filtered_new(struct evt_filter *filter);
+/** In the place of the one that there was; there is room for it in rare. */
+void evt_filtered_set(struct evt_shard *shard, struct evt_sub *sub, struct evt_filtered *filtered);
+void evt_filtered_free(struct evt_shard *shard, struct evt_filtered *filtered);
+/** A subscription with its place in the mirror joins the conditions of its filter / leaves them /
+ * changes over when it sees something else. */
+void evt_cond_join(struct evt_shard *shard, struct evt_sub *sub);
+void evt_cond_leave(struct evt_shard *shard, struct evt_sub *sub);
+void evt_cond_rejoin(struct evt_shard *shard, struct evt_sub *sub);
+/** A new snapshot is there / the resource is alive / time has passed. */
+void evt_cond_snapshot(struct evt_shard *shard, struct evt_mirror *mirror);
+void evt_cond_sign(struct evt_shard *shard, struct evt_mirror *mirror);
+void evt_cond_fired(struct evt_shard *shard, struct evt_cond *cond);
+/** Whether something is to be told / a condition is true now. */
+bool evt_cond_has_news(const struct evt_filtered *filtered);
+bool evt_cond_is_on(struct evt_shard *shard, const struct evt_filtered *filtered);
+/** Before a NOTIFY that tells a firing: false until the store has it. */
+bool evt_cond_keep(struct evt_shard *shard, struct evt_sub *sub);
+void evt_cond_kept(struct evt_shard *shard, struct evt_sub *sub);
+/** A document was sent. */
+void evt_cond_sent(struct evt_filtered *filtered, struct evt_doc *doc);
+void evt_cond_landed(struct evt_shard *shard, struct evt_sub *sub, bool failed);
+/** Writes Herald-Fired when the NOTIFY tells a firing. */
+void evt_cond_out(const struct evt_shard *shard, const struct evt_filtered *filtered,
+                  struct sip_out *out);
+HD_NODISCARD enum hd_err evt_cond_restore(struct evt_shard *shard, uint64_t id,
+                                          struct hd_slice record);
+/** Whether a subscription is told of nothing but what its conditions say. */
+static inline bool
+evt_sub_is_told(const struct evt_sub *sub)
+{
+    const struct evt_filtered *filtered = evt_sub_filtered(sub);
+
+    return filtered && filtered->cond != EVT_NONE;
+}
 
 /* --- resources and publications (resource.c, publish.c) -------------------------------------- */
 
@@ -565,6 +668,8 @@ struct evt_resource {
     struct evt_snapshot *snapshot; /* NULL: not composed since it was made */
     uint64_t interested;           /* a bit per shard */
     uint64_t missed;               /* of these: memory was short for the mail with the snapshot */
+    uint64_t lively;               /* of these: they are told signs of life */
+    bool sign;                     /* what is composed next comes from a publisher */
     bool behind, behind_event;     /* memory was short for composing it; an event is due */
     uint32_t newest; /* publications, newest applied first; those not yet applied are in it too */
     uint32_t n_pubs, n_live;
@@ -621,6 +726,9 @@ void evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource);
 /** Kept documents (kept.c).  Begins with the first interest: false: memory is short, later. */
 bool evt_kept_begin(struct evt_shard *shard, struct evt_resource *resource);
 void evt_kept_end(struct evt_shard *shard, struct evt_resource *resource);
+/** A publisher said something, if only that he is there: composes what changed, and tells those who
+ * wait for a sign of life. */
+void evt_resource_alive(struct evt_shard *shard, struct evt_resource *resource, bool changed);
 struct evt_mail_interest;
 /** A shard begins or ceases to mirror a resource; takes the mail. */
 void evt_resource_interest(struct evt_shard *shard, struct evt_mail_interest *mail);
@@ -707,7 +815,8 @@ struct evt_mail_interest {
     struct evt_mail_interest *next; /* kept by the home until it can be taken */
     unsigned from;
     bool on;
-    bool told; /* that there is nothing, meanwhile */
+    bool signs; /* signs of life are wanted too */
+    bool told;  /* that there is nothing, meanwhile */
     size_t key_n, package_n;
     char text[];
 };
@@ -917,6 +1026,8 @@ HD_NODISCARD enum hd_err evt_record_waiting(struct evt_shard *shard,
                                             const struct evt_waiting *waiting);
 HD_NODISCARD enum hd_err evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror,
                                          uint64_t content, const uint64_t *exceptions, uint32_t n);
+HD_NODISCARD enum hd_err evt_record_cond(struct evt_shard *shard, const struct evt_mirror *mirror,
+                                         const struct evt_cond *cond);
 HD_NODISCARD enum hd_err evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind,
                                            unsigned bucket, uint64_t id, uint64_t ticket);
 /** Orders what publications were given: grows with each. */
@@ -957,10 +1068,11 @@ struct evt_shard {
 
     struct hd_table subs, mirrors, hops, resources, pubs, accounts;
     struct hd_map sub_by_id, sub_by_call, mirror_by_key, hop_by_flow, resource_by_key, pub_by_id,
-        account_by_key, hop_by_conn;
+        account_by_key, hop_by_conn, cond_by_key;
     struct hd_tally watchers;     /* subscriptions of each, by the keyed hash of his name */
     struct hd_table asked, waits; /* who watches, see watch.h */
     struct hd_map asked_by_key, waiting_by_key, waiting_by_watcher;
+    struct hd_table conds;
     struct evt_mail_watch *questions; /* those that could not be taken */
     uint32_t last_rule;               /* of the verdict that evt_sub_ask was given last */
     uint32_t n_watches;               /* resources whose watchers are put together here */

@@ -38,6 +38,10 @@
     X(held_by_name, "notifications held back until their next hop's name is resolved")             \
     X(names_nowhere, "names of next hops that led to no address")                                  \
     X(targets_failed, "addresses of named next hops that failed, so that the next one was taken")  \
+    X(firings, "conditions that fired")                                                            \
+    X(conditions_looked_at, "times that conditions were looked at")                                \
+    X(conditions_missing, "conditions whose value a document lacked")                              \
+    X(filters_refused, "filters refused")                                                          \
     X(store_failures, "changes that the store could not keep")                                     \
     X(refused_busy, "requests refused because too many wait")                                      \
     X(caps_reached, "requests refused because a table or a quota is full")                         \
@@ -54,6 +58,7 @@
     X(in_flight, "NOTIFY requests in flight")                                                      \
     X(waiting, "requests waiting for the store")                                                   \
     X(parked, "subscriptions whose subscriber does not answer")                                    \
+    X(conditions, "sets of conditions that are watched")                                           \
     X(hops, "next hops known")                                                                     \
     X(watchers_waiting, "subscriptions that ended before anybody decided about them")
 

@@ -16,6 +16,9 @@ sub_health(struct evt_shard *shard, const struct evt_sub *sub)
         return "parked";
     if (sub->flight)
         return "in-flight";
+    if (evt_sub_is_told(sub))
+        return sub->owed || sub->again || evt_cond_has_news(evt_sub_filtered(sub)) ? "behind"
+                                                                                   : "in-sync";
     if (sub->owed || sub->again || evt_sub_has_events(sub) ||
         (sub->transform == EVT_SEE_ALL && mirror->snapshot &&
          mirror->snapshot->number != sub->seen))

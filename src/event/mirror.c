@@ -36,7 +36,7 @@ evt_mirror_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice pa
 /* --- joining and leaving --------------------------------------------------------------------- */
 
 static enum hd_err
-mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on)
+mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on, bool signs)
 {
     struct hd_slice name = mirror->package->name;
     struct evt_mail_interest *mail = malloc(sizeof(*mail) + mirror->key.n + name.n);
@@ -45,6 +45,7 @@ mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on)
         return HD_ENOMEM;
     mail->from = shard->index;
     mail->on = on;
+    mail->signs = signs;
     mail->told = false;
     mail->key_n = mirror->key.n;
     mail->package_n = name.n;
@@ -52,6 +53,13 @@ mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on)
     memcpy(mail->text + mirror->key.n, name.p, name.n);
     evt_post(shard, evt_home(shard, mirror->key), EVT_MAIL_INTEREST, &mail->mail);
     return HD_OK;
+}
+
+void
+evt_mirror_want_signs(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    if (!mirror->wants_signs)
+        mirror->wants_signs = mirror_ask(shard, mirror, true, true) == HD_OK;
 }
 
 static struct evt_mirror *
@@ -76,11 +84,11 @@ mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_packag
     mirror->key = hd_slice(copy + 1, key.n);
     mirror->config = evt_config_ref(shard->config);
     mirror->package = package;
-    mirror->next_walk = mirror->seen_next = mirror->seen_prev = EVT_NONE;
+    mirror->next_walk = mirror->seen_next = mirror->seen_prev = mirror->conds = EVT_NONE;
     mirror->watched = shard->asked.count > 0 && evt_watch_asked(shard, mirror);
     if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
         goto fail;
-    if (mirror_ask(shard, mirror, true)) {
+    if (mirror_ask(shard, mirror, true, false)) {
         hd_map_remove(&shard->mirror_by_key, mirror->hash, mirror->index);
         goto fail;
     }
@@ -202,7 +210,7 @@ mirror_settle(struct evt_shard *shard, struct evt_mirror *mirror)
     mirror->leaving = false;
     if (mirror->members > 0)
         return;
-    if (mirror_ask(shard, mirror, false) == HD_OK) {
+    if (mirror_ask(shard, mirror, false, false) == HD_OK) {
         mirror_free(shard, mirror);
         return;
     }
@@ -329,6 +337,8 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
 
     if (!first && mirror->snapshot->number == snapshot->number) {
         mirror_tidy(shard, mirror, snapshot);
+        if (mirror->conds != EVT_NONE)
+            evt_cond_sign(shard, mirror);
         return;
     }
     if (!first)
@@ -345,7 +355,12 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
     if (first)
         evt_restore_compare(shard, mirror);
     evt_seen_due(shard, mirror);
-    mirror_walk_add(shard, mirror);
+    if (mirror->conds != EVT_NONE)
+        evt_cond_snapshot(shard, mirror);
+    /* Who is told by conditions alone is not walked to, unless the first state is what he waits
+     * for. */
+    if (first || mirror->n_told < mirror->n_subs - mirror->free_places)
+        mirror_walk_add(shard, mirror);
 }
 
 /* Which of the package's types a document has, as a bit; one that is none of them (a list of
@@ -375,10 +390,9 @@ view_cut(const struct evt_package *package, struct evt_view *view)
     view->has_hole = true;
 }
 
-/* The document, borrowed; none is NULL.  HD_OK, HD_ENOMEM. */
-static enum hd_err
-mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uint8_t transform,
-             struct evt_doc **ret_doc)
+enum hd_err
+evt_mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uint8_t transform,
+                 struct evt_doc **ret_doc)
 {
     const struct evt_package *package = mirror->package;
     enum hd_err err = HD_OK;
@@ -455,26 +469,34 @@ view_new(const struct evt_mirror *mirror, const struct evt_view_key *key, struct
 }
 
 static struct evt_view *
-view_render(struct evt_mirror *mirror, const struct evt_view_key *key,
-            const struct evt_snapshot *snapshot)
+view_render(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt_view_key *key,
+            const struct evt_snapshot *snapshot, const struct evt_filter *filter)
 {
     const struct evt_snapshot *past = key->base ? evt_mirror_past(mirror, key->base) : NULL;
-    struct evt_doc *doc, *base = NULL, *shown;
+    struct evt_doc *doc, *base = NULL, *cut = NULL, *shown;
 
-    if (mirror_shown(mirror, snapshot, key->transform, &doc) ||
-        (past && mirror_shown(mirror, past, key->transform, &base)) ||
-        mirror_rendered(mirror, key->types, base, doc, &shown))
+    if (evt_mirror_shown(mirror, snapshot, key->transform, &doc) ||
+        (past && evt_mirror_shown(mirror, past, key->transform, &base)))
         return NULL;
-    return view_new(mirror, key, shown);
+    if (doc && key->filter) {
+        if (shard->ports.filter->cut(shard->ports.filter_context, filter, doc, &cut))
+            return NULL;
+        doc = cut;
+    }
+    enum hd_err err = mirror_rendered(mirror, key->types, base, doc, &shown);
+    evt_doc_unref(cut);
+    return err ? NULL : view_new(mirror, key, shown);
 }
 
 struct evt_view *
 evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_snapshot *snapshot,
-                uint64_t base, uint8_t transform, uint8_t types)
+                uint64_t base, uint8_t transform, uint8_t types, const struct evt_filter *filter)
 {
-    struct evt_view_key key = {
-        .snapshot = snapshot->number, .base = base, .types = types, .transform = transform
-    };
+    struct evt_view_key key = { .snapshot = snapshot->number,
+                                .base = base,
+                                .filter = filter && filter->cuts ? filter->id : 0,
+                                .types = types,
+                                .transform = transform };
     struct evt_view **end = &mirror->views, *view;
     unsigned n = 0;
 
@@ -486,7 +508,7 @@ evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_s
             return view;
         }
     }
-    view = view_render(mirror, &key, snapshot);
+    view = view_render(shard, mirror, &key, snapshot, filter);
     if (!view)
         return NULL;
     EVT_COUNT(shard, views);

@@ -261,7 +261,7 @@ views_that_are_kept_have_a_bound_and_pinned_ones_outlive_it(void **state)
         (void)snprintf(body, sizeof(body), "%u", i);
         struct evt_doc *doc = evt_doc_new(HD_LIT("text/plain"), hd_slice_str(body));
         struct evt_snapshot *snapshot = evt_snapshot_new(1000 + i, doc);
-        views[i] = evt_mirror_view(shard, mirror, snapshot, 0, EVT_SEE_ALL, 1);
+        views[i] = evt_mirror_view(shard, mirror, snapshot, 0, EVT_SEE_ALL, 1, NULL);
         evt_snapshot_unref(snapshot);
         evt_doc_unref(doc);
     }
@@ -283,8 +283,9 @@ a_body_of_a_type_that_is_not_accepted_is_left_out(void **state)
 
     (void)state;
     subscribe_many(0, 1);
-    struct evt_view *plain = evt_mirror_view(shard, the_mirror(), snapshot, 0, EVT_SEE_ALL, 1);
-    struct evt_view *both = evt_mirror_view(shard, the_mirror(), snapshot, 0, EVT_SEE_ALL, 3);
+    struct evt_view *plain =
+        evt_mirror_view(shard, the_mirror(), snapshot, 0, EVT_SEE_ALL, 1, NULL);
+    struct evt_view *both = evt_mirror_view(shard, the_mirror(), snapshot, 0, EVT_SEE_ALL, 3, NULL);
     assert_int_equal(evt_view_size(plain, 0), 0);
     assert_int_equal(evt_view_size(both, 0), 3);
     evt_view_unref(plain);
@@ -348,7 +349,7 @@ a_version_takes_the_place_of_the_documents_own(void **state)
     struct evt_mirror *mirror = evt_mirror_find(shard, HD_LIT(BOB), HD_LIT("x-count"));
     struct evt_doc *doc = evt_doc_new(HD_LIT("text/plain"), HD_LIT("v5"));
     struct evt_snapshot *snapshot = evt_snapshot_new(9, doc);
-    struct evt_view *view = evt_mirror_view(shard, mirror, snapshot, 0, EVT_SEE_ALL, 1);
+    struct evt_view *view = evt_mirror_view(shard, mirror, snapshot, 0, EVT_SEE_ALL, 1, NULL);
     assert_int_equal(evt_view_size(view, 0), 2);
     assert_int_equal(evt_view_size(view, UINT32_MAX), 11);
     sip_out_init(&out, text, sizeof(text));

@@ -14,6 +14,7 @@
 #define BACKOFF_MASK ((1u << 17) - 1) /* more than the day that the configuration allows */
 #define NO_TCP_S 3600u /* a target that did not take a large NOTIFY over TCP is not asked again */
 #define BRANCH_COOKIE "z9hG4bK"
+#define EVT_FIRED_ROOM (EVT_FILTER_TRIGGERS_MOST * 2 * 96) /* of Herald-Fired */
 
 /* --- where it goes --------------------------------------------------------------------------- */
 
@@ -339,7 +340,8 @@ notify_room(const struct evt_shard *shard, const struct evt_sub *sub, const stru
     if (came->listener < config->n_listeners)
         contact += config->listeners[came->listener].contact.n;
     return 2048 + contact + evt_view_size(flight->view, flight->version) + flight->view->type.n +
-           evt_texts_size(sub->texts);
+           evt_texts_size(sub->texts) +
+           (evt_sub_filtered(sub) && evt_sub_filtered(sub)->in_flight ? EVT_FIRED_ROOM : 0);
 }
 
 static bool
@@ -367,6 +369,8 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     evt_out_contact(shard, out, came, secure);
     out_event(out, sub, mirror);
     out_state(out, flight);
+    if (evt_sub_filtered(sub))
+        evt_cond_out(shard, evt_sub_filtered(sub), out);
     out_body(out, flight);
     return sip_out_finish(out, &n) == HD_OK;
 }
@@ -457,9 +461,15 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
     struct hd_flow flow = flight_flow(shard, sub, flight);
     bool reliable = hd_transport_reliable((enum hd_transport)flow.transport);
 
-    flight->branch = ++sub->branch;
-    if (sub->leased)
-        sub->leased--;
+    struct evt_filtered *f = evt_sub_filtered(sub);
+    if (f && f->branch) {
+        flight->branch = f->branch;
+        f->branch = 0; /* tried another way, it is another transaction */
+    } else {
+        flight->branch = ++sub->branch;
+        if (sub->leased)
+            sub->leased--;
+    }
     flight->way = evt_hop_at(shard, sub->hop)->way;
     /* What was kept lets it go so far; a lease is renewed long before it is used up by many. */
     if (sub->stored && !sub->change && !sub->leased)
@@ -512,15 +522,40 @@ flight_transform(const struct evt_sub *sub)
 
 /* What a partial document can start from: the state of the last NOTIFY, which was answered 2xx.  A
  * SUBSCRIBE is answered with the whole state, and so is whoever may have missed something: his last
- * NOTIFY failed, or his versions made a leap (RFC 4235 section 4.1, RFC 3858 section 4).
- * 0: whole. */
+ * NOTIFY failed, or his versions made a leap (RFC 4235 section 4.1, RFC 3858 section 4).  What is
+ * cut by a filter is whole as well.  0: whole. */
 static uint64_t
 flight_base(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
-    if (!mirror->past || sub->owed || sub->again || sub->whole ||
+    if (!mirror->past || sub->owed || sub->again || sub->whole || evt_sub_filtered(sub) ||
         !evt_mirror_past(mirror, sub->seen))
         return 0;
     return sub->seen;
+}
+
+/* With conditions of our own there is nothing to see but what fired, or is true. */
+static uint8_t
+flight_sees(struct evt_shard *shard, const struct evt_sub *sub)
+{
+    const struct evt_filtered *f = evt_sub_filtered(sub);
+
+    if (f && f->filter->own && f->cond != EVT_NONE && f->keep != EVT_KEEP_DONE &&
+        !evt_cond_is_on(shard, f))
+        return EVT_SEE_NOTHING;
+    return flight_transform(sub);
+}
+
+/* What follows from the NOTIFY that leaves for those who wait for conditions. */
+static void
+flight_tells(struct evt_shard *shard, struct evt_sub *sub, const struct evt_snapshot *shown)
+{
+    struct evt_filtered *f = evt_sub_filtered(sub);
+    struct evt_doc *doc;
+
+    f->in_flight = f->keep == EVT_KEEP_DONE;
+    if (f->filter->differs && (sub->flight->view->doc || !f->has_last) && shown->number &&
+        !evt_mirror_shown(evt_mirror_at(shard, sub->mirror), shown, sub->transform, &doc))
+        evt_cond_sent(f, doc);
 }
 
 /* Rounded up: a subscriber that refreshes just before this runs out is in time.  Never above what
@@ -541,6 +576,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     struct evt_hop *hop = evt_hop_at(shard, sub->hop);
     struct evt_snapshot nothing = { .magic = EVT_SNAPSHOT_MAGIC, .number = 0 };
     struct evt_snapshot *shown = mirror->snapshot ? mirror->snapshot : &nothing;
+    struct evt_filtered *f = evt_sub_filtered(sub);
     struct evt_flight *flight;
 
     HD_ASSERT(!sub->flight);
@@ -555,7 +591,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
         shown = flight->event;
     sub->flight = flight;
     flight->view = evt_mirror_view(shard, mirror, shown, flight_base(sub, mirror),
-                                   flight_transform(sub), sub->types);
+                                   flight_sees(shard, sub), sub->types, f ? f->filter : NULL);
     if (!flight->view) {
         evt_sub_drop_flight(shard, sub, true);
         sub->hold_until_ms = shard->now_ms + SIP_T1_MS;
@@ -567,7 +603,9 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     flight->reason = sub->reason;
     flight->retry_after_s = sub->retry_after_s;
     flight->expires_s = seconds_left(shard, sub);
-    flight->cseq = ++sub->cseq_local;
+    flight->cseq = f && f->cseq ? f->cseq : ++sub->cseq_local;
+    if (f)
+        flight_tells(shard, sub, shown);
     /* RFC 4235 section 4.1 counts documents, not NOTIFYs: one without body takes no number. */
     flight->version = sub->version;
     sub->version += flight->view->has_hole;

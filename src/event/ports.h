@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/bytes.h"
 #include "base/slice.h"
 #include "event/config.h"
 #include "sip/msg.h"
@@ -34,7 +35,8 @@ enum evt_record_kind {
     EVT_RECORD_PUBLICATION,
     EVT_RECORD_BINDINGS,
     EVT_RECORD_SEEN,
-    EVT_RECORD_WAITING /* a subscription that nobody has decided about */
+    EVT_RECORD_WAITING, /* a subscription that nobody has decided about */
+    EVT_RECORD_CONDITION
 };
 
 struct evt_store_ops {
@@ -161,6 +163,88 @@ struct evt_names_ops {
     void (*works)(void *names, const struct evt_target *target, uint64_t now_ms);
 };
 
+/* --- what a subscriber wants to be told (RFC 4660) ---------------------------------------------
+ */
+
+#define EVT_FILTER_MAGIC 0x45464c54u
+#define EVT_FILTER_TRIGGERS_MOST 32u
+#define EVT_FILTER_SOURCE_MOST 32768u /* octets of all that a subscription's filter is made of */
+#define EVT_FILTER_PHRASE 160
+
+/* A filter, compiled: the part that the core looks at.  Immutable; of one shard.  The same text is
+ * the same object. */
+struct evt_filter {
+    unsigned magic;
+    uint32_t refs;
+    uint32_t id;   /* unlike all others of its shard, and not 0: a part of the view's key */
+    bool triggers; /* not every change is told */
+    bool own; /* by conditions of ours: an owed NOTIFY has a body only while one of them is true */
+    bool levels;            /* some conditions have a state of their own: armed, pending or fired */
+    bool differs;           /* some compare with the document that was sent last */
+    bool signs;             /* some wait for a sign of life */
+    bool cuts;              /* the document is cut to what is wanted */
+    size_t state_size;      /* octets of the state of its conditions */
+    struct hd_slice source; /* what it was made of; kept by the store */
+};
+
+/* What a SUBSCRIBE says of filters. */
+struct evt_filter_request {
+    struct hd_slice resource, package;
+    struct hd_slice before;     /* the source of the filter in force; empty: none */
+    struct hd_slice type, body; /* of the request; no body: as before */
+    struct hd_slice profile;    /* named in the Event header; p NULL: none */
+};
+
+/* What came of looking at conditions with a state; a bit for each trigger. */
+struct evt_step {
+    uint32_t fired;   /* became true */
+    uint32_t cleared; /* is armed again, and that is to be told */
+    uint32_t on;      /* is true */
+    uint64_t due_ms;  /* when time alone may change it; UINT64_MAX: never */
+    bool changed;     /* the state is another than before: it is to be kept */
+    uint32_t missing; /* conditions whose value the document lacks */
+};
+
+struct evt_reading; /* a document as conditions look at it */
+
+struct evt_filter_ops {
+    /**
+     * The filter that a subscription has after a request, with a reference for the caller.
+     * *ret_filter NULL: none.
+     * @param ret_phrase  for the answer, on the errors with a status
+     * @return HD_OK; HD_ENOTSUP (415) not a filter; HD_ESYNTAX (400); HD_EDENIED (488) one that
+     * cannot be kept; HD_ENOMEM
+     */
+    enum hd_err (*make)(void *filters, const struct evt_filter_request *request,
+                        struct evt_filter **ret_filter, char ret_phrase[EVT_FILTER_PHRASE]);
+    void (*unref)(void *filters, struct evt_filter *filter);
+    /** Reads a document for all conditions; doc NULL is an empty one.  NULL: memory is short. */
+    struct evt_reading *(*read)(void *filters, struct evt_doc *doc);
+    void (*unread)(void *filters, struct evt_reading *reading);
+    /** The state of conditions that have seen nothing yet: state_size octets. */
+    void (*begin)(const struct evt_filter *filter, void *state, uint64_t now_ms);
+    /**
+     * Looks at the conditions.
+     * @param reading  the document; NULL: only time has passed
+     * @param sign     the resource gave a sign of life
+     */
+    void (*step)(const struct evt_filter *filter, void *state, struct evt_reading *reading,
+                 bool sign, uint64_t now_ms, struct evt_step *ret_step);
+    /** Which triggers the way from one document to another fires; before NULL: there was none. */
+    uint32_t (*compare)(const struct evt_filter *filter, const void *state,
+                        struct evt_reading *before, struct evt_reading *now);
+    /** The part of a document that is wanted, NULL: none.  HD_OK, HD_ENOMEM. */
+    enum hd_err (*cut)(void *filters, const struct evt_filter *filter, struct evt_doc *doc,
+                       struct evt_doc **ret_doc);
+    void (*save)(const struct evt_filter *filter, const void *state, uint64_t now_ms,
+                 struct hd_bytes_out *out);
+    /** HD_OK; HD_ESYNTAX: not a state of this filter, which is as it was. */
+    enum hd_err (*load)(const struct evt_filter *filter, void *state, uint64_t now_ms,
+                        struct hd_slice saved);
+    /** The name of a trigger, a token. */
+    struct hd_slice (*name)(const struct evt_filter *filter, unsigned trigger);
+};
+
 /* --- the record of decisions ------------------------------------------------------------------ */
 
 enum evt_did {
@@ -226,6 +310,8 @@ struct evt_ports {
     void *names_context;
     const struct evt_audit_ops *audit; /* may be NULL */
     void *audit_context;
+    const struct evt_filter_ops *filter; /* may be NULL: bodies of SUBSCRIBEs are refused */
+    void *filter_context;
     const struct evt_recorder_ops *recorder; /* may be NULL */
     void *recorder_context;
 };

@@ -155,7 +155,9 @@ pub_apply(struct evt_shard *shard, struct evt_pub *pub)
         pub->order = change->order;
         change->doc = NULL;
         evt_pub_move(shard, pub, EVT_NONE);
-        evt_resource_compose(shard, resource);
+        evt_resource_alive(shard, resource, true);
+    } else {
+        evt_resource_alive(shard, resource, false);
     }
     evt_did(shard, pub->id, EVT_DID_PUBLISH, resource->snapshot ? resource->snapshot->number : 0);
     /* The new state is in the mirrors' mailboxes before the 200 leaves: a fetch after it sees it.

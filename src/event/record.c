@@ -104,6 +104,38 @@ sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_s
     };
 }
 
+/* The filter after the change, and what it has to tell. */
+static void
+put_filtered(struct hd_bytes_out *out, const struct evt_filtered *f)
+{
+    bool firing = f && f->keep != EVT_KEEP_NOT;
+    bool last = f && f->has_last && (!f->last || f->last->body.n <= EVT_RECORD_LAST_MOST);
+
+    hd_bytes_put_u8(out, (uint8_t)(f ? 1 | firing << 1 | last << 2 : 0));
+    if (!f)
+        return;
+    hd_bytes_put_slice(out, f->filter->source);
+    hd_bytes_put_u32(out, f->seq);
+    hd_bytes_put_u32(out, f->count);
+    if (firing) {
+        hd_bytes_put_u32(out, f->told_fired);
+        hd_bytes_put_u32(out, f->told_cleared);
+        hd_bytes_put_u32(out, f->cseq);
+        hd_bytes_put_u32(out, f->told_branch);
+    }
+    if (last) {
+        hd_bytes_put_slice(out, f->last ? f->last->type : hd_slice(NULL, 0));
+        hd_bytes_put_slice(out, f->last ? f->last->body : hd_slice(NULL, 0));
+    }
+}
+
+static size_t
+filtered_size(const struct evt_filtered *f)
+{
+    return f ? f->filter->source.n + (f->last ? f->last->type.n : 0) + EVT_RECORD_LAST_MOST + 64
+             : 0;
+}
+
 enum hd_err
 evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_sub_change *change,
                uint32_t ahead, uint64_t ticket)
@@ -111,10 +143,16 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     struct sub_after after = sub_after(shard, sub, change);
     struct hd_slice texts[EVT_TEXT_COUNT];
+    const struct evt_filtered *f =
+        change && change->refilters ? change->filtered : evt_sub_filtered(sub);
+    size_t cap = sizeof(shard->record_memory) + filtered_size(f);
+    char *memory = f ? malloc(cap) : shard->record_memory;
     struct hd_bytes_out out;
     enum hd_err err;
 
-    begin(&out, shard->record_memory, sizeof(shard->record_memory));
+    if (!memory)
+        return HD_ENOMEM;
+    begin(&out, memory, cap);
     hd_bytes_put_u64(&out, after.left_ms);
     hd_bytes_put_u64(&out, sub->born);
     hd_bytes_put_u8(&out, after.state);
@@ -138,9 +176,49 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
         hd_bytes_put_slice(&out, texts[i]);
     hd_bytes_put_u8(&out, after.texts->proof);
+    put_filtered(&out, f);
     err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
     if (!err)
         sub->leased = (uint16_t)ahead;
+    if (f)
+        free(memory);
+    return err;
+}
+
+enum hd_err
+evt_record_cond(struct evt_shard *shard, const struct evt_mirror *mirror,
+                const struct evt_cond *cond)
+{
+    const struct evt_filter_ops *filters = shard->ports.filter;
+    size_t cap = cond->filter->source.n + cond->filter->state_size * 2 + 2048;
+    char *memory = malloc(cap), *state = malloc(cond->filter->state_size * 2 + 64);
+    struct hd_bytes_out out;
+    struct hd_slice saved;
+    enum hd_err err = memory && state ? HD_OK : HD_ENOMEM;
+
+    if (!err) {
+        hd_bytes_out_init(&out, state, cond->filter->state_size * 2 + 64);
+        filters->save(cond->filter, cond->state, shard->now_ms, &out);
+        err = hd_bytes_out_finish(&out, &saved);
+    }
+    if (!err) {
+        begin(&out, memory, cap);
+        hd_bytes_put_u8(&out, (uint8_t)shard->index);
+        hd_bytes_put_u8(&out, (uint8_t)shard->count);
+        hd_bytes_put_u8(&out, cond->transform);
+        hd_bytes_put_u32(&out, cond->seq);
+        hd_bytes_put_u32(&out, cond->fired);
+        hd_bytes_put_u32(&out, cond->cleared);
+        hd_bytes_put_u32(&out, cond->on);
+        hd_bytes_put_slice(&out, mirror->key);
+        hd_bytes_put_slice(&out, mirror->package->name);
+        hd_bytes_put_slice(&out, cond->filter->source);
+        hd_bytes_put_slice(&out, saved);
+        err = put(shard, hd_hash_bucket(mirror->hash), EVT_RECORD_CONDITION,
+                  evt_cond_id(shard, cond), &out, 0);
+    }
+    free(memory);
+    free(state);
     return err;
 }
 
@@ -375,6 +453,67 @@ sub_texts_fit(const struct evt_stored_sub *sub)
            sip_dialog_hop(texts[EVT_TEXT_ROUTE], texts[EVT_TEXT_TARGET], &hop) == HD_OK;
 }
 
+static void
+get_filtered(struct hd_bytes_in *in, struct evt_stored_sub *sub)
+{
+    uint8_t flags = hd_bytes_get_u8(in);
+
+    if (flags > 7 || (flags && !(flags & 1)))
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    if (!flags)
+        return;
+    sub->filter = hd_bytes_get_slice(in);
+    sub->filter_seq = hd_bytes_get_u32(in);
+    sub->filter_count = hd_bytes_get_u32(in);
+    if (flags & 2) {
+        sub->fired = hd_bytes_get_u32(in);
+        sub->cleared = hd_bytes_get_u32(in);
+        sub->fired_cseq = hd_bytes_get_u32(in);
+        sub->fired_branch = hd_bytes_get_u32(in);
+        if (!(sub->fired | sub->cleared))
+            hd_bytes_in_fail(in, HD_ESYNTAX);
+    }
+    sub->has_last = flags >> 2 & 1;
+    if (sub->has_last) {
+        sub->last_type = hd_bytes_get_slice(in);
+        sub->last_body = hd_bytes_get_slice(in);
+    }
+    if (sub->filter.n == 0 || sub->filter.n > EVT_FILTER_SOURCE_MOST ||
+        sub->last_body.n > EVT_RECORD_LAST_MOST || !text_fits(sub->last_type, FIT_TEXT) ||
+        sub->fired_cseq > EVT_RECORD_CSEQ_MOST || sub->fired_branch > EVT_RECORD_CSEQ_MOST)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+}
+
+enum hd_err
+evt_stored_cond_read(struct hd_slice record, struct evt_stored_cond *ret_cond)
+{
+    struct evt_stored_cond cond;
+    struct hd_bytes_in in;
+    enum hd_err err = open_record(record, &in);
+
+    if (err)
+        return err;
+    memset(&cond, 0, sizeof(cond));
+    cond.shard = hd_bytes_get_u8(&in);
+    cond.shards = hd_bytes_get_u8(&in);
+    cond.transform = hd_bytes_get_u8(&in);
+    cond.seq = hd_bytes_get_u32(&in);
+    cond.fired = hd_bytes_get_u32(&in);
+    cond.cleared = hd_bytes_get_u32(&in);
+    cond.on = hd_bytes_get_u32(&in);
+    cond.key = get_key(&in);
+    cond.package = get_key(&in);
+    cond.filter = hd_bytes_get_slice(&in);
+    cond.state = hd_bytes_get_slice(&in);
+    if (cond.shards == 0 || cond.shard >= cond.shards || cond.shards > EVT_MAX_SHARDS ||
+        cond.filter.n == 0 || cond.filter.n > EVT_FILTER_SOURCE_MOST)
+        hd_bytes_in_fail(&in, HD_ESYNTAX);
+    err = hd_bytes_in_end(&in);
+    if (!err)
+        *ret_cond = cond;
+    return err;
+}
+
 enum hd_err
 evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
 {
@@ -411,6 +550,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
         sub.texts[i] = hd_bytes_get_slice(&in);
     sub.proof = hd_bytes_get_u8(&in);
+    get_filtered(&in, &sub);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
         sub.transform > EVT_SEE_NOTHING || sub.proof > EVT_PROOF_TLS || flags > 63 ||
         sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||

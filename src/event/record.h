@@ -15,6 +15,7 @@
 #define EVT_RECORD_VERSION 1u
 #define EVT_RECORD_SEEN_MOST 4096u /* exceptions in one record */
 #define EVT_RECORD_AHEAD_MOST (1u << 20)
+#define EVT_RECORD_LAST_MOST 8192u       /* octets of a document that was sent last */
 #define EVT_RECORD_CSEQ_MOST 0x7ff00000u /* with what is ahead below 2^31 (RFC 3261 8.1.1.5) */
 
 struct evt_stored_done {
@@ -35,6 +36,19 @@ struct evt_stored_sub {
     struct hd_flow came, way;
     struct hd_slice key, package;
     struct hd_slice texts[8]; /* enum evt_text */
+    struct hd_slice filter;   /* its source; empty: none */
+    uint32_t filter_seq, filter_count;
+    uint32_t fired, cleared, fired_cseq, fired_branch; /* a firing that is being told */
+    bool has_last;
+    struct hd_slice last_type, last_body; /* what was sent last; both empty: nothing */
+};
+
+/* Conditions of one filter in one shard, and their last firing. */
+struct evt_stored_cond {
+    unsigned shard, shards;
+    uint8_t transform;
+    uint32_t seq, fired, cleared, on;
+    struct hd_slice key, package, filter, state;
 };
 
 struct evt_stored_pub {
@@ -95,6 +109,8 @@ HD_NODISCARD enum hd_err evt_stored_binding_next(struct evt_stored_account *acco
                                                  struct evt_stored_binding *ret_binding);
 HD_NODISCARD enum hd_err evt_stored_waiting_read(struct hd_slice record,
                                                  struct evt_stored_waiting *ret_waiting);
+HD_NODISCARD enum hd_err evt_stored_cond_read(struct hd_slice record,
+                                              struct evt_stored_cond *ret_cond);
 HD_NODISCARD enum hd_err evt_stored_seen_read(struct hd_slice record,
                                               struct evt_stored_seen *ret_seen);
 

@@ -185,6 +185,7 @@ read_any(enum evt_record_kind kind, struct hd_slice octets)
     struct evt_stored_account account;
     struct evt_stored_seen seen;
     struct evt_stored_waiting waiting;
+    struct evt_stored_cond cond;
 
     switch (kind) {
     case EVT_RECORD_SUBSCRIPTION:
@@ -197,6 +198,8 @@ read_any(enum evt_record_kind kind, struct hd_slice octets)
         return evt_stored_seen_read(octets, &seen);
     case EVT_RECORD_WAITING:
         return evt_stored_waiting_read(octets, &waiting);
+    case EVT_RECORD_CONDITION:
+        return evt_stored_cond_read(octets, &cond);
     }
     return HD_OK;
 }

@@ -178,12 +178,14 @@ resource_renew(struct evt_shard *shard, struct evt_resource *resource, bool even
         evt_catch_up_later(shard);
         goto out;
     }
+    snapshot->sign = resource->sign;
     shard->last_number++;
     EVT_COUNT(shard, snapshots);
     evt_snapshot_unref(resource->snapshot);
     resource->snapshot = snapshot;
     resource_post(shard, resource, resource->interested);
 out:
+    resource->sign = false;
     evt_doc_unref(doc);
 }
 
@@ -220,6 +222,20 @@ evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource)
     evt_doc_unref(doc);
 }
 
+/* What is as it was is posted again, to those who wait for a sign of life alone. */
+void
+evt_resource_alive(struct evt_shard *shard, struct evt_resource *resource, bool changed)
+{
+    const struct evt_snapshot *before = resource->snapshot;
+
+    resource->sign = true;
+    if (changed)
+        evt_resource_compose(shard, resource);
+    resource->sign = false;
+    if (resource->lively && resource->snapshot && resource->snapshot == before)
+        resource_post(shard, resource, resource->lively);
+}
+
 /* --- interest -------------------------------------------------------------------------------- */
 
 static struct hd_slice
@@ -253,6 +269,8 @@ interest_begin(struct evt_shard *shard, struct evt_mail_interest *mail)
         if (!resource->snapshot)
             resource_renew(shard, resource, false);
         resource->interested |= UINT64_C(1) << mail->from;
+        if (mail->signs)
+            resource->lively |= UINT64_C(1) << mail->from;
         if (resource->snapshot && !(resource->kept && !resource->kept->ready))
             resource_post(shard, resource, UINT64_C(1) << mail->from);
         return true;
@@ -292,6 +310,7 @@ interest_end(struct evt_shard *shard, const struct evt_mail_interest *mail)
         return;
     resource->interested &= ~(UINT64_C(1) << mail->from);
     resource->missed &= resource->interested;
+    resource->lively &= resource->interested;
     if (!resource->interested)
         evt_kept_end(shard, resource);
     evt_resource_release(shard, resource);

@@ -181,6 +181,59 @@ sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     sub->owed = true; /* sent when the snapshot comes */
 }
 
+/* A firing that was being told is told again by the same request. */
+static void
+sub_firing(struct evt_filtered *f, const struct evt_stored_sub *stored)
+{
+    f->told_fired = stored->fired;
+    f->told_cleared = stored->cleared;
+    if (!(stored->fired | stored->cleared))
+        return;
+    f->keep = EVT_KEEP_DONE;
+    f->cseq = stored->fired_cseq;
+    f->branch = f->told_branch = stored->fired_branch;
+}
+
+/* A filter that this version cannot keep any more is none: rather too much than too little is told.
+ */
+static enum hd_err
+sub_filter(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_sub *stored)
+{
+    struct evt_filter_request request = { .resource = stored->key,
+                                          .package = stored->package,
+                                          .before = stored->filter };
+    char phrase[EVT_FILTER_PHRASE];
+    struct evt_filter *filter = NULL;
+
+    if (!stored->filter.n || !shard->ports.filter)
+        return HD_OK;
+    enum hd_err err =
+        shard->ports.filter->make(shard->ports.filter_context, &request, &filter, phrase);
+    if (err || !filter)
+        return err == HD_ENOMEM ? err : HD_OK;
+    struct evt_filtered *f = evt_filtered_new(filter);
+    if (!f) {
+        shard->ports.filter->unref(shard->ports.filter_context, filter);
+        return HD_ENOMEM;
+    }
+    f->seq = stored->filter_seq;
+    f->count = stored->filter_count;
+    f->has_last = stored->has_last;
+    sub_firing(f, stored);
+    if (!evt_sub_rare(sub)) {
+        evt_filtered_free(shard, f);
+        return HD_ENOMEM;
+    }
+    sub->rare->filtered = f;
+    if (stored->last_type.n) {
+        f->last = evt_doc_new(stored->last_type, stored->last_body);
+        if (!f->last)
+            return HD_ENOMEM;
+    }
+    evt_cond_join(shard, sub);
+    return HD_OK;
+}
+
 static enum hd_err
 restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64_t age_ms)
 {
@@ -232,8 +285,9 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     hop->authenticated = hop->authenticated || stored.authenticated;
     sub->hop = hop->index;
     sub_judge(shard, sub);
+    err = sub_filter(shard, sub, &stored);
     evt_sub_rearm(shard, sub);
-    return HD_OK;
+    return err;
 }
 
 /* --- what was seen --------------------------------------------------------------------------- */
@@ -308,6 +362,12 @@ evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror)
         if (!sub->restored)
             continue;
         sub->restored = false;
+        if (evt_sub_is_told(sub)) {
+            const struct evt_filtered *f = evt_sub_filtered(sub);
+            sub->again = sub->seen == 0 || (f->filter->differs && !f->has_last);
+            sub->seen = mirror->snapshot->number;
+            continue;
+        }
         sub->again = sub->transform == EVT_SEE_ALL && sub->seen != content;
         sub->seen = sub->seen == content ? mirror->snapshot->number : 0;
     }
@@ -332,6 +392,8 @@ evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind, uint64_t i
         return restore_seen(shard, id, record);
     case EVT_RECORD_WAITING:
         return evt_waiting_restore(shard, id, record, age_ms);
+    case EVT_RECORD_CONDITION:
+        return evt_cond_restore(shard, id, record);
     }
     return HD_ESYNTAX;
 }

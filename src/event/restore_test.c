@@ -57,7 +57,7 @@ give_back(const struct host_put *put, uint64_t age_ms)
     unsigned first = 0, end = is->n;
     enum hd_err err = HD_OK;
 
-    if (put->kind != EVT_RECORD_SEEN) {
+    if (put->kind != EVT_RECORD_SEEN && put->kind != EVT_RECORD_CONDITION) {
         first = hd_bucket_shard(put->bucket, is->n);
         end = first + 1;
     }

@@ -68,6 +68,8 @@ seen_unlink(struct evt_shard *shard, struct evt_mirror *mirror)
 static bool
 sub_is_behind(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
+    if (evt_sub_is_told(sub))
+        return sub->flight || sub->owed || sub->again || evt_cond_has_news(evt_sub_filtered(sub));
     if (sub->transform != EVT_SEE_ALL)
         return false;
     return sub->flight || sub->owed || sub->again || sub->seen != mirror->snapshot->number ||

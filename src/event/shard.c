@@ -75,6 +75,8 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     hd_table_init(&shard->resources, sizeof(struct evt_resource), limits->resources);
     hd_table_init(&shard->pubs, sizeof(struct evt_pub), limits->publications);
     hd_table_init(&shard->accounts, sizeof(struct evt_account), limits->bindings);
+    hd_table_init(&shard->conds, sizeof(struct evt_cond), limits->subscriptions);
+    hd_map_init(&shard->cond_by_key);
     hd_map_init(&shard->sub_by_id);
     hd_map_init(&shard->sub_by_call);
     hd_map_init(&shard->mirror_by_key);
@@ -151,16 +153,17 @@ evt_shard_free(struct evt_shard *shard)
         shard->free_flights = next;
     }
     hd_table_done(&shard->nameds);
-    struct hd_table *tables[] = { &shard->subs, &shard->mirrors,  &shard->hops,  &shard->resources,
-                                  &shard->pubs, &shard->accounts, &shard->asked, &shard->waits };
+    struct hd_table *tables[] = { &shard->subs,      &shard->mirrors, &shard->hops,
+                                  &shard->resources, &shard->pubs,    &shard->accounts,
+                                  &shard->asked,     &shard->waits,   &shard->conds };
     for (size_t i = 0; i < HD_ARRAY_LEN(tables); i++)
         hd_table_done(tables[i]);
-    struct hd_map *maps[] = { &shard->sub_by_id,         &shard->sub_by_call,
-                              &shard->mirror_by_key,     &shard->hop_by_flow,
-                              &shard->resource_by_key,   &shard->pub_by_id,
-                              &shard->account_by_key,    &shard->hop_by_conn,
-                              &shard->asked_by_key,      &shard->waiting_by_key,
-                              &shard->waiting_by_watcher };
+    struct hd_map *maps[] = { &shard->sub_by_id,          &shard->sub_by_call,
+                              &shard->mirror_by_key,      &shard->hop_by_flow,
+                              &shard->resource_by_key,    &shard->pub_by_id,
+                              &shard->account_by_key,     &shard->hop_by_conn,
+                              &shard->asked_by_key,       &shard->waiting_by_key,
+                              &shard->waiting_by_watcher, &shard->cond_by_key };
     for (size_t i = 0; i < HD_ARRAY_LEN(maps); i++)
         hd_map_done(maps[i]);
     hd_tally_done(&shard->watchers);
@@ -235,9 +238,9 @@ mail_stored(struct evt_shard *shard, const struct evt_mail_stored *mail)
         enum evt_record_kind kind = (enum evt_record_kind)(ticket >> 56);
         if (kind == EVT_RECORD_SEEN || kind == EVT_RECORD_WAITING)
             continue; /* nobody waits for these */
-        table = kind == EVT_RECORD_SUBSCRIPTION  ? &shard->subs
-                : kind == EVT_RECORD_PUBLICATION ? &shard->pubs
-                                                 : &shard->accounts;
+        table = kind == EVT_RECORD_SUBSCRIPTION || kind == EVT_RECORD_CONDITION ? &shard->subs
+                : kind == EVT_RECORD_PUBLICATION                                ? &shard->pubs
+                                                                                : &shard->accounts;
         if (!hd_table_at(table, index) ||
             (hd_table_handle(table, index).generation & 0xffffff) != (ticket >> 32 & 0xffffff))
             continue;
@@ -252,6 +255,9 @@ mail_stored(struct evt_shard *shard, const struct evt_mail_stored *mail)
             break;
         case EVT_RECORD_SEEN:
         case EVT_RECORD_WAITING:
+            break;
+        case EVT_RECORD_CONDITION: /* a subscription's, with the firing that it is told */
+            evt_cond_kept(shard, evt_sub_at(shard, index));
             break;
         case EVT_RECORD_BINDINGS:
             evt_account_stored(shard, evt_account_at(shard, index), mail->outcomes[i].err);
@@ -459,6 +465,9 @@ timer_fired(void *context, struct hd_timer *timer)
         break;
     case EVT_TIMER_WAITING:
         evt_waiting_fired(shard, timer);
+        break;
+    case EVT_TIMER_COND:
+        evt_cond_fired(shard, HD_CONTAINER(timer, struct evt_cond, timer));
         break;
     }
 }

@@ -15,6 +15,7 @@ evt_snapshot_new(uint64_t number, struct evt_doc *doc)
     snapshot->magic = EVT_SNAPSHOT_MAGIC;
     atomic_init(&snapshot->refs, 1);
     snapshot->number = number;
+    snapshot->sign = false;
     snapshot->doc = doc ? evt_doc_ref(doc) : NULL;
     return snapshot;
 }

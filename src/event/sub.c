@@ -312,6 +312,7 @@ sub_change_free(struct evt_shard *shard, struct evt_sub *sub)
         evt_hop_put(shard, change->hop);
     if (change->came != EVT_NONE)
         evt_hop_forget(shard, change->came);
+    evt_filtered_free(shard, change->filtered);
     free(change->head);
     free(change->texts);
     free(change);
@@ -334,7 +335,8 @@ evt_sub_rare(struct evt_sub *sub)
 static void
 sub_rare_settle(struct evt_sub *sub)
 {
-    if (!sub->rare || sub->rare->waiting || sub->rare->queue)
+    if (!sub->rare || sub->rare->waiting || sub->rare->queue || sub->rare->filtered ||
+        (sub->change && sub->change->filtered))
         return;
     free(sub->rare);
     sub->rare = NULL;
@@ -373,7 +375,13 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
 {
     evt_dequeue(shard, sub);
     evt_sub_drop_flight(shard, sub, false);
+    evt_cond_leave(shard, sub);
+    if (evt_sub_filtered(sub)) {
+        evt_filtered_free(shard, sub->rare->filtered);
+        sub->rare->filtered = NULL;
+    }
     sub_queue_free(sub);
+    sub_rare_settle(sub);
     if (sub->in_mirror)
         evt_mirror_unplace(shard, sub);
     if (sub->mirror != EVT_NONE) {
@@ -545,7 +553,7 @@ evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
 {
     uint32_t cap = evt_mirror_at(shard, sub->mirror)->package->queue_max;
 
-    if (sub->transform != EVT_SEE_ALL || sub->state == EVT_SUB_TERMINATED)
+    if (sub->transform != EVT_SEE_ALL || sub->state == EVT_SUB_TERMINATED || evt_sub_is_told(sub))
         return;
     struct evt_sub_rare *rare = evt_sub_rare(sub);
     if (rare && !rare->queue)
@@ -588,6 +596,8 @@ evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
         return;
     evt_hop_drop(shard, sub);
     sub->flight = NULL;
+    if (evt_sub_filtered(sub))
+        evt_cond_landed(shard, sub, failed);
     if (flight->event) {
         if (failed && sub->state != EVT_SUB_TERMINATED)
             queue_give_back(shard, sub, flight->event);
@@ -611,6 +621,8 @@ sub_has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
     if (sub->again)
         return true;
+    if (evt_sub_is_told(sub))
+        return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
     if (sub->transform != EVT_SEE_ALL || !mirror->snapshot)
         return false; /* who may not see a state learns nothing of its changes either */
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
@@ -665,6 +677,8 @@ sub_kick_owed(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mir
         return;
     }
     evt_dequeue(shard, sub);
+    if (evt_sub_filtered(sub) && !evt_cond_keep(shard, sub))
+        return;
     evt_notify_send(shard, sub);
 }
 
@@ -697,7 +711,9 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (sub->hold_until_ms > shard->now_ms)
         return;
-    uint32_t pace_ms = sub_pace_left(shard, sub, mirror->package);
+    /* No pace holds back an alarm. */
+    bool alarm = evt_sub_is_told(sub) && evt_sub_filtered(sub)->filter->own;
+    uint32_t pace_ms = alarm ? 0 : sub_pace_left(shard, sub, mirror->package);
     if (pace_ms) {
         EVT_COUNT(shard, held_by_pace);
         sub_hold(shard, sub, shard->now_ms + pace_ms, EVT_HELD_PACE);
@@ -717,6 +733,8 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
         return;
     }
     shard->sends_left--;
+    if (evt_sub_filtered(sub) && !evt_cond_keep(shard, sub))
+        return;
     evt_notify_send(shard, sub);
 }
 
@@ -829,6 +847,7 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
     if (transform == sub->transform || transform == EVT_SEE_ALL)
         return;
     sub->transform = transform;
+    evt_cond_rejoin(shard, sub);
     evt_sub_owe(shard, sub);
     evt_sub_rearm(shard, sub);
 }
@@ -889,6 +908,7 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
         return;
     evt_sub_enter(shard, sub, state);
     sub->transform = transform;
+    evt_cond_rejoin(shard, sub);
     evt_audit_note(shard, sub, EVT_AUDIT_CHANGED, shard->last_rule);
     evt_sub_owe(shard, sub);
     evt_sub_rearm(shard, sub);
@@ -1014,6 +1034,8 @@ evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
     sub_change_stored(shard, sub, err);
     if (ends)
         evt_shard_end(shard, sub);
+    if (evt_sub_is_told(sub))
+        evt_sub_kick(shard, sub); /* what fired meanwhile has waited for this */
     sub_settle(shard, sub);
     evt_sub_rearm(shard, sub);
     evt_sub_waiting(shard, sub);

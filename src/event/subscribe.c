@@ -126,6 +126,13 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub->direct = change->direct;
     evt_sub_enter(shard, sub, change->state);
     sub->transform = change->transform;
+    if (change->refilters) {
+        struct evt_filtered *filtered = change->filtered;
+        change->filtered = NULL;
+        evt_filtered_set(shard, sub, filtered);
+    } else {
+        evt_cond_rejoin(shard, sub);
+    }
     sub->types = change->types;
     sub->cseq_remote = change->cseq;
     sub->done_txn[1] = sub->done_txn[0];
@@ -171,6 +178,10 @@ struct wanted {
     uint32_t expires_s;
     uint8_t types, state, transform;
     uint32_t rule;
+    struct hd_slice profile;   /* of the Event header; p NULL: none */
+    bool filters;              /* the body or the Event header says something of a filter */
+    bool refilters;            /* the filter will be another than it was */
+    struct evt_filter *filter; /* then: it, a reference, or NULL: none */
 };
 
 static bool
@@ -234,20 +245,50 @@ read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted 
     return false;
 }
 
-/* A body would be a filter, and there are none yet: what is not understood and not optional is
- * refused (RFC 5621 3.2). */
+static void
+refuse_type(struct evt_shard *shard, struct evt_request *request)
+{
+    struct evt_reply reply;
+
+    evt_refused(shard, request, 415);
+    if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
+                         &reply))
+        return;
+    if (shard->ports.filter)
+        sip_out_lit(&reply.out, "Accept: application/simple-filter+xml, "
+                                "application/vnd.herald.filter+json\r\n");
+    else /* No type at all is taken in a SUBSCRIBE (RFC 3261 20.1: an empty Accept). */
+        sip_out_lit(&reply.out, "Accept:\r\n");
+    evt_reply_send(shard, &reply);
+}
+
 static bool
-read_body(struct evt_shard *shard, struct evt_request *request)
+is_filter_type(struct hd_slice type)
+{
+    return sip_media_same(type, HD_LIT("application/simple-filter+xml")) ||
+           sip_media_same(type, HD_LIT("application/vnd.herald.filter+json"));
+}
+
+/* A body is a filter (RFC 4660 section 3.3): what is not understood and not optional is refused
+ * (RFC 5621 3.2). */
+static bool
+read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
 {
     struct hd_slice disposition = sip_msg_value(request->msg, SIP_HDR_CONTENT_DISPOSITION);
     struct hd_slice handling;
-    struct evt_reply reply;
 
+    if (!sip_param_find(want->event.params, HD_LIT("herald-profile"), &want->profile))
+        want->profile = hd_slice(NULL, 0);
+    want->filters = want->profile.p != NULL;
     if (request->msg->body.n == 0)
         return true;
     if (request->msg->body.n > evt_limits(shard)->max_body) {
         evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
         return false;
+    }
+    if (shard->ports.filter && is_filter_type(sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE))) {
+        want->filters = true;
+        return true;
     }
     if (disposition.p) {
         struct hd_slice rest = hd_slice_from(disposition, hd_slice_find(disposition, ';'));
@@ -255,14 +296,71 @@ read_body(struct evt_shard *shard, struct evt_request *request)
             hd_slice_ieq(handling, HD_LIT("optional")))
             return true;
     }
-    evt_refused(shard, request, 415);
-    if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
-                         &reply))
-        return false;
-    /* No type at all is taken in a SUBSCRIBE (RFC 3261 20.1: an empty Accept). */
-    sip_out_lit(&reply.out, "Accept:\r\n");
-    evt_reply_send(shard, &reply);
+    refuse_type(shard, request);
     return false;
+}
+
+static bool
+refuse_filter(struct evt_shard *shard, struct evt_request *request, unsigned status,
+              const char *phrase)
+{
+    EVT_COUNT(shard, filters_refused);
+    evt_refuse(shard, request, status, hd_slice_str(phrase));
+    return false;
+}
+
+/* The filter that the subscription has from now on; it is looked at last, since it is the dearest.
+ */
+static bool
+read_filter(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+            const struct evt_sub *sub)
+{
+    struct hd_slice type = sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE);
+    struct evt_filter *before = sub && evt_sub_filtered(sub) ? evt_sub_filtered(sub)->filter : NULL;
+    char phrase[EVT_FILTER_PHRASE];
+
+    if (!want->filters)
+        return true;
+    struct evt_filter_request wish = { .resource = hd_slice(want->key, want->key_n),
+                                       .package = want->package->name };
+    if (before)
+        wish.before = before->source;
+    if (is_filter_type(type)) {
+        wish.type = type;
+        wish.body = request->msg->body;
+    } else if (!shard->ports.filter || !evt_config_profile(shard->config, want->package->name,
+                                                           want->profile, &wish.profile)) {
+        return refuse_filter(shard, request, 488, "No Such Profile");
+    }
+    switch (shard->ports.filter->make(shard->ports.filter_context, &wish, &want->filter, phrase)) {
+    case HD_OK:
+        break;
+    case HD_ENOMEM:
+        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
+        return false;
+    case HD_ENOTSUP:
+        refuse_type(shard, request);
+        return false;
+    case HD_EDENIED:
+        return refuse_filter(shard, request, 488, phrase);
+    default:
+        return refuse_filter(shard, request, 400, phrase);
+    }
+    want->refilters = want->filter != before;
+    if (want->refilters || !want->filter)
+        return true;
+    shard->ports.filter->unref(shard->ports.filter_context, want->filter);
+    want->filter = NULL;
+    return true;
+}
+
+/* A filter that was read, and is not taken after all. */
+static void
+drop_filter(struct evt_shard *shard, struct wanted *want)
+{
+    if (want->filter)
+        shard->ports.filter->unref(shard->ports.filter_context, want->filter);
+    want->filter = NULL;
 }
 
 /* Who may: fills state and transform.  False: refused with 403, and a subscription that exists ends
@@ -335,7 +433,7 @@ hop_learn(struct evt_hop *hop, const struct evt_request *request)
 }
 
 static struct evt_sub_change *
-change_new(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
            enum evt_change_kind kind, struct hd_slice tag, const struct evt_way *way,
            uint32_t before)
 {
@@ -343,6 +441,15 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
 
     if (!change)
         return NULL;
+    if (want->filter) {
+        change->filtered = evt_filtered_new(want->filter);
+        if (!change->filtered) {
+            free(change);
+            return NULL;
+        }
+        want->filter = NULL;
+    }
+    change->refilters = want->refilters;
     change->kind = kind;
     change->done = (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s };
     change->started_ms = request->arrived_us / 1000;
@@ -362,6 +469,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     if (!came) {
         if (hop)
             evt_hop_put(shard, hop->index);
+        evt_filtered_free(shard, change->filtered);
         free(change->head);
         free(change);
         return NULL;
@@ -531,7 +639,7 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
     if (mirror)
         sub->mirror = mirror->index;
     hd_id_text(&shard->keys.id, HD_ID_TAG, id, 0, tag);
-    if (mirror)
+    if (mirror && (!want->filter || evt_sub_rare(sub)))
         sub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, hd_slice(tag, HD_ID_TEXT),
                                  &way, EVT_NONE);
     if (!sub->change) {
@@ -560,19 +668,20 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
         return;
     want.package = evt_request_package(shard, request, &want.event);
     if (!want.package || !read_contact(shard, request, &want) ||
-        !read_accept(shard, request, &want) || !read_body(shard, request) ||
+        !read_accept(shard, request, &want) || !read_body(shard, request, &want) ||
         !read_expires(shard, request, &want) || !read_verdict(shard, request, &want, NULL))
         return;
     if (shard->draining) {
         evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
         return;
     }
-    if (shard_is_busy(shard, request))
+    if (shard_is_busy(shard, request) || !read_filter(shard, request, &want, NULL))
         return;
     const bool here = evt_merged_here(shard, request->msg);
     if (here && evt_merged(shard, request))
         return;
     struct evt_sub *sub = initial_prepare(shard, request, &want, call_hash);
+    drop_filter(shard, &want);
     if (!sub)
         return;
     sub->fetch = want.expires_s == 0;
@@ -627,7 +736,7 @@ dialog_same_watcher(struct evt_shard *shard, struct evt_request *request, const 
 
 static void
 dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_sub *sub,
-               const struct wanted *want)
+               struct wanted *want)
 {
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
     struct evt_way way;
@@ -642,7 +751,7 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
     bool moved = !hd_slice_eq(want->contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)) ||
                  request->identity.proof != sub->texts->proof;
     struct evt_texts *texts = moved ? moved_texts(shard, request, want, sub) : NULL;
-    if (texts || !moved)
+    if ((texts || !moved) && (!want->filter || evt_sub_rare(sub)))
         sub->change =
             change_new(shard, request, want, want->expires_s ? EVT_CHANGE_REFRESH : EVT_CHANGE_END,
                        hd_slice(NULL, 0), &way, sub->hop);
@@ -699,15 +808,16 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     memcpy(want.key, mirror->key.p, mirror->key.n);
     want.key_n = mirror->key.n;
-    if (!read_contact(shard, request, &want) || !read_body(shard, request) ||
+    if (!read_contact(shard, request, &want) || !read_body(shard, request, &want) ||
         !read_expires(shard, request, &want) || !read_verdict(shard, request, &want, sub))
         return;
     want.types = sub->types;
     if (sip_msg_has(request->msg, SIP_HDR_ACCEPT) && !read_accept(shard, request, &want))
         return;
-    if (shard_is_busy(shard, request))
+    if (shard_is_busy(shard, request) || !read_filter(shard, request, &want, sub))
         return;
     dialog_prepare(shard, request, sub, &want);
+    drop_filter(shard, &want);
 }
 
 void

@@ -269,7 +269,8 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
     struct host_put *put = calloc(1, sizeof(*put) + record.n);
     struct host_put *copy = malloc(sizeof(*copy) + record.n);
     pause_refusals(-1);
-    CHECK(put && (kind == EVT_RECORD_SEEN || hd_bucket_shard(bucket, host->n) == shard));
+    CHECK(put && (kind == EVT_RECORD_SEEN || kind == EVT_RECORD_CONDITION ||
+                  hd_bucket_shard(bucket, host->n) == shard));
     *put = (struct host_put){
         .shard = shard, .bucket = bucket, .kind = kind, .id = id, .ticket = ticket
     };
@@ -685,7 +686,7 @@ host_write(const struct host_request *r, char *p, size_t cap)
     }
     add(&text, "%s", or_else(r->headers, ""));
     if (r->body)
-        add(&text, "Content-Type: text/plain\r\n");
+        add(&text, "Content-Type: %s\r\n", or_else(r->type, "text/plain"));
     add(&text, "Content-Length: %zu\r\n\r\n%s", r->body ? strlen(r->body) : 0,
         or_else(r->body, ""));
     return text.n;

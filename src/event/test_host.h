@@ -101,9 +101,10 @@ struct host_request {
     int64_t expires;     /* -1: no header */
     const char *contact; /* NULL: the source; "": none */
     const char *headers; /* further lines, with CRLF */
-    const char *body;    /* text/plain */
-    uint16_t port;       /* of the source, 0: 5062; says the shard too */
-    uint8_t transport;   /* enum hd_transport, 0: HD_UDP */
+    const char *body;
+    const char *type;  /* of the body; NULL: text/plain */
+    uint16_t port;     /* of the source, 0: 5062; says the shard too */
+    uint8_t transport; /* enum hd_transport, 0: HD_UDP */
     uint64_t conn;
     bool no_via_change;
 };

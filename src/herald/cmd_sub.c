@@ -17,11 +17,11 @@
 
 #define FILTER_MAX 60000u
 
-enum { KEY_ONCE = 0x200, KEY_FETCH, KEY_FILTER, KEY_FILTER_TYPE, KEY_TIMEOUT };
+enum { KEY_ONCE = 0x200, KEY_FETCH, KEY_FILTER, KEY_FILTER_TYPE, KEY_WHEN, KEY_TIMEOUT };
 
 struct options {
     struct peer_options peer;
-    const char *uri, *package, *accept, *filter, *filter_type;
+    const char *uri, *package, *accept, *filter, *filter_type, *when;
     uint32_t expires_s, timeout_s, count;
     bool fetch;
 };
@@ -91,6 +91,18 @@ wall_text(bool whole, char ret[40])
     }
 }
 
+/* Which conditions fired, as the broker says. */
+static struct hd_slice
+fired_of(const struct ua_notification *notification)
+{
+    const struct sip_msg *msg = notification->msg;
+
+    for (unsigned i = 0; i < msg->n_headers; i++)
+        if (hd_slice_ieq(msg->headers[i].name, HD_LIT("Herald-Fired")))
+            return msg->headers[i].value;
+    return hd_slice(NULL, 0);
+}
+
 static void
 print_json(const struct ua_notification *notification)
 {
@@ -110,6 +122,9 @@ print_json(const struct ua_notification *notification)
     if (state->has_retry_after)
         json_set(line, "retry_after", json_integer(state->retry_after_s));
     json_set(line, "cseq", json_integer(notification->cseq));
+    struct hd_slice fired = fired_of(notification);
+    if (fired.n)
+        json_set(line, "fired", json_text(fired));
     if (notification->body.n) {
         json_set(line, "type", json_text(notification->type));
         json_set(line, "body", json_text(notification->body));
@@ -145,6 +160,11 @@ print_human(const struct job *job, const struct ua_notification *notification)
         printf(", %u s left", (unsigned)state->expires_s);
     if (state->has_retry_after)
         printf(", try again after %u s", (unsigned)state->retry_after_s);
+    struct hd_slice fired = fired_of(notification);
+    if (fired.n) {
+        fputs(", fired: ", stdout);
+        print_slice(fired, false);
+    }
     if (notification->body.n) {
         fputs("  ", stdout);
         print_slice(notification->type, false);
@@ -345,6 +365,10 @@ static const struct argp_option options[] = {
       "its media type (default: application/simple-filter+xml, or "
       "application/vnd.herald.filter+json for *.json)",
       1 },
+    { "when", KEY_WHEN, "CONDITION", 0,
+      "tell me only when this becomes true: \"hr above 140 clear 120 for 5s\", \"stock below 20 "
+      "clear 40 or stale-for 1h\", \"within 10mi of 41.97,-87.91\" (needs herald at the other end)",
+      1 },
     { "fetch", KEY_FETCH, NULL, 0, "ask for the state once, without a subscription", 2 },
     { "once", KEY_ONCE, NULL, 0, "end after the first notification", 2 },
     { "count", 'n', "N", 0, "end after N notifications", 2 },
@@ -391,6 +415,9 @@ parse(int key, char *arg, struct argp_state *state)
     case KEY_FILTER_TYPE:
         o->filter_type = arg;
         break;
+    case KEY_WHEN:
+        o->when = arg;
+        return 0;
     case ARGP_KEY_ARG:
         if (o->uri)
             argp_error(state, "one URI is enough");
@@ -399,6 +426,8 @@ parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->uri)
             argp_error(state, "whose state? Give a URI, as in: herald sub sip:2001@127.0.0.1");
+        if (o->filter && o->when)
+            argp_error(state, "--filter and --when say the same thing: one of them is enough");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -421,11 +450,28 @@ static const struct argp argp = {
     .children = children
 };
 
+/* The broker reads the words; to us they are a text. */
+static bool
+when_write(struct job *job)
+{
+    json_t *filter = json_object();
+    if (!filter)
+        return false;
+    json_set(filter, "when", json_text(hd_slice_str(job->options.when)));
+    job->filter = json_dumps(filter, JSON_COMPACT);
+    json_decref(filter);
+    job->filter_n = job->filter ? strlen(job->filter) : 0;
+    job->options.filter_type = "application/vnd.herald.filter+json";
+    return job->filter != NULL;
+}
+
 static bool
 filter_read(struct job *job)
 {
     struct options *o = &job->options;
     const char *end;
+    if (o->when)
+        return when_write(job);
     if (!o->filter)
         return true;
     job->filter = tool_file(o->filter, FILTER_MAX, &job->filter_n);

@@ -373,6 +373,8 @@ hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s, uin
     p->config.n_listeners = conf->n_listeners;
     p->config.packages = conf->packages;
     p->config.n_packages = conf->n_packages;
+    p->config.profiles = conf->profiles;
+    p->config.n_profiles = conf->n_profiles;
     p->config.limits = conf->limits;
     p->config.registrar = conf->registrar;
     p->config.on_timeout = conf->on_timeout;

@@ -95,6 +95,8 @@ struct hd_conf {
     struct evt_registrar registrar;
     const struct evt_package **packages;
     size_t n_packages;
+    struct evt_profile *profiles;
+    size_t n_profiles;
     enum evt_on_timeout on_timeout;
     enum hd_level log_level;
     enum hd_log_format log_format;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "filter/filters.h"
 #include "heraldd/config_read.h"
 #include "package/pkg.h"
 #include "policy/book.h"
@@ -85,6 +86,7 @@ static const char *const package_keys[] = {
     "enabled", "min_expires", "default_expires", "max_expires",  "max_body", "pace",   "delivery",
     "queue",   "compose",     "authorisation",   "neutral_type", "neutral",  "partial"
 };
+static const char *const profile_keys[] = { "package", "when" };
 static const char *const log_keys[] = { "level", "format" };
 static const char *const audit_keys[] = { "enabled", "keep", "most" };
 static const char *const admin_keys[] = { "socket" };
@@ -176,8 +178,8 @@ confuse_read(struct hd_reader *r)
                              *const registrar_lists[] = { "agents" };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
-        registrar[ROW_MAX], package[ROW_MAX], log[ROW_MAX], admin[ROW_MAX], tls[ROW_MAX],
-        names[ROW_MAX], audit[ROW_MAX];
+        registrar[ROW_MAX], package[ROW_MAX], profile[ROW_MAX], log[ROW_MAX], admin[ROW_MAX],
+        tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
@@ -189,6 +191,7 @@ confuse_read(struct hd_reader *r)
     fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), registrar_lists, 1);
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
     fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists, 2);
+    fill_keys(profile, profile_keys, HD_ARRAY_LEN(profile_keys), NULL, 0);
     fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
     fill_keys(audit, audit_keys, HD_ARRAY_LEN(audit_keys), NULL, 0);
     fill_keys(admin, admin_keys, HD_ARRAY_LEN(admin_keys), NULL, 0);
@@ -203,6 +206,7 @@ confuse_read(struct hd_reader *r)
                          one("server"),
                          section("listen", listen, titled),
                          section("package", package, titled),
+                         section("profile", profile, titled),
                          section("authentication", authentication, single),
                          section("store", store, single),
                          section("limits", limits, single),
@@ -613,6 +617,69 @@ read_packages(struct hd_reader *r)
     }
 }
 
+/* --- profiles -------------------------------------------------------------------------- */
+
+/* What a subscriber that can send no filter names in its Event header: token (RFC 3261 25.1). */
+static void
+read_profile(struct hd_reader *r, cfg_t *sec, unsigned line, struct evt_profile *profile)
+{
+    const struct hd_value *when = hd_read_value(sec, "when"),
+                          *package = hd_read_value(sec, "package");
+    const char *reason = NULL;
+    size_t at = 0;
+
+    profile->name = hd_read_keep(r, hd_slice_str(cfg_title(sec)));
+    if (!package_name_ok(profile->name))
+        hd_problem(r->problems, line, "profile \"%s\"; expected a token of at most %d octets",
+                   cfg_title(sec), EVT_PACKAGE_NAME_MAX);
+    if (package) {
+        profile->package = hd_read_keep(r, hd_value_slice(package));
+        bool known = false;
+        for (size_t i = 0; i < r->conf->n_packages; i++)
+            known = known || hd_slice_eq(r->conf->packages[i]->name, profile->package);
+        if (!known)
+            hd_problem(r->problems, package->line,
+                       "package = \"%s\"; expected the name of a package that is enabled",
+                       package->text);
+    }
+    if (!when) {
+        hd_problem(r->problems, line,
+                   "profile \"%s\" has no when; expected a condition, such as when = \"hr above "
+                   "140 clear 120\"",
+                   cfg_title(sec));
+        return;
+    }
+    profile->when = hd_read_keep(r, hd_value_slice(when));
+    switch (flt_check_when(hd_value_slice(when), &reason, &at)) {
+    case HD_OK:
+        break;
+    case HD_ENOMEM:
+        r->no_space = true;
+        break;
+    default:
+        hd_problem(r->problems, when->line,
+                   "when = \"%s\": %s at character %zu; expected a "
+                   "condition as herald.conf(5) says",
+                   when->text, reason ? reason : "it cannot be kept", at + 1);
+    }
+}
+
+static void
+read_profiles(struct hd_reader *r)
+{
+    unsigned n = cfg_size(r->root, "profile");
+    struct hd_conf *conf = r->conf;
+
+    if (n == 0)
+        return;
+    conf->profiles = hd_read_room(r, n, sizeof(*conf->profiles));
+    if (!conf->profiles)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        read_profile(r, cfg_getnsec(r->root, "profile", i), hd_scan_line(&r->scan, "profile", i),
+                     &conf->profiles[conf->n_profiles++]);
+}
+
 /* --- the rest -------------------------------------------------------------------------- */
 
 static void
@@ -665,6 +732,7 @@ read_all(struct hd_reader *r)
     read_audit(r);
     read_names(r);
     read_packages(r);
+    read_profiles(r);
     conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);
     conf->log_format =
         (enum hd_log_format)hd_read_word(r, log, "format", formats, 2, (int)conf->log_format);

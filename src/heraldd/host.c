@@ -18,6 +18,7 @@
 #include <sys/random.h>
 
 #include "base/arena.h"
+#include "filter/filters.h"
 #include "heraldd/live.h"
 #include "names/names.h"
 #include "policy/policy.h"
@@ -33,6 +34,7 @@ struct seat {
     struct evt_shard *evt;
     struct pol_shard *policy;
     struct nam_resolver *names;
+    struct flt_filters *filters;
     pthread_t thread;
     bool runs;
 };
@@ -384,7 +386,8 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                 .questions_max = host->names.questions,
                                                 .answer = on_named,
                                                 .context = seat });
-    if (!seat->policy || !seat->names)
+    seat->filters = flt_filters_new();
+    if (!seat->policy || !seat->names || !seat->filters)
         return HD_ENOMEM;
     err = evt_shard_new(
         &(struct evt_shard_params){ .index = seat->index,
@@ -400,7 +403,9 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                .policy = &pol_ops,
                                                .policy_context = seat->policy,
                                                .names = &nam_ops,
-                                               .names_context = seat->names },
+                                               .names_context = seat->names,
+                                               .filter = flt_filter_ops(),
+                                               .filter_context = seat->filters },
                                     .entropy = fill_entropy,
                                     .now_us = net_now_us(),
                                     .wake = net_shard_wake,
@@ -501,6 +506,7 @@ hd_host_free(struct hd_host *host)
         pol_shard_free(host->seats[i].policy);
         nam_free(host->seats[i].names);
         host->seats[i].names = NULL;
+        flt_filters_free(host->seats[i].filters);
         net_shard_free(host->seats[i].net);
     }
     hd_live_free(host->live);

@@ -230,12 +230,13 @@ hd_live_attach(struct hd_live *live, unsigned shard, struct evt_shard *evt)
 struct restore {
     struct hd_live *live;
     uint64_t now_us;
-    uint64_t records[EVT_RECORD_WAITING + 1]; /* by kind */
+    uint64_t records[EVT_RECORD_CONDITION + 1]; /* by kind */
     uint64_t damaged;
     bool newer;
 };
 
-/* What was seen is every shard's business; the rest belongs to the shard of its bucket. */
+/* What was seen and what has fired is every shard's business; the rest belongs to the shard of its
+ * bucket. */
 static enum hd_err
 give_back(void *context, enum evt_record_kind kind, unsigned bucket, uint64_t id,
           struct hd_slice record, uint64_t age_ms)
@@ -247,7 +248,7 @@ give_back(void *context, enum evt_record_kind kind, unsigned bucket, uint64_t id
 
     if (bucket >= HD_BUCKETS)
         return HD_ESYNTAX;
-    if (kind != EVT_RECORD_SEEN) {
+    if (kind != EVT_RECORD_SEEN && kind != EVT_RECORD_CONDITION) {
         first = hd_bucket_shard(bucket, live->shards);
         end = first + 1;
     }

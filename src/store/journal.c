@@ -1,12 +1,12 @@
 /* journal.c - append and trim.
  *
- * Four tables, one per lifetime (subscriptions, publications, registrations, what was seen), each
- * with rows numbered upwards.  In memory there is one map per table from id to the number of the
- * row that counts; a batch changes it as it goes and remembers what was there before, so that one
- * that fails leaves no trace. Invariants: first <= every row's number < next; a row below first
- * does not exist; a removal at the tail hides nothing, since all older rows are gone, and is
- * dropped.  A table grows beyond twice its live rows only while its tail is made of live rows: then
- * to three times at most. */
+ * Six tables, one per lifetime (subscriptions, publications, registrations, what was seen,
+ * conditions), each with rows numbered upwards.  In memory there is one map per table from id to
+ * the number of the row that counts; a batch changes it as it goes and remembers what was there
+ * before, so that one that fails leaves no trace. Invariants: first <= every row's number < next; a
+ * row below first does not exist; a removal at the tail hides nothing, since all older rows are
+ * gone, and is dropped.  A table grows beyond twice its live rows only while its tail is made of
+ * live rows: then to three times at most. */
 #include "store/journal.h"
 
 #include <sqlite3.h>
@@ -20,7 +20,7 @@
 #define JOURNAL_MAGIC 0x534a4f55u
 #define FORMAT 1
 #define APPLICATION 0x48455241 /* "HERA" */
-#define TABLES 5
+#define TABLES 6
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
 #define CHECKPOINT 500 /* pages in the log before they are moved; more stalls longer */
@@ -75,7 +75,7 @@ struct sto_journal {
 };
 
 static const char *const table_names[TABLES] = { "subscription", "publication", "registration",
-                                                 "seen", "waiting" };
+                                                 "seen",         "waiting",     "condition" };
 
 static unsigned
 table_of(enum evt_record_kind kind)
@@ -91,6 +91,8 @@ table_of(enum evt_record_kind kind)
         return 3;
     case EVT_RECORD_WAITING:
         return 4;
+    case EVT_RECORD_CONDITION:
+        return 5;
     }
     return 0;
 }
@@ -98,9 +100,10 @@ table_of(enum evt_record_kind kind)
 static enum evt_record_kind
 kind_of(unsigned table)
 {
-    static const enum evt_record_kind kinds[TABLES] = { EVT_RECORD_SUBSCRIPTION,
-                                                        EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
-                                                        EVT_RECORD_SEEN, EVT_RECORD_WAITING };
+    static const enum evt_record_kind kinds[TABLES] = {
+        EVT_RECORD_SUBSCRIPTION, EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
+        EVT_RECORD_SEEN,         EVT_RECORD_WAITING,     EVT_RECORD_CONDITION
+    };
     return kinds[table];
 }
 
@@ -679,7 +682,7 @@ sto_journal_load(struct sto_journal *journal, const struct sto_journal_visitor *
     for (unsigned i = 0; i < TABLES && !err; i++)
         err = load_index(journal, i, visitor);
     /* Publications first: what the subscriptions are shown is there when they come. */
-    static const unsigned order[TABLES] = { 1, 2, 0, 3, 4 };
+    static const unsigned order[TABLES] = { 1, 2, 0, 3, 4, 5 };
     for (unsigned i = 0; i < TABLES && !err; i++)
         err = load_rows(journal, order[i], visitor);
     if (err == HD_ESTORE || err == HD_EIO)
