@@ -34,6 +34,18 @@ evt_kept_end(struct evt_shard *shard, struct evt_resource *resource)
     resource->kept = NULL;
 }
 
+struct hd_slice
+evt_kept_key(const struct evt_resource *resource)
+{
+    return resource->key;
+}
+
+struct hd_slice
+evt_kept_package(const struct evt_resource *resource)
+{
+    return resource->package->name;
+}
+
 bool
 evt_kept_wanted(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
 {

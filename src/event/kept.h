@@ -46,6 +46,9 @@ struct evt_kept {
 /* Who watches (watch.c): of template packages, evt_package.watched says of which. */
 extern const struct evt_keeper evt_watch_keeper;
 
+/** Whose state it is, and of which package; borrowed. */
+struct hd_slice evt_kept_key(const struct evt_resource *resource);
+struct hd_slice evt_kept_package(const struct evt_resource *resource);
 /** Whether anybody wants to see this resource's kept document: spares making it. */
 bool evt_kept_wanted(struct evt_shard *shard, struct hd_slice key, struct hd_slice package);
 /**

@@ -119,7 +119,7 @@ fmt_xml_join_tag(const struct fmt_xml_join *join, const struct fmt_xml_root *roo
                  const struct fmt_xml_reader *r, const struct fmt_xml_attribute *changed,
                  struct hd_slice value, struct hd_str *out)
 {
-    HD_ASSERT(r->depth == 2);
+    HD_ASSERT(r->depth >= 2);
     const struct hd_slice tag = r->element->tag;
     size_t at = 1 + r->element->name.qname.n;
 

@@ -426,6 +426,7 @@ static const struct builtin builtins[] = {
     { { "presence", 8 }, 5000 },
     { { "dialog", 6 }, 1000 },
     { { "message-summary", 15 }, 1000 },
+    { { "reg", 3 }, 5000 },
 };
 
 static void
@@ -449,6 +450,13 @@ package_defaults(struct hd_reader *r, struct hd_slice name, const struct builtin
         return;
     package->pace_ms = builtin->pace_ms;
     package->compose = EVT_COMPOSE_OWN;
+    package->keeper = pkg_keeper(name);
+    if (hd_slice_eq(name, HD_LIT("reg"))) {
+        /* RFC 3680 section 4.3: a little more than the usual hour of a registration; section 5.1
+         * has partial documents for those that follow the first. */
+        package->default_expires_s = 3761;
+        package->partial = true;
+    }
     type = hd_read_room(r, 1, sizeof(*type));
     if (!type)
         return;

@@ -326,10 +326,12 @@ without_a_configuration_it_is_loopback_with_digest_and_two_packages(void **state
         assert_true(hd_slice_eq(hd_slice(text, n), HD_LIT("127.0.0.1:5060")));
         assert_true(conf->listeners[i].authenticate);
     }
-    assert_int_equal(conf->n_packages, 3);
+    assert_int_equal(conf->n_packages, 4);
     assert_true(
         hd_slice_eq(package(conf, "dialog")->types[0], HD_LIT("application/dialog-info+xml")));
     assert_int_equal(package(conf, "dialog")->pace_ms, 1000);
+    assert_int_equal(package(conf, "reg")->pace_ms, 5000);
+    assert_int_equal(package(conf, "reg")->default_expires_s, 3761);
     assert_ptr_equal(package(conf, "presence")->ops, &own_ops);
     assert_int_equal(package(conf, "presence")->authorisation, EVT_AUTHORISE_OWNER);
     assert_true(hd_slice_eq(package(conf, "message-summary")->types[0],
@@ -448,7 +450,7 @@ a_whole_configuration_is_read_into_its_fields(void **state)
     assert_int_equal(conf->net.receive_buffer, 1 << 20);
     assert_false(conf->registrar.enabled);
     assert_int_equal(conf->registrar.default_expires_s, 60);
-    assert_int_equal(conf->n_packages, 3);
+    assert_int_equal(conf->n_packages, 4);
     p = package(conf, "presence");
     assert_int_equal(p->authorisation, EVT_AUTHORISE_ALLOW);
     assert_int_equal(p->compose, EVT_COMPOSE_OWN);
@@ -525,7 +527,7 @@ what_is_published_keeps_the_configuration_and_the_book_alive(void **state)
     assert_true(hd_slice_eq(config->instance, HD_LIT("urn:uuid:1")));
     assert_int_equal(config->served.n_own, 1); /* UDP and TCP share it */
     assert_true(hd_slice_eq(config->served.domains[0], HD_LIT("example.test")));
-    assert_int_equal(config->n_packages, 3);
+    assert_int_equal(config->n_packages, 4);
     settings = config->policy;
     assert_true(hd_slice_eq(settings->realm, HD_LIT("example.test")));
     assert_int_equal(settings->n_algorithms, 2);

@@ -17,6 +17,8 @@ static const struct builtin {
       pkg_message_summary_ops },
     /* RFC 4235 section 3.5 */
     { { "dialog", 6 }, { "application/dialog-info+xml", 27 }, pkg_dialog_ops },
+    /* RFC 3680 section 4.4 */
+    { { "reg", 3 }, { "application/reginfo+xml", 23 }, pkg_reg_ops },
 };
 
 static const struct builtin *
@@ -47,4 +49,10 @@ pkg_default_type(struct hd_slice name)
 {
     const struct builtin *builtin = builtin_find(name);
     return builtin ? builtin->type : (struct hd_slice){ 0 };
+}
+
+const struct evt_keeper *
+pkg_keeper(struct hd_slice name)
+{
+    return hd_slice_eq(name, HD_LIT("reg")) ? pkg_reg_keeper() : NULL;
 }

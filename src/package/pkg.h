@@ -17,6 +17,10 @@ const struct evt_package_ops *pkg_message_summary_ops(void);
 /** dialog (RFC 4235): dialog-info, composed from all publications and always full; neutral: no
  * dialogs. */
 const struct evt_package_ops *pkg_dialog_ops(void);
+/** reg (RFC 3680): reginfo of our registrar, composed with what others publish; neutral: a
+ * registration that is "init". */
+const struct evt_package_ops *pkg_reg_ops(void);
+const struct evt_keeper *pkg_reg_keeper(void);
 /**
  * A package that a section of the configuration declares.  A body whose media type is json or +json
  * must be JSON, one whose type is xml or +xml must be well-formed within the guard's limits, any
@@ -42,6 +46,8 @@ void pkg_winfo_apply(struct evt_package *package, struct pkg_winfo *winfo);
 
 /** The operations of a package that is built in, by its exact name, or NULL. */
 const struct evt_package_ops *pkg_find_builtin(struct hd_slice name);
+/** Who makes documents of the broker's own for a package, or NULL. */
+const struct evt_keeper *pkg_keeper(struct hd_slice name);
 /** The same, and the generic ones for any other name; never NULL. */
 const struct evt_package_ops *pkg_ops(struct hd_slice name);
 /** The media type that an absent Accept means in a built-in package (its only type), empty for any
