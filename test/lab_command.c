@@ -129,6 +129,42 @@ do_rule(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem
     return book_take(lab, err, book, one ? words[3] : hd_slice(NULL, 0), problem);
 }
 
+/* transform NAME [hide PATH]... [only PATH]... [provide PERMISSION]... [circle METRES], transform
+ * remove NAME */
+static enum hd_err
+do_transform(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
+{
+    static const char usage[] = "transform NAME [hide PATH]... [only PATH]... [provide "
+                                "PERMISSION]... [circle METRES], or transform remove NAME";
+    struct hd_slice hide[FMT_PATHS_MAX], only[FMT_PATHS_MAX], provide[FMT_PROVIDES_MAX];
+    struct pol_transform transform = { .reduction = {
+                                           .hide = hide, .only = only, .provide = provide } };
+    struct fmt_reduction *r = &transform.reduction;
+    struct pol_book *book = NULL;
+    enum hd_err err;
+
+    if (n == 3 && hd_slice_eq(words[1], HD_LIT("remove"))) {
+        err = pol_book_without_transform(lab->book, words[2], &book);
+        return book_take(lab, err, book, hd_slice(NULL, 0), problem);
+    }
+    if (n < 4 || n % 2)
+        return bad(problem, usage);
+    transform.name = words[1];
+    for (unsigned i = 2; i < n; i += 2) {
+        if (hd_slice_eq(words[i], HD_LIT("hide")) && r->n_hide < FMT_PATHS_MAX)
+            hide[r->n_hide++] = words[i + 1];
+        else if (hd_slice_eq(words[i], HD_LIT("only")) && r->n_only < FMT_PATHS_MAX)
+            only[r->n_only++] = words[i + 1];
+        else if (hd_slice_eq(words[i], HD_LIT("provide")) && r->n_provide < FMT_PROVIDES_MAX)
+            provide[r->n_provide++] = words[i + 1];
+        else if (!hd_slice_eq(words[i], HD_LIT("circle")) ||
+                 hd_slice_to_u32(words[i + 1], &r->circle_m))
+            return bad(problem, usage);
+    }
+    err = pol_book_with_transform(lab->book, &transform, &book);
+    return book_take(lab, err, book, hd_slice(NULL, 0), problem);
+}
+
 /* list NAME MEMBER..., list remove NAME */
 static enum hd_err
 do_list(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
@@ -448,6 +484,8 @@ lab_command(void *context, struct play *play, const struct play_step *step,
         return do_user(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("rule")))
         return do_rule(lab, words, n, problem);
+    if (hd_slice_eq(words[0], HD_LIT("transform")))
+        return do_transform(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("list")))
         return do_list(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("dns")))

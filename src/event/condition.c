@@ -63,7 +63,7 @@ static struct evt_reading *
 cond_read(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t transform,
           struct evt_doc **ret_doc)
 {
-    if (evt_mirror_shown(mirror, mirror->snapshot, transform, ret_doc))
+    if (evt_mirror_shown(shard, mirror, mirror->snapshot, transform, ret_doc))
         return NULL;
     return ops(shard)->read(shard->ports.filter_context, *ret_doc);
 }
@@ -420,8 +420,8 @@ firing_take(struct evt_shard *shard, struct evt_sub *sub)
     f->cseq = ++sub->cseq_local;
     f->branch = f->told_branch = ++sub->branch;
     if (f->filter->differs && mirror->snapshot &&
-        !evt_mirror_shown(evt_mirror_at(shard, sub->mirror), mirror->snapshot, sub->transform,
-                          &doc))
+        !evt_mirror_shown(shard, evt_mirror_at(shard, sub->mirror), mirror->snapshot,
+                          sub->transform, &doc))
         evt_cond_sent(f, doc);
 }
 

@@ -75,7 +75,19 @@ enum evt_transform {
     EVT_SEE_ALL = 0,
     EVT_SEE_NEUTRAL, /* polite block: the document shown while nothing is published */
     EVT_SEE_NOTHING  /* pending: no body */
+    /* From EVT_TRANSFORM_FIRST on: a transformation of policy's, by its number. */
 };
+/** Whether who sees this learns of changes: all of it, or what a transformation leaves. */
+static inline bool
+evt_sees_state(uint8_t transform)
+{
+    return transform == EVT_SEE_ALL || transform >= EVT_TRANSFORM_FIRST;
+}
+static inline bool
+evt_is_transformed(uint8_t transform)
+{
+    return transform >= EVT_TRANSFORM_FIRST;
+}
 
 /* What makes two subscribers share a rendered body. */
 struct evt_view_key {
@@ -83,7 +95,7 @@ struct evt_view_key {
     uint64_t base;     /* number of the snapshot that a partial document starts from, 0: full */
     uint32_t filter;   /* which filter, 0: none */
     uint8_t types;     /* which of the package's types the subscriber takes: a bit each */
-    uint8_t transform; /* enum evt_transform */
+    uint8_t transform; /* enum evt_transform, or a transformation */
 };
 
 /* A snapshot rendered for a key.  At most one hole: the version number that some formats count per
@@ -456,7 +468,7 @@ void evt_audit_note(struct evt_shard *shard, const struct evt_sub *sub, enum evt
 /** It begins, pending or active, or goes from one to the other; its watched resource's home is
  * told. */
 void evt_sub_enter(struct evt_shard *shard, struct evt_sub *sub, uint8_t state);
-bool evt_sub_verdict(enum evt_decision decision, uint8_t *ret_state, uint8_t *ret_transform);
+bool evt_sub_verdict(const struct evt_verdict *verdict, uint8_t *ret_state, uint8_t *ret_transform);
 /** What the rules in force say of a subscription; false: it is refused. */
 bool evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
                  uint8_t *ret_transform);
@@ -513,6 +525,7 @@ struct evt_past {
     struct evt_snapshot *ring[EVT_PAST_KEPT];
 };
 
+struct evt_shown;
 struct evt_mirror {
     unsigned magic;
     uint32_t index;
@@ -523,6 +536,7 @@ struct evt_mirror {
     struct evt_snapshot *snapshot; /* NULL: asked, not here yet */
     struct evt_view *views;        /* of the current snapshot */
     struct evt_doc *neutral;       /* for EVT_SEE_NEUTRAL, made when first needed */
+    struct evt_shown *shown;       /* what transformations leave of snapshots, the newest first */
     struct evt_past *past; /* of packages with partial documents: the snapshots before this one */
     uint32_t members;      /* subscriptions that refer to it */
     uint32_t *subs;        /* places; EVT_NONE: free */
@@ -558,11 +572,15 @@ void evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
 struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror,
                                  struct evt_snapshot *snapshot, uint64_t base, uint8_t transform,
                                  uint8_t types, const struct evt_filter *filter);
+/** Whether the newest snapshot shows something else through a transformation than the one of a
+ * number; true when memory is short. */
+bool evt_mirror_is_news(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t transform,
+                        uint64_t seen);
 /** A snapshot of a number that the mirror had before, borrowed; NULL: it is not known any more. */
 struct evt_snapshot *evt_mirror_past(const struct evt_mirror *mirror, uint64_t number);
 /** The document that a subscriber of a kind sees of a snapshot, borrowed; none is NULL.  HD_OK,
  * HD_ENOMEM. */
-HD_NODISCARD enum hd_err evt_mirror_shown(struct evt_mirror *mirror,
+HD_NODISCARD enum hd_err evt_mirror_shown(struct evt_shard *shard, struct evt_mirror *mirror,
                                           const struct evt_snapshot *snapshot, uint8_t transform,
                                           struct evt_doc **ret_doc);
 /** Asks the home for signs of life too. */

@@ -27,6 +27,7 @@
     X(publications_ended, "publications removed or expired")                                       \
     X(snapshots, "states composed")                                                                \
     X(views, "bodies rendered")                                                                    \
+    X(transformed, "documents of which a rule leaves a part")                                      \
     X(notifies, "NOTIFY requests sent")                                                            \
     X(notifies_resent, "NOTIFY retransmissions")                                                   \
     X(notifies_answered, "NOTIFY requests answered 2xx")                                           \

@@ -8,7 +8,8 @@
 
 #include "event/core.h"
 
-#define VIEWS_KEPT 16u /* renderings of one mirror */
+#define VIEWS_KEPT 16u  /* renderings of one mirror */
+#define SHOWN_KEPT 256u /* what transformations leave of its snapshots */
 
 struct evt_mirror *
 evt_mirror_at(struct evt_shard *shard, uint32_t index)
@@ -113,6 +114,9 @@ evt_mirror_join(struct evt_shard *shard, struct hd_slice key, const struct evt_p
     return mirror;
 }
 
+static void mirror_drop_shown(struct evt_mirror *mirror, uint64_t before);
+static void mirror_tidy_shown(struct evt_shard *shard, struct evt_mirror *mirror);
+
 static void
 mirror_forget_views(struct evt_mirror *mirror)
 {
@@ -192,6 +196,7 @@ mirror_free(struct evt_shard *shard, struct evt_mirror *mirror)
     past_forget(mirror);
     evt_snapshot_unref(mirror->snapshot);
     evt_doc_unref(mirror->neutral);
+    mirror_drop_shown(mirror, 0);
     hd_map_remove(&shard->mirror_by_key, mirror->hash, index);
     evt_config_unref(mirror->config);
     free(mirror->subs);
@@ -326,6 +331,7 @@ mirror_tidy(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_snaps
     evt_snapshot_unref(mirror->snapshot);
     mirror->snapshot = evt_snapshot_ref(snapshot);
     mirror_forget_views(mirror);
+    mirror_tidy_shown(shard, mirror);
     evt_seen_due(shard, mirror);
 }
 
@@ -343,6 +349,8 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
     }
     if (!first)
         past_add(mirror);
+    if (!first && mirror->package->delivery != EVT_DELIVER_EVERY)
+        mirror_drop_shown(mirror, mirror->snapshot->number); /* the last one is compared with */
     evt_snapshot_unref(mirror->snapshot);
     mirror->snapshot = evt_snapshot_ref(snapshot);
     if (mirror->package->delivery == EVT_DELIVER_EVERY && !first) {
@@ -390,14 +398,137 @@ view_cut(const struct evt_package *package, struct evt_view *view)
     view->has_hole = true;
 }
 
+/* --- what transformations leave -------------------------------------------------------------- */
+
+/* What a transformation leaves of a snapshot: made once, for all who see through it. */
+struct evt_shown {
+    struct evt_shown *next;
+    uint64_t snapshot; /* number */
+    uint64_t since;    /* of the first snapshot in a row of which it leaves the same */
+    uint8_t transform;
+    struct evt_doc *doc; /* NULL: nothing */
+};
+
+static void
+shown_free(struct evt_shown *shown)
+{
+    evt_doc_unref(shown->doc);
+    free(shown);
+}
+
+/* Those of snapshots before this one go; of all of them when it is 0. */
+static void
+mirror_drop_shown(struct evt_mirror *mirror, uint64_t before)
+{
+    for (struct evt_shown **link = &mirror->shown; *link;) {
+        struct evt_shown *shown = *link;
+        if (before && shown->snapshot >= before) {
+            link = &shown->next;
+            continue;
+        }
+        *link = shown->next;
+        shown_free(shown);
+    }
+}
+
+static bool
+doc_same(const struct evt_doc *a, const struct evt_doc *b)
+{
+    if (!a || !b)
+        return a == b;
+    return hd_slice_eq(a->type, b->type) && hd_slice_eq(a->body, b->body);
+}
+
+/* Makes it, and says since when it is the same. */
+static struct evt_shown *
+shown_new(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt_snapshot *snapshot,
+          uint8_t transform)
+{
+    struct evt_shown *shown = calloc(1, sizeof(*shown));
+    const struct evt_shown *before = NULL;
+    unsigned n = 0;
+
+    if (!shown)
+        return NULL;
+    shown->snapshot = shown->since = snapshot->number;
+    shown->transform = transform;
+    if (snapshot->doc &&
+        shard->ports.policy->transform(shard->ports.policy_context, shard->config, mirror->package,
+                                       transform, snapshot->doc, &shown->doc)) {
+        free(shown);
+        return NULL;
+    }
+    EVT_COUNT(shard, transformed);
+    struct evt_shown **end = &mirror->shown;
+    for (; *end && n < SHOWN_KEPT; end = &(*end)->next, n++)
+        if ((*end)->transform == transform && (*end)->snapshot < snapshot->number &&
+            (!before || before->snapshot < (*end)->snapshot))
+            before = *end;
+    if (before && doc_same(before->doc, shown->doc))
+        shown->since = before->since;
+    if (*end) { /* too many: the one that was made first goes */
+        shown_free(*end);
+        *end = NULL;
+    }
+    shown->next = mirror->shown;
+    mirror->shown = shown;
+    return shown;
+}
+
+/* Borrowed; NULL when memory is short. */
+static struct evt_shown *
+mirror_transformed(struct evt_shard *shard, struct evt_mirror *mirror,
+                   const struct evt_snapshot *snapshot, uint8_t transform)
+{
+    for (struct evt_shown *shown = mirror->shown; shown; shown = shown->next)
+        if (shown->transform == transform && shown->snapshot == snapshot->number)
+            return shown;
+    return shown_new(shard, mirror, snapshot, transform);
+}
+
+/* The newest snapshot's document is in other words: what is left of it is as well, and no news. */
+static void
+mirror_tidy_shown(struct evt_shard *shard, struct evt_mirror *mirror)
+{
+    const struct evt_snapshot *snapshot = mirror->snapshot;
+
+    for (struct evt_shown *shown = mirror->shown; shown; shown = shown->next) {
+        struct evt_doc *doc = NULL;
+        if (shown->snapshot != snapshot->number)
+            continue;
+        if (snapshot->doc &&
+            shard->ports.policy->transform(shard->ports.policy_context, shard->config,
+                                           mirror->package, shown->transform, snapshot->doc, &doc))
+            continue; /* memory is short: it stays as it was */
+        evt_doc_unref(shown->doc);
+        shown->doc = doc;
+    }
+}
+
+bool
+evt_mirror_is_news(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t transform,
+                   uint64_t seen)
+{
+    const struct evt_shown *shown = mirror_transformed(shard, mirror, mirror->snapshot, transform);
+
+    return !shown || seen < shown->since || seen > mirror->snapshot->number;
+}
+
 enum hd_err
-evt_mirror_shown(struct evt_mirror *mirror, const struct evt_snapshot *snapshot, uint8_t transform,
-                 struct evt_doc **ret_doc)
+evt_mirror_shown(struct evt_shard *shard, struct evt_mirror *mirror,
+                 const struct evt_snapshot *snapshot, uint8_t transform, struct evt_doc **ret_doc)
 {
     const struct evt_package *package = mirror->package;
     enum hd_err err = HD_OK;
 
     *ret_doc = NULL;
+    if (evt_is_transformed(transform)) {
+        struct evt_shown *shown = mirror_transformed(shard, mirror, snapshot, transform);
+        if (!shown)
+            return HD_ENOMEM;
+        *ret_doc = shown->doc;
+        return HD_OK;
+    }
     switch ((enum evt_transform)transform) {
     case EVT_SEE_ALL:
         *ret_doc = snapshot->doc;
@@ -475,16 +606,18 @@ view_render(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt
     const struct evt_snapshot *past = key->base ? evt_mirror_past(mirror, key->base) : NULL;
     struct evt_doc *doc, *base = NULL, *cut = NULL, *shown;
 
-    if (evt_mirror_shown(mirror, snapshot, key->transform, &doc) ||
-        (past && evt_mirror_shown(mirror, past, key->transform, &base)))
+    if (past && evt_mirror_shown(shard, mirror, past, key->transform, &base))
         return NULL;
-    if (doc && key->filter) {
-        if (shard->ports.filter->cut(shard->ports.filter_context, filter, doc, &cut))
-            return NULL;
+    base = base ? evt_doc_ref(base) : NULL; /* the next one may take its place */
+    enum hd_err err = evt_mirror_shown(shard, mirror, snapshot, key->transform, &doc);
+    if (!err && doc && key->filter) {
+        err = shard->ports.filter->cut(shard->ports.filter_context, filter, doc, &cut);
         doc = cut;
     }
-    enum hd_err err = mirror_rendered(mirror, key->types, base, doc, &shown);
+    if (!err)
+        err = mirror_rendered(mirror, key->types, base, doc, &shown);
     evt_doc_unref(cut);
+    evt_doc_unref(base);
     return err ? NULL : view_new(mirror, key, shown);
 }
 

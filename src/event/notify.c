@@ -554,7 +554,7 @@ flight_tells(struct evt_shard *shard, struct evt_sub *sub, const struct evt_snap
 
     f->in_flight = f->keep == EVT_KEEP_DONE;
     if (f->filter->differs && (sub->flight->view->doc || !f->has_last) && shown->number &&
-        !evt_mirror_shown(evt_mirror_at(shard, sub->mirror), shown, sub->transform, &doc))
+        !evt_mirror_shown(shard, evt_mirror_at(shard, sub->mirror), shown, sub->transform, &doc))
         evt_cond_sent(f, doc);
 }
 
@@ -586,7 +586,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
         evt_sub_rearm(shard, sub);
         return;
     }
-    flight->event = sub->transform == EVT_SEE_ALL ? queue_take(sub) : NULL;
+    flight->event = evt_sees_state(sub->transform) ? queue_take(sub) : NULL;
     if (flight->event)
         shown = flight->event;
     sub->flight = flight;

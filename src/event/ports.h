@@ -93,8 +93,10 @@ enum evt_decision { EVT_DENY = 0, EVT_ALLOW, EVT_CONFIRM /* pending */, EVT_POLI
 
 struct evt_verdict {
     enum evt_decision decision;
-    uint32_t rule; /* which rule decided; 0: the package's default */
+    uint32_t rule;     /* which rule decided; 0: the package's default */
+    uint8_t transform; /* EVT_ALLOW: the transformation through which he sees it; 0: all of it */
 };
+#define EVT_TRANSFORM_FIRST 3 /* the least number of a transformation; at most 255 */
 
 struct evt_policy_ops {
     /** @param peer  the SIP domains that the verified certificate of its connection names (RFC
@@ -116,6 +118,16 @@ struct evt_policy_ops {
                                   const struct evt_package *package);
     struct evt_verdict (*registration)(void *policy, const struct evt_config *config,
                                        const struct evt_identity *user, struct hd_slice resource);
+    /**
+     * What a transformation leaves of a document; called once for a snapshot and a transformation.
+     * The same number means the same transformation as long as a verdict gives it.
+     * @param ret_doc  one reference, the caller's; NULL: nothing is shown, also when the document
+     * cannot be read
+     * @return HD_OK, HD_ENOMEM
+     */
+    enum hd_err (*transform)(void *policy, const struct evt_config *config,
+                             const struct evt_package *package, uint8_t transform,
+                             struct evt_doc *doc, struct evt_doc **ret_doc);
 };
 
 /* --- names (RFC 3263) ------------------------------------------------------------------------ */

@@ -552,11 +552,10 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.proof = hd_bytes_get_u8(&in);
     get_filtered(&in, &sub);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
-        sub.transform > EVT_SEE_NOTHING || sub.proof > EVT_PROOF_TLS || flags > 63 ||
-        sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||
-        sub.branch > EVT_RECORD_CSEQ_MOST || sub.version > EVT_RECORD_CSEQ_MOST ||
-        sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000 ||
-        !sub_texts_fit(&sub))
+        sub.proof > EVT_PROOF_TLS || flags > 63 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
+        sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||
+        sub.version > EVT_RECORD_CSEQ_MOST || sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX ||
+        sub.left_ms > (uint64_t)UINT32_MAX * 1000 || !sub_texts_fit(&sub))
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);
     if (!err)

@@ -368,7 +368,7 @@ evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror)
             sub->seen = mirror->snapshot->number;
             continue;
         }
-        sub->again = sub->transform == EVT_SEE_ALL && sub->seen != content;
+        sub->again = evt_sees_state(sub->transform) && sub->seen != content;
         sub->seen = sub->seen == content ? mirror->snapshot->number : 0;
     }
 }

@@ -553,7 +553,7 @@ evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
 {
     uint32_t cap = evt_mirror_at(shard, sub->mirror)->package->queue_max;
 
-    if (sub->transform != EVT_SEE_ALL || sub->state == EVT_SUB_TERMINATED || evt_sub_is_told(sub))
+    if (!evt_sees_state(sub->transform) || sub->state == EVT_SUB_TERMINATED || evt_sub_is_told(sub))
         return;
     struct evt_sub_rare *rare = evt_sub_rare(sub);
     if (rare && !rare->queue)
@@ -616,18 +616,31 @@ evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
 
 /* --- when to send ---------------------------------------------------------------------------- */
 
+/* Who sees through a transformation hears of a change only when he sees it: that something happened
+ * in what is hidden would tell as well. */
 static bool
-sub_has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
+sub_sees_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mirror)
+{
+    if (evt_mirror_is_news(shard, mirror, sub->transform, sub->seen))
+        return true;
+    sub->seen = mirror->snapshot->number;
+    return false;
+}
+
+static bool
+sub_has_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mirror)
 {
     if (sub->again)
         return true;
     if (evt_sub_is_told(sub))
         return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
-    if (sub->transform != EVT_SEE_ALL || !mirror->snapshot)
+    if (!evt_sees_state(sub->transform) || !mirror->snapshot)
         return false; /* who may not see a state learns nothing of its changes either */
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
         return evt_sub_has_events(sub);
-    return mirror->snapshot->number != sub->seen;
+    if (mirror->snapshot->number == sub->seen)
+        return false;
+    return !evt_is_transformed(sub->transform) || sub_sees_news(shard, sub, mirror);
 }
 
 /* Whether what is owed has all it needs: a body needs the snapshot. */
@@ -698,12 +711,12 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
 {
     if (sub->state == EVT_SUB_INIT || sub->lingering || sub->queued == EVT_QUEUED_HOP)
         return;
-    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     if (sub->owed) {
         sub_kick_owed(shard, sub, mirror);
         return;
     }
-    if (sub->state == EVT_SUB_TERMINATED || !sub_has_news(sub, mirror))
+    if (sub->state == EVT_SUB_TERMINATED || !sub_has_news(shard, sub, mirror))
         return;
     if (sub->flight) {
         evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_IN_FLIGHT);
@@ -793,14 +806,15 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
 
 /* What a decision means for what a subscriber sees; false: nothing, he is refused. */
 bool
-evt_sub_verdict(enum evt_decision decision, uint8_t *ret_state, uint8_t *ret_transform)
+evt_sub_verdict(const struct evt_verdict *verdict, uint8_t *ret_state, uint8_t *ret_transform)
 {
-    switch (decision) {
+    switch (verdict->decision) {
     case EVT_DENY:
         return false;
     case EVT_ALLOW:
         *ret_state = EVT_SUB_ACTIVE;
-        *ret_transform = EVT_SEE_ALL;
+        *ret_transform =
+            verdict->transform >= EVT_TRANSFORM_FIRST ? verdict->transform : EVT_SEE_ALL;
         return true;
     case EVT_CONFIRM:
         *ret_state = EVT_SUB_PENDING;
@@ -830,7 +844,7 @@ evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_sta
     struct evt_verdict verdict = shard->ports.policy->subscribe(
         shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
     shard->last_rule = verdict.rule;
-    return evt_sub_verdict(verdict.decision, ret_state, ret_transform);
+    return evt_sub_verdict(&verdict, ret_state, ret_transform);
 }
 
 /* It is over, and its last NOTIFY shows a state that may have to be withdrawn: then another one,

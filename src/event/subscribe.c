@@ -374,7 +374,7 @@ read_verdict(struct evt_shard *shard, struct evt_request *request, struct wanted
         hd_slice(want->key, want->key_n), want->package);
 
     want->rule = verdict.rule;
-    if (evt_sub_verdict(verdict.decision, &want->state, &want->transform))
+    if (evt_sub_verdict(&verdict, &want->state, &want->transform))
         return true;
     evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
     if (sub)

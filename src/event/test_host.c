@@ -388,9 +388,9 @@ judge(const struct host *host, const struct evt_identity *who, struct hd_slice r
         const struct host_rule *rule = &host->rules[i];
         if ((!rule->user || hd_slice_eq(user, hd_slice_str(rule->user))) &&
             (!rule->resource || hd_slice_eq(resource, hd_slice_str(rule->resource))))
-            return (struct evt_verdict){ rule->decision, i + 1 };
+            return (struct evt_verdict){ .decision = rule->decision, .rule = i + 1 };
     }
-    return (struct evt_verdict){ EVT_ALLOW, 0 };
+    return (struct evt_verdict){ .decision = EVT_ALLOW };
 }
 
 static struct evt_verdict
@@ -422,9 +422,29 @@ policy_registration(void *policy, const struct evt_config *config, const struct 
     return judge(((struct host_seat *)policy)->host, user, resource);
 }
 
-static const struct evt_policy_ops policy_ops = { policy_authenticate, policy_count,
-                                                  policy_challenge,    policy_subscribe,
-                                                  policy_publish,      policy_registration };
+/* What stands behind the first blank of a document goes. */
+static enum hd_err
+policy_transform(void *policy, const struct evt_config *config, const struct evt_package *package,
+                 uint8_t transform, struct evt_doc *doc, struct evt_doc **ret_doc)
+{
+    struct host *host = ((struct host_seat *)policy)->host;
+    (void)config;
+    (void)package;
+    (void)transform;
+    host->transforms++;
+    *ret_doc = evt_doc_new(doc->type, hd_slice(doc->body.p, hd_slice_find(doc->body, ' ')));
+    return *ret_doc ? HD_OK : HD_ENOMEM;
+}
+
+static const struct evt_policy_ops policy_ops = {
+    .authenticate = policy_authenticate,
+    .count = policy_count,
+    .challenge = policy_challenge,
+    .subscribe = policy_subscribe,
+    .publish = policy_publish,
+    .registration = policy_registration,
+    .transform = policy_transform,
+};
 
 /* --- beginning and end ----------------------------------------------------------------------- */
 

@@ -77,8 +77,9 @@ struct host {
     /* policy */
     struct host_rule rules[16]; /* the first that fits decides; none: allowed */
     unsigned n_rules;
-    bool needs_digest; /* a request without Authorization is challenged */
-    bool counts;       /* "Authorization: N" takes count N of a nonce */
+    unsigned transforms; /* how often policy was asked for one */
+    bool needs_digest;   /* a request without Authorization is challenged */
+    bool counts;         /* "Authorization: N" takes count N of a nonce */
     bool unproven, anonymous;
     uint64_t nonce_id;
     uint32_t seen_counts[64];

@@ -23,7 +23,13 @@ enum {
     KEY_UNTIL,
     KEY_SHADOW,
     KEY_ANONYMOUS,
-    KEY_PUBLISH
+    KEY_PUBLISH,
+    KEY_TRANSFORM,
+    KEY_HIDE,
+    KEY_ONLY,
+    KEY_PROVIDE,
+    KEY_CIRCLE,
+    KEY_CIVIC
 };
 
 #define MANY 1024 /* words, watchers and exceptions of one command */
@@ -32,6 +38,9 @@ struct options {
     const char *socket, *package, *resource;
     const char *word[MANY], *watcher[MANY], *except[MANY];
     unsigned n, n_watchers, n_except;
+    const char *transform, *civic, *hide[MANY], *only[MANY], *provide[MANY];
+    unsigned n_hide, n_only, n_provide;
+    uint32_t circle_m;
     int64_t from_s, until_s;
     bool json, shadow, anonymous, publish;
 };
@@ -54,6 +63,22 @@ static const struct argp_option policy_options[] = {
       2 },
     { "until", KEY_UNTIL, "TIME", 0, "in force until then", 2 },
     { "shadow", KEY_SHADOW, NULL, 0, "changes nothing, only counts what it would change", 2 },
+    { "transform", 't', "NAME", 0, "allow: he sees what this transformation leaves", 2 },
+    { "hide", KEY_HIDE, "PATH", 0,
+      "transform set: leave this out: /patient/name, //note, /a/*/@b; may be given several times",
+      3 },
+    { "only", KEY_ONLY, "PATH", 0, "transform set: leave all out but this", 3 },
+    { "provide", KEY_PROVIDE, "PERMISSION", 0,
+      "transform set: of presence, show this: services, persons, devices, activities, note, ... "
+      "(RFC 5025)",
+      3 },
+    { "circle", KEY_CIRCLE, "METRES", 0,
+      "transform set: instead of a position show a circle of this radius that it is in (1km, 500m)",
+      3 },
+    { "civic", KEY_CIVIC, "LEVEL", 0,
+      "with --circle: of a civic address show country, region, city, building or full (default: "
+      "nothing)",
+      3 },
     { "anonymous", KEY_ANONYMOUS, NULL, 0, "test: he has not proved who he is", 2 },
     { "publish", KEY_PUBLISH, NULL, 0, "remove: the right to publish", 2 },
     { 0 }
@@ -90,6 +115,25 @@ time_read(const char *text, int64_t *ret_s)
     if (hd_unit_ms(hd_slice_str(text[0] == '+' ? text + 1 : text), &ms) || ms / 1000 > INT32_MAX)
         return false;
     *ret_s = (int64_t)time(NULL) + (int64_t)(ms / 1000);
+    return true;
+}
+
+/* "500", "500m", "1km" */
+static bool
+metres_read(const char *text, uint32_t *ret_m)
+{
+    struct hd_slice s = hd_slice_str(text);
+    uint32_t unit = 1;
+
+    if (s.n > 2 && s.p[s.n - 1] == 'm' && s.p[s.n - 2] == 'k') {
+        unit = 1000;
+        s.n -= 2;
+    } else if (s.n > 1 && s.p[s.n - 1] == 'm') {
+        s.n--;
+    }
+    if (hd_slice_to_u32(s, ret_m) || *ret_m == 0 || *ret_m > 1000000 / unit)
+        return false;
+    *ret_m *= unit;
     return true;
 }
 
@@ -138,6 +182,25 @@ parse(int key, char *arg, struct argp_state *state)
     case KEY_PUBLISH:
         o->publish = true;
         return 0;
+    case 't':
+        o->transform = arg;
+        return 0;
+    case KEY_HIDE:
+        add_word(state, o->hide, &o->n_hide, arg);
+        return 0;
+    case KEY_ONLY:
+        add_word(state, o->only, &o->n_only, arg);
+        return 0;
+    case KEY_PROVIDE:
+        add_word(state, o->provide, &o->n_provide, arg);
+        return 0;
+    case KEY_CIRCLE:
+        if (!metres_read(arg, &o->circle_m))
+            argp_error(state, "--circle: \"%s\" is no length; expected 500m or 1km", arg);
+        return 0;
+    case KEY_CIVIC:
+        o->civic = arg;
+        return 0;
     case ARGP_KEY_ARG:
         add_word(state, o->word, &o->n, arg);
         return 0;
@@ -152,7 +215,8 @@ static const struct argp policy_argp = {
     .args_doc = "allow|confirm|polite|block RESOURCE WATCHER...\n"
                 "publish RESOURCE PUBLISHER...\nremove RESOURCE WATCHER...\nshow [RESOURCE]\n"
                 "test WATCHER RESOURCE\nlist [show [NAME]]\nlist add NAME WATCHER...\n"
-                "list remove NAME [WATCHER...]",
+                "list remove NAME [WATCHER...]\ntransform [show]\n"
+                "transform set NAME OPTION...\ntransform remove NAME",
     .doc = "Who may see whose event state, and who may publish it.\v"
            "RESOURCE is a URI or a user's name, sip:*@domain for all of a domain, or * for all.  "
            "WATCHER is a URI or a user's name, sip:*@domain for everybody of a domain, @NAME for "
@@ -226,6 +290,7 @@ rule_change(const struct options *o, const char *call, const char *watcher)
     set_true(args, "publish", remove && o->publish);
     if (o->n_except)
         set_words(args, "except", o->except, o->n_except);
+    show_set(args, "transform", o->transform);
     int code = admin_call(o->socket, call, args, &result);
     if (!code && o->json)
         show_json(result);
@@ -272,6 +337,9 @@ row_add_more(json_t *row)
 
     json_array_foreach(except, i, one)
         hd_str_addf(&text, "%s%s", i ? " " : "except ", json_string_value(one));
+    if (json_is_string(json_object_get(row, "transform")))
+        hd_str_addf(&text, "%sthrough %s", text.n ? ", " : "",
+                    json_string_value(json_object_get(row, "transform")));
     add_time(&text, "from", json_object_get(row, "from_s"));
     add_time(&text, "until", json_object_get(row, "until_s"));
     if (json_is_true(json_object_get(row, "shadow")))
@@ -347,6 +415,63 @@ lists_show(const struct options *o)
     return code;
 }
 
+/* ---- transformations ---- */
+
+static int
+transform_set(const struct options *o)
+{
+    json_t *args = show_args(), *result = NULL;
+
+    show_set(args, "name", o->word[2]);
+    if (o->n_hide)
+        set_words(args, "hide", o->hide, o->n_hide);
+    if (o->n_only)
+        set_words(args, "only", o->only, o->n_only);
+    if (o->n_provide)
+        set_words(args, "provide", o->provide, o->n_provide);
+    set_number(args, "circle_m", o->circle_m);
+    show_set(args, "civic", o->civic);
+    int code = admin_call(o->socket, "policy-transform-set", args, &result);
+    if (!code && o->json)
+        show_json(result);
+    else if (!code)
+        show_text("transformation ", json_object_get(result, "name"));
+    json_decref(result);
+    return code;
+}
+
+static int
+transform_remove(const struct options *o)
+{
+    json_t *args = show_args(), *result = NULL;
+
+    show_set(args, "name", o->word[2]);
+    int code = admin_call(o->socket, "policy-transform-remove", args, &result);
+    if (!code && o->json)
+        show_json(result);
+    else if (!code)
+        puts("removed");
+    json_decref(result);
+    return code;
+}
+
+static int
+transforms_show(const struct options *o)
+{
+    static const struct grid_column columns[] = {
+        { "TRANSFORMATION", "name", false }, { "PROVIDE", "provide", false },
+        { "ONLY", "only", false },           { "HIDE", "hide", false },
+        { "CIRCLE", "circle_m", true },      { "CIVIC", "civic", false }
+    };
+    json_t *result = NULL;
+    int code = admin_call(o->socket, "policy-transform-show", show_args(), &result);
+
+    if (!code)
+        code = show_list(o->json, result, "transforms", columns, HD_ARRAY_LEN(columns));
+    json_decref(result);
+    return code;
+}
+
 /* ---- what the rules say ---- */
 
 static void
@@ -391,6 +516,9 @@ print_answer(const json_t *answer)
     show_text("  answer     ", json_object_get(answer, "decision"));
     printf("  because    %s\n", by_words(json_string_value(json_object_get(answer, "by"))));
     print_rule("  by rule    ", json_object_get(answer, "rule"));
+    if (json_is_string(json_object_get(json_object_get(answer, "rule"), "transform")))
+        show_text("  he sees    what is left by ",
+                  json_object_get(json_object_get(answer, "rule"), "transform"));
     if (json_is_object(json_object_get(answer, "deny"))) {
         show_text("  else       ", json_object_get(answer, "granted"));
         print_rule("  by rule    ", json_object_get(answer, "grant"));
@@ -454,6 +582,19 @@ list_main(const struct options *o)
     return TOOL_USAGE;
 }
 
+static int
+transform_main(const struct options *o)
+{
+    if (is_word(o, 1, "set") && o->n == 3)
+        return transform_set(o);
+    if (is_word(o, 1, "remove") && o->n == 3)
+        return transform_remove(o);
+    if (o->n == 1 || (is_word(o, 1, "show") && o->n == 2))
+        return transforms_show(o);
+    tool_problem("`herald policy --help` says how it is used");
+    return TOOL_USAGE;
+}
+
 int
 policy_main(int argc, char **argv)
 {
@@ -470,6 +611,8 @@ policy_main(int argc, char **argv)
             return rule_changes(&o, changes[i].call);
     if (is_word(&o, 0, "list"))
         return list_main(&o);
+    if (is_word(&o, 0, "transform"))
+        return transform_main(&o);
     if (is_word(&o, 0, "show") && o.n <= 2)
         return rules_show(&o);
     if (is_word(&o, 0, "test"))

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "format/position.h"
 #include "heraldd/calls_core.h"
 #include "policy/judge.h"
 #include "policy/policy.h"
@@ -161,6 +162,8 @@ rule_json(const struct pol_rule *rule)
         ok = json_object_set_new(json, "until_s", json_integer((json_int_t)rule->until_s)) == 0;
     if (ok && rule->n_except)
         ok = json_object_set_new(json, "except", hd_json_slices(rule->except, rule->n_except)) == 0;
+    if (ok && rule->transform.n)
+        ok = json_object_set_new(json, "transform", hd_json_slice(rule->transform)) == 0;
     if (ok && rule->shadow)
         ok = json_object_set_new(json, "shadow", json_true()) == 0;
     if (ok && rule->hits)
@@ -188,13 +191,14 @@ rule_set(const struct hd_call *call, struct pol_rule *rule)
     const enum hd_err err = pol_book_with_rule(hd_call_book(call), rule, &rule->id, &after);
 
     if (err == HD_ENOMATCH) {
-        hd_reply_error(call->reply, "there is no such list; policy-list-add makes one");
+        hd_reply_error(call->reply, "there is no such list or transformation; policy-list-add and "
+                                    "policy-transform-set make them");
         return;
     }
     if (err == HD_ESYNTAX) {
         hd_reply_error(call->reply,
-                       "that rule cannot be: exceptions need a watcher that means many, and it "
-                       "has to begin before it ends");
+                       "that rule cannot be: exceptions need a watcher that means many, a "
+                       "transformation needs allow, and it has to begin before it ends");
         return;
     }
     if (!err) {
@@ -224,6 +228,7 @@ policy_set(const struct hd_call *call, enum pol_action action)
     rule.except = except;
     rule.resource = hd_key_slice(&resource);
     rule.watcher = hd_key_slice(&watcher);
+    rule.transform = hd_call_arg(call, "transform");
     if (except)
         rule_set(call, &rule);
     else
@@ -458,6 +463,125 @@ call_list_show(const struct hd_call *call)
     hd_rows_answer(call, &rows, "lists");
 }
 
+/* --- transformations ------------------------------------------------------------------- */
+
+/* An array of strings, borrowed from the call; false: answered. */
+static bool
+strings_ok(const struct hd_call *call, const char *name, struct hd_slice *slices, size_t most,
+           size_t *ret_n)
+{
+    const json_t *array = json_object_get(call->args, name), *value;
+    size_t i;
+
+    *ret_n = 0;
+    json_array_foreach(array, i, value)
+    {
+        if (!json_is_string(value) || *ret_n == most) {
+            hd_reply_error(call->reply, "%s must be an array of at most %zu strings", name, most);
+            return false;
+        }
+        slices[(*ret_n)++] = hd_slice(json_string_value(value), json_string_length(value));
+    }
+    return true;
+}
+
+static json_t *
+transform_json(const struct pol_transform *transform)
+{
+    const struct fmt_reduction *r = &transform->reduction;
+    json_t *json =
+        json_pack("{s:o, s:o, s:o, s:o}", "name", hd_json_slice(transform->name), "hide",
+                  hd_json_slices(r->hide, r->n_hide), "only", hd_json_slices(r->only, r->n_only),
+                  "provide", hd_json_slices(r->provide, r->n_provide));
+    bool ok = json != NULL;
+
+    if (ok && r->circle_m)
+        ok = json_object_set_new(json, "circle_m", json_integer(r->circle_m)) == 0 &&
+             json_object_set_new(json, "civic", hd_json_slice(fmt_civic_word(r->civic))) == 0;
+    if (ok)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static void
+transform_set(const struct hd_call *call, const struct pol_transform *transform)
+{
+    struct pol_book *after = NULL;
+    const enum hd_err err = pol_book_with_transform(hd_call_book(call), transform, &after);
+
+    if (err == HD_ESYNTAX)
+        hd_reply_error(
+            call->reply,
+            "that transformation cannot be: a path is /a/b, //a or /a/*/@b, a permission "
+            "one of RFC 5025, a circle has %u to %u metres, and something has to be said",
+            FMT_CIRCLE_LEAST_M, FMT_CIRCLE_MOST_M);
+    else
+        hd_call_edit(call, err, after, (struct hd_slice){ 0 }, transform_json(transform));
+}
+
+static void
+call_transform_set(const struct hd_call *call)
+{
+    struct hd_slice hide[FMT_PATHS_MAX], only[FMT_PATHS_MAX], provide[FMT_PROVIDES_MAX];
+    const struct hd_slice civic = hd_call_arg(call, "civic");
+    const json_int_t circle_m = json_integer_value(json_object_get(call->args, "circle_m"));
+    struct pol_transform transform = { .name = hd_call_arg(call, "name") };
+    struct fmt_reduction *r = &transform.reduction;
+
+    if (!strings_ok(call, "hide", hide, HD_ARRAY_LEN(hide), &r->n_hide) ||
+        !strings_ok(call, "only", only, HD_ARRAY_LEN(only), &r->n_only) ||
+        !strings_ok(call, "provide", provide, HD_ARRAY_LEN(provide), &r->n_provide))
+        return;
+    if (civic.p && fmt_civic_read(civic, &r->civic)) {
+        hd_reply_error(call->reply,
+                       "civic: expected none, country, region, city, building or full");
+        return;
+    }
+    r->hide = hide;
+    r->only = only;
+    r->provide = provide;
+    /* What does not fit is no radius either. */
+    r->circle_m = circle_m >= 0 && circle_m <= FMT_CIRCLE_MOST_M ? (uint32_t)circle_m : 1;
+    transform_set(call, &transform);
+}
+
+static void
+call_transform_remove(const struct hd_call *call)
+{
+    const struct hd_slice name = hd_call_arg(call, "name");
+    struct pol_book *after = NULL;
+    const enum hd_err err = pol_book_without_transform(hd_call_book(call), name, &after);
+
+    if (err == HD_ENOMATCH)
+        hd_reply_error(call->reply, "there is no transformation %.*s", shown(name), name.p);
+    else if (err == HD_EBUSY)
+        hd_reply_error(call->reply, "rules use the transformation %.*s; policy-list shows them",
+                       shown(name), name.p);
+    else
+        hd_call_edit(call, err, after, (struct hd_slice){ 0 },
+                     json_pack("{s:o}", "name", hd_json_slice(name)));
+}
+
+static bool
+show_transform(void *context, const struct pol_transform *transform)
+{
+    struct hd_rows *rows = context;
+
+    hd_rows_add(rows, transform_json(transform));
+    return !rows->failed;
+}
+
+static void
+call_transform_show(const struct hd_call *call)
+{
+    struct hd_rows rows = { .call = call, .rows = json_array() };
+
+    if (rows.rows)
+        pol_book_each_transform(hd_call_book(call), show_transform, &rows);
+    hd_rows_answer(call, &rows, "transforms");
+}
+
 /* --- what the rules say ---------------------------------------------------------------- */
 
 static const char *
@@ -575,6 +699,7 @@ call_policy_test(const struct hd_call *call)
         { "resource", JSON_STRING, true }, { "watcher", JSON_STRING, true },                       \
             { "package", JSON_STRING, false }, { "from_s", JSON_INTEGER, false },                  \
             { "until_s", JSON_INTEGER, false }, { "except", JSON_ARRAY, false },                   \
+            { "transform", JSON_STRING, false },                                                   \
         {                                                                                          \
             "shadow", JSON_TRUE, false                                                             \
         }                                                                                          \
@@ -606,6 +731,16 @@ static const struct hd_call_row table[] = {
     { "policy-list-remove",
       call_list_remove,
       { { "name", JSON_STRING, true }, { "members", JSON_ARRAY, false } } },
+    { "policy-transform-set",
+      call_transform_set,
+      { { "name", JSON_STRING, true },
+        { "hide", JSON_ARRAY, false },
+        { "only", JSON_ARRAY, false },
+        { "provide", JSON_ARRAY, false },
+        { "circle_m", JSON_INTEGER, false },
+        { "civic", JSON_STRING, false } } },
+    { "policy-transform-remove", call_transform_remove, { { "name", JSON_STRING, true } } },
+    { "policy-transform-show", call_transform_show, { { NULL, JSON_NULL, false } } },
     { "policy-list-show", call_list_show, { { "name", JSON_STRING, false } } },
 };
 

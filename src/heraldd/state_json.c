@@ -185,6 +185,8 @@ read_rule_options(const struct object *object, struct pol_rule *rule)
     if (!err && shadow && !json_is_true(shadow))
         err = reject(object, "shadow", "true is expected");
     rule->shadow = shadow != NULL;
+    if (!err && json_object_get(object->json, "transform"))
+        err = get_text(object, "transform", &rule->transform);
     if (!err)
         err = get_texts(object, "except", &except, &rule->n_except);
     if (!err)
@@ -196,8 +198,9 @@ read_rule_options(const struct object *object, struct pol_rule *rule)
 static enum hd_err
 read_rule(const struct object *object, struct pol_rule *ret_rule)
 {
-    static const char *const known[] = { "id",    "resource", "watcher", "package", "action",
-                                         "since", "from",     "until",   "except",  "shadow" };
+    static const char *const known[] = { "id",     "resource", "watcher",  "package",
+                                         "action", "since",    "from",     "until",
+                                         "except", "shadow",   "transform" };
     struct hd_slice action = { 0 };
     uint64_t id = 0;
     enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
@@ -223,6 +226,40 @@ read_rule(const struct object *object, struct pol_rule *ret_rule)
     if (!id)
         return reject(object, "id", "a whole number in range is expected");
     return read_rule_options(object, ret_rule);
+}
+
+/* Its arrays are the caller's to free, also on an error. */
+static enum hd_err
+read_transform(const struct object *object, struct pol_transform *ret_transform)
+{
+    static const char *const known[] = { "name",    "number", "hide", "only",
+                                         "provide", "circle", "civic" };
+    struct fmt_reduction *r = &ret_transform->reduction;
+    struct hd_slice *hide, *only, *provide, civic;
+    uint64_t number = 0, circle_m = 0;
+    enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
+
+    *ret_transform = (struct pol_transform){ 0 };
+    if (!err)
+        err = get_text(object, "name", &ret_transform->name);
+    if (!err)
+        err = get_number(object, "number", 255, &number);
+    if (!err && json_object_get(object->json, "circle"))
+        err = get_number(object, "circle", UINT32_MAX, &circle_m);
+    if (!err && json_object_get(object->json, "civic")) {
+        err = get_text(object, "civic", &civic);
+        if (!err && fmt_civic_read(civic, &r->civic))
+            err = reject(object, "civic", "a level of civic addresses is expected");
+    }
+    if (!err && !(err = get_texts(object, "hide", &hide, &r->n_hide)))
+        r->hide = hide;
+    if (!err && !(err = get_texts(object, "only", &only, &r->n_only)))
+        r->only = only;
+    if (!err && !(err = get_texts(object, "provide", &provide, &r->n_provide)))
+        r->provide = provide;
+    ret_transform->number = (uint8_t)number;
+    r->circle_m = (uint32_t)circle_m;
+    return err;
 }
 
 /* Its members are the caller's to free. */
@@ -254,11 +291,12 @@ entry(json_t *array, const char *list, size_t i, char *problem)
 
 /* What is read of a book; its arrays are freed together. */
 struct parts {
-    json_t *users_json, *lists_json, *rules_json;
+    json_t *users_json, *lists_json, *rules_json, *transforms_json;
     struct pol_user *users;
     struct pol_list *lists;
     struct pol_rule *rules;
-    size_t n_users, n_lists, n_rules;
+    struct pol_transform *transforms;
+    size_t n_users, n_lists, n_rules, n_transforms;
 };
 
 static void
@@ -274,6 +312,12 @@ parts_done(struct parts *parts)
         free_slices(parts->lists[i].members);
     for (size_t i = 0; parts->rules && i < parts->n_rules; i++)
         free_slices(parts->rules[i].except);
+    for (size_t i = 0; parts->transforms && i < parts->n_transforms; i++) {
+        free_slices(parts->transforms[i].reduction.hide);
+        free_slices(parts->transforms[i].reduction.only);
+        free_slices(parts->transforms[i].reduction.provide);
+    }
+    free(parts->transforms);
     free(parts->users);
     free(parts->lists);
     free(parts->rules);
@@ -286,19 +330,24 @@ parts_open(const struct object *root, struct parts *parts)
     parts->users_json = json_object_get(root->json, "users");
     parts->rules_json = json_object_get(root->json, "rules");
     parts->lists_json = json_object_get(root->json, "lists");
+    parts->transforms_json = json_object_get(root->json, "transforms");
     if (!json_is_array(parts->users_json))
         return reject(root, "users", "an array is expected");
     if (!json_is_array(parts->rules_json))
         return reject(root, "rules", "an array is expected");
     if (parts->lists_json && !json_is_array(parts->lists_json))
         return reject(root, "lists", "an array is expected");
+    if (parts->transforms_json && !json_is_array(parts->transforms_json))
+        return reject(root, "transforms", "an array is expected");
     parts->n_users = json_array_size(parts->users_json);
     parts->n_rules = json_array_size(parts->rules_json);
     parts->n_lists = json_array_size(parts->lists_json);
+    parts->n_transforms = json_array_size(parts->transforms_json);
+    parts->transforms = calloc(parts->n_transforms + 1, sizeof(*parts->transforms));
     parts->users = calloc(parts->n_users + 1, sizeof(*parts->users));
     parts->rules = calloc(parts->n_rules + 1, sizeof(*parts->rules));
     parts->lists = calloc(parts->n_lists + 1, sizeof(*parts->lists));
-    return parts->users && parts->rules && parts->lists ? HD_OK : HD_ENOMEM;
+    return parts->users && parts->rules && parts->lists && parts->transforms ? HD_OK : HD_ENOMEM;
 }
 
 static enum hd_err
@@ -313,6 +362,10 @@ parts_read(const struct object *root, struct parts *parts)
     for (size_t i = 0; i < parts->n_lists && !err; i++) {
         const struct object object = entry(parts->lists_json, "lists", i, root->problem);
         err = read_list(&object, &parts->lists[i]);
+    }
+    for (size_t i = 0; i < parts->n_transforms && !err; i++) {
+        const struct object object = entry(parts->transforms_json, "transforms", i, root->problem);
+        err = read_transform(&object, &parts->transforms[i]);
     }
     for (size_t i = 0; i < parts->n_rules && !err; i++) {
         const struct object object = entry(parts->rules_json, "rules", i, root->problem);
@@ -333,6 +386,9 @@ reject_place(const struct object *root, const struct parts *parts, const struct 
     case POL_PART_LIST:
         object = entry(parts->lists_json, "lists", place->at, root->problem);
         break;
+    case POL_PART_TRANSFORM:
+        object = entry(parts->transforms_json, "transforms", place->at, root->problem);
+        break;
     case POL_PART_RULE:
         object = entry(parts->rules_json, "rules", place->at, root->problem);
         break;
@@ -346,11 +402,13 @@ read_book(const struct object *root, const struct hd_hash_key *key, struct pol_b
 {
     struct parts parts = { 0 };
     struct pol_place place = { 0 };
-    uint64_t next_rule = 0;
+    uint64_t next_rule = 0, next_transform = 0;
     enum hd_err err = parts_open(root, &parts);
 
     if (!err)
         err = get_number(root, "next_rule", UINT32_MAX, &next_rule);
+    if (!err && json_object_get(root->json, "next_transform"))
+        err = get_number(root, "next_transform", 255, &next_transform);
     if (!err)
         err = parts_read(root, &parts);
     if (err)
@@ -362,6 +420,9 @@ read_book(const struct object *root, const struct hd_hash_key *key, struct pol_b
                                                 .n_users = parts.n_users,
                                                 .n_lists = parts.n_lists,
                                                 .n_rules = parts.n_rules,
+                                                .transforms = parts.transforms,
+                                                .n_transforms = parts.n_transforms,
+                                                .next_transform = (uint8_t)next_transform,
                                                 .next_rule = (uint32_t)next_rule },
                         &place, ret_book);
     if (err == HD_ESYNTAX)
@@ -376,8 +437,9 @@ out:
 static enum hd_err
 read_root(const struct object *root, struct hd_state_data *ret_data)
 {
-    static const char *const known[] = { "format",    "version", "instance", "keys",
-                                         "next_rule", "users",   "rules",    "lists" };
+    static const char *const known[] = { "format",     "version",       "instance", "keys",
+                                         "next_rule",  "users",         "rules",    "lists",
+                                         "transforms", "next_transform" };
     static const char *const known_keys[] = { "id", "table" };
     struct hd_state_data data = { 0 };
     struct hd_slice text;
@@ -486,6 +548,14 @@ gather_rule(void *context, const struct pol_rule *rule)
     return true;
 }
 
+static bool
+gather_transform(void *context, const struct pol_transform *transform)
+{
+    struct gather *gather = context;
+    gather->entries[gather->n++] = transform;
+    return true;
+}
+
 static int
 compare_users(const void *left, const void *right)
 {
@@ -566,6 +636,7 @@ write_rule(FILE *file, const struct pol_rule *rule)
         set_text(object, "action", pol_action_word(rule->action)) &&
         set_number(object, "since", rule->since_s) && set_number(object, "from", rule->from_s) &&
         set_number(object, "until", rule->until_s) &&
+        (rule->transform.n == 0 || set_text(object, "transform", rule->transform)) &&
         (rule->n_except == 0 || set_texts(object, "except", rule->except, rule->n_except)) &&
         (!rule->shadow || json_object_set_new(object, "shadow", json_true()) == 0) &&
         json_dumpf(object, file, JSON_COMPACT) == 0;
@@ -582,6 +653,30 @@ write_list(FILE *file, const struct pol_list *list)
                     json_dumpf(object, file, JSON_COMPACT) == 0;
     json_decref(object);
     return ok;
+}
+
+static bool
+write_transform(FILE *file, const struct pol_transform *transform)
+{
+    const struct fmt_reduction *r = &transform->reduction;
+    json_t *object = json_object();
+    const bool ok =
+        object && set_text(object, "name", transform->name) &&
+        set_number(object, "number", transform->number) &&
+        (r->n_hide == 0 || set_texts(object, "hide", r->hide, r->n_hide)) &&
+        (r->n_only == 0 || set_texts(object, "only", r->only, r->n_only)) &&
+        (r->n_provide == 0 || set_texts(object, "provide", r->provide, r->n_provide)) &&
+        set_number(object, "circle", r->circle_m) &&
+        (r->civic == FMT_CIVIC_NONE || set_text(object, "civic", fmt_civic_word(r->civic))) &&
+        json_dumpf(object, file, JSON_COMPACT) == 0;
+    json_decref(object);
+    return ok;
+}
+
+static bool
+write_transform_entry(FILE *file, const void *entry)
+{
+    return write_transform(file, entry);
 }
 
 static bool
@@ -629,6 +724,8 @@ write_head(FILE *file, const struct hd_state_data *data)
             "%016" PRIx64 "\"},\n",
             id->k0, id->k1, table->k0, table->k1);
     fprintf(file, "\"next_rule\":%" PRIu32 ",\n", pol_book_next_rule(data->book));
+    if (pol_book_next_transform(data->book))
+        fprintf(file, "\"next_transform\":%u,\n", pol_book_next_transform(data->book));
 }
 
 enum hd_err
@@ -638,13 +735,16 @@ hd_state_write(FILE *file, const struct hd_state_data *data)
     struct gather users = { .entries = malloc((pol_book_user_count(book) + 1) * sizeof(void *)) };
     struct gather lists = { .entries = malloc((pol_book_list_count(book) + 1) * sizeof(void *)) };
     struct gather rules = { .entries = malloc((pol_book_rule_count(book) + 1) * sizeof(void *)) };
+    struct gather transforms = { .entries = malloc((pol_book_transform_count(book) + 1) *
+                                                   sizeof(void *)) };
     enum hd_err err = HD_ENOMEM;
 
-    if (!users.entries || !lists.entries || !rules.entries)
+    if (!users.entries || !lists.entries || !rules.entries || !transforms.entries)
         goto out;
     pol_book_each_user(book, gather_user, &users);
     pol_book_each_list(book, gather_list, &lists);
     pol_book_each_rule(book, gather_rule, &rules);
+    pol_book_each_transform(book, gather_transform, &transforms);
     qsort(users.entries, users.n, sizeof(void *), compare_users);
     qsort(lists.entries, lists.n, sizeof(void *), compare_lists);
     qsort(rules.entries, rules.n, sizeof(void *), compare_rules);
@@ -652,6 +752,8 @@ hd_state_write(FILE *file, const struct hd_state_data *data)
     bool ok = write_entries(file, "users", &users, write_user_entry);
     fputs(",\n", file);
     ok = ok && write_entries(file, "lists", &lists, write_list_entry);
+    fputs(",\n", file);
+    ok = ok && write_entries(file, "transforms", &transforms, write_transform_entry);
     fputs(",\n", file);
     ok = ok && write_entries(file, "rules", &rules, write_rule_entry);
     fputs("}\n", file);
@@ -663,5 +765,6 @@ out:
     free(users.entries);
     free(lists.entries);
     free(rules.entries);
+    free(transforms.entries);
     return err;
 }

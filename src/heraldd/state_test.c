@@ -344,6 +344,8 @@ two_daemons_never_share_a_folder(void **state)
 #define RULES(list) HEAD UUID KEYS "\"next_rule\":1,\"users\":[],\"rules\":[" list "]}"
 #define RULE "{\"id\":1,\"resource\":\"*\",\"watcher\":\"*\",\"package\":\"*\",\"action\":\"block\""
 #define LISTS(list) HEAD UUID KEYS "\"next_rule\":1,\"users\":[],\"rules\":[],\"lists\":[" list "]}"
+#define TRANSFORMS(list)                                                                           \
+    HEAD UUID KEYS "\"next_rule\":1,\"users\":[],\"rules\":[],\"transforms\":[" list "]}"
 #define MD5 "\"md5\":\"0123456789abcdef0123456789abcdef\""
 
 static void
@@ -420,6 +422,15 @@ a_damaged_file_is_refused_with_its_name_and_the_place(void **state)
         { RULES(RULE ",\"except\":\"*\"}"), "damaged at rules[0].except: an array" },
         { RULES(RULE ",\"except\":[1]}"), "damaged at rules[0].except: an array" },
         { RULES(RULE ",\"except\":[\"x\"]}"), "damaged at rules[0].: a value that cannot be" },
+        { RULES(RULE ",\"transform\":\"x\"}"), "damaged at rules[0].: a value that cannot be" },
+        { TRANSFORMS("{\"name\":\"a\",\"number\":3}"), "damaged at transforms[0].: a value" },
+        { TRANSFORMS("{\"name\":\"a\",\"number\":2,\"circle\":100}"), "transforms[0].: a value" },
+        { TRANSFORMS("{\"name\":\"a\",\"number\":3,\"circle\":1}"), "transforms[0].: a value" },
+        { TRANSFORMS("{\"name\":\"a\",\"number\":3,\"hide\":[\"a\"]}"), "transforms[0].: a value" },
+        { TRANSFORMS("{\"name\":\"a\",\"number\":3,\"hide\":1}"), "transforms[0].hide: an array" },
+        { TRANSFORMS("{\"name\":\"a\",\"number\":3,\"circle\":99,\"civic\":\"x\"}"),
+          "damaged at transforms[0].civic: " },
+        { TRANSFORMS("{\"name\":\"a\",\"number\":256}"), "damaged at transforms[0].number: " },
         { LISTS("{}"), "damaged at lists[0].name: " },
         { LISTS("{\"name\":\"a\"}"), "damaged at lists[0].members: an array" },
         { LISTS("{\"name\":\"a b\",\"members\":[]}"), "damaged at lists[0].: a value" },

@@ -51,6 +51,7 @@ pol_book_unref(struct pol_book *book)
         pol_index_done(&book->rules);
         pol_index_done(&book->lists);
         pol_index_done(&book->members);
+        pol_index_done(&book->transforms);
         free(book);
     }
     return NULL;
@@ -69,6 +70,9 @@ pol_book_copy(const struct pol_book *book)
     pol_index_copy(&copy->rules, &book->rules);
     pol_index_copy(&copy->lists, &book->lists);
     pol_index_copy(&copy->members, &book->members);
+    pol_index_copy(&copy->transforms, &book->transforms);
+    memcpy(copy->by_number, book->by_number, sizeof(copy->by_number));
+    copy->next_transform = book->next_transform;
     return copy;
 }
 
@@ -241,6 +245,11 @@ pol_book_load(const struct hd_hash_key *key, const struct pol_contents *contents
     if (!err) {
         place.part = POL_PART_LIST;
         err = pol_lists_load(book, contents->lists, contents->n_lists, &place.at);
+    }
+    if (!err) {
+        place.part = POL_PART_TRANSFORM;
+        err = pol_transforms_load(book, contents->transforms, contents->n_transforms,
+                                  contents->next_transform, &place.at);
     }
     if (!err) {
         place.part = POL_PART_RULE;

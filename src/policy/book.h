@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/slice.h"
+#include "format/reduce.h"
 #include "sip/digest.h"
 
 #define POL_NAME_MAX 128        /* octets of a user name */
@@ -26,6 +27,7 @@
 #define POL_WORD_MAX 64         /* octets of a list's name */
 #define POL_LISTS_MAX 10000u    /* named lists */
 #define POL_MEMBERS_MAX 100000u /* members of one list */
+#define POL_TRANSFORMS_MAX 200u /* transformations */
 #define POL_MEMBER_OF_MAX 64u   /* lists that one member is in */
 
 struct pol_book;
@@ -89,17 +91,27 @@ struct pol_list {
     size_t n;
 };
 
+/* What is left of a document for those whom a rule lets see it so (RFC 4745 section 9). */
+struct pol_transform {
+    struct hd_slice name; /* as a list's */
+    uint8_t number; /* EVT_TRANSFORM_FIRST to 255, another one after each change; not read as a
+                       parameter of an edit */
+    struct fmt_reduction reduction;
+};
+
 /* All that a book is loaded from. */
 struct pol_contents {
     const struct pol_user *users;
     const struct pol_list *lists;
     const struct pol_rule *rules;
-    size_t n_users, n_lists, n_rules;
+    const struct pol_transform *transforms; /* their numbers are kept */
+    size_t n_users, n_lists, n_rules, n_transforms;
     uint32_t next_rule; /* the first rule id that edits will give out; raised above all in rules */
+    uint8_t next_transform; /* from where on edits look for a number */
 };
 
 /* Where in them something cannot be. */
-enum pol_part { POL_PART_USER = 1, POL_PART_LIST, POL_PART_RULE };
+enum pol_part { POL_PART_USER = 1, POL_PART_LIST, POL_PART_TRANSFORM, POL_PART_RULE };
 struct pol_place {
     enum pol_part part;
     size_t at;
@@ -135,7 +147,8 @@ HD_NODISCARD enum hd_err pol_book_without_user(const struct pol_book *book, stru
 /** Sets the rule for (resource, watcher, package) and its kind; one that is there keeps its id.
  * rule->id and hits are not read.
  *  @param ret_id  the rule's id; may be NULL
- *  @return HD_OK; HD_ESYNTAX; HD_ENOMATCH: a list that is not there; HD_EFULL; HD_ENOMEM */
+ *  @return HD_OK; HD_ESYNTAX; HD_ENOMATCH: a list or transformation that is not there; HD_EFULL;
+ * HD_ENOMEM */
 HD_NODISCARD enum hd_err pol_book_with_rule(const struct pol_book *book,
                                             const struct pol_rule *rule, uint32_t *ret_id,
                                             struct pol_book **ret_book);
@@ -152,6 +165,16 @@ HD_NODISCARD enum hd_err pol_book_with_list(const struct pol_book *book,
 HD_NODISCARD enum hd_err pol_book_without_list(const struct pol_book *book, struct hd_slice name,
                                                struct pol_book **ret_book);
 
+/** Sets a transformation; those who see through it see through the new one.  HD_ESYNTAX, HD_EFULL,
+ * HD_ENOMEM. */
+HD_NODISCARD enum hd_err pol_book_with_transform(const struct pol_book *book,
+                                                 const struct pol_transform *transform,
+                                                 struct pol_book **ret_book);
+/** HD_ENOMATCH: there is none; HD_EBUSY: rules use it; HD_ENOMEM. */
+HD_NODISCARD enum hd_err pol_book_without_transform(const struct pol_book *book,
+                                                    struct hd_slice name,
+                                                    struct pol_book **ret_book);
+
 /** The user of that name (octet by octet) or NULL. */
 const struct pol_user *pol_book_user(const struct pol_book *book, struct hd_slice name);
 /** The rules of a resource, by watcher and package: *ret_n of them, NULL when there is none. */
@@ -167,6 +190,9 @@ const struct pol_rule *pol_book_rule(const struct pol_book *book, struct hd_slic
                                      enum pol_kind kind);
 /** The list of that name, or NULL. */
 const struct pol_list *pol_book_list(const struct pol_book *book, struct hd_slice name);
+/** The transformation of that name or number, or NULL. */
+const struct pol_transform *pol_book_transform(const struct pol_book *book, struct hd_slice name);
+const struct pol_transform *pol_book_transform_at(const struct pol_book *book, uint8_t number);
 /** Whether a list of that name has this very member. */
 bool pol_book_is_member(const struct pol_book *book, struct hd_slice name, struct hd_slice member);
 /** The lists that have this very member, as rules name them ("@name"): *ret_n of them, NULL when
@@ -184,6 +210,8 @@ bool pol_rule_holds(const struct pol_rule *rule, uint64_t now_s);
 size_t pol_book_user_count(const struct pol_book *book);
 size_t pol_book_rule_count(const struct pol_book *book);
 size_t pol_book_list_count(const struct pol_book *book);
+size_t pol_book_transform_count(const struct pol_book *book);
+uint8_t pol_book_next_transform(const struct pol_book *book);
 uint32_t pol_book_next_rule(const struct pol_book *book);
 
 /* Walks in no particular order; visit returns false to stop. */
@@ -193,6 +221,11 @@ typedef bool (*pol_list_visit_f)(void *context, const struct pol_list *list);
 void pol_book_each_user(const struct pol_book *book, pol_user_visit_f visit, void *context);
 void pol_book_each_rule(const struct pol_book *book, pol_rule_visit_f visit, void *context);
 void pol_book_each_list(const struct pol_book *book, pol_list_visit_f visit, void *context);
+
+/** The transformations by number, until visit says no. */
+typedef bool (*pol_transform_visit_f)(void *context, const struct pol_transform *transform);
+void pol_book_each_transform(const struct pol_book *book, pol_transform_visit_f visit,
+                             void *context);
 
 /** Whether a user name can be: 1 to POL_NAME_MAX octets of valid UTF-8 without control characters,
  * blanks at the ends, ':' or '"'. */

@@ -16,10 +16,13 @@ struct pol_book {
     struct hd_hash_key key;
     uint32_t next_rule;
     size_t n_rules;
-    struct pol_index users;   /* struct user_item, by name */
-    struct pol_index rules;   /* struct pol_rule_list, by resource */
-    struct pol_index lists;   /* struct pol_list_item, by name */
-    struct pol_index members; /* which lists have a member, by member */
+    struct pol_index users;                     /* struct user_item, by name */
+    struct pol_index rules;                     /* struct pol_rule_list, by resource */
+    struct pol_index lists;                     /* struct pol_list_item, by name */
+    struct pol_index members;                   /* which lists have a member, by member */
+    struct pol_index transforms;                /* struct transform_item, by name */
+    const struct pol_transform *by_number[256]; /* of these */
+    uint8_t next_transform;
 };
 
 /* The rules of one resource, of a domain, or of all: sorted by watcher, package and kind, none
@@ -50,6 +53,9 @@ int pol_rule_order(const struct pol_rule *a, const struct pol_rule *b);
  * HD_EFULL, HD_ENOMEM. */
 HD_NODISCARD enum hd_err pol_rules_load(struct pol_book *book, const struct pol_rule *rules,
                                         size_t n, uint32_t next_rule, size_t *ret_at);
+HD_NODISCARD enum hd_err pol_transforms_load(struct pol_book *book,
+                                             const struct pol_transform *transforms, size_t n,
+                                             uint8_t next_transform, size_t *ret_at);
 HD_NODISCARD enum hd_err pol_lists_load(struct pol_book *book, const struct pol_list *lists,
                                         size_t n, size_t *ret_at);
 

@@ -28,6 +28,7 @@ test_calloc_(size_t n, size_t size)
 #include "policy/index.c"
 #include "policy/lists.c"
 #include "policy/rules.c"
+#include "policy/transforms.c"
 #undef malloc
 #undef calloc
 

@@ -215,11 +215,27 @@ verdict_of(enum evt_decision decision, const struct pol_rule *rule)
     return (struct evt_verdict){ .decision = decision, .rule = rule ? rule->id : 0 };
 }
 
+/* An allow, as far as its transformation lets see. */
+static struct evt_verdict
+verdict_allowed(const struct pol_question *q, const struct pol_rule *grant)
+{
+    struct evt_verdict verdict = verdict_of(EVT_ALLOW, grant);
+
+    if (grant->transform.n == 0)
+        return verdict;
+    const struct pol_transform *transform = pol_book_transform(q->book, grant->transform);
+    HD_ASSERT(transform != NULL); /* what a rule names is there */
+    verdict.transform = transform->number;
+    return verdict;
+}
+
 static struct evt_verdict
 verdict_granted(const struct pol_question *q, const struct pol_rule *grant)
 {
+    if (grant && grant->action == POL_ALLOW)
+        return verdict_allowed(q, grant);
     if (grant)
-        return verdict_of(grant->action == POL_ALLOW ? EVT_ALLOW : EVT_CONFIRM, grant);
+        return verdict_of(EVT_CONFIRM, grant);
     switch (q->package->authorisation) {
     case EVT_AUTHORISE_ALLOW:
         return verdict_of(EVT_ALLOW, NULL);
@@ -268,8 +284,7 @@ pol_judge(const struct pol_question *q)
         judge_by(q, &t.shadow, &other);
         judgement.with_shadow = other.verdict;
         if (other.verdict.decision != judgement.verdict.decision ||
-            !hd_slice_eq(other.rule ? other.rule->transform : HD_LIT(""),
-                         judgement.rule ? judgement.rule->transform : HD_LIT("")))
+            other.verdict.transform != judgement.verdict.transform)
             judgement.shadow = other.rule && other.rule->shadow ? other.rule : t.any_shadow;
     }
     return judgement;

@@ -13,6 +13,7 @@
 #include "base/id.h"
 #include "policy/judge.h"
 #include "policy/windows.h"
+#include "sip/header.h"
 
 #define SHARD_MAGIC 0x504f4c53u
 #define US_PER_S UINT64_C(1000000)
@@ -525,6 +526,52 @@ pol_registration(void *policy, const struct evt_config *config, const struct evt
     return verdict(may ? EVT_ALLOW : EVT_DENY, 0);
 }
 
+/* ---- transformations ---- */
+
+static bool
+ends_with(struct hd_slice s, struct hd_slice end)
+{
+    return s.n >= end.n && hd_slice_ieq(hd_slice_from(s, s.n - end.n), end);
+}
+
+/* What is left of a document; HD_ESYNTAX also for one whose type nobody can look into. */
+static enum hd_err
+reduce(const struct fmt_reduction *reduction, const struct evt_doc *doc, struct hd_str *out)
+{
+    struct sip_media media;
+
+    if (sip_media_parse(doc->type, &media))
+        return HD_ESYNTAX;
+    if (hd_slice_ieq(media.subtype, HD_LIT("json")) || ends_with(media.subtype, HD_LIT("+json")))
+        return fmt_reduce_json(reduction, doc->body, doc->body.n, out);
+    if (hd_slice_ieq(media.subtype, HD_LIT("xml")) || ends_with(media.subtype, HD_LIT("+xml")))
+        return fmt_reduce_xml(reduction, doc->body, doc->body.n, out);
+    return HD_ESYNTAX;
+}
+
+static enum hd_err
+pol_transform(void *policy, const struct evt_config *config, const struct evt_package *package,
+              uint8_t number, struct evt_doc *doc, struct evt_doc **ret_doc)
+{
+    const struct pol_transform *transform =
+        pol_book_transform_at(settings_of(config)->book, number);
+    struct hd_str out = { 0 };
+    enum hd_err err;
+
+    (void)policy;
+    (void)package;
+    *ret_doc = NULL;
+    if (!transform)
+        return HD_OK; /* one that is gone: its watchers are judged anew */
+    err = reduce(&transform->reduction, doc, &out);
+    if (!err) {
+        *ret_doc = evt_doc_new(doc->type, hd_str_slice(&out));
+        err = *ret_doc ? HD_OK : HD_ENOMEM;
+    }
+    hd_str_done(&out);
+    return err == HD_ENOMEM ? err : HD_OK;
+}
+
 const struct evt_policy_ops pol_ops = {
     .authenticate = pol_authenticate,
     .count = pol_count,
@@ -532,6 +579,7 @@ const struct evt_policy_ops pol_ops = {
     .subscribe = pol_subscribe,
     .publish = pol_publish,
     .registration = pol_registration,
+    .transform = pol_transform,
 };
 
 void

@@ -100,13 +100,16 @@ rule_ok(const struct pol_rule *rule)
            (is_many(watcher) || hd_slice_eq(watcher, HD_LIT("anonymous")) || pol_key_ok(watcher)) &&
            package_ok(rule->package) && rule->action >= POL_ALLOW && rule->action <= POL_PUBLISH &&
            !(rule->shadow && rule->action == POL_PUBLISH) && except_ok(rule) &&
+           (rule->transform.n == 0 || rule->action == POL_ALLOW) &&
            (rule->until_s == 0 || rule->until_s > rule->from_s);
 }
 
-/* Whether the lists that a rule names are there. */
+/* Whether the lists and the transformation that a rule names are there. */
 static bool
-lists_there(const struct pol_book *book, const struct pol_rule *rule)
+names_there(const struct pol_book *book, const struct pol_rule *rule)
 {
+    if (rule->transform.n && !pol_book_transform(book, rule->transform))
+        return false;
     if (is_list(rule->watcher) && !pol_book_list(book, hd_slice_from(rule->watcher, 1)))
         return false;
     for (size_t i = 0; i < rule->n_except; i++)
@@ -326,7 +329,7 @@ pol_rules_load(struct pol_book *book, const struct pol_rule *rules, size_t n, ui
         copy[i].hits = NULL;
         sorted[i] = &copy[i];
         err = !rule_ok(&rules[i])             ? HD_ESYNTAX
-              : !lists_there(book, &rules[i]) ? HD_ENOMATCH
+              : !names_there(book, &rules[i]) ? HD_ENOMATCH
                                               : HD_OK;
     }
     if (!err)
@@ -384,7 +387,7 @@ pol_book_with_rule(const struct pol_book *book, const struct pol_rule *rule, uin
     HD_ASSERT_OBJ(book, POL_BOOK_MAGIC);
     if (!rule_ok(rule))
         return HD_ESYNTAX;
-    if (!lists_there(book, rule))
+    if (!names_there(book, rule))
         return HD_ENOMATCH;
     const struct pol_rule_list *list = book_rule_list(book, rule->resource);
     const size_t n = list ? list->n : 0;
