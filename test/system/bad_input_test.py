@@ -87,8 +87,10 @@ ROWS = {
     "a body without a type": row("PUBLISH", 400, "Content-Type", headers=[("Event", "presence")], body=pidf("sip:a@b")),
     "a body that is deflated": row("PUBLISH", 415, headers=PUBLISH + [("Content-Encoding", "deflate")], body=b"\x78\x9c",
                                    says=("accept-encoding",)),
-    "a filter in SUBSCRIBE": row("SUBSCRIBE", 415, headers=SUBSCRIBE + [("Content-Type", "application/simple-filter+xml")],
+    "a filter that is none": row("SUBSCRIBE", 400, "line 1 column 1", headers=SUBSCRIBE + [("Content-Type", "application/simple-filter+xml")],
                                  body="<filter-set/>"),
+    "a body in SUBSCRIBE that is no filter": row("SUBSCRIBE", 415, headers=SUBSCRIBE + [("Content-Type", "application/x-other")],
+                                                 body="anything", says=("accept",)),
     "a body that is too large": row("PUBLISH", 413, headers=[("Event", "presence"), ("Content-Type", PIDF)], body="x" * 3000),
     # durations
     "too brief": row("SUBSCRIBE", 423, headers=[("Event", "presence"), ("Expires", "59")], says=("min-expires",)),
