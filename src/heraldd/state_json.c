@@ -18,7 +18,7 @@
 /* One object of the file while it is read. */
 struct object {
     json_t *json;
-    char prefix[32]; /* "", "keys.", "users[3]." */
+    char prefix[64]; /* "", "keys.", "users[3]." */
     char *problem;
 };
 
