@@ -18,18 +18,25 @@
 
 /* --- where it goes --------------------------------------------------------------------------- */
 
-/* A listener of another transport on the address that a request came to; its index or -1. */
+/* A listener of another transport on the address that a request came to, on the same port if there
+ * is one, since what is trusted is said there alike; its index or -1. */
 static int
 listener_beside(const struct evt_config *config, const struct hd_flow *came,
                 enum hd_transport transport)
 {
+    int found = -1;
+
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct evt_listener *listener = &config->listeners[i];
-        if (listener->transport == transport && listener->addr.family == came->local.family &&
-            (hd_addr_is_any(&listener->addr) || hd_addr_same_ip(&listener->addr, &came->local)))
+        if (listener->transport != transport || listener->addr.family != came->local.family ||
+            !(hd_addr_is_any(&listener->addr) || hd_addr_same_ip(&listener->addr, &came->local)))
+            continue;
+        if (listener->addr.port == came->local.port)
             return (int)i;
+        if (found < 0)
+            found = (int)i;
     }
-    return -1;
+    return found;
 }
 
 /* Leaves the way that a request came for another transport: from the port where that is listened
