@@ -48,6 +48,7 @@ evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint32_t 
             .target = evt_texts_get(sub->texts, EVT_TEXT_TARGET),
             .event_id = evt_texts_get(sub->texts, EVT_TEXT_EVENT_ID),
             .state = states[sub->state],
+            .proof = evt_proof_word((enum evt_proof)sub->texts->proof),
             .health = sub_health(shard, sub),
             .expires_s =
                 sub->state == EVT_SUB_TERMINATED ? 0 : seconds_until(shard, sub->expires_at_ms),

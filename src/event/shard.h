@@ -139,8 +139,9 @@ const struct evt_counters *evt_shard_counters(const struct evt_shard *shard);
 /* One row of a listing; slices are borrowed for the visit. */
 struct evt_sub_row {
     struct hd_slice resource, package, watcher, call_id, target, event_id;
-    const char *state;  /* "active", "pending", "terminated" */
-    const char *health; /* "in-sync", "in-flight", "behind", "parked" */
+    const char *state;     /* "active", "pending", "terminated" */
+    struct hd_slice proof; /* how he has shown who he is: evt_proof_word() */
+    const char *health;    /* "in-sync", "in-flight", "behind", "parked" */
     uint32_t expires_s, cseq, shard;
     uint64_t id;
     struct hd_flow flow;

@@ -561,6 +561,90 @@ test_show(const struct options *o)
     return code;
 }
 
+/* ---- explaining ---- */
+
+static const char *
+proof_words(const char *proof)
+{
+    static const struct {
+        const char *proof, *words;
+    } row[] = { { "digest", "by his password" },
+                { "asserted", "a trusted hop says so" },
+                { "tls", "by his certificate" },
+                { "from", "he says so, where that is enough" } };
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++)
+        if (proof && strcmp(proof, row[i].proof) == 0)
+            return row[i].words;
+    return "?";
+}
+
+static void
+print_subscription(const json_t *sub)
+{
+    show_text("subscription in ", json_object_get(sub, "package"));
+    show_text("  state      ", json_object_get(sub, "state"));
+    show_text("  health     ", json_object_get(sub, "health"));
+    printf("  left       %lld s\n",
+           (long long)json_integer_value(json_object_get(sub, "expires_s")));
+    printf("  who he is  %s\n", proof_words(json_string_value(json_object_get(sub, "proof"))));
+    show_text("  from       ", json_object_get(sub, "remote"));
+}
+
+static void
+print_since(const json_t *answer)
+{
+    const json_t *since = json_object_get(json_object_get(answer, "rule"), "since_s");
+    struct hd_str text = { 0 };
+
+    add_time(&text, "since", since);
+    if (text.n)
+        printf("  %s\n", hd_str_text(&text));
+    hd_str_done(&text);
+}
+
+int
+explain_main(int argc, char **argv)
+{
+    static const struct argp explain_argp = {
+        .options = policy_options,
+        .parser = parse,
+        .args_doc = "WATCHER RESOURCE",
+        .doc = "Why a watcher sees what he sees: the rule that decides, since when, what it lets "
+               "through, and his subscriptions with how he has shown who he is."
+    };
+    static struct options o;
+    json_t *args, *result = NULL, *row;
+    size_t i;
+
+    argp_parse(&explain_argp, argc, argv, 0, NULL, &o);
+    if (o.n != 2) {
+        tool_problem("`herald explain --help` says how it is used");
+        return TOOL_USAGE;
+    }
+    args = show_args();
+    show_set(args, "watcher", o.word[0]);
+    show_set(args, "resource", o.word[1]);
+    show_set(args, "package", o.package);
+    int code = admin_call(o.socket, "explain", args, &result);
+    if (!code && o.json) {
+        show_json(result);
+    } else if (!code) {
+        show_text("watcher  ", json_object_get(result, "watcher"));
+        show_text("resource ", json_object_get(result, "resource"));
+        json_array_foreach(json_object_get(result, "answers"), i, row)
+        {
+            print_answer(row);
+            print_since(row);
+        }
+        json_array_foreach(json_object_get(result, "subscriptions"), i, row)
+            print_subscription(row);
+        if (json_array_size(json_object_get(result, "subscriptions")) == 0)
+            puts("no subscription");
+    }
+    json_decref(result);
+    return code;
+}
+
 /* ---- the command ---- */
 
 static bool

@@ -17,6 +17,7 @@ static const struct {
     { "user", user_main, "users of the broker: add, remove, list" },
     { "policy", policy_main,
       "who may see whose state: allow, confirm, polite, block, publish, test" },
+    { "explain", explain_main, "why a watcher sees what he sees" },
     { "package", package_main, "event packages of the broker" },
     { "subs", subs_main, "subscriptions that the broker holds" },
     { "pubs", pubs_main, "publications that the broker holds" },

@@ -24,6 +24,7 @@ int ladder_main(int argc, char **argv);
 int play_main(int argc, char **argv);
 int user_main(int argc, char **argv);
 int policy_main(int argc, char **argv);
+int explain_main(int argc, char **argv);
 int package_main(int argc, char **argv);
 int subs_main(int argc, char **argv);
 int pubs_main(int argc, char **argv);

@@ -692,6 +692,118 @@ call_policy_test(const struct hd_call *call)
                          : NULL);
 }
 
+/* --- explaining ------------------------------------------------------------------------ */
+
+#define EXPLAINED_MOST 100000u /* subscriptions of one resource that are looked through */
+
+struct explained {
+    struct hd_reply *reply;
+    json_t *result;
+    struct hd_key watcher, resource;
+    char package[EVT_PACKAGE_NAME_MAX]; /* empty: all */
+    size_t package_n;
+    unsigned shards;
+    json_t *parts[]; /* the subscriptions of each shard; NULL: memory was short */
+};
+
+struct explained_part {
+    const struct explained *explained;
+    json_t **rows;
+};
+
+static void
+visit_explained(void *context, const struct evt_sub_row *row)
+{
+    const struct explained_part *part = context;
+    const struct explained *e = part->explained;
+    json_t *json;
+
+    if (!*part->rows || !hd_slice_eq(row->watcher, hd_key_slice(&e->watcher)) ||
+        (e->package_n && !hd_slice_eq(row->package, hd_slice(e->package, e->package_n))))
+        return;
+    json = json_pack("{s:o, s:s, s:s, s:I, s:o, s:o, s:i}", "package", hd_json_slice(row->package),
+                     "state", row->state, "health", row->health, "expires_s",
+                     (json_int_t)row->expires_s, "proof", hd_json_slice(row->proof), "remote",
+                     hd_json_addr(&row->flow.remote), "shard", (int)row->shard);
+    if (json && json_array_append_new(*part->rows, json) == 0)
+        return;
+    json_decref(*part->rows);
+    *part->rows = NULL;
+}
+
+static void
+run_explained(void *context, unsigned shard, struct evt_shard *evt, struct net_shard *net,
+              uint64_t now_us)
+{
+    struct explained *e = context;
+    struct explained_part part = { e, &e->parts[shard] };
+
+    (void)net;
+    e->parts[shard] = json_array();
+    evt_shard_list_subs(evt, hd_key_slice(&e->resource), EXPLAINED_MOST, now_us, visit_explained,
+                        &part);
+}
+
+static void
+finish_explained(void *context)
+{
+    struct explained *e = context;
+    json_t *subs = json_array();
+    bool ok = subs != NULL;
+
+    for (unsigned i = 0; i < e->shards; i++) {
+        ok = ok && e->parts[i] && json_array_extend(subs, e->parts[i]) == 0;
+        json_decref(e->parts[i]);
+    }
+    ok = ok && json_object_set(e->result, "subscriptions", subs) == 0;
+    json_decref(subs);
+    if (!ok) {
+        json_decref(e->result);
+        e->result = NULL;
+    }
+    hd_reply_result(e->reply, e->result);
+    free(e);
+}
+
+static const struct hd_sweep_ops explained_ops = { run_explained, finish_explained };
+
+/* What the rules say, and what he has. */
+static void
+call_explain(const struct hd_call *call)
+{
+    const unsigned shards = hd_host_shards(call->daemon->host);
+    struct explained *e;
+    struct asked asked;
+    json_t *rows;
+
+    if (!asked_ok(call, &asked))
+        return;
+    e = calloc(1, sizeof(*e) + shards * sizeof(e->parts[0]));
+    rows = e ? judge_all(call, &asked) : NULL;
+    if (rows)
+        e->result =
+            json_pack("{s:o, s:o, s:o}", "watcher", hd_json_slice(hd_key_slice(&asked.watcher)),
+                      "resource", hd_json_slice(hd_key_slice(&asked.resource)), "answers", rows);
+    if (!e || !e->result) {
+        free(e);
+        hd_reply_result(call->reply, NULL);
+        return;
+    }
+    e->reply = call->reply;
+    e->shards = shards;
+    e->watcher = asked.watcher;
+    e->resource = asked.resource;
+    e->package_n = asked.package.n;
+    if (e->package_n) /* one that is there, so that it fits */
+        memcpy(e->package, asked.package.p, asked.package.n);
+    if (call->daemon->phase == HD_PHASE_ENDED ||
+        hd_host_sweep(call->daemon->host, &explained_ops, e)) {
+        hd_reply_error(call->reply, "the daemon is about to end");
+        json_decref(e->result);
+        free(e);
+    }
+}
+
 /* --- the table ------------------------------------------------------------------------- */
 
 #define RULE_ARGS                                                                                  \
@@ -721,6 +833,12 @@ static const struct hd_call_row table[] = {
     { "policy-list", call_policy_list, { { "resource", JSON_STRING, false } } },
     { "policy-test",
       call_policy_test,
+      { { "watcher", JSON_STRING, true },
+        { "resource", JSON_STRING, true },
+        { "package", JSON_STRING, false },
+        { "authenticated", JSON_TRUE, false } } },
+    { "explain",
+      call_explain,
       { { "watcher", JSON_STRING, true },
         { "resource", JSON_STRING, true },
         { "package", JSON_STRING, false },

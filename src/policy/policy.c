@@ -154,6 +154,16 @@ identity_key(const struct evt_identity *identity)
     return hd_slice(identity->key, identity->key_len);
 }
 
+/* Whether the operator says that who sends from there has made sure of the sender. */
+static bool
+hop_is_trusted(const struct evt_listener *listener, const struct hd_flow *flow)
+{
+    for (size_t i = 0; i < listener->n_trusted; i++)
+        if (hd_prefix_holds(&listener->trusted[i], &flow->remote))
+            return true;
+    return false;
+}
+
 /* A connection shows that its peer reads what we send; and the operator may say so of an address.
  */
 static bool
@@ -161,10 +171,7 @@ source_proven(const struct evt_listener *listener, const struct hd_flow *flow)
 {
     if (hd_transport_reliable((enum hd_transport)flow->transport))
         return true;
-    for (size_t i = 0; i < listener->n_trusted; i++)
-        if (hd_prefix_holds(&listener->trusted[i], &flow->remote))
-            return true;
-    return false;
+    return hop_is_trusted(listener, flow);
 }
 
 static uint32_t
@@ -182,19 +189,54 @@ bad(struct evt_auth_result *result, const char *reason)
     return EVT_AUTH_BAD;
 }
 
-/* On a listener without authentication a sender is who From says. */
+/* Whom a trusted hop has made sure of (RFC 3325 section 9.1): of two values the SIP one.  false:
+ * nobody. */
+static bool
+asserted_uri(const struct sip_msg *request, struct hd_slice *ret_uri, bool *ret_bad)
+{
+    struct sip_walk walk = { 0 };
+    struct hd_slice item;
+    bool found = false;
+
+    *ret_bad = false;
+    while (sip_msg_walk(request, SIP_HDR_P_ASSERTED_IDENTITY, &walk, &item)) {
+        struct sip_addr addr;
+        struct sip_uri uri;
+        if (sip_addr_parse(item, &addr) || sip_uri_parse(addr.uri, &uri)) {
+            *ret_bad = true;
+            return false;
+        }
+        const bool sip = uri.scheme == SIP_SCHEME_SIP || uri.scheme == SIP_SCHEME_SIPS;
+        if (uri.scheme == SIP_SCHEME_OTHER || (found && !sip))
+            continue;
+        *ret_uri = addr.uri;
+        found = true;
+        if (sip)
+            break;
+    }
+    return found;
+}
+
+/* On a listener without authentication, and behind a trusted hop, a sender is who that hop asserts,
+ * else who From says.  What others assert is as if it were not there. */
 static enum evt_auth
 from_identity(const struct evt_config *config, const struct sip_msg *request,
-              const struct hd_flow *flow, struct evt_auth_result *result)
+              const struct hd_flow *flow, bool trusted, struct evt_auth_result *result)
 {
+    struct hd_slice text = request->from.uri;
     struct sip_uri uri;
     char key[SIP_KEY_MAX];
+    bool malformed = false;
     size_t n;
 
-    if (sip_uri_parse(request->from.uri, &uri) || sip_identity_key(&uri, &config->served, key, &n))
-        return bad(result, "Unreadable From URI");
+    const bool asserted = trusted && asserted_uri(request, &text, &malformed);
+    if (malformed)
+        return bad(result, "Malformed P-Asserted-Identity");
+    if (sip_uri_parse(text, &uri) || sip_identity_key(&uri, &config->served, key, &n))
+        return bad(result, asserted ? "Unreadable P-Asserted-Identity" : "Unreadable From URI");
     identity_set(&result->identity, key, n);
-    result->identity.proof = EVT_PROOF_FROM;
+    result->identity.proof = asserted ? EVT_PROOF_ASSERTED : EVT_PROOF_FROM;
+    result->identity.authenticated = asserted;
     result->identity.proven = source_proven(listener_of(config, flow), flow);
     return EVT_AUTH_OK;
 }
@@ -395,8 +437,10 @@ pol_authenticate(void *policy, const struct evt_config *config, const struct sip
     *ret_result = (struct evt_auth_result){ 0 };
     shard->lifetime_s = settings_of(config)->nonce_lifetime_s;
     const struct evt_listener *listener = listener_of(config, flow);
-    if (!listener->authenticate || peer_is_trusted(listener, peer))
-        return from_identity(config, request, flow, ret_result);
+    const bool peer_trusted = peer_is_trusted(listener, peer);
+    if (!listener->authenticate || peer_trusted)
+        return from_identity(config, request, flow, peer_trusted || hop_is_trusted(listener, flow),
+                             ret_result);
     return digest_identity(shard, config, request, flow, now_us, ret_result);
 }
 
