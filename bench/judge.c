@@ -1,6 +1,6 @@
 /* judge.c - what a decision costs: a resource with a thousand rules, a hundred thousand in all.
  *
- *     bench_judge [ROUNDS] [CASE]     nanoseconds for one decision, by case; one case alone for
+ *     bench/judge [ROUNDS] [CASE]     nanoseconds for one decision, by case; one case alone for
  *                                     valgrind --tool=callgrind (see PROFILE.md) */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +25,8 @@ book_make(void)
     if (!rules || !texts)
         return NULL;
     for (unsigned i = 0; i < ALL; i++) {
-        snprintf(texts[i][0], sizeof(texts[i][0]),
-                 i < OWN ? RESOURCE : "sip:other%u@example.test", i / 9);
+        snprintf(texts[i][0], sizeof(texts[i][0]), i < OWN ? RESOURCE : "sip:other%u@example.test",
+                 i / 9);
         snprintf(texts[i][1], sizeof(texts[i][1]), "sip:watcher%06u@example.org", i);
         rules[i] = (struct pol_rule){ .resource = hd_slice_str(texts[i][0]),
                                       .watcher = hd_slice_str(texts[i][1]),
@@ -44,12 +44,10 @@ book_make(void)
                                         .package = HD_LIT("*"),
                                         .action = POL_BLOCK,
                                         .id = ALL };
-    (void)!pol_book_load(&(struct hd_hash_key){ 1, 2 },
-                         &(struct pol_contents){ .rules = rules,
-                                                 .n_rules = ALL,
-                                                 .lists = &list,
-                                                 .n_lists = 1 },
-                         NULL, &book);
+    (void)!pol_book_load(
+        &(struct hd_hash_key){ 1, 2 },
+        &(struct pol_contents){ .rules = rules, .n_rules = ALL, .lists = &list, .n_lists = 1 },
+        NULL, &book);
     free(rules);
     free(texts);
     return book;
