@@ -1096,6 +1096,7 @@ explore_all(unsigned depth, bool merge)
         (void)fflush(stdout);
     }
     host_done(&bench.host);
+    memset(&bench, 0, sizeof(bench)); /* the next one begins anew */
 }
 
 int

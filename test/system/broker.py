@@ -47,15 +47,21 @@ def until(condition, what, patience_s=PATIENCE_S, pause_s=0.02):
         time.sleep(pause_s)
 
 
+GIVEN = set()  # ports that this program was given and may not have bound yet
+
+
 def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    """A port of our range that is free for UDP and TCP."""
+    """A port of our range that is free for UDP and TCP, and not given before."""
     for _ in range(1000):
         port = random.randrange(16000, 17000)
+        if port in GIVEN and len(GIVEN) < 900:
+            continue
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as u, socket.socket(family, socket.SOCK_STREAM) as t:
                 u.bind((host, port))
                 t.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 t.bind((host, port))
+                GIVEN.add(port)
                 return port
         except OSError:
             continue
