@@ -170,6 +170,18 @@ is_private(const struct hd_addr *addr)
     return false;
 }
 
+/* A phone that registered here may say as its Contact the GRUU that it was given (RFC 5627 section
+ * 4.4): that leads to us, and from here to him who said it. */
+static bool
+is_own_gruu(const struct evt_shard *shard, const struct hd_flow *came, const struct sip_uri *uri)
+{
+    char key[SIP_KEY_MAX];
+    size_t n;
+
+    return sip_uri_param(uri, HD_LIT("gr"), NULL) &&
+           evt_resource_key(shard, came, uri, key, &n) == HD_OK;
+}
+
 /* Whether a subscriber is reached where his datagram came from, through whatever translates his
  * address, rather than where his Contact says (RFC 5626 section 4.3 and what operators allow). */
 static bool
@@ -179,6 +191,8 @@ source_is_way(const struct evt_shard *shard, const struct hd_flow *came, const s
 
     if (came->transport != HD_UDP || came->listener >= shard->config->n_listeners)
         return false;
+    if (is_own_gruu(shard, came, uri))
+        return true;
     switch (shard->config->listeners[came->listener].nat) {
     case EVT_NAT_ALWAYS:
         return true;
