@@ -73,24 +73,27 @@ class Transport:
     """One socket to the broker."""
 
     def __init__(self, kind, server, source="127.0.0.1", tls=None, name=None):
-        self.kind, self.server = kind, server  # tls: an ssl.SSLContext for kind "tls"
-        family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
-        if family == socket.AF_INET6 and ":" not in source:
-            source = "::1"
-        self.socket = socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
-        self.socket.bind((source, 0))
-        self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(server) if kind != "udp" else None
-        self.buffer = b""
-        self.host, self.port = self.socket.getsockname()[:2]
+        self.kind, self.server = kind, server  # tls: an ssl.SSLContext for kinds "tls" and "wss"
+        self.buffer, self.closed, self.where = b"", False, None
         if kind in ("ws", "wss"):  # where a browser is cannot be known: RFC 7118 writes a name that leads nowhere
-            self.socket.close()
             self.web = WebSocket(server, tls, name)
             self.socket, self.where = self.web.socket, token(8) + ".invalid"
-        elif tls:
-            self.socket = tls.wrap_socket(self.socket, server_hostname=name or server[0])
-        self.closed = False
-        self.where = getattr(self, "where", None)
+        else:
+            self.socket = self._connect(source)
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=name or server[0])
+        self.host, self.port = self.socket.getsockname()[:2]
+
+    def _connect(self, source):
+        family = socket.AF_INET6 if ":" in self.server[0] else socket.AF_INET
+        if family == socket.AF_INET6 and ":" not in source:
+            source = "::1"
+        line = socket.socket(family, socket.SOCK_DGRAM if self.kind == "udp" else socket.SOCK_STREAM)
+        line.bind((source, 0))
+        line.settimeout(PATIENCE_S)
+        if self.kind != "udp":
+            line.connect(self.server)
+        return line
 
     def at(self):
         if self.where:

@@ -77,7 +77,7 @@ def test_who_comes_back_is_notified_on_his_new_connection():
         sub = bob.subscribe(alice.aor)
         sub.notification()
         bob.line.close()
-        until(lambda: web.net("streams_closed") == 1, "the connection is gone")
+        until(lambda: web.net("streams_open") == 0, "the connection is gone")
         alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, tuple_id="meanwhile"))
         until(lambda: web.broker.subs()[0]["health"] == "parked", "nobody is looked for at a name that leads nowhere")
         again = web.agent("bob", "wss")
