@@ -21,8 +21,12 @@
 #include "base/tally.h"
 #include "base/wheel.h"
 #include "event/binding.h"
+#include "event/condition.h"
+#include "event/hop.h"
 #include "event/kept.h"
+#include "event/mail.h"
 #include "event/shard.h"
+#include "event/snapshot.h"
 #include "event/watch.h"
 #include "sip/header.h"
 #include "sip/reply.h"
@@ -33,14 +37,9 @@
 #define EVT_PUB_MAGIC 0x45505542u
 #define EVT_MIRROR_MAGIC 0x454d4952u
 #define EVT_RESOURCE_MAGIC 0x45524553u
-#define EVT_SNAPSHOT_MAGIC 0x45534e41u
-#define EVT_VIEW_MAGIC 0x45564945u
-#define EVT_HOP_MAGIC 0x45484f50u
 #define EVT_ACCOUNT_MAGIC 0x45414343u
 #define EVT_WAITING_MAGIC 0x45574149u
-#define EVT_COND_MAGIC 0x45434f4eu
 
-#define EVT_NONE HD_TABLE_NONE
 #define EVT_PUBLISHED_MAX 256u /* publications of one resource that are composed */
 #define EVT_REPLY_MAX 16384    /* octets of the largest answer */
 #define EVT_LINGER_MS SIP_TIMER_F_MS
@@ -54,64 +53,6 @@ enum evt_timer_kind {
     EVT_TIMER_WAITING,
     EVT_TIMER_COND
 };
-
-/* --- snapshots and views (snapshot.c) -------------------------------------------------------- */
-
-/* One immutable version of a resource's event state. */
-struct evt_snapshot {
-    unsigned magic;
-    _Atomic uint32_t refs;
-    uint64_t number;     /* grows with every version; unique within its home shard */
-    struct evt_doc *doc; /* NULL: nothing to show, NOTIFY without body */
-    bool sign;           /* a publisher made it: the resource is alive */
-};
-struct evt_snapshot *evt_snapshot_new(uint64_t number,
-                                      struct evt_doc *doc); /* takes its own reference of doc */
-struct evt_snapshot *evt_snapshot_ref(struct evt_snapshot *snapshot);
-struct evt_snapshot *evt_snapshot_unref(struct evt_snapshot *snapshot);
-
-/* What a subscriber may see of a snapshot. */
-enum evt_transform {
-    EVT_SEE_ALL = 0,
-    EVT_SEE_NEUTRAL, /* polite block: the document shown while nothing is published */
-    EVT_SEE_NOTHING  /* pending: no body */
-    /* From EVT_TRANSFORM_FIRST on: a transformation of policy's, by its number. */
-};
-/** Whether who sees this learns of changes: all of it, or what a transformation leaves. */
-static inline bool
-evt_sees_state(uint8_t transform)
-{
-    return transform == EVT_SEE_ALL || transform >= EVT_TRANSFORM_FIRST;
-}
-static inline bool
-evt_is_transformed(uint8_t transform)
-{
-    return transform >= EVT_TRANSFORM_FIRST;
-}
-
-/* What makes two subscribers share a rendered body. */
-struct evt_view_key {
-    uint64_t snapshot; /* number */
-    uint64_t base;     /* number of the snapshot that a partial document starts from, 0: full */
-    uint32_t filter;   /* which filter, 0: none */
-    uint8_t types;     /* which of the package's types the subscriber takes: a bit each */
-    uint8_t transform; /* enum evt_transform, or a transformation */
-};
-
-/* A snapshot rendered for a key.  At most one hole: the version number that some formats count per
- * subscription. */
-struct evt_view {
-    unsigned magic;
-    uint32_t refs; /* views never leave their shard */
-    struct evt_view_key key;
-    struct evt_doc *doc; /* what the slices point into; NULL: no body */
-    struct hd_slice type, before, after;
-    bool has_hole;
-    struct evt_view *next; /* in the mirror's list */
-};
-struct evt_view *evt_view_unref(struct evt_view *view);
-size_t evt_view_size(const struct evt_view *view, uint32_t version);
-void evt_view_write(const struct evt_view *view, uint32_t version, struct sip_out *out);
 
 /* --- requests on their way ------------------------------------------------------------------- */
 
@@ -169,93 +110,7 @@ struct evt_done {
     uint32_t etag; /* publications: sequence of the entity-tag given */
 };
 
-/* Subscriptions in a row, linked through themselves. */
-struct evt_list {
-    uint32_t head, tail; /* EVT_NONE: empty */
-};
 enum evt_queued { EVT_QUEUED_NOT = 0, EVT_QUEUED_READY, EVT_QUEUED_HOP };
-
-/* --- next hops (hop.c) ----------------------------------------------------------------------- */
-
-struct evt_hop {
-    unsigned magic;
-    uint32_t index;
-    struct hd_flow flow;
-    uint32_t subs;           /* subscriptions that go this way */
-    uint32_t came;           /* and whose last SUBSCRIBE came so: it stays for them as well */
-    uint32_t in_flight;      /* NOTIFYs that count against the window */
-    uint32_t on_conn;        /* of a connection: first subscription with a NOTIFY in flight */
-    struct evt_list waiting; /* subscriptions held by the window */
-    uint32_t octets_in, octets_out; /* while unproven; they stop at the most */
-    uint32_t no_tcp_until_s;        /* a large NOTIFY over TCP failed */
-    uint32_t hash;
-    uint32_t named; /* see named.c; EVT_NONE: its address was spelt out */
-    uint16_t window;
-    uint8_t way;     /* of a named one: grows when it moves to another target */
-    bool proven : 1; /* DESIGN: an address that answered, returned a nonce, or is a connection */
-    bool
-        authenticated : 1; /* the next hop of an authenticated request: one transaction at a time */
-};
-/* A phone has one for each of its listeners. */
-static_assert(sizeof(struct evt_hop) <= 120, "what every phone costs");
-
-/** Counts octets that came from there / went there. */
-static inline void
-evt_octets(uint32_t *total, size_t n)
-{
-    *total = n < UINT32_MAX - *total ? *total + (uint32_t)n : UINT32_MAX;
-}
-/* A next hop before it is taken. */
-struct evt_way {
-    struct hd_flow flow;  /* the way; of a named one, how the SUBSCRIBE came */
-    struct evt_name name; /* host p NULL: none; borrowed from what it was read from */
-    bool back;            /* a name that leads nowhere: flow leads to the subscriber all the same */
-};
-/** The hop of a way, a reference (subs) is taken; NULL: full.  likely as below. */
-struct evt_hop *evt_hop_take(struct evt_shard *shard, const struct evt_way *way,
-                             struct evt_hop *likely);
-/** A hop that nobody has yet, without a reference; NULL: full. */
-struct evt_hop *evt_hop_new(struct evt_shard *shard, const struct hd_flow *flow, uint32_t hash);
-/** Notes under which connection a hop is found; false: memory is short, nothing changed. */
-bool evt_hop_set_conn(struct evt_shard *shard, struct evt_hop *hop, uint64_t conn);
-/** The hop of a flow, with a reference (subs) taken; NULL: full.  likely: one that it may be, or
- * NULL. */
-struct evt_hop *evt_hop_get(struct evt_shard *shard, const struct hd_flow *flow,
-                            struct evt_hop *likely);
-void evt_hop_put(struct evt_shard *shard, uint32_t hop);
-/** The same for the way by which a SUBSCRIBE came. */
-struct evt_hop *evt_hop_came(struct evt_shard *shard, const struct hd_flow *flow,
-                             struct evt_hop *likely);
-void evt_hop_forget(struct evt_shard *shard, uint32_t hop);
-struct evt_hop *evt_hop_find(struct evt_shard *shard, const struct hd_flow *flow);
-struct evt_hop *evt_hop_at(struct evt_shard *shard, uint32_t index);
-bool evt_hop_may_send(struct evt_shard *shard, const struct evt_hop *hop);
-/** Lets those who wait go, as far as there is room. */
-void evt_hop_release(struct evt_shard *shard, struct evt_hop *hop);
-void evt_hop_configure(struct evt_shard *shard);
-/** A NOTIFY in flight is noted with the connection that carries it / no longer. */
-struct evt_sub;
-void evt_hop_carry(struct evt_shard *shard, struct evt_sub *sub);
-void evt_hop_drop(struct evt_shard *shard, struct evt_sub *sub);
-enum evt_window { EVT_WINDOW_KEEP = 0, EVT_WINDOW_GROW, EVT_WINDOW_SHRINK };
-/** A NOTIFY that counted against the window is over. */
-void evt_hop_landed(struct evt_shard *shard, struct evt_hop *hop, enum evt_window window);
-
-/* Next hops with a name (named.c): RFC 3263.  All but the first and the turn are for hops with
- * named alone. */
-void evt_named_init(struct evt_shard *shard, uint32_t max);
-/** Whether it is resolved; asks when it is not, or no longer surely. */
-bool evt_named_ready(struct evt_shard *shard, struct evt_hop *hop);
-bool evt_named_resolved(struct evt_shard *shard, const struct evt_hop *hop);
-/** Its target answered. */
-void evt_named_works(struct evt_shard *shard, struct evt_hop *hop);
-/** Its target failed: true when it has moved to the next one. */
-bool evt_named_next(struct evt_shard *shard, struct evt_hop *hop, uint32_t retry_after_s);
-/** Whether it is found by its name. */
-bool evt_named_is(struct evt_shard *shard, const struct evt_hop *hop);
-void evt_named_free(struct evt_shard *shard, struct evt_hop *hop);
-/** Tells the subscriptions of names that lead nowhere. */
-void evt_named_turn(struct evt_shard *shard);
 
 /* --- subscriptions (sub.c, subscribe.c, notify.c) -------------------------------------------- */
 
@@ -516,6 +371,15 @@ void evt_notify_unreachable(struct evt_shard *shard, struct evt_sub *sub);
 void evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where);
 void evt_dequeue(struct evt_shard *shard, struct evt_sub *sub);
 
+/** Whether a subscription is told of nothing but what its conditions say. */
+static inline bool
+evt_sub_is_told(const struct evt_sub *sub)
+{
+    const struct evt_filtered *filtered = evt_sub_filtered(sub);
+
+    return filtered && filtered->cond != EVT_NONE;
+}
+
 /* --- mirrors (mirror.c) ---------------------------------------------------------------------- */
 
 /* The last few snapshots, from which partial documents can start. */
@@ -591,88 +455,6 @@ void evt_mirror_walk(struct evt_shard *shard);
 void evt_mirror_catch_up(struct evt_shard *shard);
 void evt_mirror_drop_all(struct evt_shard *shard);
 void evt_mirror_configure(struct evt_shard *shard, struct evt_config *config);
-
-/* --- conditions (condition.c) ----------------------------------------------------------------- */
-
-/* The conditions of one filter on what one kind of subscriber sees of a mirror. */
-struct evt_cond {
-    unsigned magic;
-    uint32_t index;
-    uint32_t mirror, next, prev; /* of its mirror's */
-    uint8_t transform;
-    bool started; /* they have seen a document */
-    bool stored;
-    struct evt_filter *filter; /* a reference */
-    void *state;
-    uint32_t seq;            /* number of the last firing */
-    uint32_t fired, cleared; /* which triggers it was, a bit each */
-    uint32_t on;             /* which are true */
-    uint32_t n_subs, cap_subs;
-    uint32_t *subs; /* those who are to be told */
-    struct hd_timer timer;
-};
-
-enum evt_keep {
-    EVT_KEEP_NOT = 0,
-    EVT_KEEP_UNDER_WAY, /* the store has it in hand */
-    EVT_KEEP_DONE       /* the next NOTIFY tells it */
-};
-
-/* A subscription with a filter. */
-struct evt_filtered {
-    struct evt_filter *filter; /* a reference */
-    uint32_t cond, place;      /* its conditions, and its place with them; EVT_NONE: none */
-    uint32_t seq;              /* number of the conditions' firing up to which it was told */
-    uint32_t count;            /* firings told in its life */
-    uint32_t fired, cleared;   /* to be told */
-    bool fresh;                /* some of them were not told yet, in no NOTIFY */
-    uint8_t keep;              /* enum evt_keep: of what follows */
-    bool in_flight;            /* a NOTIFY tells it */
-    uint32_t told_fired, told_cleared;
-    uint32_t cseq, branch; /* of the NOTIFY that tells it; 0: new ones */
-    uint32_t told_branch;  /* the same branch, after it was used as well */
-    bool has_last;
-    struct evt_doc *last; /* what was sent last, when differences matter */
-};
-
-struct evt_cond *evt_cond_at(struct evt_shard *shard, uint32_t index);
-uint64_t evt_cond_id(const struct evt_shard *shard, const struct evt_cond *cond);
-/** Takes over the reference; NULL: memory is short. */
-struct evt_filtered *evt_filtered_new(struct evt_filter *filter);
-/** In the place of the one that there was; there is room for it in rare. */
-void evt_filtered_set(struct evt_shard *shard, struct evt_sub *sub, struct evt_filtered *filtered);
-void evt_filtered_free(struct evt_shard *shard, struct evt_filtered *filtered);
-/** A subscription with its place in the mirror joins the conditions of its filter / leaves them /
- * changes over when it sees something else. */
-void evt_cond_join(struct evt_shard *shard, struct evt_sub *sub);
-void evt_cond_leave(struct evt_shard *shard, struct evt_sub *sub);
-void evt_cond_rejoin(struct evt_shard *shard, struct evt_sub *sub);
-/** A new snapshot is there / the resource is alive / time has passed. */
-void evt_cond_snapshot(struct evt_shard *shard, struct evt_mirror *mirror);
-void evt_cond_sign(struct evt_shard *shard, struct evt_mirror *mirror);
-void evt_cond_fired(struct evt_shard *shard, struct evt_cond *cond);
-/** Whether something is to be told / a condition is true now. */
-bool evt_cond_has_news(const struct evt_filtered *filtered);
-bool evt_cond_is_on(struct evt_shard *shard, const struct evt_filtered *filtered);
-/** Before a NOTIFY that tells a firing: false until the store has it. */
-bool evt_cond_keep(struct evt_shard *shard, struct evt_sub *sub);
-void evt_cond_kept(struct evt_shard *shard, struct evt_sub *sub);
-/** A document was sent. */
-void evt_cond_sent(struct evt_filtered *filtered, struct evt_doc *doc);
-void evt_cond_landed(struct evt_shard *shard, struct evt_sub *sub, bool failed);
-/** Writes Herald-Fired when the NOTIFY tells a firing. */
-void evt_cond_out(const struct evt_shard *shard, const struct evt_filtered *filtered,
-                  struct sip_out *out);
-HD_NODISCARD enum hd_err evt_cond_restore(struct evt_shard *shard, uint64_t id,
-                                          struct hd_slice record);
-/** Whether a subscription is told of nothing but what its conditions say. */
-static inline bool
-evt_sub_is_told(const struct evt_sub *sub)
-{
-    const struct evt_filtered *filtered = evt_sub_filtered(sub);
-
-    return filtered && filtered->cond != EVT_NONE;
-}
 
 /* --- resources and publications (resource.c, publish.c) -------------------------------------- */
 
@@ -801,71 +583,6 @@ void evt_account_free(struct evt_shard *shard, struct evt_account *account);
 void evt_account_fired(struct evt_shard *shard, struct evt_account *account);
 void evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd_err err);
 
-/* --- mails between shards (mail.c) ----------------------------------------------------------- */
-
-enum evt_mail_kind {
-    EVT_MAIL_PACKET = 1, /* a message that this shard owns */
-    EVT_MAIL_COUNT,      /* take the count of a nonce whose window is here, send back */
-    EVT_MAIL_COUNTED,    /* and here it is back */
-    EVT_MAIL_INTEREST,   /* a shard begins or ceases to mirror a resource */
-    EVT_MAIL_SNAPSHOT,   /* a resource's new state */
-    EVT_MAIL_STORED,     /* outcomes of the store */
-    EVT_MAIL_OCTETS,     /* octets for a connection of this shard */
-    EVT_MAIL_FAILED,     /* octets that could not be sent */
-    EVT_MAIL_WATCH,      /* a home asks for the watchers of a resource, see watch.h */
-    EVT_MAIL_TOLD,       /* and is told */
-    EVT_MAIL_MERGED,     /* has the same SUBSCRIBE come by another way? */
-    EVT_MAIL_JUDGED,     /* and the answer */
-    EVT_MAIL_CALL
-};
-
-/* Asked of the shard of the Call-ID's bucket, and sent back. */
-struct evt_mail_merged {
-    struct hd_mail mail;
-    unsigned from;
-    uint64_t identity, txn;
-    uint32_t sub, generation;
-    bool first; /* the answer: no other transaction has it */
-};
-
-struct evt_mail_interest {
-    struct hd_mail mail;
-    struct evt_mail_interest *next; /* kept by the home until it can be taken */
-    unsigned from;
-    bool on;
-    bool signs; /* signs of life are wanted too */
-    bool told;  /* that there is nothing, meanwhile */
-    size_t key_n, package_n;
-    char text[];
-};
-struct evt_mail_snapshot {
-    struct hd_mail mail;
-    struct evt_snapshot *snapshot; /* a reference */
-    size_t key_n, package_n;
-    char text[];
-};
-struct evt_mail_stored {
-    struct hd_mail mail;
-    size_t n;
-    struct evt_outcome outcomes[];
-};
-struct evt_mail_octets {
-    struct hd_mail mail;
-    struct hd_flow flow;
-    uint64_t owner;
-    size_t n;
-    char octets[];
-};
-struct evt_mail_failed {
-    struct hd_mail mail;
-    struct hd_flow flow;
-    uint64_t owner;
-};
-
-struct evt_packet *evt_packet_new(const struct hd_flow *flow, struct hd_slice octets,
-                                  struct hd_slice peer, uint64_t arrived_us);
-void evt_post(struct evt_shard *shard, unsigned to, uint32_t kind, struct hd_mail *mail);
-void evt_mail_free(struct hd_mail *mail);
 /* --- requests and answers (request.c, answer.c) ---------------------------------------------- */
 
 /* Answers of requests that left no record, for their retransmissions: a capped ring. */

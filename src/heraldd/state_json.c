@@ -401,7 +401,7 @@ static enum hd_err
 read_book(const struct object *root, const struct hd_hash_key *key, struct pol_book **ret_book)
 {
     struct parts parts = { 0 };
-    struct pol_place place = { 0 };
+    struct pol_place place = { .at = 0 };
     uint64_t next_rule = 0, next_transform = 0;
     enum hd_err err = parts_open(root, &parts);
 

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SECURE_MAGIC 0x73656375u
@@ -157,6 +158,7 @@ net_secure_connect(struct net_tls *tls, const struct hd_addr *remote, net_secure
                    void *context, struct net_secure **ret_secure)
 {
     struct net_secure *secure;
+    char name[256]; /* the library's macro wants octets that may be changed */
     struct hd_addr addr;
     enum hd_err err;
 
@@ -166,10 +168,10 @@ net_secure_connect(struct net_tls *tls, const struct hd_addr *remote, net_secure
     if (err)
         return err;
     secure->remote = *remote;
+    snprintf(name, sizeof name, "%s", net_tls_client_name(tls) ? net_tls_client_name(tls) : "");
     /* RFC 6066 section 3: a name that is an address is not sent. */
-    if (net_tls_client_name(tls) &&
-        hd_addr_parse(hd_slice_str(net_tls_client_name(tls)), 0, &addr) != HD_OK)
-        (void)SSL_set_tlsext_host_name(secure->ssl, net_tls_client_name(tls));
+    if (*name && hd_addr_parse(hd_slice_str(name), 0, &addr) != HD_OK)
+        (void)SSL_set_tlsext_host_name(secure->ssl, name);
     *ret_secure = secure;
     return HD_OK;
 }

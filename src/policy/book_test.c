@@ -327,7 +327,7 @@ loading_says_where_it_fails(void **state)
     struct pol_rule rules[] = { rule("sip:a@b", "*", "*", POL_ALLOW),
                                 rule("x", "*", "*", POL_ALLOW) };
     struct pol_book *book = NULL;
-    struct pol_place place = { 0 };
+    struct pol_place place = { .at = 0 };
     assert_int_equal(load(users, 2, rules, 2, 1, &place, &book), HD_ESYNTAX);
     assert_int_equal(place.part, POL_PART_USER);
     assert_int_equal(place.at, 1);
