@@ -332,8 +332,14 @@ void evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub);
 /** After anything happened to it: sends what may be sent, settles what is over, sets the timer. */
 void evt_sub_finish(struct evt_shard *shard, struct evt_sub *sub);
 void evt_sub_owe(struct evt_shard *shard, struct evt_sub *sub);
+/* Events that each matter (queue.c). */
 void evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub,
                          struct evt_snapshot *snapshot);
+/** An event whose NOTIFY was not acknowledged comes first again; takes it. */
+void evt_queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *event);
+/** The oldest, with its reference; NULL: none waits. */
+struct evt_snapshot *evt_queue_take(const struct evt_sub *sub);
+void evt_queue_free(struct evt_sub *sub);
 /** Forgets the NOTIFY in flight: failed: it was not answered 2xx, so that an event goes back to its
  * queue. */
 void evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed);

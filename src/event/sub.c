@@ -1,4 +1,4 @@
-/* sub.c - the record of a subscription: its strings, its one timer, its states, when it may send,
+/* sub.c - the record of a subscription: its one timer, its states, when it may send,
  * how it ends.
  *
  * A subscription is freed by its timer alone, when it has lingered for the retransmissions of its
@@ -49,131 +49,6 @@ evt_proof_word(enum evt_proof proof)
         break;
     }
     return HD_LIT("none");
-}
-
-/* --- strings --------------------------------------------------------------------------------- */
-
-/* Where a string's end stands, the usual ones first: those that are empty behind the last one that
- * is not have none. */
-static const uint8_t end_of[EVT_TEXT_COUNT] = {
-    [EVT_TEXT_CALL_ID] = 0,  [EVT_TEXT_REMOTE] = 1, [EVT_TEXT_TARGET] = 2,
-    [EVT_TEXT_ROUTE] = 3,    [EVT_TEXT_LOCAL] = 4,  [EVT_TEXT_REMOTE_TAG] = 5,
-    [EVT_TEXT_EVENT_ID] = 6, [EVT_TEXT_WATCHER] = 7
-};
-
-static struct hd_slice
-texts_at(const struct evt_texts *texts, unsigned at)
-{
-    const char *octets = (const char *)&texts->ends[texts->n];
-    size_t begin = at ? texts->ends[at - 1] : 0;
-
-    return hd_slice(octets + begin, texts->ends[at] - begin);
-}
-
-struct hd_slice
-evt_texts_get(const struct evt_texts *texts, enum evt_text which)
-{
-    unsigned at = end_of[which];
-
-    if (which == EVT_TEXT_REMOTE_TAG && texts->tag_n)
-        return hd_slice(texts_at(texts, end_of[EVT_TEXT_REMOTE]).p + texts->tag_at, texts->tag_n);
-    if (which == EVT_TEXT_WATCHER && texts->watcher_n)
-        return hd_slice(texts_at(texts, end_of[EVT_TEXT_REMOTE]).p + texts->watcher_at,
-                        texts->watcher_n);
-    HD_ASSERT(which != EVT_TEXT_LOCAL || !texts->local_is_key);
-    return at < texts->n ? texts_at(texts, at) : hd_slice((const char *)texts, 0);
-}
-
-struct hd_slice
-evt_texts_local(const struct evt_texts *texts, const struct evt_mirror *mirror)
-{
-    if (!texts->local_is_key)
-        return evt_texts_get(texts, EVT_TEXT_LOCAL);
-    return hd_slice(mirror->key.p - 1, mirror->key.n + 2); /* the brackets stand around it */
-}
-
-void
-evt_texts_all(const struct evt_texts *texts, const struct evt_mirror *mirror,
-              struct hd_slice ret_pieces[EVT_TEXT_COUNT])
-{
-    for (int i = 0; i < EVT_TEXT_COUNT; i++)
-        ret_pieces[i] = i == EVT_TEXT_LOCAL ? evt_texts_local(texts, mirror)
-                                            : evt_texts_get(texts, (enum evt_text)i);
-}
-
-size_t
-evt_texts_size(const struct evt_texts *texts)
-{
-    return texts->ends[texts->n - 1];
-}
-
-/* Where a short piece stands in another, with its length; false: nowhere, or too far in. */
-static bool
-texts_part(struct hd_slice whole, struct hd_slice part, uint16_t *ret_at, uint8_t *ret_n)
-{
-    const char *found;
-
-    if (part.n == 0 || part.n > UINT8_MAX || part.n > whole.n)
-        return false;
-    found = whole.p + whole.n - part.n; /* a tag is as a rule the last thing that From says */
-    if (memcmp(found, part.p, part.n) != 0)
-        found = memmem(whole.p, whole.n, part.p, part.n);
-    if (!found)
-        return false;
-    *ret_at = (uint16_t)(found - whole.p);
-    *ret_n = (uint8_t)part.n;
-    return true;
-}
-
-static bool
-is_bracketed(struct hd_slice text, struct hd_slice key)
-{
-    return text.n == key.n + 2 && text.p[0] == '<' && text.p[text.n - 1] == '>' &&
-           memcmp(text.p + 1, key.p, key.n) == 0;
-}
-
-struct evt_texts *
-evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id, uint8_t proof,
-              struct hd_slice key)
-{
-    struct hd_slice kept[EVT_TEXT_COUNT], remote = pieces[EVT_TEXT_REMOTE];
-    struct evt_texts head = { .n = 1, .has_event_id = has_event_id, .proof = proof & 7u };
-    struct evt_texts *texts;
-    struct sip_out out;
-    size_t total = 0;
-
-    for (int i = 0; i < EVT_TEXT_COUNT; i++)
-        kept[end_of[i]] = pieces[i];
-    /* With folds in it the offsets would be others. */
-    bool plain = remote.n <= UINT16_MAX && !memchr(remote.p, '\n', remote.n);
-    if (plain && texts_part(remote, pieces[EVT_TEXT_REMOTE_TAG], &head.tag_at, &head.tag_n))
-        kept[end_of[EVT_TEXT_REMOTE_TAG]].n = 0;
-    if (plain && texts_part(remote, pieces[EVT_TEXT_WATCHER], &head.watcher_at, &head.watcher_n))
-        kept[end_of[EVT_TEXT_WATCHER]].n = 0;
-    head.local_is_key = is_bracketed(pieces[EVT_TEXT_LOCAL], key);
-    if (head.local_is_key)
-        kept[end_of[EVT_TEXT_LOCAL]].n = 0;
-    for (unsigned i = 0; i < EVT_TEXT_COUNT; i++) {
-        total += kept[i].n;
-        if (kept[i].n)
-            head.n = (uint8_t)(i + 1);
-    }
-    if (total > UINT16_MAX)
-        return NULL;
-    texts = malloc(sizeof(head) + head.n * sizeof(head.ends[0]) + total);
-    if (!texts)
-        return NULL;
-    memcpy(texts, &head, sizeof(head));
-    sip_out_init(&out, (char *)&texts->ends[head.n], total);
-    for (unsigned i = 0; i < head.n; i++) {
-        /* The others are single words. */
-        if (i == end_of[EVT_TEXT_LOCAL] || (i == end_of[EVT_TEXT_REMOTE] && !plain))
-            sip_out_unfolded(&out, kept[i]);
-        else
-            sip_out_slice(&out, kept[i]);
-        texts->ends[i] = (uint16_t)out.n;
-    }
-    return texts;
 }
 
 /* --- quotas ---------------------------------------------------------------------------------- */
@@ -342,20 +217,6 @@ sub_rare_settle(struct evt_sub *sub)
     sub->rare = NULL;
 }
 
-static void
-sub_queue_free(struct evt_sub *sub)
-{
-    struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
-
-    if (!queue)
-        return;
-    for (uint32_t i = 0; i < queue->n; i++)
-        evt_snapshot_unref(queue->ring[(queue->first + i) % queue->cap]);
-    free(queue);
-    sub->rare->queue = NULL;
-    sub_rare_settle(sub);
-}
-
 static struct evt_packet *
 sub_waiting_take(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -380,7 +241,7 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
         evt_filtered_free(shard, sub->rare->filtered);
         sub->rare->filtered = NULL;
     }
-    sub_queue_free(sub);
+    evt_queue_free(sub);
     sub_rare_settle(sub);
     if (sub->in_mirror)
         evt_mirror_unplace(shard, sub);
@@ -537,55 +398,7 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
-/* --- events that each matter ----------------------------------------------------------------- */
-
-static struct evt_queue *
-queue_new(uint32_t cap)
-{
-    struct evt_queue *queue = calloc(1, sizeof(*queue) + cap * sizeof(queue->ring[0]));
-    if (queue)
-        queue->cap = cap;
-    return queue;
-}
-
-void
-evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *snapshot)
-{
-    uint32_t cap = evt_mirror_at(shard, sub->mirror)->package->queue_max;
-
-    if (!evt_sees_state(sub->transform) || sub->state == EVT_SUB_TERMINATED || evt_sub_is_told(sub))
-        return;
-    struct evt_sub_rare *rare = evt_sub_rare(sub);
-    if (rare && !rare->queue)
-        rare->queue = queue_new(cap ? cap : 1);
-    struct evt_queue *queue = rare ? rare->queue : NULL;
-    if (!queue || queue->n == queue->cap) {
-        EVT_COUNT(shard, events_dropped);
-        evt_did(shard, sub->id, EVT_DID_DROP, snapshot->number);
-        if (queue)
-            queue->dropped++;
-        return;
-    }
-    queue->ring[(queue->first + queue->n++) % queue->cap] = evt_snapshot_ref(snapshot);
-}
-
-/* An event whose NOTIFY was not acknowledged comes first again. */
-static void
-queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *event)
-{
-    struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
-
-    HD_ASSERT(queue != NULL);
-    if (queue->n == queue->cap) {
-        EVT_COUNT(shard, events_dropped);
-        queue->dropped++;
-        evt_snapshot_unref(event);
-        return;
-    }
-    queue->first = (queue->first + queue->cap - 1) % queue->cap;
-    queue->ring[queue->first] = event;
-    queue->n++;
-}
+/* --- the NOTIFY in flight -------------------------------------------------------------------- */
 
 void
 evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
@@ -600,7 +413,7 @@ evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
         evt_cond_landed(shard, sub, failed);
     if (flight->event) {
         if (failed && sub->state != EVT_SUB_TERMINATED)
-            queue_give_back(shard, sub, flight->event);
+            evt_queue_give_back(shard, sub, flight->event);
         else
             evt_snapshot_unref(flight->event);
     }

@@ -1,0 +1,78 @@
+/* queue.c - events that wait for a subscription of a package where each of them matters (delivery =
+ * every): a bounded ring, and a count of what did not fit. */
+#include <stdlib.h>
+
+#include "event/core.h"
+
+static struct evt_queue *
+queue_new(uint32_t cap)
+{
+    struct evt_queue *queue = calloc(1, sizeof(*queue) + cap * sizeof(queue->ring[0]));
+    if (queue)
+        queue->cap = cap;
+    return queue;
+}
+
+void
+evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *snapshot)
+{
+    uint32_t cap = evt_mirror_at(shard, sub->mirror)->package->queue_max;
+
+    if (!evt_sees_state(sub->transform) || sub->state == EVT_SUB_TERMINATED || evt_sub_is_told(sub))
+        return;
+    struct evt_sub_rare *rare = evt_sub_rare(sub);
+    if (rare && !rare->queue)
+        rare->queue = queue_new(cap ? cap : 1);
+    struct evt_queue *queue = rare ? rare->queue : NULL;
+    if (!queue || queue->n == queue->cap) {
+        EVT_COUNT(shard, events_dropped);
+        evt_did(shard, sub->id, EVT_DID_DROP, snapshot->number);
+        if (queue)
+            queue->dropped++;
+        return;
+    }
+    queue->ring[(queue->first + queue->n++) % queue->cap] = evt_snapshot_ref(snapshot);
+}
+
+/* An event whose NOTIFY was not acknowledged comes first again. */
+void
+evt_queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *event)
+{
+    struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
+
+    HD_ASSERT(queue != NULL);
+    if (queue->n == queue->cap) {
+        EVT_COUNT(shard, events_dropped);
+        queue->dropped++;
+        evt_snapshot_unref(event);
+        return;
+    }
+    queue->first = (queue->first + queue->cap - 1) % queue->cap;
+    queue->ring[queue->first] = event;
+    queue->n++;
+}
+
+struct evt_snapshot *
+evt_queue_take(const struct evt_sub *sub)
+{
+    if (!evt_sub_has_events(sub))
+        return NULL;
+    struct evt_queue *queue = sub->rare->queue;
+    struct evt_snapshot *event = queue->ring[queue->first];
+    queue->first = (queue->first + 1) % queue->cap;
+    queue->n--;
+    return event;
+}
+
+void
+evt_queue_free(struct evt_sub *sub)
+{
+    struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
+
+    if (!queue)
+        return;
+    for (uint32_t i = 0; i < queue->n; i++)
+        evt_snapshot_unref(queue->ring[(queue->first + i) % queue->cap]);
+    free(queue);
+    sub->rare->queue = NULL;
+}
