@@ -327,6 +327,8 @@ hd_transport_name(enum hd_transport transport)
         return HD_LIT("WS");
     case HD_WSS:
         return HD_LIT("WSS");
+    case HD_HTTP:
+        return HD_LIT("HTTP");
     }
     return HD_LIT("?");
 }

@@ -47,7 +47,7 @@ struct hd_prefix {
 HD_NODISCARD enum hd_err hd_prefix_parse(struct hd_slice text, struct hd_prefix *ret_prefix);
 bool hd_prefix_holds(const struct hd_prefix *prefix, const struct hd_addr *addr);
 
-enum hd_transport { HD_UDP = 1, HD_TCP, HD_TLS, HD_WS, HD_WSS };
+enum hd_transport { HD_UDP = 1, HD_TCP, HD_TLS, HD_WS, HD_WSS, HD_HTTP /* carries no SIP */ };
 static inline bool
 hd_transport_reliable(enum hd_transport transport)
 {

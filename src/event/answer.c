@@ -45,6 +45,8 @@ ring_place(struct evt_shard *shard, uint64_t txn)
 void
 evt_ring_put(struct evt_shard *shard, uint64_t txn, unsigned status)
 {
+    if (!txn)
+        return; /* it came by no message, so it is not repeated */
     *ring_place(shard, txn) = (struct evt_ring_entry){
         .txn = txn, .until_ms = (uint32_t)shard->now_ms + EVT_LINGER_MS, .status = (uint16_t)status
     };
@@ -230,10 +232,18 @@ evt_head_new(struct evt_shard *shard, struct evt_request *request, struct hd_sli
     struct sip_out out;
     char tag[16];
     size_t cap = request->octets.n + 1024, n;
-    struct evt_head *head = malloc(sizeof(*head) + cap);
+    struct evt_head *head;
 
+    if (request->ask) {
+        head = calloc(1, sizeof(*head));
+        if (head)
+            head->ask = request->ask;
+        return head;
+    }
+    head = malloc(sizeof(*head) + cap);
     if (!head)
         return NULL;
+    head->ask = NULL;
     if (!to_tag.n)
         to_tag = reply_tag(shard, request, tag);
     sip_out_init(&out, head->octets, cap);
@@ -256,6 +266,14 @@ evt_head_new(struct evt_shard *shard, struct evt_request *request, struct hd_sli
     if (stamp.n) /* there is room: it is part of the request, and no part of the answer */
         memcpy(head->octets + head->n, stamp.p, stamp.n);
     return head;
+}
+
+void
+evt_head_free(struct evt_head *head)
+{
+    if (head && head->ask)
+        evt_ask_refuse(head->ask, 503, HD_LIT("Server Is Stopping"), 1);
+    free(head);
 }
 
 /* --- refusals -------------------------------------------------------------------------------- */
@@ -296,7 +314,9 @@ evt_refuse(struct evt_shard *shard, struct evt_request *request, unsigned status
     struct evt_reply reply;
 
     evt_refused(shard, request, status);
-    if (evt_reply_begin(shard, request, status, phrase, hd_slice(NULL, 0), &reply))
+    if (request->ask)
+        evt_ask_refuse(request->ask, status, phrase, 0);
+    else if (evt_reply_begin(shard, request, status, phrase, hd_slice(NULL, 0), &reply))
         evt_reply_send(shard, &reply);
 }
 
@@ -307,6 +327,10 @@ evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned 
     struct evt_reply reply;
 
     evt_did(shard, request->txn, EVT_DID_REFUSE, status);
+    if (request->ask) {
+        evt_ask_refuse(request->ask, status, phrase, evt_limits(shard)->retry_after_s);
+        return;
+    }
     evt_ring_put(shard, request->txn, status);
     if (!evt_reply_begin(shard, request, status, phrase, hd_slice(NULL, 0), &reply))
         return;
@@ -315,10 +339,16 @@ evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned 
 }
 
 void
-evt_refuse_head(struct evt_shard *shard, const struct evt_head *head, unsigned status)
+evt_refuse_head(struct evt_shard *shard, struct evt_head *head, unsigned status)
 {
     struct evt_reply reply;
 
+    if (head->ask) {
+        evt_ask_refuse(head->ask, status, sip_status_phrase(status),
+                       status >= 500 ? evt_limits(shard)->retry_after_s : 0);
+        head->ask = NULL;
+        return;
+    }
     if (!evt_reply_begin_head(shard, head, status, &reply))
         return;
     if (status >= 500)
@@ -353,6 +383,7 @@ evt_trying(struct evt_shard *shard, const struct evt_head *head, uint64_t txn)
 {
     struct evt_reply reply;
 
+    HD_ASSERT(!head->ask);
     evt_ring_put(shard, txn, EVT_RING_TRYING);
     if (!evt_reply_begin_head(shard, head, 100, &reply))
         return;
@@ -367,6 +398,11 @@ evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t 
     struct evt_reply reply;
 
     evt_refused(shard, request, 423);
+    if (request->ask) {
+        request->ask->min_expires_s = min_s;
+        evt_ask_refuse(request->ask, 423, HD_LIT("Interval Too Brief"), 0);
+        return;
+    }
     if (!evt_reply_begin(shard, request, 423, HD_LIT("Interval Too Brief"), hd_slice(NULL, 0),
                          &reply))
         return;
@@ -394,6 +430,7 @@ contact_transport(enum hd_transport transport, bool secure)
 {
     switch (transport) {
     case HD_UDP:
+    case HD_HTTP:
         break;
     case HD_TCP:
         return HD_LIT(";transport=tcp");

@@ -20,6 +20,7 @@
 #include "base/table.h"
 #include "base/tally.h"
 #include "base/wheel.h"
+#include "event/ask.h"
 #include "event/binding.h"
 #include "event/condition.h"
 #include "event/hop.h"
@@ -68,6 +69,7 @@ struct evt_packet {
     bool stale;                   /* the count was seen before */
     bool rerouted;                /* a CANCEL on its second shard */
     bool trying_sent;             /* while it waits behind a change */
+    struct evt_ask *ask;          /* it came by no message, and nothing else is set */
     unsigned from_shard;          /* EVT_MAIL_COUNT: who asks */
     uint64_t nonce_id;
     uint32_t nc;
@@ -91,13 +93,15 @@ struct evt_request {
     struct evt_identity identity;
     bool authenticated;
     bool stale;
-    bool counted; /* the same octets took their nonce's count before */
+    bool counted;        /* the same octets took their nonce's count before */
+    struct evt_ask *ask; /* it came by no message: msg is NULL, octets are empty, txn is 0 */
 };
 
 /* The part of an answer that is copied from a request, kept while the store works. */
 struct evt_head {
     struct hd_flow flow; /* where the answer goes */
     uint64_t arrived_us;
+    struct evt_ask *ask; /* not NULL: that is answered, once, and there are no octets */
     size_t n;
     size_t n_stamp; /* behind them: the request's Timestamp, for a 100 */
     char octets[];  /* Via to CSeq, To with its tag */
@@ -354,6 +358,8 @@ void evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg,
                          const struct hd_flow *flow, struct evt_sub *sub, uint32_t branch);
 void evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub,
                             const struct hd_flow *flow);
+/** What a subscription without a dialog was told has arrived. */
+void evt_notify_taken(struct evt_shard *shard, struct evt_sub *sub, uint32_t branch);
 /** Whether a remote target is a sips URI. */
 bool evt_notify_is_secure(struct hd_slice target);
 /** Whether a URI can be a remote target. */
@@ -690,6 +696,8 @@ bool evt_reply_begin(struct evt_shard *shard, struct evt_request *request, unsig
 /** Begins an answer from a kept head. */
 bool evt_reply_begin_head(struct evt_shard *shard, const struct evt_head *head, unsigned status,
                           struct evt_reply *reply);
+/** Accepts NULL; an ask that was not answered is told that the server stops. */
+void evt_head_free(struct evt_head *head);
 void evt_reply_send(struct evt_shard *shard, struct evt_reply *reply);
 /** A refusal without further headers; codes that depend on state leave their trace in the ring. */
 void evt_refuse(struct evt_shard *shard, struct evt_request *request, unsigned status,
@@ -699,7 +707,7 @@ void evt_refused(struct evt_shard *shard, struct evt_request *request, unsigned 
 /** 500 or 503 with Retry-After. */
 void evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned status,
                       struct hd_slice phrase);
-void evt_refuse_head(struct evt_shard *shard, const struct evt_head *head, unsigned status);
+void evt_refuse_head(struct evt_shard *shard, struct evt_head *head, unsigned status);
 /** A 100 to a request that waits for the store, and what marks it in the ring. */
 void evt_trying(struct evt_shard *shard, const struct evt_head *head, uint64_t txn);
 /** The same to one that is at hand. */
@@ -728,6 +736,26 @@ HD_NODISCARD enum hd_err evt_grant(struct evt_shard *shard, const struct sip_msg
                                    uint32_t min_s, uint32_t default_s, uint32_t max_s,
                                    bool hour_is_enough, uint32_t *ret_s);
 void evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t min_s);
+/** The same for a duration at hand. */
+HD_NODISCARD enum hd_err evt_grant_asked(struct evt_shard *shard, uint32_t asked_s, uint32_t min_s,
+                                         uint32_t default_s, uint32_t max_s, bool hour_is_enough,
+                                         uint32_t *ret_s);
+
+/* --- requests that came by no message (ask.c) ------------------------------------------------- */
+
+/** Handles one from the front. */
+void evt_ask_handle(struct evt_shard *shard, struct evt_ask *ask);
+/** Refuses one; phrase is copied. */
+void evt_ask_refuse(struct evt_ask *ask, unsigned status, struct hd_slice phrase,
+                    uint32_t retry_after_s);
+/** A waiting packet that will not be handled: an ask in it is told. */
+void evt_packet_drop(struct evt_packet *packet);
+/** Writes what is in flight, and tells it; false: memory is short. */
+bool evt_ask_tell(struct evt_shard *shard, const struct evt_sub *sub);
+/** It is subscribed. */
+void evt_ask_subscribed(struct evt_head *head, const struct evt_sub *sub, uint32_t expires_s);
+/** A publication of theirs (publish.c). */
+void evt_publish_asked(struct evt_shard *shard, struct evt_request *request);
 
 /* --- sources (source.c) ---------------------------------------------------------------------- */
 

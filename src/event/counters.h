@@ -12,6 +12,7 @@
 /* One row per counter: field, and its words for people. */
 #define EVT_COUNTERS(X)                                                                            \
     X(requests, "requests received")                                                               \
+    X(asks, "requests received by no SIP message: from HTTP and for webhooks")                     \
     X(responses, "responses received")                                                             \
     X(malformed, "messages that could not be parsed")                                              \
     X(forwarded, "messages passed to the shard that owns them")                                    \

@@ -48,6 +48,10 @@ evt_mail_free(struct hd_mail *mail)
             call->done(call);
         return; /* belongs to who posted it */
     }
+    case EVT_MAIL_ASK:
+        evt_ask_refuse(HD_CONTAINER(mail, struct evt_ask, mail), 503, HD_LIT("Server Is Stopping"),
+                       1);
+        return;
     case EVT_MAIL_PACKET:
     case EVT_MAIL_COUNT:
     case EVT_MAIL_COUNTED:

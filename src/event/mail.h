@@ -24,7 +24,8 @@ enum evt_mail_kind {
     EVT_MAIL_TOLD,       /* and is told */
     EVT_MAIL_MERGED,     /* has the same SUBSCRIBE come by another way? */
     EVT_MAIL_JUDGED,     /* and the answer */
-    EVT_MAIL_CALL
+    EVT_MAIL_CALL,
+    EVT_MAIL_ASK /* a request that came by no message, see ask.h */
 };
 
 /* Asked of the shard of the Call-ID's bucket, and sent back. */

@@ -220,6 +220,8 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     struct hd_flow flow = flight_flow(shard, sub, sub->flight);
     struct sip_out out;
 
+    if (flow.transport == HD_HTTP)
+        return evt_ask_tell(shard, sub);
     if (!notify_write(shard, sub, sub->flight, &flow, &out))
         return false;
     if (flight_is_large(shard, sub, hop, out.n)) {
@@ -672,8 +674,18 @@ notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *
     if (sub->state == EVT_SUB_TERMINATED)
         return;
     evt_seen_due(shard, evt_mirror_at(shard, sub->mirror));
-    if (sip_msg_has(msg, SIP_HDR_CONTACT))
+    if (msg && sip_msg_has(msg, SIP_HDR_CONTACT))
         target_refresh(shard, sub, msg);
+}
+
+void
+evt_notify_taken(struct evt_shard *shard, struct evt_sub *sub, uint32_t branch)
+{
+    if (sub->lingering || !sub->flight || sub->flight->branch != branch)
+        return; /* it was given up for a newer one */
+    evt_did(shard, sub->id, EVT_DID_ANSWERED, 200);
+    notify_good(shard, sub, NULL);
+    evt_sub_finish(shard, sub);
 }
 
 static uint32_t

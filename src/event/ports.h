@@ -60,7 +60,8 @@ enum evt_proof {
     EVT_PROOF_FROM,     /* he says so, on a listener without authentication */
     EVT_PROOF_DIGEST,   /* RFC 3261 section 22 */
     EVT_PROOF_ASSERTED, /* a trusted hop says so (RFC 3325) */
-    EVT_PROOF_TLS       /* his certificate (RFC 5922) */
+    EVT_PROOF_TLS,      /* his certificate (RFC 5922) */
+    EVT_PROOF_TOKEN     /* a token that was made for him (RFC 6750) */
 };
 struct hd_slice evt_proof_word(enum evt_proof proof);
 
@@ -257,6 +258,25 @@ struct evt_filter_ops {
     struct hd_slice (*name)(const struct evt_filter *filter, unsigned trigger);
 };
 
+/* --- subscribers without SIP ----------------------------------------------------------------- */
+
+/* What a NOTIFY would say. */
+struct evt_tidings {
+    uint64_t sub, conn; /* of the subscription, and of the flow that it came by */
+    uint32_t branch;    /* to be given back when it was taken */
+    uint32_t expires_s, retry_after_s;
+    bool pending, terminated;
+    struct hd_slice reason;     /* of the end, else empty */
+    struct hd_slice type, body; /* no type: there is nothing to see */
+    struct hd_slice fired;      /* conditions, as in Herald-Fired; empty: none */
+    uint8_t version[16]; /* of what is seen: the same for the same type and body, unlike others */
+};
+struct evt_face_ops {
+    /** Tells a subscription that was made by an evt_ask; copies what it keeps.  EVT_ASK_TAKEN says
+     * later that it has arrived.  False: memory is short, it is tried again. */
+    bool (*tell)(void *face, unsigned shard, const struct evt_tidings *tidings);
+};
+
 /* --- the record of decisions ------------------------------------------------------------------ */
 
 enum evt_did {
@@ -324,6 +344,8 @@ struct evt_ports {
     void *audit_context;
     const struct evt_filter_ops *filter; /* may be NULL: bodies of SUBSCRIBEs are refused */
     void *filter_context;
+    const struct evt_face_ops *face; /* may be NULL: nobody posts an evt_ask */
+    void *face_context;
     const struct evt_recorder_ops *recorder; /* may be NULL */
     void *recorder_context;
 };

@@ -50,6 +50,21 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
     return false;
 }
 
+/* What an ask hears: as above. */
+static void
+tell_published(struct evt_shard *shard, struct evt_head *head, const struct evt_pub *pub,
+               enum evt_change_kind kind)
+{
+    struct evt_ask *ask = head->ask;
+
+    head->ask = NULL;
+    ask->status = 200;
+    ask->created = kind == EVT_CHANGE_CREATE;
+    ask->granted_s = pub->done[0].expires_s;
+    hd_id_text(&shard->keys.id, HD_ID_ETAG, pub->id, pub->done[0].etag, ask->etag_text);
+    ask->answered(ask);
+}
+
 /* --- the life of a publication --------------------------------------------------------------- */
 
 static void
@@ -60,7 +75,7 @@ pub_change_free(struct evt_shard *shard, struct evt_pub *pub)
     if (!change)
         return;
     pub->change = NULL;
-    free(change->head);
+    evt_head_free(change->head);
     evt_doc_unref(change->doc);
     free(change);
     shard->waiting--;
@@ -163,7 +178,9 @@ pub_apply(struct evt_shard *shard, struct evt_pub *pub)
     /* The new state is in the mirrors' mailboxes before the 200 leaves: a fetch after it sees it.
      */
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
-    if (evt_reply_begin_head(shard, change->head, 200, &reply))
+    if (change->head->ask)
+        tell_published(shard, change->head, pub, change->kind);
+    else if (evt_reply_begin_head(shard, change->head, 200, &reply))
         out_published(shard, &reply, pub->id, &pub->done[0]);
 }
 
@@ -269,6 +286,10 @@ refuse_type(struct evt_shard *shard, struct evt_request *request, const struct e
     struct evt_reply reply;
 
     evt_refused(shard, request, 415);
+    if (request->ask) {
+        evt_ask_refuse(request->ask, 415, HD_LIT("Unsupported Media Type"), 0);
+        return;
+    }
     if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
                          &reply))
         return;
@@ -304,12 +325,33 @@ find_body(struct evt_shard *shard, struct evt_request *request, struct wanted *w
     }
 }
 
+/* The same of one that came by no message. */
+static bool
+asked_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct evt_package *package = want->package;
+    const struct evt_ask *ask = request->ask;
+
+    if (ask->body.n == 0) {
+        evt_refuse(shard, request, 400, HD_LIT("Empty Body"));
+        return false;
+    }
+    for (size_t i = 0; i < package->n_types; i++) {
+        if (!sip_media_same(ask->type, package->types[i]))
+            continue;
+        want->body = (struct sip_body){ .type = ask->type, .octets = ask->body };
+        return true;
+    }
+    refuse_type(shard, request, package);
+    return false;
+}
+
 /* The published document: its type, its size, and the package's own word on it. */
 static bool
 read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
 {
     const struct evt_package *package = want->package;
-    struct hd_slice body = request->msg->body;
+    struct hd_slice body = request->ask ? request->ask->body : request->msg->body;
     uint32_t most = package->max_body ? package->max_body : evt_limits(shard)->max_body;
     const char *reason = NULL;
 
@@ -317,7 +359,7 @@ read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *w
         evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
         return false;
     }
-    if (!find_body(shard, request, want))
+    if (request->ask ? !asked_body(shard, request, want) : !find_body(shard, request, want))
         return false;
     switch (package->ops->validate(package, want->body.type, want->body.octets, &reason)) {
     case HD_OK:
@@ -344,7 +386,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
         return NULL;
     change->kind = kind;
     change->started_ms = request->arrived_us / 1000;
-    change->trying_sent = request->packet && request->packet->trying_sent;
+    change->trying_sent = request->ask || (request->packet && request->packet->trying_sent);
     change->done =
         (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s, .etag = etag };
     change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
@@ -352,7 +394,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
         change->doc = evt_doc_new(want->body.type, want->body.octets);
     change->order = change->doc ? evt_order(shard) : order;
     if (!change->head || (want->body.octets.n && !change->doc)) {
-        free(change->head);
+        free(change->head); /* who asked is told by the caller */
         evt_doc_unref(change->doc);
         free(change);
         return NULL;
@@ -415,14 +457,20 @@ publish_initial(struct evt_shard *shard, struct evt_request *request, const stru
         evt_refuse(shard, request, 403, HD_LIT("Too Many Publications Of This Resource"));
         return;
     }
-    pub = evt_pub_new(shard, resource, hd_slice(request->identity.key, request->identity.key_len));
+    struct hd_slice publisher = hd_slice(request->identity.key, request->identity.key_len);
+    if (request->ask)
+        pub = evt_pub_new_as(shard, resource, publisher, want->id);
+    else
+        pub = evt_pub_new(shard, resource, publisher);
     if (!pub) {
         EVT_COUNT(shard, caps_reached);
         evt_resource_release(shard, resource);
         evt_refuse_later(shard, request, 503, HD_LIT("No Room For A Publication"));
         return;
     }
-    pub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, 1, 0);
+    /* An id that was there before begins with another sequence: its old tags are not taken. */
+    uint32_t first = request->ask ? 1 + hd_rng_below(&shard->rng, 1u << 31) : 1;
+    pub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, first, 0);
     if (!pub->change) {
         evt_pub_free(shard, pub);
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
@@ -553,4 +601,141 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         publish_change(shard, request, &want, pub);
     else
         publish_initial(shard, request, &want);
+}
+
+/* --- by no message --------------------------------------------------------------------------- */
+
+/* A publisher has one publication of a resource and package that he makes without naming it: its id
+ * is made of who and what, so that it is found again after a restart. */
+static uint64_t
+own_id(const struct evt_shard *shard, const struct evt_request *request, const struct wanted *want)
+{
+    const struct hd_slice key = hd_slice(want->key, want->key_n);
+    uint64_t hash = evt_key_hash(shard, key, want->package->name);
+
+    hash = hd_hash_mix(
+        hash, hd_hash(&shard->keys.id, hd_slice(request->identity.key, request->identity.key_len)));
+    return (uint64_t)hd_hash_bucket(hd_hash(&shard->keys.table, key)) << (64 - HD_BUCKET_BITS) |
+           hash >> HD_BUCKET_BITS;
+}
+
+/* Which publication is meant; NULL: none that is there.  want gets its id, and the tag in force. */
+static struct evt_pub *
+asked_pub(struct evt_shard *shard, const struct evt_request *request, struct wanted *want)
+{
+    const struct evt_ask *ask = request->ask;
+    struct evt_pub *pub;
+
+    want->has_etag = ask->match == EVT_MATCH_ETAG;
+    if (want->has_etag)
+        return hd_id_read(&shard->keys.id, HD_ID_ETAG, ask->etag, &want->id, &want->etag)
+                   ? NULL
+                   : evt_pub_find(shard, want->id);
+    want->id = own_id(shard, request, want);
+    pub = evt_pub_find(shard, want->id);
+    if (pub)
+        want->etag = pub->etag;
+    return pub;
+}
+
+/* RFC 9110 section 13.1: what is asked for is there, or is not, as was said. */
+static bool
+asked_matches(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+              const struct evt_pub *pub)
+{
+    const bool there = pub_matches(shard, pub, want);
+
+    switch (request->ask->match) {
+    case EVT_MATCH_OWN:
+        if (request->ask->kind != EVT_ASK_REMOVE || there)
+            return true;
+        evt_refuse(shard, request, 404, HD_LIT("Nothing Is Published"));
+        return false;
+    case EVT_MATCH_NONE:
+        if (!there)
+            return true;
+        break;
+    case EVT_MATCH_ANY:
+    case EVT_MATCH_ETAG:
+        if (there)
+            return true;
+        break;
+    }
+    evt_refuse(shard, request, 412, HD_LIT("Conditional Request Failed"));
+    return false;
+}
+
+static bool
+asked_expires(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct evt_package *package = want->package;
+
+    if (request->ask->kind == EVT_ASK_REMOVE)
+        return true; /* 0 */
+    if (evt_grant_asked(shard, request->ask->expires_s, package->min_expires_s,
+                        package->default_expires_s, package->max_expires_s, false,
+                        &want->expires_s) == HD_OK)
+        return true;
+    evt_refuse_brief(shard, request, package->min_expires_s);
+    return false;
+}
+
+static bool
+asked_allowed(struct evt_shard *shard, struct evt_request *request, const struct wanted *want)
+{
+    struct evt_verdict verdict = { .decision = EVT_DENY };
+
+    if (!want->package->closed)
+        verdict = shard->ports.policy->publish(shard->ports.policy_context, shard->config,
+                                               &request->identity, hd_slice(want->key, want->key_n),
+                                               want->package);
+    if (verdict.decision == EVT_ALLOW)
+        return true;
+    evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Publish This Resource"));
+    return false;
+}
+
+void
+evt_publish_asked(struct evt_shard *shard, struct evt_request *request)
+{
+    const struct evt_ask *ask = request->ask;
+    struct wanted want;
+
+    memset(&want, 0, sizeof(want));
+    want.package = evt_config_package(shard->config, ask->package);
+    HD_ASSERT(ask->key.n <= sizeof(want.key));
+    memcpy(want.key, ask->key.p, ask->key.n);
+    want.key_n = ask->key.n;
+    if (!want.package) {
+        evt_refuse(shard, request, 404, HD_LIT("No Such Package"));
+        return;
+    }
+    struct evt_pub *pub = asked_pub(shard, request, &want);
+    if (pub && pub->change) {
+        evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);
+        pub_rearm(shard, pub);
+        return;
+    }
+    if (!asked_allowed(shard, request, &want) || !asked_matches(shard, request, &want, pub) ||
+        !asked_expires(shard, request, &want))
+        return;
+    const bool there = pub_matches(shard, pub, &want);
+    if ((!there || ask->body.p) && ask->kind != EVT_ASK_REMOVE && !read_body(shard, request, &want))
+        return;
+    if (shard->draining || shard->waiting >= evt_limits(shard)->waiting) {
+        EVT_COUNT(shard, refused_busy);
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy Or Stopping"));
+        return;
+    }
+    if (there) {
+        publish_change(shard, request, &want, pub);
+        return;
+    }
+    if (pub && pub->live) { /* another one drew this id by chance */
+        evt_refuse_later(shard, request, 500, HD_LIT("Publish Under Another Name"));
+        return;
+    }
+    if (pub) /* the last of it stood there for repetitions of a message */
+        evt_pub_free(shard, pub);
+    publish_initial(shard, request, &want);
 }

@@ -244,6 +244,12 @@ evt_packet_handle(struct evt_shard *shard, struct evt_packet *packet)
     struct sip_fault fault;
     struct hd_slice octets = hd_slice(packet->octets, packet->n);
 
+    if (packet->ask) {
+        struct evt_ask *ask = packet->ask;
+        free(packet);
+        evt_ask_handle(shard, ask);
+        return;
+    }
     hd_arena_init(&arena, shard->parse_memory, sizeof(shard->parse_memory));
     /* It was parsed as a whole message before it travelled. */
     if (sip_msg_parse_by_branch(octets, false, &arena, &msg, &fault)) {

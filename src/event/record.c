@@ -552,7 +552,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.proof = hd_bytes_get_u8(&in);
     get_filtered(&in, &sub);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
-        sub.proof > EVT_PROOF_TLS || flags > 63 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
+        sub.proof > EVT_PROOF_TOKEN || flags > 63 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
         sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||
         sub.version > EVT_RECORD_CSEQ_MOST || sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX ||
         sub.left_ms > (uint64_t)UINT32_MAX * 1000 || !sub_texts_fit(&sub))
@@ -676,7 +676,7 @@ evt_stored_waiting_read(struct hd_slice record, struct evt_stored_waiting *ret_w
     waiting.watcher = get_key(&in);
     waiting.name = hd_bytes_get_slice(&in);
     waiting.proof = hd_bytes_get_u8(&in);
-    if (waiting.proof > EVT_PROOF_TLS || waiting.name.n > EVT_WATCHER_NAME_MAX ||
+    if (waiting.proof > EVT_PROOF_TOKEN || waiting.name.n > EVT_WATCHER_NAME_MAX ||
         waiting.left_ms > (uint64_t)UINT32_MAX * 1000)
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);

@@ -50,7 +50,10 @@ evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct ev
     packet->txn = request->txn;
     packet->next = NULL;
     packet->authenticated = true;
-    evt_ring_put(shard, request->txn, EVT_RING_WORKING);
+    packet->ask = request->ask;
+    packet->trying_sent = packet->trying_sent || packet->ask;
+    if (!packet->ask)
+        evt_ring_put(shard, request->txn, EVT_RING_WORKING);
     packet->identity = request->identity;
     if (!*head)
         *end = head;
@@ -68,6 +71,8 @@ evt_request_working(struct evt_shard *shard, const struct evt_request *request)
 {
     bool tried = request->packet && request->packet->trying_sent;
 
+    if (request->ask)
+        return;
     evt_ring_put(shard, request->txn, tried ? EVT_RING_TRYING : EVT_RING_WORKING);
 }
 
@@ -129,7 +134,8 @@ evt_waiting_take(struct evt_shard *shard, struct evt_packet **head, struct evt_p
     if (!*head)
         *end = head;
     packet->next = NULL;
-    evt_ring_counted(shard, packet->txn, hd_slice(packet->octets, packet->n));
+    if (!packet->ask)
+        evt_ring_counted(shard, packet->txn, hd_slice(packet->octets, packet->n));
     (*count)--;
     shard->waiting--;
     evt_gauge(shard, &shard->counters.waiting, -1);
@@ -379,11 +385,23 @@ evt_grant(struct evt_shard *shard, const struct sip_msg *msg, uint32_t min_s, ui
           uint32_t max_s, bool hour_is_enough, uint32_t *ret_s)
 {
     struct hd_slice value = sip_msg_value(msg, SIP_HDR_EXPIRES);
+    uint32_t asked = UINT32_MAX;
+
+    if (value.p && sip_delta_parse(value, &asked))
+        return HD_ESYNTAX;
+    if (value.p && asked == UINT32_MAX)
+        asked--; /* as good as any that is too long */
+    return evt_grant_asked(shard, asked, min_s, default_s, max_s, hour_is_enough, ret_s);
+}
+
+enum hd_err
+evt_grant_asked(struct evt_shard *shard, uint32_t asked_s, uint32_t min_s, uint32_t default_s,
+                uint32_t max_s, bool hour_is_enough, uint32_t *ret_s)
+{
     uint32_t asked = default_s, jitter;
 
-    if (value.p) {
-        if (sip_delta_parse(value, &asked))
-            return HD_ESYNTAX;
+    if (asked_s != UINT32_MAX) {
+        asked = asked_s;
         if (asked == 0) {
             *ret_s = 0;
             return HD_OK;

@@ -491,9 +491,9 @@ evt_pub_free(struct evt_shard *shard, struct evt_pub *pub)
 
     hd_wheel_stop(&shard->wheel, &pub->timer);
     while ((packet = evt_waiting_take(shard, &pub->waiting, &pub->waiting_end, &pub->n_waiting)))
-        free(packet);
+        evt_packet_drop(packet);
     if (pub->change) {
-        free(pub->change->head);
+        evt_head_free(pub->change->head);
         evt_doc_unref(pub->change->doc);
         free(pub->change);
     }

@@ -325,6 +325,10 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
         }
         evt_packet_handle(shard, packet);
         return;
+    case EVT_MAIL_ASK:
+        EVT_COUNT(shard, asks);
+        evt_ask_handle(shard, HD_CONTAINER(mail, struct evt_ask, mail));
+        return;
     case EVT_MAIL_INTEREST:
         evt_resource_interest(shard, (struct evt_mail_interest *)(void *)mail);
         return;

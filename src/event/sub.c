@@ -45,6 +45,8 @@ evt_proof_word(enum evt_proof proof)
         return HD_LIT("asserted");
     case EVT_PROOF_TLS:
         return HD_LIT("tls");
+    case EVT_PROOF_TOKEN:
+        return HD_LIT("token");
     case EVT_PROOF_NONE:
         break;
     }
@@ -188,7 +190,7 @@ sub_change_free(struct evt_shard *shard, struct evt_sub *sub)
     if (change->came != EVT_NONE)
         evt_hop_forget(shard, change->came);
     evt_filtered_free(shard, change->filtered);
-    free(change->head);
+    evt_head_free(change->head);
     free(change->texts);
     free(change);
     shard->waiting--;

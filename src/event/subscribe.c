@@ -140,14 +140,17 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub->done_txn[0] = change->done.txn;
     sub->done_expires_s[0] = change->done.expires_s;
     sub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
-    sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch;
+    /* One that came by no message ends with who asked for it. */
+    sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch && !change->head->ask;
     sub->tombstone = change->kind == EVT_CHANGE_END &&
                      !hd_transport_reliable((enum hd_transport)came->transport);
     if (change->kind == EVT_CHANGE_CREATE)
         evt_audit_note(shard, sub, sub->fetch ? EVT_AUDIT_FETCHED : EVT_AUDIT_BEGAN, change->rule);
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
-    if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
+    if (change->head->ask) {
+        evt_ask_subscribed(change->head, sub, change->done.expires_s);
+    } else if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
         evt_octets(&evt_hop_at(shard, sub->hop)->octets_out, reply.out.n);
         out_accepted(shard, &reply, sub, change->done.expires_s);
     }

@@ -46,6 +46,7 @@ way_change(const struct evt_config *config, const struct hd_flow *came, enum hd_
         break;
     case HD_WS: /* RFC 7118: who speaks WebSocket is never connected to */
     case HD_WSS:
+    case HD_HTTP:
         return false;
     }
     way->transport = (uint8_t)transport;

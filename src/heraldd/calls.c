@@ -558,7 +558,7 @@ visit_audit(void *context, const struct sto_audit_line *line)
     static const char *const what[] = { "", "began", "fetched", "changed", "ended" };
     static const char *const states[] = { "", "pending", "active", "terminated" };
     static const char *const sees[] = { "all", "neutral", "nothing" };
-    static const char *const proofs[] = { "", "from", "digest", "asserted", "tls" };
+    static const char *const proofs[] = { "", "from", "digest", "asserted", "tls", "token" };
     const struct hd_slice reason = evt_reason_word(line->reason);
     char id[17];
 

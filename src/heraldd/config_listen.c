@@ -36,6 +36,7 @@ usual_port(enum hd_transport transport)
     case HD_WS:
         return 80;
     case HD_WSS:
+    case HD_HTTP:
         return 443;
     }
     return 5060;

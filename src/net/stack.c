@@ -44,6 +44,7 @@ net_stack_new(struct net_conn *conn)
                    ? net_secure_accept(net->tls, conn->listener, secure_out, conn, &conn->secure)
                    : net_secure_connect(net->tls, &conn->remote, secure_out, conn, &conn->secure);
     case HD_UDP:
+    case HD_HTTP:
         break;
     }
     return HD_ENOTSUP;

@@ -300,6 +300,7 @@ sip_uri_port(const struct sip_uri *uri)
         return 443;
     case HD_UDP:
     case HD_TCP:
+    case HD_HTTP:
         break;
     }
     return 5060;
