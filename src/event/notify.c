@@ -262,8 +262,10 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
             sub->leased--;
     }
     flight->way = evt_hop_at(shard, sub->hop)->way;
-    /* What was kept lets it go so far; a lease is renewed long before it is used up by many. */
-    if (sub->stored && !sub->change && !sub->leased)
+    /* What was kept lets it go so far; a lease is renewed before it is used up, so that the record
+     * is there when it counts.  (After a clean stop there is none: the first NOTIFY asks for it.)
+     */
+    if (sub->stored && !sub->change && sub->leased <= EVT_AHEAD / 4)
         (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
     flight->interval_ms = SIP_T1_MS;
     flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;

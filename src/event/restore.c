@@ -11,6 +11,8 @@
 #include "event/record.h"
 
 #define SPREAD_MS 10000u /* over which those that expired meanwhile are told */
+#define LEAP_STEP 64u    /* more NOTIFYs than are sent while one record is being written */
+#define LEAP_STEPS 4096u
 
 static struct evt_done
 done_of(const struct evt_stored_done *stored)
@@ -144,7 +146,11 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     sub->restored = true;
     sub->cseq_local = stored->cseq_local + stored->ahead;
     sub->cseq_remote = stored->cseq_remote;
-    sub->branch = stored->branch + stored->ahead;
+    /* A lease that was being written when the broker ended is lost, and the CSeq that it let go
+     * comes again.  The branch never: a peer would take the NOTIFY for a repetition (RFC
+     * 3261 17.2.3), answer it, and not look at what it says. */
+    sub->branch =
+        stored->branch + stored->ahead + LEAP_STEP * (1 + hd_rng_below(&shard->rng, LEAP_STEPS));
     sub->version = stored->version + stored->ahead;
     sub->whole = stored->ahead > 0;
     sub->target_branch = stored->branch;

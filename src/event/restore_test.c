@@ -295,6 +295,34 @@ those_that_expired_meanwhile_are_told_one_after_the_other(void **state)
     host_drop(is);
 }
 
+/* After a clean stop no record lets NOTIFYs go ahead of it: the first one asks for that.  When it
+ * is lost the peer must not take what comes then for a repetition (RFC 3261 section 17.2.3). */
+static void
+no_branch_comes_twice_though_what_let_it_go_was_lost(void **state)
+{
+    char branch[64];
+
+    (void)state;
+    subscribe(3600);
+    host_restart(was, 1, &(struct host_ending){ .clean = true });
+    was->store = HOST_STORE_LATER;
+    host_request(was, &(struct host_request){
+                          .method = "PUBLISH", .call_id = "p", .body = "one", .expires = 600 });
+    host_store_release(was, 1, HD_OK);
+    host_settle(was);
+    host_take_status(was, 200);
+    const struct host_sent *notify = host_take_notify(was);
+    (void)snprintf(branch, sizeof(branch), "%.*s", HD_FMT(notify->msg.via.branch));
+    assert_non_null(was->puts);
+    host_drop(was);
+    was->store = HOST_STORE_NOW;
+    host_restart(was, 1, &(struct host_ending){ .kept = 0 });
+    host_settle(was);
+    notify = host_take_notify(was);
+    assert_says(notify, "\r\n\r\none");
+    assert_false(hd_slice_eq(notify->msg.via.branch, hd_slice_str(branch)));
+}
+
 /* --- rules that changed meanwhile ------------------------------------------------------------ */
 
 static void
@@ -686,6 +714,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_clean_stop_says_nothing_and_cseq_goes_on),
         TEST(after_a_crash_cseq_leaps_ahead),
+        TEST(no_branch_comes_twice_though_what_let_it_go_was_lost),
         TEST(the_same_request_again_is_answered_as_before),
         TEST(what_ended_stays_so_and_its_request_is_known),
         TEST(what_is_left_of_a_duration_counts_down_while_it_is_down),

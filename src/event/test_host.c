@@ -274,6 +274,7 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
     *put = (struct host_put){
         .shard = shard, .bucket = bucket, .kind = kind, .id = id, .ticket = ticket
     };
+    put->at_ms = host->now_ms;
     if (record.n)
         memcpy(put->octets, record.p, record.n);
     put->record = hd_slice(put->octets, record.n);
@@ -451,19 +452,12 @@ static const struct evt_policy_ops policy_ops = {
 static const struct evt_keys keys = { .id = { 11, 12 }, .table = { 21, 22 } };
 
 void
-host_init(struct host *host, unsigned n)
+host_begin(struct host *host, unsigned n)
 {
     struct evt_shard *peers[HOST_SHARDS];
 
-    memset(host, 0, sizeof(*host));
     HD_ASSERT(n > 0 && n <= HOST_SHARDS);
     host->n = n;
-    host->now_ms = 1000000;
-    host->seed = 7;
-    host->sent_end = &host->sent;
-    host->puts_end = &host->puts;
-    host->config = config_new();
-    host->nonce_id = 1;
     for (unsigned i = 0; i < n; i++) {
         struct host_seat *seat = &host->seats[i];
         seat->host = host;
@@ -491,21 +485,43 @@ host_init(struct host *host, unsigned n)
 }
 
 void
-host_done(struct host *host)
+host_init(struct host *host, unsigned n)
+{
+    memset(host, 0, sizeof(*host));
+    host->now_ms = 1000000;
+    host->seed = 7;
+    host->sent_end = &host->sent;
+    host->puts_end = &host->puts;
+    host->config = config_new();
+    host->nonce_id = 1;
+    host_begin(host, n);
+}
+
+void
+host_free_puts(struct host_put **list)
+{
+    while (*list) {
+        struct host_put *next = (*list)->next;
+        free(*list);
+        *list = next;
+    }
+}
+
+void
+host_end(struct host *host)
 {
     for (unsigned i = 0; i < host->n; i++)
         evt_shard_free(host->seats[i].shard);
+    host_free_puts(&host->puts);
+    host->puts_end = &host->puts;
+}
+
+void
+host_done(struct host *host)
+{
+    host_end(host);
     host_drop(host);
-    while (host->puts) {
-        struct host_put *next = host->puts->next;
-        free(host->puts);
-        host->puts = next;
-    }
-    while (host->kept) {
-        struct host_put *next = host->kept->next;
-        free(host->kept);
-        host->kept = next;
-    }
+    host_free_puts(&host->kept);
     evt_config_unref(host->config);
 }
 

@@ -36,10 +36,11 @@ struct host_put {
     struct host_put *next;
     unsigned shard, bucket;
     enum evt_record_kind kind;
-    uint64_t id, ticket;
+    uint64_t id, ticket, at_ms;
     struct hd_slice record; /* empty: removed */
     struct host_put *copy;  /* in host.kept */
     bool stored;            /* of a copy: the core was told so */
+    bool superseded;
     char octets[];
 };
 
@@ -117,6 +118,20 @@ extern uint64_t host_watcher_ids[4];
 void host_init(struct host *host, unsigned n);
 void host_done(struct host *host);
 struct evt_shard *host_shard(struct host *host, unsigned index);
+/* How a host ends before its next start. */
+struct host_ending {
+    bool clean;       /* all is kept, and what makes the next start exact; else it is a crash */
+    unsigned kept;    /* in a crash: so many of those that wait for the store, the oldest */
+    uint64_t down_ms; /* until the new start */
+};
+/** Ends all shards and begins anew with n of them and what the store has: the newest record of each
+ * kind and id that was kept.  Rules, configuration and what was sent stay; connections and mails do
+ * not.  (test_restart.c) */
+void host_restart(struct host *host, unsigned n, const struct host_ending *ending);
+/* Its halves: the shards of a host, and their end. */
+void host_begin(struct host *host, unsigned n);
+void host_end(struct host *host);
+void host_free_puts(struct host_put **list);
 /** A copy of the configuration in force for a test to change; taken by host_configure. */
 struct evt_config *host_config_copy(struct host *host);
 void host_configure(struct host *host, struct evt_config *config, struct hd_slice changed);
