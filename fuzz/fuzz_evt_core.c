@@ -1,15 +1,18 @@
 /* fuzz_evt_core.c - a broker of one to three shards lives through what the input says: requests
  * from templates with odd values, answers, repetitions, raw octets, a store that is late or fails,
- * rules and limits that change, connections that break, and time.
+ * rules and limits that change, connections that break, clean stops and crashes with another number
+ * of shards afterwards, and time.
  *
  * What must hold: the invariants of all shards after every step, and between them; whoever may not
  * see a state is never shown it, and nobody is shown what the store has not kept; NOTIFYs of a
  * dialog come in order, and what is sent again is the same to the octet; a request that comes twice
- * acts once; everything that is sent is a SIP message; every request is answered or dropped for a
- * reason that is counted; and when nobody renews anything, all tables are empty in the end. */
+ * acts once, also when there was a start between; a clean stop loses nothing; everything that is
+ * sent is a SIP message; every request is answered or dropped for a reason that is counted; and
+ * when nobody renews anything, all tables are empty in the end. */
 #include "fuzz.h"
 
 #include "event/test_host.c"
+#include "event/test_restart.c"
 
 #define STEPS_MAX 300
 #define DIALOGS 12
@@ -37,7 +40,11 @@ struct asked {
     uint64_t key, octets; /* key 0: free */
     uint64_t at_ms;
     unsigned status; /* of its final answer, 0: none yet */
+    bool outside;    /* of a dialog */
+    bool passing;    /* a fetch: nothing of it is kept (DECISIONS 6) */
 };
+
+#define STATUS_LOST 1 /* it was under way when the broker ended */
 
 /* The newest NOTIFY of a dialog. */
 struct shown {
@@ -58,6 +65,7 @@ struct run {
     uint32_t serial;
     struct asked asked[ASKED];
     struct shown shown[SHOWN];
+    bool unkept;       /* the store has refused something */
     bool refused_room; /* the net had no room at some time: what was to be sent then is lost */
 };
 
@@ -176,6 +184,7 @@ note_asked(struct run *run, struct hd_slice text)
     if (asked && !asked->octets) {
         asked->octets = hash_of(text);
         asked->at_ms = run->host.now_ms;
+        asked->outside = msg.to_tag.n == 0;
     }
     return asked;
 }
@@ -185,8 +194,12 @@ note_answered(struct run *run, const struct host_sent *sent)
 {
     struct asked *asked = asked_find(run, transaction_of(&sent->msg), false);
 
-    if (asked && !asked->status && sent->msg.status >= 200)
+    if (!asked || sent->msg.status < 200)
+        return;
+    if (asked->status <= STATUS_LOST)
         asked->status = sent->msg.status;
+    asked->passing = asked->outside && sent->msg.cseq.method == SIP_SUBSCRIBE &&
+                     hd_slice_eq(sip_msg_value(&sent->msg, SIP_HDR_EXPIRES), HD_LIT("0"));
 }
 
 /* Every request is answered, or dropped for a reason that is counted. */
@@ -304,6 +317,9 @@ look(struct run *run)
         run->host.sent = sent->next;
         if (!run->host.sent)
             run->host.sent_end = &run->host.sent;
+        if (getenv("FUZZ_SHOW")) /* for whoever looks into one input */
+            fprintf(stderr, "--- %llu shard %u of %u\n%.*s\n", (unsigned long long)sent->at_ms,
+                    sent->shard, run->host.n, HD_FMT(sent->text));
         if (sent->msg.request) {
             check_shown(run, sent);
             check_kept(run, sent->msg.body);
@@ -346,6 +362,9 @@ check(struct run *run)
 static void
 hand_in(struct run *run, const struct kept *kept)
 {
+    if (getenv("FUZZ_SHOW"))
+        fprintf(stderr, ">>> %llu\n%.*s\n", (unsigned long long)run->host.now_ms, (int)kept->n,
+                kept->text);
     (void)note_asked(run, hd_slice(kept->text, kept->n));
     host_receive(&run->host, &kept->flow, hd_slice(kept->text, kept->n));
 }
@@ -552,10 +571,91 @@ breaks(struct run *run)
                          run->host.now_ms * 1000);
 }
 
+/* --- the end of a broker and its next start -------------------------------------------------- */
+
+/* Who can still be told, what can still be seen. */
+static unsigned
+in_force(struct run *run)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < run->host.n; i++) {
+        struct evt_shard *shard = host_shard(&run->host, i);
+        for (uint32_t k = 0; (k = hd_table_next(&shard->subs, k)) != HD_TABLE_NONE; k++) {
+            const struct evt_sub *sub = evt_sub_at(shard, k);
+            n += sub->stored && (sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING);
+        }
+        n += (unsigned)HOST_COUNT(&run->host, i, publications) +
+             (unsigned)HOST_COUNT(&run->host, i, bindings);
+    }
+    return n;
+}
+
+/* Connections end with the broker; clients make new ones, to shards that are there. */
+static void
+reconnect(const struct run *run, struct hd_flow *flow)
+{
+    if (flow->conn)
+        flow->conn = hd_conn_make(hd_conn_shard(flow->conn) % run->host.n, 1, 0);
+}
+
+static void
+restarts(struct run *run)
+{
+    struct host_ending ending = { .clean = take(run, 2), .down_ms = PICK(run, steps_ms) };
+    const unsigned n = 1 + take(run, HOST_SHARDS);
+
+    if (run->host.store == HOST_STORE_FAILS || run->host.store == HOST_STORE_REFUSES)
+        ending.clean = false; /* it would want to, but cannot write */
+    if (!ending.clean)
+        ending.kept = take(run, 6);
+    else if (take(run, 2)) {
+        ending.down_ms = 0;
+        run->host.store = HOST_STORE_NOW;
+        host_settle(&run->host);
+    }
+    look(run);
+    const unsigned before = in_force(run);
+    const bool unsure = run->unkept || run->host.puts;
+    if (getenv("FUZZ_SHOW"))
+        fprintf(stderr, "=== %s, %u records kept, %u shards, %llu ms\n",
+                ending.clean ? "clean" : "crash", ending.kept, n,
+                (unsigned long long)ending.down_ms);
+    host_restart(&run->host, n, &ending);
+    FUZZ_CHECK(!ending.clean || ending.down_ms > 0 || in_force(run) == before);
+    /* What let a CSeq go may be lost with the records that were not kept; its branch is used up. */
+    for (unsigned i = 0; i < SHOWN && !ending.clean && unsure; i++)
+        run->shown[i].cseq = 0;
+    for (unsigned i = 0; i < ASKED; i++) {
+        if (!run->asked[i].status)
+            run->asked[i].status = STATUS_LOST;
+        if (run->asked[i].passing)
+            run->asked[i].octets = 0;
+    }
+    for (unsigned i = 0; i < REQUESTS; i++)
+        reconnect(run, &run->requests[i].flow);
+    for (unsigned i = 0; i < NOTIFIES; i++)
+        if (run->notifies[i])
+            reconnect(run, &run->notifies[i]->flow);
+}
+
+static void
+releases(struct run *run)
+{
+    const unsigned n = take(run, 4) + 1;
+    const enum hd_err err = take(run, 3) == 1 ? HD_ESTORE : HD_OK;
+
+    run->unkept = run->unkept || err;
+    host_store_release(&run->host, n, err);
+}
+
 static void
 store(struct run *run)
 {
-    switch (take(run, 6)) {
+    const unsigned what = take(run, 6);
+
+    run->unkept = run->unkept || what == 1 || what == 2;
+    switch (what) {
     case 0:
         run->host.store = HOST_STORE_LATER;
         break;
@@ -568,8 +668,11 @@ store(struct run *run)
     case 3:
         run->host.store = HOST_STORE_NOW;
         break;
+    case 4:
+        restarts(run);
+        break;
     default:
-        host_store_release(&run->host, take(run, 4) + 1, take(run, 3) == 1 ? HD_ESTORE : HD_OK);
+        releases(run);
     }
 }
 
@@ -581,8 +684,23 @@ store(struct run *run)
         .types = text_types, .n_types = 2, .min_expires_s = 60, .default_expires_s = 1800,         \
         .max_expires_s = 3600, .authorisation = EVT_AUTHORISE_ALLOW, __VA_ARGS__                   \
     }
-static const struct evt_package short_ones[] = {
-    PACKAGE("x-state", .neutral_body = { "(none)", 6 }),
+static const struct evt_package short_ones[4];
+static const struct evt_package short_winfo = {
+    .magic = EVT_PACKAGE_MAGIC,
+    .name = { "x-state.winfo", 13 },
+    .ops = &winfo_ops,
+    .types = text_types,
+    .n_types = 2,
+    .min_expires_s = 60,
+    .default_expires_s = 1800,
+    .max_expires_s = 3600,
+    .authorisation = EVT_AUTHORISE_ALLOW,
+    .watched = &short_ones[0],
+    .keeper = &evt_watch_keeper,
+    .closed = true,
+};
+static const struct evt_package short_ones[4] = {
+    PACKAGE("x-state", .neutral_body = { "(none)", 6 }, .winfo = &short_winfo),
     PACKAGE("x-every", .delivery = EVT_DELIVER_EVERY, .queue_max = 3),
     PACKAGE("x-paced", .pace_ms = 5000),
     PACKAGE("x-state", .pace_ms = 700),
@@ -729,6 +847,7 @@ let_go(struct run *run)
         FUZZ_CHECK(shard->subs.count == 0 && shard->pubs.count == 0 && shard->accounts.count == 0);
         FUZZ_CHECK(shard->hops.count == 0 && shard->mirrors.count == 0 &&
                    shard->resources.count == 0 && shard->watchers.used == 0);
+        FUZZ_CHECK(shard->waits.count == 0);
         FUZZ_CHECK(shard->n_flights == 0 && shard->waiting == 0);
         FUZZ_CHECK(shard->wheel.count == 0);
         FUZZ_CHECK(evt_shard_quiet(shard));
@@ -754,6 +873,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run->host.nonce_id = flags & 16 ? UINT64_MAX : 1;
     config = host_config_copy(&run->host);
     config->registrar.max_expires_s = 3600;
+    config->limits.waiting_keep_s = 3600;
     config->packages = all_packages;
     config->n_packages = HD_ARRAY_LEN(all_packages);
     if (flags & 32)
