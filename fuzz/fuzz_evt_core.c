@@ -627,10 +627,10 @@ restarts(struct run *run)
     for (unsigned i = 0; i < SHOWN && !ending.clean && unsure; i++)
         run->shown[i].cseq = 0;
     for (unsigned i = 0; i < ASKED; i++) {
+        if (run->asked[i].passing)
+            run->asked[i].octets = run->asked[i].status = 0;
         if (!run->asked[i].status)
             run->asked[i].status = STATUS_LOST;
-        if (run->asked[i].passing)
-            run->asked[i].octets = 0;
     }
     for (unsigned i = 0; i < REQUESTS; i++)
         reconnect(run, &run->requests[i].flow);

@@ -452,7 +452,7 @@ static const struct evt_policy_ops policy_ops = {
 static const struct evt_keys keys = { .id = { 11, 12 }, .table = { 21, 22 } };
 
 void
-host_begin(struct host *host, unsigned n)
+host_shards_begin(struct host *host, unsigned n)
 {
     struct evt_shard *peers[HOST_SHARDS];
 
@@ -494,7 +494,7 @@ host_init(struct host *host, unsigned n)
     host->puts_end = &host->puts;
     host->config = config_new();
     host->nonce_id = 1;
-    host_begin(host, n);
+    host_shards_begin(host, n);
 }
 
 void
@@ -508,7 +508,7 @@ host_free_puts(struct host_put **list)
 }
 
 void
-host_end(struct host *host)
+host_shards_end(struct host *host)
 {
     for (unsigned i = 0; i < host->n; i++)
         evt_shard_free(host->seats[i].shard);
@@ -519,7 +519,7 @@ host_end(struct host *host)
 void
 host_done(struct host *host)
 {
-    host_end(host);
+    host_shards_end(host);
     host_drop(host);
     host_free_puts(&host->kept);
     evt_config_unref(host->config);

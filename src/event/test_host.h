@@ -129,8 +129,8 @@ struct host_ending {
  * not.  (test_restart.c) */
 void host_restart(struct host *host, unsigned n, const struct host_ending *ending);
 /* Its halves: the shards of a host, and their end. */
-void host_begin(struct host *host, unsigned n);
-void host_end(struct host *host);
+void host_shards_begin(struct host *host, unsigned n);
+void host_shards_end(struct host *host);
 void host_free_puts(struct host_put **list);
 /** A copy of the configuration in force for a test to change; taken by host_configure. */
 struct evt_config *host_config_copy(struct host *host);

@@ -67,11 +67,11 @@ host_restart(struct host *host, unsigned n, const struct host_ending *ending)
         evt_shard_settle(host->seats[i].shard, host->now_ms * 1000);
     for (const struct host_put *put = host->puts; put && kept > 0; put = put->next, kept--)
         put->copy->stored = true;
-    host_end(host);
+    host_shards_end(host);
     host->n_counts = 0;
     host->now_ms += ending->down_ms;
     records = take_newest(host);
-    host_begin(host, n);
+    host_shards_begin(host, n);
     for (size_t k = 0; k < HD_ARRAY_LEN(order); k++)
         for (const struct host_put *put = records; put; put = put->next)
             if (put->kind == order[k])
