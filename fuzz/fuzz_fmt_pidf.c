@@ -24,7 +24,7 @@ split(struct hd_slice text, struct fmt_pidf_part parts[PARTS])
 static void
 compose_again(struct fmt_xml *xml, struct hd_slice once, const struct fmt_pidf_part *part)
 {
-    const struct fmt_pidf_part parts[] = { { once, 1 }, { part->body, 2 } };
+    const struct fmt_pidf_part parts[] = { { once, 1, false }, { part->body, 2, false } };
     const char *reason = NULL;
     struct hd_str out = { 0 };
     const enum hd_err err = fmt_pidf_compose(xml, ENTITY, parts, 2, 4 * MAX, &out);

@@ -538,6 +538,13 @@ void evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource);
 /** Kept documents (kept.c).  Begins with the first interest: false: memory is short, later. */
 bool evt_kept_begin(struct evt_shard *shard, struct evt_resource *resource);
 void evt_kept_end(struct evt_shard *shard, struct evt_resource *resource);
+/** Before a resource gets another definition of its package: ends what that one has no keeper for. */
+void evt_kept_configure(struct evt_shard *shard, struct evt_resource *resource,
+                        const struct evt_package *package);
+/** What is published in this resource changed: tells the keeper that it feeds. */
+void evt_kept_feed(struct evt_shard *shard, const struct evt_resource *from);
+/** The kept document, as it is beside what is published or alone; borrowed, NULL: none. */
+struct evt_doc *evt_kept_doc(const struct evt_resource *resource, bool published);
 /** A publisher said something, if only that he is there: composes what changed, and tells those who
  * wait for a sign of life. */
 void evt_resource_alive(struct evt_shard *shard, struct evt_resource *resource, bool changed);

@@ -29,6 +29,7 @@ struct evt_doc *evt_doc_unref(struct evt_doc *doc); /* accepts NULL, returns NUL
 /* One publication as a composer sees it. */
 struct evt_published {
     struct evt_doc *doc; /* borrowed; immutable, but a composer may take a reference */
+    bool kept;           /* nobody published it: the broker's own (event/kept.h), the last one */
     uint32_t number; /* stable over the publication's life and unlike its neighbours': for renaming
                         ids */
 };
@@ -72,6 +73,14 @@ struct evt_watcher {
     enum evt_watcher_status status;
     enum evt_watcher_event event; /* that led there */
     struct hd_slice uri, name;    /* identity, display name; borrowed */
+};
+
+/* Presence from registration: whose state is made of what the broker knows. */
+struct evt_derived {
+    const struct hd_slice *domains; /* lower case; NULL: all */
+    size_t n_domains;
+    bool beside; /* also beside what the user publishes himself */
+    bool calls;  /* being on the phone shows */
 };
 
 struct evt_package;
@@ -158,6 +167,8 @@ struct evt_package {
     const struct evt_keeper *keeper;   /* makes documents of the broker's own, see event/kept.h; or
                                           NULL */
     bool closed;                       /* nothing is published from outside: 403 */
+    const struct evt_derived *derived; /* for the keeper of presence; NULL: nothing is derived */
+    struct hd_slice feeds; /* a package whose keeper looks at what is published here; empty: none */
     const struct evt_package *winfo;   /* its template package (RFC 3857), found by its name with
                                           ".winfo" behind it; NULL: there is none */
     const struct evt_package *watched; /* of a template package: whose watchers it shows */

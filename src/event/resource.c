@@ -105,8 +105,9 @@ resource_document(struct evt_shard *shard, struct evt_resource *resource, struct
             published[n++] = (struct evt_published){ .doc = pub->doc, .number = (uint32_t)pub->id };
         i = pub->older;
     }
-    if (resource->kept && resource->kept->doc)
-        published[n++] = (struct evt_published){ .doc = resource->kept->doc };
+    struct evt_doc *kept = evt_kept_doc(resource, n > 0);
+    if (kept)
+        published[n++] = (struct evt_published){ .doc = kept, .kept = true };
     if (n == 0)
         return package->ops->neutral(package, resource->key, ret_doc);
     enum hd_err err = package->ops->compose(package, resource->key, published, n, ret_doc);
@@ -194,6 +195,8 @@ void
 evt_resource_compose(struct evt_shard *shard, struct evt_resource *resource)
 {
     resource_renew(shard, resource, resource->package->delivery == EVT_DELIVER_EVERY);
+    if (resource->package->feeds.n)
+        evt_kept_feed(shard, resource);
 }
 
 void
@@ -362,8 +365,7 @@ evt_resource_configure(struct evt_shard *shard, struct evt_config *config)
         const struct evt_package *package = evt_config_package(config, resource->package->name);
         if (!package)
             continue;
-        if (package->keeper != resource->package->keeper)
-            evt_kept_end(shard, resource);
+        evt_kept_configure(shard, resource, package);
         evt_config_ref(config);
         evt_config_unref(resource->config);
         resource->config = config;
@@ -372,6 +374,8 @@ evt_resource_configure(struct evt_shard *shard, struct evt_config *config)
             evt_catch_up_later(shard);
         /* The rule or the neutral document may be another; that nothing happened is no event. */
         resource_renew(shard, resource, false);
+        if (resource->kept && resource->kept->keeper->fed)
+            resource->kept->keeper->fed(shard, resource);
     }
 }
 

@@ -358,6 +358,36 @@ fmt_dialoginfo_compose(struct hd_slice entity, const struct fmt_dialoginfo_part 
     return err;
 }
 
+/* A line end around the word is none of it. */
+static bool
+is_word(struct hd_slice text, struct hd_slice word)
+{
+    static const char blanks[] = " \t\r\n";
+
+    while (text.n && memchr(blanks, text.p[0], sizeof(blanks) - 1))
+        text = hd_slice_from(text, 1);
+    while (text.n && memchr(blanks, text.p[text.n - 1], sizeof(blanks) - 1))
+        text.n--;
+    return hd_slice_eq(text, word);
+}
+
+bool
+fmt_dialoginfo_is_busy(struct hd_slice body)
+{
+    struct fmt_xml_reader r;
+    enum fmt_xml_event event = FMT_XML_TEXT;
+
+    fmt_xml_open(&r, body, body.n);
+    while (event != FMT_XML_DONE && !fmt_xml_next(&r, &event)) {
+        if (event == FMT_XML_TEXT && r.depth == 3 &&
+            fmt_xml_is(&r.element->name, HD_LIT(NS), HD_LIT("state")) &&
+            fmt_xml_is(&r.open[1].name, HD_LIT(NS), HD_LIT("dialog")) &&
+            is_word(r.token, HD_LIT("confirmed")))
+            return true;
+    }
+    return false;
+}
+
 void
 fmt_dialoginfo_neutral(struct hd_slice entity, struct hd_str *out)
 {

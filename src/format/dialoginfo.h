@@ -56,6 +56,9 @@ HD_NODISCARD enum hd_err fmt_dialoginfo_compose(struct hd_slice entity,
  */
 HD_NODISCARD enum hd_err fmt_dialoginfo_partial(struct hd_slice base, struct hd_slice now,
                                                 struct hd_str *out);
+/** Whether a dialog of a valid document is confirmed (RFC 4235 section 3.7.1): somebody is on the
+ * phone. */
+bool fmt_dialoginfo_is_busy(struct hd_slice body);
 /** The document while nothing is published: full, without dialogs. */
 void fmt_dialoginfo_neutral(struct hd_slice entity, struct hd_str *out);
 

@@ -403,6 +403,39 @@ the_neutral_document_is_full_and_has_no_dialogs(void **state)
     hd_str_done(&out);
 }
 
+static void
+somebody_is_on_the_phone_when_a_dialog_is_confirmed(void **state)
+{
+    static const struct {
+        const char *children;
+        bool busy;
+    } row[] = {
+        { "", false },
+        { "<dialog id=\"a\"><state>early</state></dialog>", false },
+        { "<dialog id=\"a\"><state>terminated</state></dialog>", false },
+        { "<dialog id=\"a\"><state>confirmed</state></dialog>", true },
+        { "<dialog id=\"a\"><state event=\"replaced\"> confirmed\n</state></dialog>", true },
+        { "<dialog id=\"a\"><state>early</state></dialog>"
+          "<dialog id=\"b\"><state>confirmed</state></dialog>",
+          true },
+        { "<dialog id=\"a\"><state>trying</state><x><state>confirmed</state></x></dialog>", false },
+        { "<dialog id=\"a\"><state>trying</state></dialog><x><state>confirmed</state></x>", false },
+        { "<dialog id=\"a\"><state>confirmed", true }, /* whatever comes behind it */
+        { "<dialog id=\"a\"><state>trying", false },
+    };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        (void)snprintf(text, sizeof(text),
+                       "<dialog-info xmlns=\"" NS "\" version=\"0\" state=\"full\" "
+                       "entity=\"sip:a@b\">%s</dialog-info>",
+                       row[i].children);
+        if (fmt_dialoginfo_is_busy(hd_slice_str(text)) != row[i].busy)
+            fail_msg("row %zu", i);
+    }
+}
+
 int
 main(void)
 {
@@ -424,6 +457,7 @@ main(void)
         cmocka_unit_test(what_grows_without_bound_is_refused),
         cmocka_unit_test(dialogs_of_a_composed_document_are_limited),
         cmocka_unit_test(the_neutral_document_is_full_and_has_no_dialogs),
+        cmocka_unit_test(somebody_is_on_the_phone_when_a_dialog_is_confirmed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 
 #define NS_PIDF "urn:ietf:params:xml:ns:pidf"
 #define NS_MODEL "urn:ietf:params:xml:ns:pidf:data-model"
+#define NS_RPID "urn:ietf:params:xml:ns:pidf:rpid"
 #define X(text) ((const xmlChar *)(text))
 
 /* What a child of the root is to us; the order is that in which the schema of RFC 3863 section 4.4
@@ -256,6 +257,86 @@ choose_person(struct compose *c)
         }
         found = found || here;
     }
+}
+
+static xmlNode *
+child_of(const xmlNode *node, const char *ns, const char *name)
+{
+    for (xmlNode *child = node->children; child; child = child->next)
+        if (is_element(child, ns, name))
+            return child;
+    return NULL;
+}
+
+static xmlNode *
+person_of(const xmlDoc *doc)
+{
+    for (xmlNode *node = doc_children(doc); node; node = node->next)
+        if (kind_of(node) == KIND_PERSON)
+            return node;
+    return NULL;
+}
+
+/* The namespace of RPID where it can be used in this subtree; declared when it is not. */
+static xmlNs *
+rpid_of(xmlNode *node)
+{
+    xmlNs *ns = xmlSearchNsByHref(node->doc, node, X(NS_RPID));
+    char prefix[16];
+
+    for (unsigned i = 0; !ns && i < 100; i++) { /* a prefix may be taken for something else */
+        (void)snprintf(prefix, sizeof(prefix), "rpid%u", i);
+        if (!xmlSearchNs(node->doc, node, X(prefix)))
+            ns = xmlNewNs(node, X(NS_RPID), X(prefix));
+    }
+    return ns;
+}
+
+/* Puts the activities of one person among those of another (RFC 4480 section 3.2: there may be
+ * several). */
+static enum hd_err
+add_activities(xmlNode *to, const xmlNode *from)
+{
+    const xmlNode *activities = child_of(from, NS_RPID, "activities");
+    xmlNs *ns = activities ? rpid_of(to) : NULL;
+    xmlNode *into = child_of(to, NS_RPID, "activities");
+
+    if (!activities)
+        return HD_OK;
+    if (ns && !into) {
+        xmlNode *first = xmlNewDocNode(to->doc, ns, X("activities"), NULL);
+        into = first && to->children ? xmlAddPrevSibling(to->children, first)
+                                     : first ? xmlAddChild(to, first) : NULL;
+    }
+    if (!ns || !into)
+        return HD_ENOMEM;
+    for (const xmlNode *one = activities->children; one; one = one->next) {
+        if (one->type != XML_ELEMENT_NODE || child_of(into, NS_RPID, (const char *)one->name))
+            continue;
+        xmlNode *copy = xmlNewDocNode(to->doc, ns, one->name, NULL);
+        if (!copy || !xmlAddChild(into, copy)) {
+            xmlFreeNode(copy);
+            return HD_ENOMEM;
+        }
+    }
+    return HD_OK;
+}
+
+/* The broker knows what the person does, the person says all else of himself: before the persons
+ * are chosen, what the broker knows goes into the newest that is published. */
+static enum hd_err
+merge_kept(struct compose *c)
+{
+    xmlNode *kept = NULL, *published = NULL;
+
+    for (size_t i = 0; i < c->n; i++) {
+        xmlNode *person = c->docs[i] ? person_of(c->docs[i]) : NULL;
+        if (c->parts[i].kept)
+            kept = person;
+        else if (!published)
+            published = person;
+    }
+    return kept && published ? add_activities(published, kept) : HD_OK;
 }
 
 /* The deviceID of a device without blanks around it, NULL: none.  To be freed. */
@@ -577,8 +658,10 @@ write_children(const struct compose *c)
 static enum hd_err
 compose_documents(struct compose *c, struct hd_slice entity)
 {
+    enum hd_err err = merge_kept(c);
     choose_person(c);
-    enum hd_err err = merge_devices(c);
+    if (!err)
+        err = merge_devices(c);
     if (!err)
         err = make_ids_unique(c);
     if (!err)
@@ -630,6 +713,29 @@ fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity, const struct fmt_p
         xmlFreeDoc(c.docs[i]);
     free(c.docs);
     return err;
+}
+
+void
+fmt_pidf_reachable(struct hd_slice entity, const struct fmt_pidf_reach *reach, struct hd_str *out)
+{
+    hd_str_add_str(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                        "<presence xmlns=\"" NS_PIDF "\"");
+    if (reach->on_phone)
+        hd_str_add_str(out, " xmlns:dm=\"" NS_MODEL "\" xmlns:rpid=\"" NS_RPID "\"");
+    hd_str_add_str(out, " entity=\"");
+    fmt_xml_write_uri(out, entity);
+    hd_str_add_str(out, "\">\n");
+    if (reach->tuple) {
+        hd_str_add_str(out, " <tuple id=\"registered\"><status><basic>");
+        hd_str_add_str(out, reach->open ? "open" : "closed");
+        hd_str_add_str(out, "</basic></status><contact>");
+        fmt_xml_write_uri(out, entity);
+        hd_str_add_str(out, "</contact></tuple>\n");
+    }
+    if (reach->on_phone)
+        hd_str_add_str(out, " <dm:person id=\"phone\"><rpid:activities><rpid:on-the-phone/>"
+                            "</rpid:activities></dm:person>\n");
+    hd_str_add_str(out, "</presence>\n");
 }
 
 void

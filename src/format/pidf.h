@@ -14,6 +14,8 @@
 struct fmt_pidf_part {
     struct hd_slice body;
     uint32_t number; /* stable over the publication's life, unlike the others' */
+    bool kept;       /* of the broker itself: the activities of its person are put into those of the
+                        person that is published */
 };
 
 /**
@@ -34,7 +36,8 @@ bool fmt_pidf_is_for(struct hd_slice body, struct hd_slice entity);
 /**
  * One document out of n >= 1, newest first.  A single document whose entity matches is copied octet
  * by octet.  Otherwise: all tuples, all presence-level notes and all elements that we do not know;
- * the persons of the newest publication that has one; of devices with the same deviceID the newest
+ * the persons of the newest publication that has one (their activities with those of a kept part);
+ * of devices with the same deviceID the newest
  * publication's.  An id that occurs again is renamed "<id>-<number in hex>" in the publication with
  * the higher number, whichever is newer, so that ids stay when publications are refreshed.
  * Documents that are not valid are left out.
@@ -47,6 +50,14 @@ bool fmt_pidf_is_for(struct hd_slice body, struct hd_slice entity);
 HD_NODISCARD enum hd_err fmt_pidf_compose(struct fmt_xml *xml, struct hd_slice entity,
                                           const struct fmt_pidf_part *parts, size_t n, size_t max,
                                           struct hd_str *out);
+/** What the broker knows of a user's reachability. */
+struct fmt_pidf_reach {
+    bool tuple, open; /* a tuple with this basic status */
+    bool on_phone;    /* a person whose activity is on-the-phone (RFC 4480 section 3.2) */
+};
+/** A document that says this. */
+void fmt_pidf_reachable(struct hd_slice entity, const struct fmt_pidf_reach *reach,
+                        struct hd_str *out);
 /** The document while nothing is published: one tuple, closed, so that a phone shows the entity as
  * offline. */
 void fmt_pidf_neutral(struct hd_slice entity, struct hd_str *out);

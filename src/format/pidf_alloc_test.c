@@ -23,9 +23,16 @@
     "<dm:device id='d'><dm:deviceID>urn:d:1</dm:deviceID></dm:device><x:e/>"                       \
     "<note>n</note></presence>"
 
+#define KEPT                                                                                       \
+    "<presence xmlns='urn:ietf:params:xml:ns:pidf' "                                               \
+    "xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' "                                           \
+    "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' entity='sip:a@b'>"                                 \
+    "<dm:person id='k'><r:activities><r:on-the-phone/></r:activities></dm:person></presence>"
+
 static const struct fmt_pidf_part parts[] = {
-    { { ROOT "one" REST, sizeof(ROOT "one" REST) - 1 }, 1 },
-    { { ROOT "two" REST, sizeof(ROOT "two" REST) - 1 }, 2 },
+    { { ROOT "one" REST, sizeof(ROOT "one" REST) - 1 }, 1, false },
+    { { ROOT "two" REST, sizeof(ROOT "two" REST) - 1 }, 2, false },
+    { { KEPT, sizeof(KEPT) - 1 }, 0, true },
 };
 
 static void
@@ -34,11 +41,11 @@ composing_tells_every_refused_allocation(void **state)
     (void)state;
     struct fmt_xml *xml = fmt_xml_new();
     struct hd_str whole = { 0 };
-    assert_int_equal(fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, 2, MAX, &whole), HD_OK);
+    assert_int_equal(fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, HD_ARRAY_LEN(parts), MAX, &whole), HD_OK);
     for (unsigned n = 0;; n++) {
         struct hd_str out = { 0 };
         alloc_refuse(n);
-        const enum hd_err err = fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, 2, MAX, &out);
+        const enum hd_err err = fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, HD_ARRAY_LEN(parts), MAX, &out);
         const bool refused = alloc_allow();
         if (err != (refused ? HD_ENOMEM : HD_OK))
             fail_msg("allocation %u: %s", n, hd_err_text(err));

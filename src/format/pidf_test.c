@@ -78,8 +78,8 @@ static char *
 composed_of(const char *newest, const char *older)
 {
     const struct fmt_pidf_part parts[] = {
-        { hd_slice_str(newest), 2 },
-        { hd_slice_str(older), 1 },
+        { hd_slice_str(newest), 2, false },
+        { hd_slice_str(older), 1, false },
     };
     return composed(parts, older ? 2 : 1);
 }
@@ -186,9 +186,9 @@ tuples_of_all_publications_are_kept_newest_first(void **state)
 {
     (void)state;
     const struct fmt_pidf_part parts[] = {
-        { hd_slice_str(pjsua), 30 },
-        { hd_slice_str(linphone), 10 },
-        { hd_slice_str(baresip), 20 },
+        { hd_slice_str(pjsua), 30, false },
+        { hd_slice_str(linphone), 10, false },
+        { hd_slice_str(baresip), 20, false },
     };
     char *text = composed(parts, 3);
     assert_count(text, "tuple>", 3);
@@ -227,8 +227,8 @@ an_id_that_occurs_again_is_renamed_where_the_number_is_higher(void **state)
     static const char a[] = ROOT TUPLE("t1", "open") "</presence>";
     static const char b[] = ROOT TUPLE("t1", "closed") "</presence>";
     /* whichever is newer, the same tuple keeps its id */
-    const struct fmt_pidf_part ab[] = { { hd_slice_str(a), 7 }, { hd_slice_str(b), 0xab } };
-    const struct fmt_pidf_part ba[] = { { hd_slice_str(b), 0xab }, { hd_slice_str(a), 7 } };
+    const struct fmt_pidf_part ab[] = { { hd_slice_str(a), 7, false }, { hd_slice_str(b), 0xab, false } };
+    const struct fmt_pidf_part ba[] = { { hd_slice_str(b), 0xab, false }, { hd_slice_str(a), 7, false } };
     for (unsigned i = 0; i < 2; i++) {
         char *text = composed(i ? ba : ab, 2);
         assert_count(text, "<tuple id=\"t1\"><status><basic>open", 1);
@@ -242,9 +242,9 @@ a_renamed_id_that_is_taken_too_is_renamed_on(void **state)
 {
     (void)state;
     const struct fmt_pidf_part parts[] = {
-        { HD_LIT(ROOT TUPLE("t", "open") TUPLE("t-00000002", "open") "</presence>"), 1 },
-        { HD_LIT(ROOT TUPLE("t", "closed") "</presence>"), 2 },
-        { HD_LIT(ROOT TUPLE("t", "closed") "</presence>"), 2 },
+        { HD_LIT(ROOT TUPLE("t", "open") TUPLE("t-00000002", "open") "</presence>"), 1, false },
+        { HD_LIT(ROOT TUPLE("t", "closed") "</presence>"), 2, false },
+        { HD_LIT(ROOT TUPLE("t", "closed") "</presence>"), 2, false },
     };
     char *text = composed(parts, 3);
     assert_count(text, "id=\"t\"", 1);
@@ -418,7 +418,7 @@ what_is_not_valid_is_left_out(void **state)
     struct fmt_xml *xml = fmt_xml_new();
     struct hd_str out;
     hd_str_init(&out);
-    const struct fmt_pidf_part parts[] = { { HD_LIT("<presence"), 1 }, { HD_LIT(""), 2 } };
+    const struct fmt_pidf_part parts[] = { { HD_LIT("<presence"), 1, false }, { HD_LIT(""), 2, false } };
     assert_int_equal(fmt_pidf_compose(xml, ENTITY, parts, 2, MAX, &out), HD_ESYNTAX);
     hd_str_done(&out);
     fmt_xml_free(xml);
@@ -440,8 +440,8 @@ namespaces_do_not_multiply_a_document_without_bound(void **state)
         hd_str_add_str(&big, "<x:y/>");
     hd_str_add_str(&big, "</presence>");
     const struct fmt_pidf_part parts[] = {
-        { HD_LIT("<presence xmlns='" PIDF "' xmlns:x='urn:x' entity='sip:a@b'/>"), 1 },
-        { hd_str_slice(&big), 2 },
+        { HD_LIT("<presence xmlns='" PIDF "' xmlns:x='urn:x' entity='sip:a@b'/>"), 1, false },
+        { hd_str_slice(&big), 2, false },
     };
     assert_int_equal(fmt_pidf_compose(xml, ENTITY, parts, 2, MAX, &out), HD_EFULL);
     assert_true(out.n < 6 * MAX);
@@ -476,6 +476,91 @@ nothing_published_is_one_closed_tuple(void **state)
     hd_str_done(&out);
 }
 
+static struct hd_slice
+reachable(bool tuple, bool open, bool on_phone, struct hd_str *out)
+{
+    hd_str_init(out);
+    fmt_pidf_reachable(HD_LIT("sip:bob@example.test"),
+                       &(struct fmt_pidf_reach){ tuple, open, on_phone }, out);
+    assert_int_equal(validate(hd_str_slice(out)), HD_OK);
+    return hd_str_slice(out);
+}
+
+static void
+what_the_broker_knows_is_a_document_of_its_own(void **state)
+{
+    (void)state;
+    struct hd_str out;
+    char *text = hd_slice_strdup(reachable(true, true, false, &out));
+    assert_count(text, "<basic>open</basic>", 1);
+    assert_count(text, "<contact>sip:bob@example.test</contact>", 1);
+    assert_count(text, "person", 0);
+    free(text);
+    hd_str_done(&out);
+    text = hd_slice_strdup(reachable(true, false, true, &out));
+    assert_count(text, "<basic>closed</basic>", 1);
+    assert_count(text, "<rpid:on-the-phone/>", 1);
+    free(text);
+    hd_str_done(&out);
+    text = hd_slice_strdup(reachable(false, false, true, &out));
+    assert_count(text, "tuple", 0);
+    free(text);
+    hd_str_done(&out);
+}
+
+static char *
+on_phone_beside(const char *published)
+{
+    struct hd_str kept;
+    const struct fmt_pidf_part parts[] = {
+        { hd_slice_str(published), 7, false },
+        { reachable(false, false, true, &kept), 0, true },
+    };
+    char *text = composed(parts, 2);
+    hd_str_done(&kept);
+    return text;
+}
+
+#define PUBLISHED(declarations, persons)                                                           \
+    "<presence xmlns='urn:ietf:params:xml:ns:pidf' "                                               \
+    "xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' " declarations                               \
+    " entity='sip:bob@example.test'><tuple id='t'><status/></tuple>" persons "</presence>"
+
+static void
+activities_that_the_broker_knows_go_into_the_published_person(void **state)
+{
+    (void)state;
+    /* none is published: the broker's stays */
+    char *text = on_phone_beside(PUBLISHED("", ""));
+    assert_count(text, "<rpid:activities><rpid:on-the-phone/></rpid:activities>", 1);
+    assert_count(text, "id=\"phone\"", 1);
+    free(text);
+    /* one without activities: they come first, as the schema of RFC 4480 wants it */
+    text = on_phone_beside(PUBLISHED("", "<p:person id='me'><p:note>n</p:note></p:person>"));
+    assert_count(text, "activities><p:note>n</p:note>", 1);
+    assert_count(text, "on-the-phone", 1);
+    assert_count(text, "id=\"phone\"", 0);
+    free(text);
+    /* an empty one */
+    text = on_phone_beside(PUBLISHED("", "<p:person id='me'/>"));
+    assert_count(text, "on-the-phone", 1);
+    assert_count(text, "id=\"me\"", 1);
+    free(text);
+    /* one that says so already */
+    text = on_phone_beside(PUBLISHED("xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'",
+                                     "<p:person id='me'><r:activities><r:on-the-phone/>"
+                                     "</r:activities></p:person>"));
+    assert_count(text, "on-the-phone", 1);
+    free(text);
+    /* a prefix of ours that means something else there */
+    text = on_phone_beside(
+        PUBLISHED("xmlns:rpid='urn:x' xmlns:rpid0='urn:y'",
+                  "<p:person id='me'><rpid:on-the-phone/><rpid0:z/></p:person>"));
+    assert_count(text, "<rpid1:on-the-phone/>", 1);
+    assert_count(text, "<rpid:on-the-phone/>", 1);
+    free(text);
+}
+
 int
 main(void)
 {
@@ -500,6 +585,8 @@ main(void)
         cmocka_unit_test(namespaces_do_not_multiply_a_document_without_bound),
         cmocka_unit_test(a_composed_document_composes_again),
         cmocka_unit_test(nothing_published_is_one_closed_tuple),
+        cmocka_unit_test(what_the_broker_knows_is_a_document_of_its_own),
+        cmocka_unit_test(activities_that_the_broker_knows_go_into_the_published_person),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

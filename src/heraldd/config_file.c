@@ -84,7 +84,8 @@ static const char *const registrar_keys[] = { "enabled", "min_expires", "default
                                               "max_expires", "flow_timer" };
 static const char *const package_keys[] = {
     "enabled", "min_expires", "default_expires", "max_expires",  "max_body", "pace",   "delivery",
-    "queue",   "compose",     "authorisation",   "neutral_type", "neutral",  "partial"
+    "queue",   "compose",     "authorisation",   "neutral_type", "neutral",  "partial",
+    "registered_rule", "registered_calls"
 };
 static const char *const profile_keys[] = { "package", "when" };
 static const char *const log_keys[] = { "level", "format" };
@@ -173,7 +174,7 @@ static enum hd_err
 confuse_read(struct hd_reader *r)
 {
     static const char *const algorithms[] = { "algorithms" },
-                             *const package_lists[] = { "types", "publishers" },
+                             *const package_lists[] = { "types", "publishers", "registered" },
                              *const names_lists[] = { "servers" },
                              *const registrar_lists[] = { "agents" };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
@@ -190,7 +191,8 @@ confuse_read(struct hd_reader *r)
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
     fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), registrar_lists, 1);
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
-    fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists, 2);
+    fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists,
+              HD_ARRAY_LEN(package_lists));
     fill_keys(profile, profile_keys, HD_ARRAY_LEN(profile_keys), NULL, 0);
     fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
     fill_keys(audit, audit_keys, HD_ARRAY_LEN(audit_keys), NULL, 0);
@@ -509,6 +511,35 @@ read_documents(struct hd_reader *r, cfg_t *sec, unsigned line, const struct buil
         package->neutral_body = hd_read_keep(r, hd_value_slice(neutral));
 }
 
+/* Presence from registration: of which domains, and by which rule. */
+static void
+read_derived(struct hd_reader *r, cfg_t *sec, struct evt_package *package)
+{
+    static const char *const keys[] = { "registered", "registered_rule", "registered_calls" };
+    static const char *const rules[] = { "alone", "beside" };
+    const struct hd_value *value = NULL;
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(keys) && !value; i++)
+        value = i == 0 ? (cfg_size(sec, keys[i]) ? cfg_getnptr(sec, keys[i], 0) : NULL)
+                       : hd_read_value(sec, keys[i]);
+    if (!value)
+        return;
+    struct evt_derived *derived = hd_read_room(r, 1, sizeof(*derived));
+    if (!hd_slice_eq(package->name, HD_LIT("presence")) || !cfg_size(sec, "registered"))
+        hd_problem(r->problems, value->line,
+                   "registered and what goes with it; expected in package \"presence\" alone, with "
+                   "registered = { DOMAIN, ... } or all");
+    if (!derived)
+        return;
+    if (cfg_size(sec, "registered") != 1 || !hd_slice_eq(hd_value_slice(value), HD_LIT("all")))
+        hd_read_list(r, sec, "registered", hd_check_domain, &derived->domains,
+                     &derived->n_domains);
+    derived->beside = hd_read_word(r, sec, "registered_rule", rules, 2, 0) == 1;
+    derived->calls = hd_read_bool(r, sec, "registered_calls", true);
+    package->derived = derived;
+    package->keeper = pkg_presence_keeper();
+}
+
 static void
 read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
              struct evt_package *package)
@@ -536,6 +567,7 @@ read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builti
                    "no",
                    cfg_title(sec));
     read_documents(r, sec, line, builtin, package);
+    read_derived(r, sec, package);
 }
 
 /* token-nodot of RFC 6665 section 8.4: a dot would name a template package. */
@@ -568,6 +600,16 @@ find_section(struct hd_reader *r, struct hd_slice name, unsigned *ret_line)
     return NULL;
 }
 
+/* What presence is derived from is looked at where it changes. */
+static struct hd_slice
+feeds_what(const struct hd_conf *conf, struct hd_slice name)
+{
+    for (size_t i = 0; hd_slice_eq(name, HD_LIT("dialog")) && i < conf->n_packages; i++)
+        if (conf->packages[i]->derived && conf->packages[i]->derived->calls)
+            return conf->packages[i]->name;
+    return (struct hd_slice){ 0 };
+}
+
 static void
 add_package(struct hd_reader *r, cfg_t *sec, unsigned line, struct hd_slice name,
             const struct builtin *builtin)
@@ -578,6 +620,7 @@ add_package(struct hd_reader *r, cfg_t *sec, unsigned line, struct hd_slice name
     if (!package)
         return;
     package_defaults(r, name, builtin, package);
+    package->feeds = feeds_what(conf, name);
     if (sec) {
         read_package(r, sec, line, builtin, package);
         if (!hd_read_bool(r, sec, "enabled", true))

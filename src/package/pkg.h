@@ -12,6 +12,10 @@
 
 /** presence (RFC 3856): PIDF, composed from all publications; neutral: one closed tuple. */
 const struct evt_package_ops *pkg_presence_ops(void);
+/** Presence from registration, for packages with evt_package.derived: a tuple that is open while a
+ * phone is registered or a published dialog is confirmed, the activity on-the-phone in the latter
+ * case; beside what the user publishes as the configuration says. */
+const struct evt_keeper *pkg_presence_keeper(void);
 /** message-summary (RFC 3842): the newest publication counts; neutral: no messages waiting. */
 const struct evt_package_ops *pkg_message_summary_ops(void);
 /** dialog (RFC 4235): dialog-info, composed from all publications and always full; neutral: no

@@ -1,10 +1,16 @@
 /* presence.c - the presence package (RFC 3856): one person, several phones, one document.
  *
+ * Where the configuration says so, presence is also made of what the broker knows itself: whether a
+ * phone is registered, and whether a dialog is published that is confirmed.
+ *
  * Invariants: what one phone alone publishes reaches watchers octet by octet; watchers always get a
- * PIDF document, a closed one when nothing is published. */
+ * PIDF document, a closed one when nothing is published and nothing known. */
 #include <stdlib.h>
 
+#include "event/kept.h"
 #include "event/package.h"
+#include "event/reg.h"
+#include "format/dialoginfo.h"
 #include "format/pidf.h"
 #include "package/body.h"
 #include "package/pkg.h"
@@ -29,7 +35,9 @@ compose_several(const struct evt_package *package, struct hd_slice entity,
 
     if (parts && xml) {
         for (size_t i = 0; i < n; i++)
-            parts[i] = (struct fmt_pidf_part){ published[i].doc->body, published[i].number };
+            parts[i] = (struct fmt_pidf_part){ .body = published[i].doc->body,
+                                               .number = published[i].number,
+                                               .kept = published[i].kept };
         err = fmt_pidf_compose(xml, entity, parts, n, pkg_body_max(package), out);
     }
     fmt_xml_free(xml);
@@ -63,6 +71,104 @@ presence_neutral(const struct evt_package *package, struct hd_slice entity,
     HD_ASSERT_OBJ(package, EVT_PACKAGE_MAGIC);
     fmt_pidf_neutral(entity, &out);
     return pkg_doc_take(PIDF_TYPE, &out, ret_doc);
+}
+
+/* --- presence from registration --------------------------------------------------------------- */
+
+static bool
+presence_wants(const struct evt_package *package, struct hd_slice key)
+{
+    const struct evt_derived *derived = package->derived;
+    struct hd_slice domain = hd_slice_from(key, hd_slice_find(key, '@'));
+
+    if (!derived || domain.n < 2)
+        return false;
+    domain = hd_slice_from(domain, 1);
+    for (size_t i = 0; derived->domains && i < derived->n_domains; i++)
+        if (hd_slice_eq(derived->domains[i], domain))
+            return true;
+    return !derived->domains;
+}
+
+static void
+look_for_call(void *context, const struct evt_doc *doc)
+{
+    bool *on_phone = context;
+
+    *on_phone = *on_phone || fmt_dialoginfo_is_busy(doc->body);
+}
+
+/* NULL in *ret_doc: there is nothing to say.  False: memory is short. */
+static bool
+reach_document(struct hd_slice key, const struct fmt_pidf_reach *reach, struct evt_doc **ret_doc)
+{
+    struct hd_str out = { 0 };
+
+    *ret_doc = NULL;
+    if (!reach->tuple && !reach->on_phone)
+        return true;
+    fmt_pidf_reachable(key, reach, &out);
+    return pkg_doc_take(PIDF_TYPE, &out, ret_doc) == HD_OK;
+}
+
+/* Who is on the phone can be reached, whoever keeps his registration.  What he publishes himself
+ * says by itself whether he can: beside it only being on the phone is told, unless the
+ * configuration wants the registration there too. */
+static bool
+presence_show(struct evt_shard *shard, struct evt_resource *resource)
+{
+    const struct evt_derived *derived = evt_kept_definition(resource)->derived;
+    struct hd_slice key = evt_kept_key(resource);
+    struct evt_doc *alone = NULL, *beside = NULL;
+    struct fmt_pidf_reach reach = { 0 };
+    bool shown;
+
+    if (derived->calls)
+        evt_kept_published(shard, key, HD_LIT("dialog"), look_for_call, &reach.on_phone);
+    reach.open =
+        reach.on_phone || evt_reg_visit(shard, key, NULL, NULL) == EVT_REG_ACTIVE;
+    reach.tuple = reach.open; /* closed is what the neutral document says */
+    shown = reach_document(key, &reach, &alone);
+    reach.tuple = reach.open && derived->beside;
+    shown = shown && reach_document(key, &reach, &beside);
+    if (shown)
+        evt_kept_set_both(shard, key, evt_kept_package(resource), alone, beside);
+    evt_doc_unref(alone);
+    evt_doc_unref(beside);
+    return shown;
+}
+
+/* When memory is short what was shown stays, until the next change. */
+static void
+presence_fed(struct evt_shard *shard, struct evt_resource *resource)
+{
+    (void)presence_show(shard, resource);
+}
+
+static void
+presence_registered(struct evt_shard *shard, struct evt_resource *resource, bool news)
+{
+    if (news)
+        (void)presence_show(shard, resource);
+}
+
+static void
+presence_end(struct evt_shard *shard, struct evt_resource *resource)
+{
+    (void)shard;
+    (void)resource;
+}
+
+static const struct evt_keeper presence_keeper = { .wants = presence_wants,
+                                                   .begin = presence_show,
+                                                   .end = presence_end,
+                                                   .registered = presence_registered,
+                                                   .fed = presence_fed };
+
+const struct evt_keeper *
+pkg_presence_keeper(void)
+{
+    return &presence_keeper;
 }
 
 static const struct evt_package_ops presence_ops = {
