@@ -53,6 +53,29 @@ struct evt_binding {
     uint8_t event;          /* enum evt_reg_event */
 };
 
+/* --- the answer to a REGISTER (register_answer.c) --------------------------------------------- */
+
+struct evt_account;
+struct evt_reply;
+struct evt_request;
+
+/* What of a REGISTER its answer depends on. */
+struct evt_wishes {
+    bool gruu;            /* it understands GRUUs */
+    bool outbound;        /* it understands outbound */
+    bool flow;            /* and registered a flow */
+    struct hd_slice path; /* heap, when kept */
+};
+/** path: room for it.  False: answered with 400. */
+bool evt_wishes_read(struct evt_shard *shard, struct evt_request *request, char path[EVT_PATH_MAX],
+                     struct evt_wishes *wishes);
+/** Ends and sends a 200 that was begun.  account may be NULL: nothing is registered. */
+void evt_answer_register(struct evt_shard *shard, struct evt_reply *reply,
+                         const struct evt_account *account, const struct evt_wishes *wishes);
+/** The 200 of a repetition, or of a question without Contact. */
+void evt_answer_again(struct evt_shard *shard, struct evt_request *request,
+                      const struct evt_account *account);
+
 /** Its word in RFC 3680; static. */
 struct hd_slice evt_reg_event_name(enum evt_reg_event event);
 /** A copy with strings of its own; false: memory is short. */
@@ -96,6 +119,9 @@ void evt_gruu_temporary(const struct evt_shard *shard, struct sip_out *out, stru
  */
 HD_NODISCARD enum hd_err evt_gruu_read(const struct evt_shard *shard, char key[SIP_KEY_MAX],
                                        size_t *n, uint32_t *ret_generation);
+/** Whether an instance of this address is registered whose temporary GRUUs are of this generation;
+ * on its home shard. */
+bool evt_gruu_is_current(struct evt_shard *shard, struct hd_slice key, uint32_t generation);
 /** Whether a temporary one with this nonce would fit a resource key. */
 bool evt_gruu_fits(struct hd_slice key);
 

@@ -538,7 +538,8 @@ void evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource);
 /** Kept documents (kept.c).  Begins with the first interest: false: memory is short, later. */
 bool evt_kept_begin(struct evt_shard *shard, struct evt_resource *resource);
 void evt_kept_end(struct evt_shard *shard, struct evt_resource *resource);
-/** Before a resource gets another definition of its package: ends what that one has no keeper for. */
+/** Before a resource gets another definition of its package: ends what that one has no keeper for.
+ */
 void evt_kept_configure(struct evt_shard *shard, struct evt_resource *resource,
                         const struct evt_package *package);
 /** What is published in this resource changed: tells the keeper that it feeds. */
@@ -650,6 +651,11 @@ void evt_merged_judged(struct evt_shard *shard, struct evt_mail_merged *mail);
 HD_NODISCARD enum hd_err evt_resource_key(const struct evt_shard *shard, const struct hd_flow *flow,
                                           const struct sip_uri *uri, char key[SIP_KEY_MAX],
                                           size_t *ret_n);
+/** The same for what a request is addressed to.  HD_EDENIED: a temporary GRUU that is void (RFC
+ * 5627 section 5.1); only the home of its address knows that, so requests for one go there. */
+HD_NODISCARD enum hd_err evt_resource_asked(struct evt_shard *shard, const struct hd_flow *flow,
+                                            const struct sip_uri *uri, char key[SIP_KEY_MAX],
+                                            size_t *ret_n);
 bool evt_route_home(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice uri,
                     unsigned *ret_shard);
 /** The bucket of a subscription that a SUBSCRIBE outside of a dialog makes. */
@@ -836,6 +842,7 @@ struct evt_shard {
     unsigned magic;
     unsigned index, count;
     uint64_t now_us, now_ms;
+    struct evt_call *calling; /* the call that runs; NULL: none, or its end was put off */
     struct evt_config *config;
     struct evt_ports ports;
     struct evt_keys keys;

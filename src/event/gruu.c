@@ -182,3 +182,15 @@ evt_gruu_read(const struct evt_shard *shard, char key[SIP_KEY_MAX], size_t *n,
         *ret_generation = *ret_generation << 8 | octets[NONCE + i];
     return HD_OK;
 }
+
+bool
+evt_gruu_is_current(struct evt_shard *shard, struct hd_slice key, uint32_t generation)
+{
+    const struct evt_account *account = evt_account_find(shard, key);
+
+    for (uint32_t i = 0; account && i < account->n; i++)
+        if (account->bindings[i].gruu_nonce && account->bindings[i].gruu_generation == generation &&
+            account->bindings[i].expires_at_ms > shard->now_ms)
+            return true;
+    return false;
+}

@@ -46,8 +46,8 @@ struct evt_kept {
     const struct evt_keeper *keeper;
     struct evt_doc *doc;    /* while nothing is published; NULL: none */
     struct evt_doc *beside; /* beside what is published; NULL: none */
-    bool ready;          /* it was set once */
-    void *facts;         /* the keeper's own */
+    bool ready;             /* it was set once */
+    void *facts;            /* the keeper's own */
 };
 
 /* Who watches (watch.c): of template packages, evt_package.watched says of which. */

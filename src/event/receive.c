@@ -23,23 +23,55 @@ evt_key_hash(const struct evt_shard *shard, struct hd_slice key, struct hd_slice
 
 /* What we serve, and the address to which the message came: it is ours whatever was known of it at
  * the start (a wildcard listener takes what comes to any address that the machine has by then). */
-enum hd_err
-evt_resource_key(const struct evt_shard *shard, const struct hd_flow *flow,
-                 const struct sip_uri *uri, char key[SIP_KEY_MAX], size_t *ret_n)
+static enum hd_err
+resource_key(const struct evt_shard *shard, const struct hd_flow *flow, const struct sip_uri *uri,
+             char key[SIP_KEY_MAX], size_t *ret_n, bool *ret_temporary, uint32_t *ret_generation)
 {
     struct sip_served served = shard->config->served;
     enum hd_err err = sip_resource_key(uri, &served, key, ret_n);
-    uint32_t generation;
 
+    *ret_temporary = false;
     if (err == HD_ENOMATCH) {
         served.own = &flow->local;
         served.n_own = 1;
         err = sip_resource_key(uri, &served, key, ret_n);
     }
+    if (err)
+        return err;
     /* RFC 5627: a temporary GRUU stands for its address of record; one that we never made for
      * nothing. */
-    if (!err && evt_gruu_read(shard, key, ret_n, &generation) == HD_ESYNTAX)
-        err = HD_ENOMATCH;
+    switch (evt_gruu_read(shard, key, ret_n, ret_generation)) {
+    case HD_OK:
+        *ret_temporary = true;
+        return HD_OK;
+    case HD_ESYNTAX:
+        return HD_ENOMATCH;
+    default:
+        return HD_OK;
+    }
+}
+
+enum hd_err
+evt_resource_key(const struct evt_shard *shard, const struct hd_flow *flow,
+                 const struct sip_uri *uri, char key[SIP_KEY_MAX], size_t *ret_n)
+{
+    uint32_t generation;
+    bool temporary;
+
+    return resource_key(shard, flow, uri, key, ret_n, &temporary, &generation);
+}
+
+enum hd_err
+evt_resource_asked(struct evt_shard *shard, const struct hd_flow *flow, const struct sip_uri *uri,
+                   char key[SIP_KEY_MAX], size_t *ret_n)
+{
+    uint32_t generation;
+    bool temporary;
+    enum hd_err err = resource_key(shard, flow, uri, key, ret_n, &temporary, &generation);
+
+    if (!err && temporary && evt_home(shard, hd_slice(key, *ret_n)) == shard->index &&
+        !evt_gruu_is_current(shard, hd_slice(key, *ret_n), generation))
+        return HD_EDENIED;
     return err;
 }
 
@@ -67,9 +99,29 @@ evt_direct(const struct evt_shard *shard, const struct hd_flow *flow, const stru
     return msg->n_vias == 1 && !sip_msg_has(msg, SIP_HDR_RECORD_ROUTE);
 }
 
+/* Whether the user of a URI may be that of a temporary GRUU; a look, without parsing. */
+static bool
+looks_temporary(struct hd_slice uri)
+{
+    size_t at = hd_slice_find(uri, ':') + 1;
+
+    if (at + 6 >= uri.n || (uri.p[at] != 't' && uri.p[at] != '%'))
+        return false;
+    uri = hd_slice_from(uri, at);
+    return hd_slice_starts(uri, HD_LIT("tgruu.")) || memchr(uri.p, '%', 6);
+}
+
 unsigned
 evt_route_bucket(struct evt_shard *shard, const struct hd_flow *flow, const struct sip_msg *msg)
 {
+    struct sip_uri uri;
+    char key[SIP_KEY_MAX];
+    size_t n;
+
+    /* Only its home knows whether a temporary GRUU is void. */
+    if (looks_temporary(msg->uri) && !sip_uri_parse(msg->uri, &uri) &&
+        !evt_resource_key(shard, flow, &uri, key, &n))
+        return hd_hash_bucket(hd_hash(&shard->keys.table, hd_slice(key, n)));
     if (!evt_direct(shard, flow, msg))
         return hd_hash_bucket(hd_hash(&shard->keys.table, msg->call_id));
     if (flow->conn)

@@ -13,14 +13,6 @@
 #define BINDINGS_OCTETS (EVT_REPLY_MAX - 1024u - EVT_PATH_MAX) /* of all Contacts of an answer */
 #define GONE_MS 10000u /* how long a contact that is over is shown, see keep_gone() */
 
-/* What of a REGISTER its answer depends on. */
-struct wishes {
-    bool gruu;            /* it understands GRUUs */
-    bool outbound;        /* it understands outbound */
-    bool flow;            /* and registered a flow */
-    struct hd_slice path; /* heap, when kept */
-};
-
 struct evt_account_change {
     struct evt_done done;
     struct evt_head *head;
@@ -28,9 +20,11 @@ struct evt_account_change {
     uint32_t n;
     struct evt_binding *over; /* contacts that this change ends */
     uint32_t n_over;
-    struct wishes wishes;
+    struct evt_wishes wishes;
     uint64_t started_ms;
     bool trying_sent;
+    struct evt_call *call; /* an operator waits for it; NULL: none */
+    struct evt_operated *result;
 };
 
 /* --- accounts -------------------------------------------------------------------------------- */
@@ -97,6 +91,8 @@ account_change_free(struct evt_shard *shard, struct evt_account *account)
     evt_bindings_free(change->over, change->n_over);
     free((void *)(uintptr_t)change->wishes.path.p);
     free(change->head);
+    if (change->call && change->call->done)
+        change->call->done(change->call);
     free(change);
     shard->waiting--;
     evt_gauge(shard, &shard->counters.waiting, -1);
@@ -228,125 +224,6 @@ evt_account_fired(struct evt_shard *shard, struct evt_account *account)
     account_rearm(shard, account);
 }
 
-/* --- answering ------------------------------------------------------------------------------- */
-
-static void
-out_q(struct sip_out *out, uint16_t q)
-{
-    static const char digit[] = "0123456789";
-    char text[3] = { digit[q / 100], digit[q / 10 % 10], digit[q % 10] };
-
-    sip_out_lit(out, ";q=0.");
-    sip_out_slice(out, hd_slice(text, sizeof(text)));
-}
-
-/* RFC 5627 section 5.2 */
-static void
-out_gruus(const struct evt_shard *shard, struct sip_out *out, const struct evt_account *account,
-          const struct evt_binding *binding)
-{
-    sip_out_lit(out, ";pub-gruu=\"");
-    evt_gruu_public(out, account->key, binding->instance);
-    sip_out_char(out, '"');
-    if (!binding->gruu_nonce)
-        return;
-    sip_out_lit(out, ";temp-gruu=\"");
-    evt_gruu_temporary(shard, out, account->key, binding->gruu_generation, binding->gruu_nonce);
-    sip_out_char(out, '"');
-}
-
-/* RFC 3261 10.3 step 8: all current bindings with the time that each has left. */
-static void
-out_bindings(struct evt_shard *shard, struct evt_reply *reply, const struct evt_account *account,
-             const struct wishes *wishes)
-{
-    for (uint32_t i = 0; account && i < account->n; i++) {
-        const struct evt_binding *binding = &account->bindings[i];
-        if (binding->expires_at_ms <= shard->now_ms)
-            continue;
-        sip_out_lit(&reply->out, "Contact: <");
-        sip_out_slice(&reply->out, binding->contact);
-        sip_out_char(&reply->out, '>');
-        sip_out_slice(&reply->out, binding->params);
-        if (wishes->gruu && binding->instance.n)
-            out_gruus(shard, &reply->out, account, binding);
-        sip_out_lit(&reply->out, ";expires=");
-        sip_out_u64(&reply->out, (binding->expires_at_ms - shard->now_ms + 999) / 1000);
-        if (binding->q < 1000)
-            out_q(&reply->out, binding->q);
-        sip_out_crlf(&reply->out);
-    }
-    if (wishes->path.n) /* RFC 3327 section 5.3 */
-        sip_out_header(&reply->out, HD_LIT("Path"), wishes->path);
-    if (wishes->flow && wishes->outbound) { /* RFC 5626 section 6 */
-        sip_out_lit(&reply->out, "Require: outbound\r\n");
-        if (shard->config->registrar.flow_timer_s)
-            sip_out_header_u32(&reply->out, HD_LIT("Flow-Timer"),
-                               shard->config->registrar.flow_timer_s);
-    }
-    evt_reply_send(shard, reply);
-}
-
-static bool
-supports(const struct sip_msg *msg, struct hd_slice tag)
-{
-    struct sip_walk walk = { 0 };
-    struct hd_slice item;
-
-    while (sip_msg_walk(msg, SIP_HDR_SUPPORTED, &walk, &item))
-        if (hd_slice_ieq(item, tag))
-            return true;
-    walk = (struct sip_walk){ 0 };
-    while (sip_msg_walk(msg, SIP_HDR_REQUIRE, &walk, &item))
-        if (hd_slice_ieq(item, tag))
-            return true;
-    return false;
-}
-
-/* path: room for it. False: answered with 400. */
-static bool
-read_wishes(struct evt_shard *shard, struct evt_request *request, char path[EVT_PATH_MAX],
-            struct wishes *wishes)
-{
-    size_t n;
-
-    *wishes = (struct wishes){ .gruu = supports(request->msg, HD_LIT("gruu")),
-                               .outbound = supports(request->msg, HD_LIT("outbound")) };
-    if (evt_path_read(request->msg, path, &n)) {
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Path"));
-        return false;
-    }
-    wishes->path = hd_slice(path, n);
-    return true;
-}
-
-/* What a repetition is answered depends on the same things. */
-static bool
-has_flow(const struct evt_account *account, uint64_t txn)
-{
-    for (uint32_t i = 0; account && i < account->n; i++)
-        if (account->bindings[i].txn == txn && account->bindings[i].reg_id)
-            return true;
-    return false;
-}
-
-static void
-answer_bindings(struct evt_shard *shard, struct evt_request *request,
-                const struct evt_account *account)
-{
-    char path[EVT_PATH_MAX];
-    struct wishes wishes;
-    struct evt_reply reply;
-
-    if (!read_wishes(shard, request, path, &wishes))
-        return;
-    wishes.flow = has_flow(account, request->txn);
-    if (!sip_msg_has(request->msg, SIP_HDR_CONTACT))
-        wishes.path = hd_slice(NULL, 0);
-    if (evt_reply_begin(shard, request, 200, HD_LIT("OK"), hd_slice(NULL, 0), &reply))
-        out_bindings(shard, &reply, account, &wishes);
-}
-
 /* --- the store's word ------------------------------------------------------------------------ */
 
 void
@@ -373,13 +250,15 @@ evt_account_stored(struct evt_shard *shard, struct evt_account *account, enum hd
         account->done[1] = account->done[0];
         account->done[0] = change->done;
         evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
+        if (change->result)
+            change->result->err = HD_OK;
         for (uint32_t i = 0; i < change->n_over; i++)
             keep_gone(shard, account, &change->over[i], (enum evt_reg_event)change->over[i].event,
                       change->over[i].retry_after_s);
         change->n_over = 0;
         evt_reg_changed(shard, account->key, true); /* before the 200: read your writes */
         if (change->head && evt_reply_begin_head(shard, change->head, 200, &reply))
-            out_bindings(shard, &reply, account, &change->wishes);
+            evt_answer_register(shard, &reply, account, &change->wishes);
     }
     account_change_free(shard, account);
     account_rearm(shard, account);
@@ -489,7 +368,7 @@ leads_back(const struct evt_shard *shard, struct evt_request *request,
  * False: answered with 439. */
 static bool
 read_reg_id(struct evt_shard *shard, struct evt_request *request, const struct sip_addr *contact,
-            const struct wishes *wishes, struct evt_binding *binding)
+            const struct evt_wishes *wishes, struct evt_binding *binding)
 {
     struct hd_slice value;
     uint32_t reg_id;
@@ -510,7 +389,7 @@ read_reg_id(struct evt_shard *shard, struct evt_request *request, const struct s
 static bool
 read_contact(struct evt_shard *shard, struct evt_request *request,
              const struct evt_account *account, const struct sip_addr *contact,
-             const struct wishes *wishes, struct wanted *wanted)
+             const struct evt_wishes *wishes, struct wanted *wanted)
 {
     struct evt_binding *binding = &wanted->binding;
     struct sip_uri uri;
@@ -610,7 +489,8 @@ binding_put(struct evt_shard *shard, struct evt_account *account, struct evt_bin
 /* One Contact of the request applied to the copy of the bindings (10.3 step 7). */
 static enum outcome
 apply_contact(struct evt_shard *shard, struct evt_request *request, struct evt_account *account,
-              const struct sip_addr *contact, const struct wishes *wishes, struct wanted *wanted)
+              const struct sip_addr *contact, const struct evt_wishes *wishes,
+              struct wanted *wanted)
 {
     const struct sip_msg *msg = request->msg;
     struct evt_account_change *change = account->change;
@@ -682,7 +562,7 @@ check_flows(struct evt_shard *shard, struct evt_request *request, unsigned n_liv
 
 static enum outcome
 apply_request(struct evt_shard *shard, struct evt_request *request, struct evt_account *account,
-              struct wishes *wishes)
+              struct evt_wishes *wishes)
 {
     struct sip_walk walk = { 0 };
     struct sip_addr contact;
@@ -767,9 +647,9 @@ register_change(struct evt_shard *shard, struct evt_request *request, struct evt
 {
     enum outcome outcome = OUTCOME_NO_MEMORY;
     char path[EVT_PATH_MAX];
-    struct wishes wishes;
+    struct evt_wishes wishes;
 
-    if (!read_wishes(shard, request, path, &wishes)) {
+    if (!evt_wishes_read(shard, request, path, &wishes)) {
         account_rearm(shard, account);
         return;
     }
@@ -828,7 +708,7 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
     if (!request->known && !was_answered(account, request->txn))
         return false;
     EVT_COUNT(shard, retransmitted);
-    answer_bindings(shard, request, account);
+    evt_answer_again(shard, request, account);
     return true;
 }
 
@@ -883,7 +763,7 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     }
     if (!sip_msg_has(request->msg,
                      SIP_HDR_CONTACT)) { /* a question, nothing changes (10.3 step 6) */
-        answer_bindings(shard, request, account);
+        evt_answer_again(shard, request, account);
         return;
     }
     if (shard->draining) {
@@ -955,20 +835,31 @@ evt_account_find(struct evt_shard *shard, struct hd_slice key)
 }
 
 /* The operator ends contacts (RFC 3680 section 5.3: deactivated, probation, rejected). */
+static bool
+operator_event(struct hd_slice name, enum evt_reg_event *ret_event)
+{
+    static const enum evt_reg_event events[] = { EVT_REG_DEACTIVATED, EVT_REG_PROBATION,
+                                                 EVT_REG_REJECTED };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(events); i++)
+        if (hd_slice_eq(name, evt_reg_event_name(events[i]))) {
+            *ret_event = events[i];
+            return true;
+        }
+    return false;
+}
+
 enum hd_err
 evt_shard_unregister(struct evt_shard *shard, struct hd_slice key, struct hd_slice contact,
-                     struct hd_slice event_name, uint32_t retry_after_s, uint64_t now_us)
+                     struct hd_slice event_name, uint32_t retry_after_s, uint64_t now_us,
+                     struct evt_operated *result)
 {
-    enum evt_reg_event event = EVT_REG_DEACTIVATED;
     struct evt_account *account;
     struct evt_account_change *change;
-    uint32_t before;
+    enum evt_reg_event event;
 
-    while (event < EVT_REG_COUNT && !hd_slice_eq(event_name, evt_reg_event_name(event)))
-        event++;
-    if (event == EVT_REG_COUNT || event == EVT_REG_UNREGISTERED)
+    if (!operator_event(event_name, &event))
         return HD_ESYNTAX;
-
     evt_shard_tick(shard, now_us);
     account = account_find(shard, key);
     if (!account || account->n == 0)
@@ -978,17 +869,21 @@ evt_shard_unregister(struct evt_shard *shard, struct hd_slice key, struct hd_sli
     change = account->change = change_new(shard, NULL, account);
     if (!change)
         return HD_ENOMEM;
-    before = change->n;
+    const uint32_t before = change->n;
     for (uint32_t i = change->n; i-- > 0;)
         if (!contact.n || hd_slice_eq(change->bindings[i].contact, contact))
             binding_remove(change, &change->bindings[i], event);
     for (uint32_t i = 0; i < change->n_over; i++)
-        change->over[i].retry_after_s = retry_after_s;
+        change->over[i].retry_after_s = event == EVT_REG_PROBATION ? retry_after_s : 0;
     if (change->n == before) {
         account_change_free(shard, account);
         account_rearm(shard, account);
         return HD_ENOMATCH;
     }
+    *result = (struct evt_operated){ .err = HD_ESTORE, .n = before - change->n };
+    change->result = result;
+    change->call = shard->calling;
+    shard->calling = NULL;
     change_submit(shard, account);
     return HD_OK;
 }

@@ -305,27 +305,31 @@ the_operator_ends_contacts(void **state)
     struct evt_shard *shard = host_shard(&host, 0);
     const struct hd_slice key = HD_LIT("sip:alice@example.test");
     const uint64_t now_us = host.now_ms * 1000;
+    struct evt_operated did;
 
     (void)state;
     ask(1, "<sip:a@1.1.1.1>, <sip:b@1.1.1.1>", 600, 200);
-    assert_int_equal(
-        evt_shard_unregister(shard, key, HD_LIT("sip:c@1.1.1.1"), HD_LIT("rejected"), 0, now_us),
-        HD_ENOMATCH);
-    assert_int_equal(
-        evt_shard_unregister(shard, key, HD_LIT("sip:a@1.1.1.1"), HD_LIT("expired?"), 0, now_us),
-        HD_ESYNTAX);
-    assert_int_equal(
-        evt_shard_unregister(shard, key, HD_LIT("sip:a@1.1.1.1"), HD_LIT("probation"), 60, now_us),
-        HD_OK);
+    assert_int_equal(evt_shard_unregister(shard, key, HD_LIT("sip:c@1.1.1.1"), HD_LIT("rejected"),
+                                          0, now_us, &did),
+                     HD_ENOMATCH);
+    assert_int_equal(evt_shard_unregister(shard, key, HD_LIT("sip:a@1.1.1.1"), HD_LIT("expired?"),
+                                          0, now_us, &did),
+                     HD_ESYNTAX);
+    assert_int_equal(evt_shard_unregister(shard, key, HD_LIT("sip:a@1.1.1.1"), HD_LIT("probation"),
+                                          60, now_us, &did),
+                     HD_OK);
+    assert_int_equal(did.n, 1);
+    assert_int_equal(did.err, HD_ESTORE); /* not yet */
     host_settle(&host);
+    assert_int_equal(did.err, HD_OK);
     assert_int_equal(bindings(), 1);
     assert_int_equal(
-        evt_shard_unregister(shard, key, hd_slice(NULL, 0), HD_LIT("deactivated"), 0, now_us),
+        evt_shard_unregister(shard, key, hd_slice(NULL, 0), HD_LIT("deactivated"), 0, now_us, &did),
         HD_OK);
     host_settle(&host);
     assert_int_equal(bindings(), 0);
     assert_int_equal(
-        evt_shard_unregister(shard, key, hd_slice(NULL, 0), HD_LIT("deactivated"), 0, now_us),
+        evt_shard_unregister(shard, key, hd_slice(NULL, 0), HD_LIT("deactivated"), 0, now_us, &did),
         HD_ENOMATCH);
     host_wait(&host, 60000);
 }

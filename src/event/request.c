@@ -362,9 +362,12 @@ evt_request_resource(struct evt_shard *shard, struct evt_request *request, struc
         evt_refuse(shard, request, 480, HD_LIT("SIPS Needs A Secure Transport"));
         return false;
     }
-    switch (evt_resource_key(shard, request->flow, &uri, key, ret_n)) {
+    switch (evt_resource_asked(shard, request->flow, &uri, key, ret_n)) {
     case HD_OK:
         return true;
+    case HD_EDENIED: /* RFC 5627 section 5.1 */
+        evt_refuse(shard, request, 404, HD_LIT("That Temporary GRUU Is Void"));
+        return false;
     case HD_ENOTSUP:
         evt_refuse(shard, request, 416, HD_LIT("Unsupported URI Scheme"));
         return false;

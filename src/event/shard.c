@@ -361,9 +361,11 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
         return;
     case EVT_MAIL_CALL: {
         struct evt_call *call = (struct evt_call *)(void *)mail;
+        shard->calling = call;
         call->run(shard, call, shard->now_us);
-        if (call->done)
+        if (shard->calling && call->done) /* nobody keeps it until the store has answered */
             call->done(call);
+        shard->calling = NULL;
         return;
     }
     }

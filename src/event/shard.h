@@ -120,18 +120,26 @@ void evt_shard_terminate_all(struct evt_shard *shard, uint32_t retry_after_s, ui
 /** Whether nothing is in flight and nothing waits for the store. */
 bool evt_shard_quiet(const struct evt_shard *shard);
 
+/* What became of an operator's change. */
+struct evt_operated {
+    enum hd_err err; /* HD_ESTORE: the store did not keep it */
+    uint32_t n;      /* contacts that are over */
+};
 /**
- * Ends contacts of an address of record as the operator wishes, on its home shard; who watches them
- * hears of it (RFC 3680).
+ * Ends contacts of an address of record as the operator wishes, on its home shard and inside an
+ * evt_call, whose done is put off until the store has answered; who watches them hears of it (RFC
+ * 3680).
  * @param contact        its URI as registered, empty: all
  * @param event          "deactivated", "probation" or "rejected"
  * @param retry_after_s  with probation
- * @return HD_OK: when the store has kept it; HD_ENOMATCH: there is none; HD_EBUSY: a REGISTER is
- * under way; HD_ESYNTAX: no such event; HD_ENOMEM
+ * @param result         filled in by the time the call is done
+ * @return HD_OK: it is under way; HD_ENOMATCH: there is none; HD_EBUSY: a REGISTER is under way;
+ * HD_ESYNTAX: no such event; HD_ENOMEM
  */
 HD_NODISCARD enum hd_err evt_shard_unregister(struct evt_shard *shard, struct hd_slice key,
                                               struct hd_slice contact, struct hd_slice event,
-                                              uint32_t retry_after_s, uint64_t now_us);
+                                              uint32_t retry_after_s, uint64_t now_us,
+                                              struct evt_operated *result);
 
 /** Its counters, for its life; they may be read from any thread. */
 const struct evt_counters *evt_shard_counters(const struct evt_shard *shard);

@@ -306,7 +306,8 @@ add_activities(xmlNode *to, const xmlNode *from)
     if (ns && !into) {
         xmlNode *first = xmlNewDocNode(to->doc, ns, X("activities"), NULL);
         into = first && to->children ? xmlAddPrevSibling(to->children, first)
-                                     : first ? xmlAddChild(to, first) : NULL;
+               : first               ? xmlAddChild(to, first)
+                                     : NULL;
     }
     if (!ns || !into)
         return HD_ENOMEM;

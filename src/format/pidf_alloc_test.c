@@ -41,11 +41,13 @@ composing_tells_every_refused_allocation(void **state)
     (void)state;
     struct fmt_xml *xml = fmt_xml_new();
     struct hd_str whole = { 0 };
-    assert_int_equal(fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, HD_ARRAY_LEN(parts), MAX, &whole), HD_OK);
+    assert_int_equal(
+        fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, HD_ARRAY_LEN(parts), MAX, &whole), HD_OK);
     for (unsigned n = 0;; n++) {
         struct hd_str out = { 0 };
         alloc_refuse(n);
-        const enum hd_err err = fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, HD_ARRAY_LEN(parts), MAX, &out);
+        const enum hd_err err =
+            fmt_pidf_compose(xml, HD_LIT("sip:a@b"), parts, HD_ARRAY_LEN(parts), MAX, &out);
         const bool refused = alloc_allow();
         if (err != (refused ? HD_ENOMEM : HD_OK))
             fail_msg("allocation %u: %s", n, hd_err_text(err));

@@ -227,8 +227,10 @@ an_id_that_occurs_again_is_renamed_where_the_number_is_higher(void **state)
     static const char a[] = ROOT TUPLE("t1", "open") "</presence>";
     static const char b[] = ROOT TUPLE("t1", "closed") "</presence>";
     /* whichever is newer, the same tuple keeps its id */
-    const struct fmt_pidf_part ab[] = { { hd_slice_str(a), 7, false }, { hd_slice_str(b), 0xab, false } };
-    const struct fmt_pidf_part ba[] = { { hd_slice_str(b), 0xab, false }, { hd_slice_str(a), 7, false } };
+    const struct fmt_pidf_part ab[] = { { hd_slice_str(a), 7, false },
+                                        { hd_slice_str(b), 0xab, false } };
+    const struct fmt_pidf_part ba[] = { { hd_slice_str(b), 0xab, false },
+                                        { hd_slice_str(a), 7, false } };
     for (unsigned i = 0; i < 2; i++) {
         char *text = composed(i ? ba : ab, 2);
         assert_count(text, "<tuple id=\"t1\"><status><basic>open", 1);
@@ -418,7 +420,8 @@ what_is_not_valid_is_left_out(void **state)
     struct fmt_xml *xml = fmt_xml_new();
     struct hd_str out;
     hd_str_init(&out);
-    const struct fmt_pidf_part parts[] = { { HD_LIT("<presence"), 1, false }, { HD_LIT(""), 2, false } };
+    const struct fmt_pidf_part parts[] = { { HD_LIT("<presence"), 1, false },
+                                           { HD_LIT(""), 2, false } };
     assert_int_equal(fmt_pidf_compose(xml, ENTITY, parts, 2, MAX, &out), HD_ESYNTAX);
     hd_str_done(&out);
     fmt_xml_free(xml);
@@ -553,9 +556,9 @@ activities_that_the_broker_knows_go_into_the_published_person(void **state)
     assert_count(text, "on-the-phone", 1);
     free(text);
     /* a prefix of ours that means something else there */
-    text = on_phone_beside(
-        PUBLISHED("xmlns:rpid='urn:x' xmlns:rpid0='urn:y'",
-                  "<p:person id='me'><rpid:on-the-phone/><rpid0:z/></p:person>"));
+    text =
+        on_phone_beside(PUBLISHED("xmlns:rpid='urn:x' xmlns:rpid0='urn:y'",
+                                  "<p:person id='me'><rpid:on-the-phone/><rpid0:z/></p:person>"));
     assert_count(text, "<rpid1:on-the-phone/>", 1);
     assert_count(text, "<rpid:on-the-phone/>", 1);
     free(text);

@@ -1,5 +1,5 @@
-/* cmd_admin.c - `herald user|package|subs|pubs|bindings|watchers|audit|status|backup`: calls to the
- * daemon, shown as tables or as JSON. */
+/* cmd_admin.c - `herald user|package|subs|pubs|bindings|unregister|watchers|audit|status|backup`:
+ * calls to the daemon, shown as tables or as JSON. */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -22,13 +22,15 @@ enum {
     KEY_PASSWORD_FILE,
     KEY_LIMIT,
     KEY_METRICS,
-    KEY_SINCE
+    KEY_SINCE,
+    KEY_EVENT,
+    KEY_RETRY_AFTER
 };
 
 struct options {
-    const char *socket, *password, *password_file;
+    const char *socket, *password, *password_file, *event;
     uint32_t limit;
-    uint64_t since_s; /* 0: not said */
+    uint64_t since_s, retry_after_s; /* 0: not said */
     bool json, wide, all, metrics;
     const char *word[4];
     unsigned n;
@@ -59,6 +61,14 @@ static const struct argp_option audit_options[] = {
     { "since", KEY_SINCE, "AGE", 0, "not older than AGE: 90s, 15m, 12h, 30d", 1 },
     { "limit", KEY_LIMIT, "N", 0, "at most N lines, the newest (default 1000)", 1 },
     { "wide", 'w', NULL, 0, "more columns", 1 },
+    { 0 }
+};
+static const struct argp_option unregister_options[] = {
+    { "event", KEY_EVENT, "WORD", 0,
+      "why, as watchers of reg are told (RFC 3680): deactivated (the default: register again), "
+      "probation (later), rejected (not at all)",
+      1 },
+    { "retry-after", KEY_RETRY_AFTER, "AGE", 0, "with probation: when, such as 90s or 15m", 1 },
     { 0 }
 };
 static const struct argp_option status_options[] = {
@@ -125,6 +135,14 @@ parse(int key, char *arg, struct argp_state *state)
         if (o->since_s == 0)
             argp_error(state, "--since: \"%s\" is no age such as 15m, 12h or 30d", arg);
         return 0;
+    case KEY_EVENT:
+        o->event = arg;
+        return 0;
+    case KEY_RETRY_AFTER:
+        o->retry_after_s = age_read(arg);
+        if (o->retry_after_s == 0)
+            argp_error(state, "--retry-after: \"%s\" is no duration such as 90s or 15m", arg);
+        return 0;
     case ARGP_KEY_ARG:
         if (o->n == HD_ARRAY_LEN(o->word))
             argp_error(state, "too many words");
@@ -164,6 +182,15 @@ static const struct argp pubs_argp = { list_options, parse,
                                        NULL };
 static const struct argp bindings_argp = {
     list_options, parse, "[RESOURCE]", "Where the registered phones are.", children, NULL, NULL
+};
+static const struct argp unregister_argp = {
+    unregister_options,
+    parse,
+    "RESOURCE [CONTACT]",
+    "Ends the registration of CONTACT, or of all, as if it had run out, and says why.",
+    children,
+    NULL,
+    NULL
 };
 static const struct argp watchers_argp = {
     list_options,
@@ -374,6 +401,34 @@ bindings_main(int argc, char **argv)
                                                   { "LEFT", "expires_s", true },
                                                   { "SHARD", "shard", true } };
     return list_call(&bindings_argp, argc, argv, "bindings", columns, 3, HD_ARRAY_LEN(columns));
+}
+
+int
+unregister_main(int argc, char **argv)
+{
+    struct options o = { 0 };
+    json_t *args, *result = NULL;
+
+    argp_parse(&unregister_argp, argc, argv, 0, NULL, &o);
+    if (o.n < 1 || o.n > 2)
+        return usage("unregister");
+    args = show_args();
+    show_set(args, "resource", o.word[0]);
+    show_set(args, "contact", o.n > 1 ? o.word[1] : NULL);
+    show_set(args, "event", o.event);
+    if (o.retry_after_s &&
+        json_object_set_new(args, "retry_after_s", json_integer((json_int_t)o.retry_after_s))) {
+        tool_problem("out of memory");
+        exit(TOOL_FAILED);
+    }
+    int code = admin_call(o.socket, "unregister", args, &result);
+    if (!code && o.json)
+        show_json(result);
+    else if (!code)
+        printf("ended %lld of the contacts of %s\n",
+               (long long)json_integer_value(json_object_get(result, "ended")), o.word[0]);
+    json_decref(result);
+    return code;
 }
 
 int

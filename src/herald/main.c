@@ -22,6 +22,7 @@ static const struct {
     { "subs", subs_main, "subscriptions that the broker holds" },
     { "pubs", pubs_main, "publications that the broker holds" },
     { "bindings", bindings_main, "where the registered phones are" },
+    { "unregister", unregister_main, "end a registration" },
     { "watchers", watchers_main, "who watches a resource" },
     { "audit", audit_main, "who watched what, when, from where, under which rule" },
     { "status", status_main, "what the daemon is doing" },

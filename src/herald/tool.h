@@ -29,6 +29,7 @@ int package_main(int argc, char **argv);
 int subs_main(int argc, char **argv);
 int pubs_main(int argc, char **argv);
 int bindings_main(int argc, char **argv);
+int unregister_main(int argc, char **argv);
 int watchers_main(int argc, char **argv);
 int audit_main(int argc, char **argv);
 int status_main(int argc, char **argv);

@@ -621,7 +621,7 @@ call_audit(const struct hd_call *call)
 
 /* --- the table ------------------------------------------------------------------------- */
 
-/* Calls about rules are in calls_policy.c. */
+/* Calls about rules are in calls_policy.c, those about registrations in calls_register.c. */
 static const struct hd_call_row table[] = {
     { "user-add",
       call_user_add,
@@ -723,6 +723,9 @@ hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *a
     const struct hd_call_row *policy = hd_calls_policy(&n);
     if (!row)
         row = find_row(policy, n, name);
+    const struct hd_call_row *registrations = hd_calls_register(&n);
+    if (!row)
+        row = find_row(registrations, n, name);
     if (!row)
         hd_reply_error(reply, "there is no call \"%.100s\"", name);
     else if (args_ok(&call, row->args))

@@ -26,6 +26,9 @@ struct hd_call_row {
 /** The calls about rules. */
 const struct hd_call_row *hd_calls_policy(size_t *ret_n);
 
+/** The calls about registrations. */
+const struct hd_call_row *hd_calls_register(size_t *ret_n);
+
 /** A string of the call; p NULL: it is not there. */
 struct hd_slice hd_call_arg(const struct hd_call *call, const char *key);
 

@@ -83,9 +83,9 @@ static const char *const store_keys[] = { "path", "durability", "commit_spacing"
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
                                               "max_expires", "flow_timer" };
 static const char *const package_keys[] = {
-    "enabled", "min_expires", "default_expires", "max_expires",  "max_body", "pace",   "delivery",
-    "queue",   "compose",     "authorisation",   "neutral_type", "neutral",  "partial",
-    "registered_rule", "registered_calls"
+    "enabled",      "min_expires", "default_expires", "max_expires",     "max_body",
+    "pace",         "delivery",    "queue",           "compose",         "authorisation",
+    "neutral_type", "neutral",     "partial",         "registered_rule", "registered_calls"
 };
 static const char *const profile_keys[] = { "package", "when" };
 static const char *const log_keys[] = { "level", "format" };
@@ -532,8 +532,7 @@ read_derived(struct hd_reader *r, cfg_t *sec, struct evt_package *package)
     if (!derived)
         return;
     if (cfg_size(sec, "registered") != 1 || !hd_slice_eq(hd_value_slice(value), HD_LIT("all")))
-        hd_read_list(r, sec, "registered", hd_check_domain, &derived->domains,
-                     &derived->n_domains);
+        hd_read_list(r, sec, "registered", hd_check_domain, &derived->domains, &derived->n_domains);
     derived->beside = hd_read_word(r, sec, "registered_rule", rules, 2, 0) == 1;
     derived->calls = hd_read_bool(r, sec, "registered_calls", true);
     package->derived = derived;

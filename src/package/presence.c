@@ -125,8 +125,7 @@ presence_show(struct evt_shard *shard, struct evt_resource *resource)
 
     if (derived->calls)
         evt_kept_published(shard, key, HD_LIT("dialog"), look_for_call, &reach.on_phone);
-    reach.open =
-        reach.on_phone || evt_reg_visit(shard, key, NULL, NULL) == EVT_REG_ACTIVE;
+    reach.open = reach.on_phone || evt_reg_visit(shard, key, NULL, NULL) == EVT_REG_ACTIVE;
     reach.tuple = reach.open; /* closed is what the neutral document says */
     shown = reach_document(key, &reach, &alone);
     reach.tuple = reach.open && derived->beside;
