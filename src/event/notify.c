@@ -671,8 +671,9 @@ notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *
         sub->parked = false;
         evt_gauge(shard, &shard->counters.parked, -1);
     }
-    if (evt_hop_at(shard, sub->hop)->named != EVT_NONE)
-        evt_named_works(shard, evt_hop_at(shard, sub->hop));
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    if (hop->named != EVT_NONE)
+        evt_named_works(shard, hop);
     if (sub->state == EVT_SUB_TERMINATED)
         return;
     evt_seen_due(shard, evt_mirror_at(shard, sub->mirror));

@@ -29,9 +29,8 @@ struct evt_doc *evt_doc_unref(struct evt_doc *doc); /* accepts NULL, returns NUL
 /* One publication as a composer sees it. */
 struct evt_published {
     struct evt_doc *doc; /* borrowed; immutable, but a composer may take a reference */
-    bool kept;           /* nobody published it: the broker's own (event/kept.h), the last one */
     uint32_t number; /* stable over the publication's life and unlike its neighbours': for renaming
-                        ids */
+                        ids; 0: nobody published it, it is the broker's own (event/kept.h) */
 };
 
 enum evt_delivery {

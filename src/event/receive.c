@@ -36,7 +36,7 @@ resource_key(const struct evt_shard *shard, const struct hd_flow *flow, const st
         served.n_own = 1;
         err = sip_resource_key(uri, &served, key, ret_n);
     }
-    if (err)
+    if (err || key[4] != 't') /* none begins otherwise: "sip:tgruu." */
         return err;
     /* RFC 5627: a temporary GRUU stands for its address of record; one that we never made for
      * nothing. */

@@ -89,6 +89,15 @@ evt_resource_count(struct evt_shard *shard, struct evt_resource *resource, int b
     evt_gauge(shard, &evt_package_counters(shard, resource->package->name)->publications, by);
 }
 
+/* 0 is the number of what nobody published. */
+static uint32_t
+number_of(const struct evt_pub *pub)
+{
+    uint32_t number = (uint32_t)pub->id;
+
+    return number ? number : 1;
+}
+
 /* The document of the live publications, newest first, and the kept one behind them; the neutral
  * one, which may be none, when there is none.  HD_OK, HD_ENOMEM. */
 static enum hd_err
@@ -102,12 +111,12 @@ resource_document(struct evt_shard *shard, struct evt_resource *resource, struct
     for (uint32_t i = resource->newest; i != EVT_NONE && n < EVT_PUBLISHED_MAX;) {
         const struct evt_pub *pub = evt_pub_at(shard, i);
         if (pub->live)
-            published[n++] = (struct evt_published){ .doc = pub->doc, .number = (uint32_t)pub->id };
+            published[n++] = (struct evt_published){ .doc = pub->doc, .number = number_of(pub) };
         i = pub->older;
     }
     struct evt_doc *kept = evt_kept_doc(resource, n > 0);
     if (kept)
-        published[n++] = (struct evt_published){ .doc = kept, .kept = true };
+        published[n++] = (struct evt_published){ .doc = kept };
     if (n == 0)
         return package->ops->neutral(package, resource->key, ret_doc);
     enum hd_err err = package->ops->compose(package, resource->key, published, n, ret_doc);

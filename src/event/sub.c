@@ -547,9 +547,10 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
         sub_hold(shard, sub, shard->now_ms + pace_ms, EVT_HELD_PACE);
         return;
     }
-    if (sub_waits_for_name(shard, sub, evt_hop_at(shard, sub->hop)))
+    struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    if (sub_waits_for_name(shard, sub, hop))
         return;
-    if (!evt_hop_may_send(shard, evt_hop_at(shard, sub->hop))) {
+    if (!evt_hop_may_send(shard, hop)) {
         EVT_COUNT(shard, held_by_window);
         evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_WINDOW);
         evt_enqueue(shard, sub, EVT_QUEUED_HOP);

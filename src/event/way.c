@@ -216,12 +216,14 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
         return !direct && evt_listener_trusts(shard->config, came) ? HD_OK : HD_ENOTSUP;
     if (direct && (came->conn || source_is_way(shard, came, &hop.next)))
         return HD_OK;
-    if (sip_uri_transport(&hop.next) && is_name(shard, &hop.next)) {
+    if (sip_uri_addr(&hop.next, &transport, &addr)) { /* no literal address */
+        if (!sip_uri_transport(&hop.next) || !is_name(shard, &hop.next))
+            return back ? HD_OK : HD_ENOMATCH;
         ret_way->name = name_of(&hop.next);
         ret_way->back = back;
         return HD_OK;
     }
-    if (sip_uri_addr(&hop.next, &transport, &addr) || !same_family(came, &addr))
+    if (!same_family(came, &addr))
         return back ? HD_OK : HD_ENOMATCH;
     /* Over a transport that this server does not speak: the way it came. */
     (void)evt_notify_flow_to(shard, came, transport, &addr, &ret_way->flow);

@@ -37,7 +37,7 @@ compose_several(const struct evt_package *package, struct hd_slice entity,
         for (size_t i = 0; i < n; i++)
             parts[i] = (struct fmt_pidf_part){ .body = published[i].doc->body,
                                                .number = published[i].number,
-                                               .kept = published[i].kept };
+                                               .kept = published[i].number == 0 };
         err = fmt_pidf_compose(xml, entity, parts, n, pkg_body_max(package), out);
     }
     fmt_xml_free(xml);

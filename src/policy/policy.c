@@ -221,7 +221,7 @@ asserted_uri(const struct sip_msg *request, struct hd_slice *ret_uri, bool *ret_
  * else who From says.  What others assert is as if it were not there. */
 static enum evt_auth
 from_identity(const struct evt_config *config, const struct sip_msg *request,
-              const struct hd_flow *flow, bool trusted, struct evt_auth_result *result)
+              const struct hd_flow *flow, bool asserts, struct evt_auth_result *result)
 {
     struct hd_slice text = request->from.uri;
     struct sip_uri uri;
@@ -229,7 +229,7 @@ from_identity(const struct evt_config *config, const struct sip_msg *request,
     bool malformed = false;
     size_t n;
 
-    const bool asserted = trusted && asserted_uri(request, &text, &malformed);
+    const bool asserted = asserts && asserted_uri(request, &text, &malformed);
     if (malformed)
         return bad(result, "Malformed P-Asserted-Identity");
     if (sip_uri_parse(text, &uri) || sip_identity_key(&uri, &config->served, key, &n))
@@ -438,9 +438,11 @@ pol_authenticate(void *policy, const struct evt_config *config, const struct sip
     shard->lifetime_s = settings_of(config)->nonce_lifetime_s;
     const struct evt_listener *listener = listener_of(config, flow);
     const bool peer_trusted = peer_is_trusted(listener, peer);
-    if (!listener->authenticate || peer_trusted)
-        return from_identity(config, request, flow, peer_trusted || hop_is_trusted(listener, flow),
-                             ret_result);
+    if (!listener->authenticate || peer_trusted) {
+        const bool asserts = sip_msg_has(request, SIP_HDR_P_ASSERTED_IDENTITY) &&
+                             (peer_trusted || hop_is_trusted(listener, flow));
+        return from_identity(config, request, flow, asserts, ret_result);
+    }
     return digest_identity(shard, config, request, flow, now_us, ret_result);
 }
 
