@@ -63,6 +63,7 @@ set_defaults(struct hd_conf *conf)
                                               .max_expires_s = 7200,
                                               .flow_timer_s = 120 };
     conf->on_timeout = EVT_TIMEOUT_END;
+    conf->http = api_settings_default();
     conf->log_level = HD_INFO;
     conf->log_format = HD_LOG_TEXT;
     conf->server = HD_LIT("herald/" HERALD_VERSION);
@@ -286,6 +287,34 @@ same_origins(const struct hd_conf_secure *a, const struct hd_conf_secure *b)
     return same;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+    return hd_slice_eq(hd_slice_str(a), hd_slice_str(b));
+}
+
+/* Its thread reads them without a lock. */
+static bool
+same_http(const struct api_settings *a, const struct api_settings *b)
+{
+    struct api_settings one = *a, other = *b;
+    bool same = a->n_origins == b->n_origins && same_text(a->certificate, b->certificate) &&
+                same_text(a->key, b->key);
+
+    for (size_t i = 0; i < a->n_origins && same; i++)
+        same = hd_slice_eq(a->origins[i], b->origins[i]);
+    one.origins = other.origins = NULL;
+    one.certificate = one.key = other.certificate = other.key = NULL;
+    return same && one.enabled == other.enabled && hd_addr_eq(&one.addr, &other.addr) &&
+           one.connections == other.connections &&
+           one.connections_per_source == other.connections_per_source &&
+           one.requests_per_s == other.requests_per_s &&
+           one.requests_burst == other.requests_burst && one.head_size == other.head_size &&
+           one.max_body == other.max_body && one.idle_ms == other.idle_ms &&
+           one.request_ms == other.request_ms && one.stall_ms == other.stall_ms &&
+           one.ping_ms == other.ping_ms && one.clear_tokens == other.clear_tokens;
+}
+
 const char *
 hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted)
 {
@@ -319,6 +348,8 @@ hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted
         running->limits.bindings != wanted->limits.bindings ||
         running->limits.max_body != wanted->limits.max_body)
         return "a limit on subscriptions, resources, publications, bindings or max_body";
+    if (!same_http(&running->http, &wanted->http))
+        return "the http section";
     if (running->log_format != wanted->log_format)
         return "log format";
     return NULL;

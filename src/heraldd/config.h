@@ -16,6 +16,7 @@
 #include "event/config.h"
 #include "event/package.h"
 #include "heraldd/problem.h"
+#include "http/api.h"
 #include "net/tls.h"
 #include "policy/book.h"
 #include "sip/digest.h"
@@ -101,6 +102,7 @@ struct hd_conf {
     enum hd_level log_level;
     enum hd_log_format log_format;
     struct hd_slice admin_socket; /* empty: not said */
+    struct api_settings http;
     const struct hd_slice *first_users;
     size_t n_first_users;
     struct hd_slice server; /* Server header, may be empty */

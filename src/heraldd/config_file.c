@@ -180,11 +180,12 @@ confuse_read(struct hd_reader *r)
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
         registrar[ROW_MAX], package[ROW_MAX], profile[ROW_MAX], log[ROW_MAX], admin[ROW_MAX],
-        tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX];
+        tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX], http[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
     fill_keys(listen, hd_listen_keys, hd_n_listen_keys, hd_listen_lists, hd_n_listen_lists);
+    fill_keys(http, hd_http_keys, hd_n_http_keys, hd_http_lists, hd_n_http_lists);
     fill_keys(tls, hd_tls_keys, hd_n_tls_keys, NULL, 0);
     fill_keys(authentication, authentication_keys, HD_ARRAY_LEN(authentication_keys), algorithms,
               1);
@@ -215,6 +216,7 @@ confuse_read(struct hd_reader *r)
                          section("registrar", registrar, single),
                          section("tls", tls, single),
                          section("names", names, single),
+                         section("http", http, titled),
                          section("log", log, single),
                          section("admin", admin, single),
                          section("audit", audit, single),
@@ -783,6 +785,7 @@ read_all(struct hd_reader *r)
     read_names(r);
     read_packages(r);
     read_profiles(r);
+    hd_read_http(r);
     conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);
     conf->log_format =
         (enum hd_log_format)hd_read_word(r, log, "format", formats, 2, (int)conf->log_format);

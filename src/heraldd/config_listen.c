@@ -160,8 +160,8 @@ read_secure(struct hd_reader *r, cfg_t *sec, unsigned line, struct hd_conf_secur
 }
 
 /* "https://phone.example.test" or with a port, as a browser sends it (RFC 6454 section 6.2). */
-static bool
-check_origin(struct hd_reader *r, const char *key, const struct hd_value *value)
+bool
+hd_check_origin(struct hd_reader *r, const char *key, const struct hd_value *value)
 {
     struct hd_slice text = hd_value_slice(value), host = text;
     bool good;
@@ -192,7 +192,7 @@ read_origins(struct hd_reader *r, cfg_t *sec, struct hd_conf_secure *secure,
                    "section",
                    cfg_title(sec));
     else
-        hd_read_list(r, sec, "origins", check_origin, &secure->origins, &secure->n_origins);
+        hd_read_list(r, sec, "origins", hd_check_origin, &secure->origins, &secure->n_origins);
 }
 
 /* What only listeners with TLS have. */

@@ -57,6 +57,12 @@ bool hd_check_domain(struct hd_reader *r, const char *key, const struct hd_value
 /* The listen sections and the tls section (config_listen.c). */
 extern const char *const hd_listen_keys[], *const hd_listen_lists[], *const hd_tls_keys[];
 extern const size_t hd_n_listen_keys, hd_n_listen_lists, hd_n_tls_keys;
+/** What browsers call a page's origin. */
+bool hd_check_origin(struct hd_reader *r, const char *key, const struct hd_value *value);
+/* The http section (config_http.c). */
+extern const char *const hd_http_keys[], *const hd_http_lists[];
+extern const size_t hd_n_http_keys, hd_n_http_lists;
+void hd_read_http(struct hd_reader *r);
 void hd_read_listeners(struct hd_reader *r);
 void hd_read_tls(struct hd_reader *r);
 

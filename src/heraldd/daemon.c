@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "heraldd/calls.h"
 #include "heraldd/certificates.h"
+#include "heraldd/face.h"
 #include "net/tls.h"
 #include "package/pkg.h"
 #include "policy/policy.h"
@@ -91,6 +92,8 @@ on_async(uv_async_t *async)
 
     if (daemon->host)
         hd_host_collect(daemon->host);
+    if (daemon->phase == HD_PHASE_RUNNING || daemon->phase == HD_PHASE_DRAINING)
+        hd_face_collect(daemon->face);
 }
 
 static enum hd_err
@@ -191,6 +194,17 @@ load_certificates(struct hd_daemon *daemon, const struct hd_conf *conf, const st
 }
 
 static enum hd_err
+open_face(struct hd_daemon *daemon, const struct teller *teller)
+{
+    char problem[256] = "";
+    enum hd_err err = hd_face_new(daemon, wake_main, &daemon->async, problem, &daemon->face);
+
+    if (err)
+        say(teller, "%s", problem[0] ? problem : hd_err_text(err));
+    return err;
+}
+
+static enum hd_err
 open_host(struct hd_daemon *daemon, const struct teller *teller)
 {
     char problem[256] = "";
@@ -202,6 +216,7 @@ open_host(struct hd_daemon *daemon, const struct teller *teller)
                                                               ? conf->shards
                                                               : hd_host_auto_shards(count_cores()),
                                                 .tls = daemon->tls,
+                                                .face = hd_face_api(daemon->face),
                                                 .keys = hd_state_keys(daemon->state),
                                                 .epoch = hd_state_epoch(daemon->state),
                                                 .folder = daemon->folder,
@@ -323,6 +338,8 @@ hd_daemon_start(const struct hd_options *options, hd_line_f tell, void *context,
     if (!err)
         err = load_certificates(daemon, daemon->conf, &teller, &daemon->tls);
     if (!err)
+        err = open_face(daemon, &teller);
+    if (!err)
         err = open_host(daemon, &teller);
     if (!err)
         err = make_first_users(daemon, &teller);
@@ -330,6 +347,8 @@ hd_daemon_start(const struct hd_options *options, hd_line_f tell, void *context,
         err = open_admin(daemon, &teller);
     if (!err)
         err = start_host(daemon, &teller);
+    if (!err)
+        err = hd_face_start(daemon->face, hd_host_any(daemon->host), daemon->config);
     if (err) {
         hd_daemon_free(daemon);
         return err;
@@ -466,6 +485,7 @@ hd_daemon_free(struct hd_daemon *daemon)
     if (!daemon)
         return;
     daemon->phase = HD_PHASE_ENDED;
+    hd_face_stop(daemon->face);
     if (daemon->host)
         hd_host_stop(daemon->host); /* answers the calls that still wait */
     hd_admin_close(daemon->admin);
@@ -476,6 +496,7 @@ hd_daemon_free(struct hd_daemon *daemon)
         (void)uv_loop_close(&daemon->loop);
     }
     hd_host_free(daemon->host);
+    hd_face_free(daemon->face);
     evt_config_unref(daemon->config);
     hd_conf_unref(daemon->conf);
     (void)net_tls_unref(daemon->tls);
@@ -566,6 +587,8 @@ change_post(struct hd_daemon *daemon, struct change *change)
         return err;
     evt_config_unref(daemon->config);
     daemon->config = evt_config_ref(change->config);
+    if (daemon->face && api_configure(hd_face_api(daemon->face), daemon->config))
+        HD_LOG_PLAIN(HD_WARN, "memory is short: HTTP goes on with the configuration before");
     rules_later(daemon);
     return HD_OK;
 }

@@ -41,6 +41,7 @@ struct hd_daemon {
     struct hd_state *state;
     char folder[4096]; /* of the state */
     struct hd_host *host;
+    struct hd_face *face; /* HTTP; NULL: none */
     struct hd_admin *admin;
     struct net_tls *tls;       /* of conf, may be NULL */
     struct hd_conf *conf;      /* the one in use */

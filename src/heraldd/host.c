@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "filter/filters.h"
 #include "heraldd/live.h"
+#include "http/api.h"
 #include "names/names.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
@@ -47,6 +48,7 @@ struct hd_host {
     struct hd_conf *conf; /* of the start: net/ uses its strings */
     struct hd_live *live;
     struct hd_conf_names names;
+    struct api *face;
     struct hd_mailbox answers; /* sweeps that are done */
     size_t n_sweeps;           /* and copies that are not finished */
     bool stopped;
@@ -338,6 +340,7 @@ hd_host_new(const struct hd_host_params *params, char ret_problem[256], struct h
     host->keys = params->keys;
     host->epoch = params->epoch;
     host->names = params->conf->names;
+    host->face = params->face;
     hd_mailbox_init(&host->answers, params->wake, params->wake_context);
     (void)hd_mailbox_sleep(&host->answers);
     err = hd_live_open(&(struct hd_live_params){ .folder = params->folder,
@@ -405,7 +408,9 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                .names = &nam_ops,
                                                .names_context = seat->names,
                                                .filter = flt_filter_ops(),
-                                               .filter_context = seat->filters },
+                                               .filter_context = seat->filters,
+                                               .face = host->face ? &api_face_ops : NULL,
+                                               .face_context = host->face },
                                     .entropy = fill_entropy,
                                     .now_us = net_now_us(),
                                     .wake = net_shard_wake,
@@ -513,6 +518,12 @@ hd_host_free(struct hd_host *host)
     (void)hd_conf_unref(host->conf);
     host->magic = 0;
     free(host);
+}
+
+struct evt_shard *
+hd_host_any(const struct hd_host *host)
+{
+    return host->seats[0].evt;
 }
 
 unsigned

@@ -23,6 +23,7 @@ struct hd_host_params {
     struct evt_keys keys;
     uint32_t epoch;     /* this start of the daemon, unlike earlier ones */
     const char *folder; /* the state folder, which holds the live state as well; not kept */
+    struct api *face;   /* what subscribers without SIP are told; NULL: nobody */
     hd_wake_f wake;     /* makes the main thread call hd_host_collect; from any thread */
     void *wake_context;
 };
@@ -63,6 +64,8 @@ void hd_host_stop(struct hd_host *host);
 void hd_host_free(struct hd_host *host); /* stops first; accepts NULL */
 
 unsigned hd_host_shards(const struct hd_host *host);
+/** Any of the core's shards, after hd_host_start. */
+struct evt_shard *hd_host_any(const struct hd_host *host);
 /** Counters, from any thread. */
 const struct evt_counters *hd_host_counters(const struct hd_host *host, unsigned shard);
 const struct nam_counters *hd_host_names(const struct hd_host *host, unsigned shard);

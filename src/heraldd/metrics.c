@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "heraldd/face.h"
 #include "names/names.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
@@ -220,6 +221,34 @@ write_mailboxes(struct hd_str *out, const struct hd_host *host)
         shard_sample(out, "mailbox_depth", KIND_GAUGE, k, hd_host_mailbox(host, k));
 }
 
+/* --- HTTP ------------------------------------------------------------------------------ */
+
+/* Of one thread, so without a label. */
+static void
+write_http(struct hd_str *out, struct hd_face *face)
+{
+#define API_ROW(field, words)                                                                      \
+    { "http_" #field, words, NULL, offsetof(struct api_counters, field), KIND },
+#define KIND KIND_COUNTER
+    static const struct row rows[] = { API_COUNTERS(API_ROW) };
+#undef KIND
+#define KIND KIND_GAUGE
+    static const struct row gauges[] = { API_GAUGES(API_ROW) };
+#undef KIND
+#undef API_ROW
+    const struct api_counters *counters;
+
+    if (!face)
+        return;
+    counters = api_counters(hd_face_api(face));
+    for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++)
+        single(out, rows[i].name, rows[i].kind, NULL, rows[i].words,
+               number(counters, rows[i].offset));
+    for (size_t i = 0; i < HD_ARRAY_LEN(gauges); i++)
+        single(out, gauges[i].name, gauges[i].kind, NULL, gauges[i].words,
+               number(counters, gauges[i].offset));
+}
+
 /* --- the daemon ------------------------------------------------------------------------ */
 
 /* How many rows a table of one shard may have; beside the gauge of that name it says how full. */
@@ -305,5 +334,6 @@ hd_metrics_write(const struct hd_daemon *daemon, struct hd_str *out)
     write_store(out, host);
     write_rows(out, host, net_rows, HD_ARRAY_LEN(net_rows), net_base);
     write_rows(out, host, names_rows, HD_ARRAY_LEN(names_rows), names_base);
+    write_http(out, daemon->face);
     hd_str_add_str(out, "# EOF\n");
 }

@@ -345,8 +345,7 @@ find_user(const struct pol_book *book, struct hd_slice inside)
 /* Whether a user that we have made these credentials; the time that it takes does not tell whether
  * there is one. */
 static const struct pol_user *
-verify(const struct pol_settings *settings, const struct sip_msg *request,
-       const struct sip_digest *digest)
+verify(const struct pol_settings *settings, struct hd_slice method, const struct sip_digest *digest)
 {
     static const char nobody[SIP_DIGEST_HEX + 1] = "00000000000000000000000000000000"
                                                    "00000000000000000000000000000000";
@@ -357,7 +356,7 @@ verify(const struct pol_settings *settings, const struct sip_msg *request,
         user = NULL;
         ha1 = hd_slice(nobody, digest->alg == SIP_DIGEST_MD5 ? 32 : 64);
     }
-    return sip_digest_verify(digest, ha1, request->method_name) ? user : NULL;
+    return sip_digest_verify(digest, ha1, method) ? user : NULL;
 }
 
 /* Whether the nonce is of this start and young enough. */
@@ -392,7 +391,7 @@ digest_identity(struct pol_shard *shard, const struct evt_config *config,
     if (auth != EVT_AUTH_OK)
         return auth;
 
-    const struct pol_user *user = verify(settings, request, &digest);
+    const struct pol_user *user = verify(settings, request->method_name, &digest);
     if (!user)
         return EVT_AUTH_WRONG;
     /* Also for a nonce that we never gave out: who knows the password need not be asked for it
@@ -410,6 +409,46 @@ digest_identity(struct pol_shard *shard, const struct evt_config *config,
     result->has_count = true;
     result->nonce_id = nonce.id;
     result->nc = digest.qop.p ? digest.nc : 1; /* without a count the nonce is good once */
+    return EVT_AUTH_OK;
+}
+
+enum evt_auth
+pol_http_authenticate(struct pol_shard *shard, const struct evt_config *config,
+                      const struct pol_http_request *request, uint64_t now_us,
+                      struct evt_auth_result *ret_result)
+{
+    const struct pol_settings *settings = settings_of(config);
+    struct sip_digest digest;
+    struct sip_nonce nonce;
+    char key[SIP_KEY_MAX];
+    size_t n;
+
+    HD_ASSERT_OBJ(shard, SHARD_MAGIC);
+    *ret_result = (struct evt_auth_result){ 0 };
+    shard->lifetime_s = settings->nonce_lifetime_s;
+    const enum hd_err err = sip_digest_parse(request->authorization, &digest);
+    if (err && err != HD_ENOTSUP)
+        return bad(ret_result, "Malformed Authorization");
+    if (err || !sip_digest_is(digest.realm, settings->realm) || !is_offered(settings, digest.alg))
+        return EVT_AUTH_CHALLENGE;
+    if (!digest.username.p || !digest.nonce.n || !digest.response.n || !digest.qop.p ||
+        !hd_slice_ieq(digest.qop, HD_LIT("auth")) || !digest.has_nc || !digest.cnonce.p)
+        return bad(ret_result, "Incomplete Credentials");
+    if (!sip_digest_is(digest.uri, request->target)) /* RFC 7616 section 3.4.6 */
+        return bad(ret_result, "Digest URI Is Not The Request's");
+
+    const struct pol_user *user = verify(settings, request->method, &digest);
+    if (!user)
+        return EVT_AUTH_WRONG;
+    if (!nonce_is_fresh(shard, settings, digest.nonce, now_us, &nonce) ||
+        !pol_windows_take(&shard->windows, nonce.id, digest.nc, (uint32_t)(now_us / US_PER_S),
+                          shard->lifetime_s))
+        return EVT_AUTH_STALE;
+    if (pol_name_key(user->name, &config->served, key, &n))
+        return EVT_AUTH_WRONG;
+    identity_set(&ret_result->identity, key, n);
+    ret_result->identity.proof = EVT_PROOF_DIGEST;
+    ret_result->identity.authenticated = ret_result->identity.proven = true;
     return EVT_AUTH_OK;
 }
 

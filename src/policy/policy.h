@@ -44,6 +44,20 @@ void pol_shard_free(struct pol_shard *shard); /* accepts NULL */
  * Reason phrases are static. */
 extern const struct evt_policy_ops pol_ops;
 
+/* What a request over HTTP shows. */
+struct pol_http_request {
+    struct hd_slice method, target; /* as they came */
+    struct hd_slice authorization;  /* value of the field; empty: none */
+};
+/**
+ * Digest over HTTP (RFC 7616): the same users and realm.  The count is taken here: shard is one of
+ * the face's own, with an epoch that no other has, so that no nonce is good on both.
+ * @return as evt_policy_ops.authenticate; ret_result->has_count is false
+ */
+enum evt_auth pol_http_authenticate(struct pol_shard *shard, const struct evt_config *config,
+                                    const struct pol_http_request *request, uint64_t now_us,
+                                    struct evt_auth_result *ret_result);
+
 /**
  * The identity key of a user name: "sip:name@default-domain"; a name "user@domain" gives
  * "sip:user@domain" when the domain is served.

@@ -1,0 +1,29 @@
+/* face.h - the HTTP face in the daemon: opened, started and stopped with it, and what it asks the
+ * main thread.  Thread: the main thread's. */
+#ifndef HD_HERALDD_FACE_H
+#define HD_HERALDD_FACE_H
+
+#include "heraldd/daemon.h"
+#include "http/api.h"
+
+struct hd_face;
+
+/**
+ * Opens the socket, when the configuration has one; *ret_face stays NULL otherwise.
+ * @param wake  makes the main thread call hd_face_collect; from any thread
+ * @return HD_OK; HD_EIO with a line in ret_problem; HD_ENOMEM
+ */
+HD_NODISCARD enum hd_err hd_face_new(struct hd_daemon *daemon, hd_wake_f wake, void *wake_context,
+                                     char ret_problem[256], struct hd_face **ret_face);
+/* All of these accept NULL. */
+struct api *hd_face_api(struct hd_face *face);
+HD_NODISCARD enum hd_err hd_face_start(struct hd_face *face, struct evt_shard *shard,
+                                       struct evt_config *config);
+/** Answers what the face has asked for. */
+void hd_face_collect(struct hd_face *face);
+/** Before the shards stop. */
+void hd_face_stop(struct hd_face *face);
+/** After they are freed. */
+void hd_face_free(struct hd_face *face);
+
+#endif

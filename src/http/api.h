@@ -1,0 +1,119 @@
+/* api.h - the HTTP face of the broker: a thread that serves requests over HTTP/1.1 and TLS.
+ *
+ * What it does to event state goes to the core as an evt_ask (event/ask.h): the same resources,
+ * rules and answers as over SIP.  What the operator asks goes to the main thread as an api_job.
+ * Thread: made, started, stopped and freed by the main thread; functions that say any are for all.
+ * Memory: settings are borrowed for its life. */
+#ifndef HD_HTTP_API_H
+#define HD_HTTP_API_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/mailbox.h"
+#include "event/ports.h"
+#include "event/shard.h"
+
+struct api;
+
+/* What the configuration says. */
+struct api_settings {
+    bool enabled;
+    struct hd_addr addr;
+    const char *certificate, *key;  /* PEM files; NULL: in the clear */
+    const struct hd_slice *origins; /* of pages of others that may call */
+    size_t n_origins;
+    uint32_t connections, connections_per_source;
+    uint32_t requests_per_s, requests_burst; /* of one source */
+    uint32_t head_size;                      /* octets of a request's line and fields */
+    uint32_t max_body;
+    uint32_t idle_ms, request_ms, stall_ms, ping_ms;
+    bool clear_tokens; /* bearer tokens are taken in the clear from other machines too */
+};
+struct api_settings api_settings_default(void);
+
+/* What it counts; written by its thread, read by any. */
+#define API_COUNTERS(X)                                                                            \
+    X(requests, "requests received")                                                               \
+    X(refused_source, "requests refused because their source sends too many")                      \
+    X(refused_auth, "requests refused for want of credentials, or for wrong ones")                 \
+    X(unanswered, "connections refused because the source's budget of failures is spent")          \
+    X(slow, "connections closed because a request, or the reading of an answer, took too long")    \
+    X(refused_origin, "requests of pages that may not call")                                       \
+    X(too_large, "requests whose body is too large")                                               \
+    X(events, "events written to event streams")
+#define API_GAUGES(X)                                                                              \
+    X(connections, "connections")                                                                  \
+    X(streams, "event streams")
+#define API_FIELD(name, words) _Atomic uint64_t name;
+struct api_counters {
+    API_COUNTERS(API_FIELD)
+    API_GAUGES(API_FIELD)
+};
+#undef API_FIELD
+
+/* Something that the main thread is asked for. */
+enum api_job_kind { API_JOB_METRICS = 1, API_JOB_CALL };
+struct api_job {
+    struct hd_mail mail;
+    enum api_job_kind kind;
+    const char *name;     /* of the call, NUL-terminated */
+    struct hd_slice args; /* CALL: a JSON object, as it came; empty: none */
+    /* the answer: text is taken from the heap; NULL: memory was short */
+    bool failed; /* text says why, as a JSON string */
+    char *text;
+    size_t n;
+    struct api *api;
+};
+/** Gives a job back.  Any thread. */
+void api_job_done(struct api_job *job);
+
+struct api_params {
+    const struct api_settings *settings;
+    struct evt_keys keys;
+    uint32_t epoch;
+    hd_entropy_f entropy;
+    /** Hands a job to the main thread, which answers with api_job_done.  Called on the face's
+     * thread. */
+    void (*post)(void *context, struct api_job *job);
+    void *context;
+};
+
+/**
+ * Opens the socket; nothing is read before api_start.
+ * @param ret_problem  one line on HD_EIO
+ * @return HD_OK; HD_EIO; HD_ENOMEM
+ */
+HD_NODISCARD enum hd_err api_new(const struct api_params *params, char ret_problem[256],
+                                 struct api **ret_api);
+/** Where it is bound. */
+struct hd_addr api_bound(const struct api *api);
+/** Starts the thread.  shard: any of the core's.  HD_OK, HD_EIO. */
+HD_NODISCARD enum hd_err api_start(struct api *api, struct evt_shard *shard,
+                                   struct evt_config *config);
+/** Takes a new configuration; a reference is taken.  Any thread.  HD_ENOMEM. */
+HD_NODISCARD enum hd_err api_configure(struct api *api, struct evt_config *config);
+/** Ends the thread: what is under way is answered, a second at most.  Before the shards stop. */
+void api_stop(struct api *api);
+/** After the shards are freed; accepts NULL. */
+void api_free(struct api *api);
+const struct api_counters *api_counters(const struct api *api);
+
+/* The core's port; its context is the struct api. */
+extern const struct evt_face_ops api_face_ops;
+
+/* Files of pages, embedded in the program: answered to GET by their path, to everybody. */
+struct api_static {
+    const char *path; /* "/", "/console.js" */
+    const char *type; /* Content-Type */
+    const void *octets;
+    size_t n;
+    bool gzip;        /* the octets are (RFC 1952); who does not take that is answered 406 */
+    const char *etag; /* of the octets, without quotes; NULL: none */
+};
+/** The table, ended by a row without path. */
+extern const struct api_static api_static_table[];
+
+#endif

@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""The HTTP face: publishing, reading and event streams, beside phones on SIP; what hostile clients get."""
+import http.client
+import os
+import socket
+
+from broker import Broker, check, equal, run_tests, until
+from rest import SECTION, Web, curl, drip, raw
+from sip import Agent, pidf
+
+SUMMARY = "Messages-Waiting: yes\r\nVoice-Message: 2/0\r\n"
+STATE = 'package "x-state" {{ types = "text/plain"  authorisation = allow  min_expires = 1  pace = 0s }}\n'
+
+
+def server(section="", conf="", **more):
+    return Broker(conf=STATE + conf + SECTION % section, ports=("web",), **more)
+
+
+def url(broker, path):
+    return f"http://127.0.0.1:{broker.ports['web']}{path}"
+
+
+def test_a_curl_command_publishes_and_the_lamp_of_a_phone_lights():
+    with server(users=("alice",)) as broker:
+        phone = Agent(broker, "alice")
+        lamp = phone.subscribe(phone.aor, package="message-summary")
+        check(b"Messages-Waiting: no" in lamp.notification().body, "it is dark at first")
+        said = curl("--digest", "-u", "alice:" + broker.passwords["alice"], "-X", "PUT", "-H",
+                    "Content-Type: application/simple-message-summary", "--data-binary", SUMMARY,
+                    url(broker, "/v1/events/message-summary/alice"))
+        check('"etag"' in said, said)
+        check(b"Messages-Waiting: yes" in lamp.notification().body, "it is lit")
+        pub = broker.pubs()[0]
+        equal((pub["publisher"], pub["package"]), ("sip:alice@127.0.0.1", "message-summary"))
+
+
+def test_a_phone_publishes_and_an_event_stream_shows_it():
+    with server(users=("alice", "bob")) as broker:
+        phone, page = Agent(broker, "alice"), Web(broker, "bob")
+        stream = page.stream("/v1/events/presence/alice")
+        name, data, _ = stream.event()
+        check(name == "state" and "closed" in data, name, data)
+        phone.publish(phone.aor, "presence", "application/pidf+xml", pidf(phone.aor, "open"))
+        name, data, _ = stream.event()
+        check(name == "state" and "open" in data, name, data)
+        row = broker.subs()[0]
+        equal((row["watcher"], row["transport"], row["state"]), ("sip:bob@127.0.0.1", "HTTP", "active"))
+        stream.close()
+        until(lambda: not broker.subs() or Web(broker).get("/healthz") and not broker.subs(), "it is gone with its reader")
+
+
+def test_entity_tags_are_those_of_sip_on_both_sides():
+    with server(users=("alice",)) as broker:
+        phone, web = Agent(broker, "alice"), Web(broker, "alice")
+        target = "/v1/events/x-state/alice"
+        first = web.put(target, "one", "text/plain", expect=201)
+        second = web.put(target, "two", "text/plain", expect=200)
+        check(first.etag != second.etag and len(broker.pubs()) == 1, "it is one publication")
+        equal(web.put(target, "no", "text/plain", expect=412, If_Match=first.etag).status, 412)
+        web.put(target, "three", "text/plain", expect=200, If_Match=second.etag)
+        web.put(target, "no", "text/plain", expect=412, If_None_Match="*")
+        answer = phone.publish(phone.aor, "x-state", "text/plain", b"by phone")
+        tag = answer.get("sip-etag") if hasattr(answer, "get") else answer
+        web.put(target, "by curl", "text/plain", expect=200, If_Match=f'"{tag}"')
+        equal(len(broker.pubs()), 2)
+        equal(web.get(target).body, b"by curl", "the newest counts")
+        web.ask("DELETE", target, expect=204)
+        web.ask("DELETE", target, expect=404)
+        equal(web.get(target).body, b"by curl")
+        web.ask("DELETE", target, headers={"If-Match": '"never"'}, expect=412)
+
+
+def test_what_was_answered_is_there_after_a_kill():
+    with server(users=("alice",)) as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        kept = web.put(target, "kept", "text/plain", expect=201)
+        seen = web.get(target)
+        broker.process.kill()
+        broker.process.wait()
+        broker.start()
+        web = Web(broker, "alice")
+        equal(web.get(target).body, b"kept")
+        web.get(target, expect=304, If_None_Match=seen.etag)
+        web.put(target, "after", "text/plain", expect=200, If_Match=kept.etag)
+        web.put(target, "again", "text/plain", expect=200)
+        equal(len(broker.pubs()), 1, "the publication without a name is found again")
+
+
+def test_refusals_say_why():
+    with server(users=("alice", "bob"), conf='limits {{ max_body = 2KiB }}\n') as broker:
+        web, mine = Web(broker, "alice"), "/v1/events/x-state/alice"
+        for method, target, body, headers, status in (
+                ("PUT", mine, "x", {"Content-Type": "image/png"}, 415),
+                ("PUT", mine, "x", {}, 415),
+                ("PUT", mine, "x", {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, 415),
+                ("PUT", mine, "", {"Content-Type": "text/plain"}, 400),
+                ("PUT", mine, "x" * 3000, {"Content-Type": "text/plain"}, 413),
+                ("PUT", mine, "x", {"Content-Type": "text/plain", "Expires": "soon"}, 400),
+                ("PUT", mine, "x", {"Content-Type": "text/plain", "If-Match": '"a", "b"'}, 400),
+                ("PUT", mine, "x", {"Content-Type": "text/plain", "If-Match": 'W/"a"'}, 412),
+                ("PUT", "/v1/events/x-state/bob", "x", {"Content-Type": "text/plain"}, 403),
+                ("PUT", "/v1/events/x-none/alice", "x", {"Content-Type": "text/plain"}, 404),
+                ("PUT", "/v1/events/x-state/sip:a@elsewhere.test", "x", {"Content-Type": "text/plain"}, 404),
+                ("PUT", mine + "?expire=5", "x", {"Content-Type": "text/plain"}, 400),
+                ("GET", mine, None, {"Accept": "image/png"}, 406),
+                ("GET", mine + "?when=nonsense", None, {}, 400),
+                ("GET", mine + "?a=%00", None, {}, 400),
+                ("POST", mine, "x", {"Content-Type": "text/plain"}, 405),
+                ("BREW", mine, None, {}, 405),
+                ("GET", "/v1/events/x-state", None, {}, 404),
+                ("GET", "/etc/passwd", None, {}, 404),
+                ("GET", "/metrics", None, {}, 403),
+                ("GET", mine, None, {"Origin": "https://evil.test"}, 403)):
+            answer = web.ask(method, target, body, headers)
+            equal(answer.status, status, f"{method} {target} {headers}: {answer.body!r}")
+        equal(broker.pubs(), [])
+        nobody = Web(broker)
+        equal(nobody.get(mine, expect=401).headers["Content-Type"], "application/problem+json")
+        equal(nobody.get("/healthz").json(), {"status": "ok"})
+
+
+def test_a_politely_blocked_reader_sees_what_an_idle_resource_shows():
+    with server(users=("alice", "bob", "carol")) as broker:
+        bob, carol = Web(broker, "bob"), Web(broker, "carol")
+        target = "/v1/events/presence/alice"
+        broker.admin("policy-polite", resource="alice", watcher="bob")
+        idle = carol.get(target)
+        stream = bob.stream(target)
+        first = stream.event()
+        Web(broker, "alice").put(target, pidf("sip:alice@127.0.0.1", "open"))
+        open_, polite = carol.get(target), bob.get(target)
+        check(b"open" in open_.body, open_.body)
+        equal((polite.body, polite.etag), (idle.body, idle.etag))
+        equal(sorted(polite.headers.keys()), sorted(open_.headers.keys()))
+        equal(first[1], idle.body.decode().replace("\r\n", "\n").rstrip("\n"))
+        broker.admin("policy-block", resource="alice", watcher="bob")
+        name, data, _ = stream.event()
+        equal(name, "end", data)
+        check("rejected" in data, data)
+        equal(stream.event(), None, "and it is closed")
+        bob.get(target, expect=403)
+
+
+def test_a_stream_goes_on_where_it_was():
+    with server(users=("alice",)) as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        web.put(target, "one", "text/plain")
+        stream = web.stream(target)
+        _, data, last = stream.event()
+        equal(data, "one")
+        stream.close()
+        again = web.stream(target, last)
+        web.put(target, "two\nlines", "text/plain")
+        name, data, newer = again.event()
+        equal((name, data), ("state", "two\nlines"), "what he has is not repeated")
+        again.close()
+        web.put(target, "three", "text/plain")
+        third = web.stream(target, newer)
+        equal(third.event()[1], "three", "what he missed is told at once")
+        third.close()
+
+
+def test_conditions_and_envelopes_of_a_stream():
+    conf = 'package "x-json" {{ types = "application/json"  authorisation = allow  min_expires = 1  pace = 0s }}\n'
+    with server(users=("alice",), conf=conf) as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-json/alice"
+        web.put(target, '{"stock": 50}', "application/json")
+        stream = web.stream(target + "?when=stock%20below%2020%20clear%2040&format=json")
+        equal(stream.event()[0], "nothing", "no condition is true")
+        web.put(target, '{"stock": 30}', "application/json")
+        web.put(target, '{"stock": 10}', "application/json")
+        name, data, _ = stream.event()
+        check(name == "state" and '"stock\\": 10' in data and "seq=1" in data, name, data)
+        stream.close()
+
+
+def test_a_reader_that_does_not_read_costs_one_event_and_is_shut_down():
+    with server('stall = "500ms"  ping = "500ms"', users=("alice",), conf='limits {{ max_body = 1MiB }}\n') as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        lazy = web.stream(target)
+        lazy.line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for n in range(12):
+            web.put(target, str(n % 10) * 900000, "text/plain")
+        until(lambda: not broker.subs(), "who does not read is shut down")
+        web.put(target, "last", "text/plain")
+        lazy.close()
+
+
+def test_slow_and_large_requests_are_bounded():
+    with server('request = "500ms"  idle = "1s"', users=("alice",)) as broker:
+        port = broker.ports["web"]
+        check(drip(port, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 2000, 0.05, 20), "a head that never ends")
+        check(drip(port, b"GET /hea" + b"l" * 2000, 0.05, 20), "a line that never ends")
+        check(drip(port, b"PUT /v1/events/x-state/alice HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n" + b"x" * 900, 0.05, 20),
+              "a body that never ends")
+        large = raw(port, b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"a" * 40000 + b"\r\n\r\n")
+        check(b" 200 " not in large.split(b"\r\n")[0], large[:100])
+        for bad in (b"GET\r\n\r\n", b"\x00" * 100, b"GET / HTTP/9.9\r\n\r\n", b"GET /healthz HTTP/1.1\r\n\r\n",
+                    b"PUT /v1/events/x-state/alice HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(200)):
+            said = raw(port, bad)
+            check(b" 200 " not in said.split(b"\r\n")[0], bad, said[:100])
+        equal(Web(broker).get("/healthz").status, 200)
+
+
+def test_connections_and_requests_of_one_source_are_bounded():
+    with server('connections = 8  connections_per_source = 4  requests_burst = 30  requests_per_second = 1', users=("alice",)) as broker:
+        lines = []
+        for _ in range(8):
+            line = http.client.HTTPConnection("127.0.0.1", broker.ports["web"], timeout=5)
+            try:
+                line.request("GET", "/healthz")
+                line.getresponse().read()
+                lines.append(line)
+            except (OSError, http.client.HTTPException):
+                pass
+        equal(len(lines), 4, "connections that are answered")
+        said = set()
+        for _ in range(60):
+            lines[0].request("GET", "/healthz")
+            response = lines[0].getresponse()
+            response.read()
+            said.add(response.status)
+        check(429 in said, said)
+        for line in lines:
+            line.close()
+
+
+def test_a_nonce_is_good_once_for_each_count_and_guessing_is_bounded():
+    with server(users=("alice",), conf='limits {{ failures_burst = 20  failures_per_second = 1 }}\n') as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        web.put(target, "one", "text/plain")
+        web.nc -= 1
+        answer, _ = web.once("GET", target)
+        equal(answer.status, 401, "the same count again")
+        check("stale=true" in answer.headers["WWW-Authenticate"], answer.headers)
+        web.get(target)
+        broker.passwords["alice"] = "wrong"
+        statuses = []
+        for _ in range(30):
+            try:
+                statuses.append(web.ask("GET", target).status)
+            except (OSError, http.client.HTTPException):
+                statuses.append("closed")
+        check("closed" in statuses and set(statuses) <= {401, 429, "closed"}, statuses)
+
+
+if __name__ == "__main__":
+    run_tests(globals())
