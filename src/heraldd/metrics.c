@@ -303,7 +303,7 @@ write_store(struct hd_str *out, struct hd_host *host)
 
     if (!hd_host_store(host, &s))
         return;
-    single(out, "store_healthy", KIND_GAUGE, NULL, "1: the last commit succeeded", s.healthy);
+    single(out, "store_healthy", KIND_GAUGE, NULL, "1: what it is given is kept", s.healthy);
     family(out, "store_commit_seconds", KIND_SUMMARY, "seconds", "commits and the time they took");
     hd_str_addf(out, "herald_store_commit_seconds_count %llu\n", (unsigned long long)s.commits);
     hd_str_addf(out, "herald_store_commit_seconds_sum %llu.%06u\n",

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "store/index.h"
 
 #define JOURNAL_MAGIC 0x534a4f55u
 #define FORMAT 1
@@ -28,18 +29,6 @@
 #define TRIM_PER_ROW 2  /* rows taken off the tail for each one added */
 #define BACKUP_PAGES 64 /* copied in one step */
 
-/* From id to the row that counts: twelve octets for each of very many.  Rows are told apart by
- * their lower half, since a file never holds 2^32 of them; a number whose lower half is 0 is not
- * given, and marks a free place.  Open addressing, between three and four fifths full. */
-struct place {
-    uint32_t id_low, id_high;
-    uint32_t row;
-};
-struct index {
-    struct place *places;
-    uint64_t cap, used;
-};
-
 /* What an id had before the batch under way touched it. */
 struct change {
     unsigned table;
@@ -48,7 +37,7 @@ struct change {
 
 struct lane {
     sqlite3_stmt *insert, *tail, *trim;
-    struct index index;
+    struct sto_index index;
     uint64_t first, next; /* rows that exist lie in [first, next) */
     /* of the batch under way: */
     uint64_t first_before;
@@ -105,107 +94,6 @@ kind_of(unsigned table)
         EVT_RECORD_SEEN,         EVT_RECORD_WAITING,     EVT_RECORD_CONDITION
     };
     return kinds[table];
-}
-
-/* --- the map from id to row -------------------------------------------------------------- */
-
-static uint64_t
-place_id(const struct place *place)
-{
-    return (uint64_t)place->id_high << 32 | place->id_low;
-}
-
-static uint64_t
-index_start(const struct index *index, uint64_t id)
-{
-    return (hd_hash_mix(id, id) >> 32) * index->cap >> 32;
-}
-
-static uint64_t
-index_after(const struct index *index, uint64_t at)
-{
-    return at + 1 == index->cap ? 0 : at + 1;
-}
-
-/* How far at is from its start, going upwards. */
-static uint64_t
-index_distance(const struct index *index, uint64_t start, uint64_t at)
-{
-    return at >= start ? at - start : at + index->cap - start;
-}
-
-static struct place *
-index_find(const struct index *index, uint64_t id)
-{
-    if (index->cap == 0)
-        return NULL;
-    for (uint64_t i = index_start(index, id); index->places[i].row; i = index_after(index, i))
-        if (place_id(&index->places[i]) == id)
-            return &index->places[i];
-    return NULL;
-}
-
-/* Where a free place is sure to come. */
-static void
-index_add(struct index *index, struct place place)
-{
-    uint64_t at = index_start(index, place_id(&place));
-
-    while (index->places[at].row)
-        at = index_after(index, at);
-    index->places[at] = place;
-}
-
-/* Room for n more, so that what follows a commit cannot fail. */
-static enum hd_err
-index_reserve(struct index *index, uint64_t n)
-{
-    if (index->used + n <= index->cap - index->cap / 5)
-        return HD_OK;
-    struct index bigger = { .cap = (index->used + n) * 5 / 3 + 1024, .used = index->used };
-    bigger.places = calloc(bigger.cap, sizeof(*bigger.places));
-    if (!bigger.places)
-        return HD_ENOMEM;
-    for (uint64_t i = 0; i < index->cap; i++)
-        if (index->places[i].row)
-            index_add(&bigger, index->places[i]);
-    free(index->places);
-    *index = bigger;
-    return HD_OK;
-}
-
-static void
-index_put(struct index *index, uint64_t id, uint64_t row)
-{
-    struct place *place = index_find(index, id);
-
-    HD_ASSERT((uint32_t)row != 0);
-    if (place) {
-        place->row = (uint32_t)row;
-        return;
-    }
-    index_add(index, (struct place){ (uint32_t)id, (uint32_t)(id >> 32), (uint32_t)row });
-    index->used++;
-}
-
-/* Closes the gap that a removal leaves, so that no tombstones are needed. */
-static void
-index_remove(struct index *index, uint64_t id)
-{
-    struct place *place = index_find(index, id);
-
-    if (!place)
-        return;
-    uint64_t hole = (uint64_t)(place - index->places);
-    for (uint64_t i = index_after(index, hole); index->places[i].row; i = index_after(index, i)) {
-        uint64_t start = index_start(index, place_id(&index->places[i]));
-        if (index_distance(index, start, i) >= index_distance(index, hole, i)) {
-            index->places[hole] = index->places[i];
-            hole = i;
-        }
-    }
-    index->places[hole].row = 0;
-    index->used--;
 }
 
 /* --- SQLite ------------------------------------------------------------------------------ */
@@ -508,7 +396,7 @@ sto_journal_close(struct sto_journal *journal)
         (void)sqlite3_finalize(journal->lanes[i].insert);
         (void)sqlite3_finalize(journal->lanes[i].tail);
         (void)sqlite3_finalize(journal->lanes[i].trim);
-        free(journal->lanes[i].index.places);
+        sto_index_done(&journal->lanes[i].index);
     }
     (void)sqlite3_finalize(journal->begin);
     (void)sqlite3_finalize(journal->commit);
@@ -607,12 +495,12 @@ load_index(struct sto_journal *journal, unsigned table, const struct sto_journal
         if (row.whole && row.stamp.wall_ms > journal->marker_ms)
             journal->marker_ms = row.stamp.wall_ms;
         if (row.whole && row.record.n) {
-            err = index_reserve(&lane->index, 1);
+            err = sto_index_reserve(&lane->index, 1);
             if (!err)
-                index_put(&lane->index, row.id, row.row);
+                sto_index_put(&lane->index, row.id, row.row);
             continue;
         }
-        index_remove(&lane->index, row.id);
+        sto_index_remove(&lane->index, row.id);
         if (row.whole)
             continue;
         if (visitor->damaged)
@@ -649,7 +537,7 @@ load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_
     (void)sqlite3_bind_int64(lane->tail, 2, -1);
     while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
         uint64_t id = (uint64_t)sqlite3_column_int64(lane->tail, 1);
-        const struct place *place = index_find(&lane->index, id);
+        const struct sto_place *place = sto_index_find(&lane->index, id);
         if (!place || place->row != (uint32_t)sqlite3_column_int64(lane->tail, 0))
             continue;
         /* The first pass has seen that it is whole. */
@@ -659,7 +547,7 @@ load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_
         if (err == HD_ESYNTAX) {
             if (visitor->damaged)
                 visitor->damaged(visitor->context, table_names[table], row.row);
-            index_remove(&lane->index, id);
+            sto_index_remove(&lane->index, id);
             put_aside(journal, table, &row);
             err = HD_OK;
         }
@@ -720,7 +608,7 @@ sto_journal_begin(struct sto_journal *journal)
 static enum hd_err
 remember(struct sto_journal *journal, unsigned table, uint64_t id)
 {
-    const struct place *place = index_find(&journal->lanes[table].index, id);
+    const struct sto_place *place = sto_index_find(&journal->lanes[table].index, id);
 
     if (journal->n_changes == journal->cap_changes) {
         size_t cap = journal->cap_changes ? journal->cap_changes * 2 : 512;
@@ -740,7 +628,7 @@ insert(struct sto_journal *journal, unsigned table, const struct row *row)
 {
     struct lane *lane = &journal->lanes[table];
     sqlite3_stmt *s = lane->insert;
-    enum hd_err err = index_reserve(&lane->index, 1);
+    enum hd_err err = sto_index_reserve(&lane->index, 1);
 
     if (err)
         return out_of_memory(journal);
@@ -763,9 +651,9 @@ insert(struct sto_journal *journal, unsigned table, const struct row *row)
     if (err)
         return err;
     if (row->record.n)
-        index_put(&lane->index, row->id, lane->next);
+        sto_index_put(&lane->index, row->id, lane->next);
     else
-        index_remove(&lane->index, row->id);
+        sto_index_remove(&lane->index, row->id);
     lane->next++;
     journal->added++;
     return HD_OK;
@@ -786,7 +674,7 @@ sto_journal_append(struct sto_journal *journal, enum evt_record_kind kind, unsig
 static bool
 counts(const struct lane *lane, const struct row *row)
 {
-    const struct place *place = index_find(&lane->index, row->id);
+    const struct sto_place *place = sto_index_find(&lane->index, row->id);
 
     return place && place->row == (uint32_t)row->row;
 }
@@ -865,17 +753,40 @@ sto_journal_rollback(struct sto_journal *journal)
     (void)sqlite3_reset(journal->rollback);
     while (journal->n_changes > 0) {
         const struct change *change = &journal->changes[--journal->n_changes];
-        struct index *index = &journal->lanes[change->table].index;
+        struct sto_index *index = &journal->lanes[change->table].index;
         if (change->row) /* there is room: it was in it before */
-            index_put(index, change->id, change->row);
+            sto_index_put(index, change->id, change->row);
         else
-            index_remove(index, change->id);
+            sto_index_remove(index, change->id);
     }
     for (int i = 0; i < TABLES; i++) {
         journal->lanes[i].first = journal->lanes[i].first_before;
         journal->lanes[i].next = journal->lanes[i].first_new;
     }
     journal->in_batch = false;
+}
+
+/* A row as large as what failed is written through the log into the file, and goes again. */
+enum hd_err
+sto_journal_probe(struct sto_journal *journal, uint64_t octets)
+{
+    char sql[160];
+
+    HD_ASSERT(!journal->in_batch);
+    (void)snprintf(sql, sizeof(sql),
+                   "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS probe(body BLOB);"
+                   "INSERT INTO probe VALUES(zeroblob(%llu)); COMMIT",
+                   (unsigned long long)octets);
+    enum hd_err err = run(journal, sql);
+    if (!err && sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL))
+        err = failed(journal);
+    if (err && !sqlite3_get_autocommit(journal->db))
+        (void)sqlite3_step(journal->rollback);
+    (void)sqlite3_reset(journal->rollback);
+    /* What stays of it when even this fails goes with the next probe. */
+    if (sqlite3_exec(journal->db, "DROP TABLE IF EXISTS probe", NULL, NULL, NULL) && !err)
+        err = failed(journal);
+    return err ? HD_ESTORE : HD_OK;
 }
 
 static enum hd_err

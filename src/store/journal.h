@@ -81,6 +81,12 @@ void sto_journal_rollback(struct sto_journal *journal);
 /** Why the last call failed, in words that stay until the next failure. */
 const char *sto_journal_problem(const struct sto_journal *journal);
 /**
+ * Asks the disk, between batches: writes so many octets that mean nothing, into the log and from
+ * there into the file, and takes them off again.
+ * @return HD_OK; HD_ESTORE see sto_journal_problem
+ */
+HD_NODISCARD enum hd_err sto_journal_probe(struct sto_journal *journal, uint64_t octets);
+/**
  * Copies the file, as of the last commit, to another path, which must not exist, in steps of some
  * pages; the whole takes turns with batches.  A copy that fails is removed.
  * @param ret_done  false: call again

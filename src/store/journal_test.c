@@ -709,7 +709,7 @@ resting_records_are_moved_and_what_changes_is_forgotten(void **state)
 static void
 the_place_of_a_removed_id_is_found_by_those_behind_it(void **state)
 {
-    struct index index = { 0 };
+    struct sto_index index = { 0 };
     struct dice dice;
     uint64_t rows[512] = { 0 };
 
@@ -718,18 +718,18 @@ the_place_of_a_removed_id_is_found_by_those_behind_it(void **state)
     for (uint64_t round = 1; round < 50000; round++) {
         uint64_t id = roll(&dice, HD_ARRAY_LEN(rows));
         if (roll(&dice, 2)) {
-            assert_int_equal(index_reserve(&index, 1), HD_OK);
-            index_put(&index, id, round);
+            assert_int_equal(sto_index_reserve(&index, 1), HD_OK);
+            sto_index_put(&index, id, round);
             rows[id] = round;
         } else {
-            index_remove(&index, id);
+            sto_index_remove(&index, id);
             rows[id] = 0;
         }
         id = roll(&dice, HD_ARRAY_LEN(rows));
-        const struct place *place = index_find(&index, id);
+        const struct sto_place *place = sto_index_find(&index, id);
         assert_int_equal(place ? place->row : 0, rows[id]);
     }
-    free(index.places);
+    sto_index_done(&index);
 }
 
 /* --- backup ------------------------------------------------------------------------------ */

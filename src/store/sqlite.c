@@ -10,6 +10,7 @@
 #include "store/sqlite.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@
 #define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
 #define RETRY_US 100000u                  /* STO_ASYNC: after a commit that failed */
 #define EARLY_OUTCOMES 64u                /* STO_ASYNC: told in one piece */
+#define PROBE_US 1000000u                 /* how often a disk that failed is asked */
+#define PROBE_MOST ((uint64_t)1 << 20)    /* octets that it is asked to take at most */
 
 enum store_mail { STORE_BATCH = 1, STORE_BACKUP, STORE_STOP };
 #define KIND_AUDIT 0xffu /* an item for the audit trail; nobody waits for its outcome */
@@ -80,6 +83,10 @@ struct sto_sqlite {
     struct batch *first, **last; /* taken from the box, not yet committed */
     struct backup *backup;
     uint64_t last_start_us;
+    /* Of the store's thread.  What must go through before a store that failed is well again: as
+     * much as the largest commit of those that did not; 0: it is well. */
+    uint64_t owed_octets;
+    uint64_t probe_us;            /* when it is asked next */
     struct evt_outcome *outcomes; /* of one shard */
     pthread_mutex_t lock;         /* status alone; see doc/locks.md */
     struct sto_status status;
@@ -258,14 +265,17 @@ wake(void *context)
         ;
 }
 
+/* Until something comes, or a disk that failed is to be asked again. */
 static void
 sleep_until_woken(struct sto_sqlite *store)
 {
+    struct pollfd woken = { .fd = store->wake_fd, .events = POLLIN };
     uint64_t count;
 
     if (!hd_mailbox_sleep(&store->box))
         return;
-    while (read(store->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+    int ready = poll(&woken, 1, store->owed_octets ? (int)(PROBE_US / 1000) : -1);
+    while (ready > 0 && read(store->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;
     hd_mailbox_awake(&store->box);
 }
@@ -316,9 +326,15 @@ audit_item(struct sto_sqlite *store, struct hd_slice packed, struct sto_stamp st
         audit_outcome(store, 1, err);
 }
 
+/* What one commit tried. */
+struct taken {
+    uint32_t items;
+    uint64_t octets; /* of records; lines of the audit trail are not among them */
+};
+
 static enum hd_err
 append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t *left,
-             uint32_t *taken, struct sto_stamp stamp)
+             struct taken *taken, struct sto_stamp stamp)
 {
     enum hd_err err = HD_OK;
 
@@ -326,14 +342,16 @@ append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t
         struct item item;
         memcpy(&item, batch->octets + *at, sizeof(item));
         const struct hd_slice record = hd_slice(batch->octets + *at + sizeof(item), item.n);
-        if (item.kind == KIND_AUDIT)
+        if (item.kind == KIND_AUDIT) {
             audit_item(store, record, stamp);
-        else
+        } else {
+            taken->octets += item_size(item.n);
             err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
                                      item.id, record, stamp);
+        }
         *at += item_size(item.n);
         (*left)--;
-        (*taken)++;
+        taken->items++;
     }
     return err;
 }
@@ -368,20 +386,45 @@ settle(struct sto_sqlite *store, uint32_t taken, enum hd_err err)
     }
 }
 
+/* Whether the store is well: not when a commit failed; again when one of its size went through, or
+ * the disk took as much when it was asked.  What is smaller may go on to find room. */
 static void
-note_commit(struct sto_sqlite *store, uint32_t records, uint64_t took_us, enum hd_err err)
+note_health(struct sto_sqlite *store, uint64_t octets, enum hd_err err)
 {
-    bool was_healthy;
+    bool was_healthy = store->owed_octets == 0;
+
+    if (err && octets >= store->owed_octets)
+        store->owed_octets = octets ? octets : 1;
+    else if (!err && octets >= store->owed_octets)
+        store->owed_octets = 0;
+    if (err)
+        store->probe_us = now_us() + PROBE_US;
+    bool healthy = store->owed_octets == 0;
 
     (void)pthread_mutex_lock(&store->lock);
     struct sto_status *status = &store->status;
-    was_healthy = status->healthy;
-    status->healthy = !err;
-    status->problem[0] = '\0';
-    if (err) {
-        status->failures++;
+    uint64_t failures = status->failures;
+    status->healthy = healthy;
+    if (healthy)
+        status->problem[0] = '\0';
+    else if (err)
         (void)snprintf(status->problem, sizeof(status->problem), "%s",
                        sto_journal_problem(store->journal));
+    (void)pthread_mutex_unlock(&store->lock);
+    if (was_healthy && !healthy)
+        HD_LOG(HD_ERROR, "the store cannot keep what it is given",
+               hd_f_str("reason", sto_journal_problem(store->journal)));
+    else if (!was_healthy && healthy)
+        HD_LOG(HD_INFO, "the store keeps again what it is given", hd_f_u64("failures", failures));
+}
+
+static void
+note_commit(struct sto_sqlite *store, uint32_t records, uint64_t took_us, enum hd_err err)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    struct sto_status *status = &store->status;
+    if (err) {
+        status->failures++;
     } else {
         status->commits++;
         status->records += records;
@@ -392,26 +435,48 @@ note_commit(struct sto_sqlite *store, uint32_t records, uint64_t took_us, enum h
     status->live = sto_journal_live(store->journal);
     status->rows = sto_journal_rows(store->journal);
     (void)pthread_mutex_unlock(&store->lock);
-    if (was_healthy && err)
-        HD_LOG(HD_ERROR, "the store cannot keep what it is given",
-               hd_f_str("reason", sto_journal_problem(store->journal)));
-    else if (!was_healthy && !err)
-        HD_LOG(HD_INFO, "the store keeps again what it is given", hd_f_u64("records", records));
+}
+
+/* Once in a while a disk that failed is asked whether it would take as much now, so that the status
+ * is true also when nobody writes. */
+static void
+probe(struct sto_sqlite *store)
+{
+    uint64_t owed = store->owed_octets;
+
+    if (!owed || store->stopping || now_us() < store->probe_us)
+        return;
+    note_health(store, owed,
+                sto_journal_probe(store->journal, owed < PROBE_MOST ? owed : PROBE_MOST));
+}
+
+/* What would have been in a commit that could not begin is refused, so that nobody waits for ever.
+ */
+static struct taken
+take_in_vain(const struct sto_sqlite *store)
+{
+    struct taken taken = { .items = 0 };
+
+    for (const struct batch *b = store->first; b && taken.items < RECORDS_PER_COMMIT; b = b->next) {
+        taken.items += b->records;
+        taken.octets += b->used - b->at;
+    }
+    if (taken.items > RECORDS_PER_COMMIT)
+        taken.items = RECORDS_PER_COMMIT;
+    return taken;
 }
 
 static void
 commit_some(struct sto_sqlite *store)
 {
-    uint32_t left = RECORDS_PER_COMMIT, taken = 0;
+    uint32_t left = RECORDS_PER_COMMIT;
+    struct taken taken = { .items = 0 };
     struct sto_stamp stamp = store->clock();
     uint64_t start = now_us();
     enum hd_err err = sto_journal_begin(store->journal);
 
-    if (err) { /* what would have been in it is refused, so that nobody waits for ever */
-        for (const struct batch *b = store->first; b && taken < RECORDS_PER_COMMIT; b = b->next)
-            taken += b->records;
-        taken = taken < RECORDS_PER_COMMIT ? taken : RECORDS_PER_COMMIT;
-    }
+    if (err)
+        taken = take_in_vain(store);
     for (struct batch *b = store->first; b && left > 0 && !err; b = b->next) {
         size_t at = b->at;
         err = append_items(store, b, &at, &left, &taken, stamp);
@@ -422,11 +487,12 @@ commit_some(struct sto_sqlite *store)
         sto_journal_rollback(store->journal);
     if (store->audit && sto_audit_commit(store->audit, stamp.wall_ms))
         audit_outcome(store, 1, HD_EIO);
-    note_commit(store, taken, now_us() - start, err);
+    note_commit(store, taken.items, now_us() - start, err);
+    note_health(store, taken.octets, err);
     if (err && store->durability == STO_ASYNC && !store->stopping)
         pause_us(RETRY_US);
     else
-        settle(store, taken, err ? HD_ESTORE : HD_OK);
+        settle(store, taken.items, err ? HD_ESTORE : HD_OK);
 }
 
 /* The next commit starts no sooner than the spacing after the last one; the first of a pause starts
@@ -475,6 +541,7 @@ store_run(void *context)
         }
         if (store->backup)
             backup_step(store);
+        probe(store);
     }
     if (store->given_up)
         HD_LOG(HD_ERROR, "records that were acknowledged could not be kept",

@@ -60,7 +60,7 @@ size_t sto_sqlite_flush(struct sto_sqlite *store, unsigned shard);
 /* --- for operators; any thread ----------------------------------------------------------- */
 
 struct sto_status {
-    bool healthy;      /* the last commit succeeded */
+    bool healthy;      /* what failed last, or as much, would be kept now */
     char problem[160]; /* why not, else empty */
     uint64_t commits, failures, records;
     uint64_t commit_us_sum, commit_us_most; /* time of commits; most: since the last call */

@@ -428,6 +428,107 @@ a_commit_that_fails_refuses_all_that_it_tried_and_service_recovers(void **state)
     assert_string_equal(found_after_restart(f).text, "1=kept 2=kept 3=kept 4=kept 5=kept ");
 }
 
+static bool
+is_healthy(struct fixture *f)
+{
+    struct sto_status status;
+
+    sto_sqlite_status(f->store, &status);
+    return status.healthy;
+}
+
+/* Puts one record and commits it on this thread. */
+static enum hd_err
+commit_one(struct fixture *f, uint64_t id, const char *octets)
+{
+    size_t before = told(f, 0);
+
+    assert_int_equal(put(f, 0, id, octets, id), HD_OK);
+    (void)sto_sqlite_flush(f->store, 0);
+    take_mails(f->store);
+    commit_some(f->store);
+    assert_int_equal(told(f, 0), before + 1);
+    return f->shard[0].told[before].err;
+}
+
+/* A full disk still takes what fits into places that the file has already. */
+static void
+what_is_small_and_finds_room_does_not_make_a_full_disk_well(void **state)
+{
+    struct fixture *f = *state;
+    static char large[900001];
+
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    for (uint64_t id = 1; id <= 20; id++)
+        assert_int_equal(commit_one(f, id, "makes some room in the log"), HD_OK);
+    (void)sqlite3_wal_checkpoint_v2(f->store->journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                    NULL);
+    fault_disk_fail(f->disk, FAULT_FULL, 0);
+    assert_int_equal(commit_one(f, 100, large), HD_ESTORE);
+    assert_false(is_healthy(f));
+    assert_int_equal(commit_one(f, 101, "small"), HD_OK);
+    assert_false(is_healthy(f));
+    /* Lines of the trail alone write nothing into this file. */
+    assert_int_equal(
+        store_put(f->store, 0, 0, (enum evt_record_kind)KIND_AUDIT, 1, hd_slice_str("a line"), 0),
+        HD_OK);
+    (void)sto_sqlite_flush(f->store, 0);
+    take_mails(f->store);
+    commit_some(f->store);
+    assert_false(is_healthy(f));
+    f->store->probe_us = 0;
+    probe(f->store);
+    assert_false(is_healthy(f));
+    fault_disk_fail(f->disk, FAULT_NONE, 0);
+    assert_int_equal(commit_one(f, 102, "small"), HD_OK);
+    assert_false(is_healthy(f)); /* nobody knows yet */
+    assert_int_equal(commit_one(f, 103, large), HD_OK);
+    assert_true(is_healthy(f));
+}
+
+/* The largest commit that failed is what counts, and asking leaves nothing behind. */
+static void
+a_disk_that_failed_is_asked_for_as_much_as_it_did_not_take(void **state)
+{
+    struct fixture *f = *state;
+    char large[20001];
+
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    fault_disk_fail(f->disk, FAULT_WRITE, 0);
+    assert_int_equal(commit_one(f, 1, large), HD_ESTORE);
+    assert_int_equal(commit_one(f, 2, "small"), HD_ESTORE);
+    assert_true(f->store->owed_octets >= 20000);
+    fault_disk_fail(f->disk, FAULT_NONE, 0);
+    probe(f->store); /* it is not time yet */
+    assert_false(is_healthy(f));
+    f->store->probe_us = 0;
+    probe(f->store);
+    assert_true(is_healthy(f));
+    assert_int_equal(sqlite3_exec(f->store->journal->db, "SELECT * FROM probe", NULL, NULL, NULL),
+                     SQLITE_ERROR);
+    assert_int_equal(commit_one(f, 3, "kept"), HD_OK);
+    assert_string_equal(found_after_restart(f).text, "3=kept ");
+}
+
+static void
+a_disk_is_found_to_be_well_again_though_nobody_writes(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(sto_sqlite_start(f->store), HD_OK);
+    fault_disk_fail(f->disk, FAULT_SYNC, 0);
+    assert_int_equal(put(f, 0, 1, "lost", 1), HD_OK);
+    (void)sto_sqlite_flush(f->store, 0);
+    await_told(f, 0, 1);
+    assert_false(is_healthy(f));
+    fault_disk_fail(f->disk, FAULT_NONE, 0);
+    while (!is_healthy(f))
+        pause_us(10000);
+    assert_int_equal(told(f, 0), 1);
+}
+
 /* A batch of which one commit took a part, when not even a transaction can be begun. */
 static void
 what_is_left_of_a_batch_is_refused_once(void **state)
@@ -635,6 +736,12 @@ main(void)
         cmocka_unit_test_setup_teardown(
             a_commit_that_fails_refuses_all_that_it_tried_and_service_recovers, setup_faults,
             teardown),
+        cmocka_unit_test_setup_teardown(what_is_small_and_finds_room_does_not_make_a_full_disk_well,
+                                        setup_faults, teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_failed_is_asked_for_as_much_as_it_did_not_take,
+                                        setup_faults, teardown),
+        cmocka_unit_test_setup_teardown(a_disk_is_found_to_be_well_again_though_nobody_writes,
+                                        setup_faults, teardown),
         TEST(what_is_left_of_a_batch_is_refused_once),
         cmocka_unit_test_setup_teardown(a_slow_disk_makes_large_commits_and_not_long_queues,
                                         setup_faults, teardown),
