@@ -53,6 +53,11 @@ class Line:
         self.send(request.data)
         request.next = time.monotonic() + request.interval
 
+    def hurry(self):
+        """The daemon is there again: what was not answered is asked again at once, as if its time had come."""
+        for request in self.open.values():
+            request.interval, request.next = 0.5, 0
+
     def again(self, now):
         for request in self.open.values():
             if request.next <= now:
@@ -366,8 +371,10 @@ class World:
     def start(self):
         self.broker.write(self.broker.text())
         self.broker.spawn()
-        until(lambda: self.broker.process.poll() is not None or self.broker.answers(), "the daemon answers again")
+        until(lambda: self.broker.process.poll() is not None or self.broker.answers(), "the daemon answers again", pause_s=0.005)
         check(self.broker.process.poll() is None, "the daemon does not start\n" + self.broker.err()[-3000:])
+        for line in self.lines:
+            line.hurry()
 
     # --- what must be there ----------------------------------------------------------------------
 
