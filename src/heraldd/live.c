@@ -283,7 +283,7 @@ hd_live_restore(struct hd_live *live, uint64_t now_us, char ret_problem[256])
     ret_problem[0] = '\0';
     if (live->memory)
         return HD_OK;
-    err = sto_journal_load(sto_sqlite_journal(live->sqlite), &visitor, ret_problem);
+    err = sto_sqlite_load(live->sqlite, &visitor, ret_problem);
     if (restore.newer)
         (void)snprintf(ret_problem, 256, "%.160s: holds records of a newer herald", live->path);
     if (err)

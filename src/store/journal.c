@@ -15,13 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hash.h"
 #include "store/index.h"
+#include "store/row.h"
 
 #define JOURNAL_MAGIC 0x534a4f55u
 #define FORMAT 1
 #define APPLICATION 0x48455241 /* "HERA" */
-#define TABLES 6
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
 #define CHECKPOINT 500 /* pages in the log before they are moved; more stalls longer */
@@ -49,7 +48,7 @@ struct sto_journal {
     unsigned magic;
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *rollback;
-    struct lane lanes[TABLES];
+    struct lane lanes[STO_TABLES];
     int64_t boot; /* number of this boot in the file */
     struct sto_stamp opened;
     uint64_t marker_ms;     /* newest wall clock in the file */
@@ -62,9 +61,6 @@ struct sto_journal {
     sqlite3_backup *backup;
     char problem[160];
 };
-
-static const char *const table_names[TABLES] = { "subscription", "publication", "registration",
-                                                 "seen",         "waiting",     "condition" };
 
 static unsigned
 table_of(enum evt_record_kind kind)
@@ -89,7 +85,7 @@ table_of(enum evt_record_kind kind)
 static enum evt_record_kind
 kind_of(unsigned table)
 {
-    static const enum evt_record_kind kinds[TABLES] = {
+    static const enum evt_record_kind kinds[STO_TABLES] = {
         EVT_RECORD_SUBSCRIPTION, EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
         EVT_RECORD_SEEN,         EVT_RECORD_WAITING,     EVT_RECORD_CONDITION
     };
@@ -158,22 +154,6 @@ number(struct sto_journal *journal, const char *sql, int64_t *ret)
     return err;
 }
 
-/* The check covers everything that the row says; its key is fixed, since it is against decay and
- * not against people. */
-static int64_t
-row_sum(unsigned table, uint64_t row, uint64_t id, unsigned bucket, int64_t boot,
-        struct sto_stamp stamp, struct hd_slice record)
-{
-    static const struct hd_hash_key key = { 0x6865726c64206a6fu, 0x75726e616c207631u };
-    uint64_t sum = hd_hash(&key, record);
-
-    sum = hd_hash_mix(sum, row);
-    sum = hd_hash_mix(sum, id);
-    sum = hd_hash_mix(sum, (uint64_t)bucket << 8 | table);
-    sum = hd_hash_mix(sum, (uint64_t)boot ^ stamp.boot_ms << 16);
-    return (int64_t)hd_hash_mix(sum, stamp.wall_ms);
-}
-
 /* --- opening ----------------------------------------------------------------------------- */
 
 static enum hd_err
@@ -185,12 +165,12 @@ make_tables(struct sto_journal *journal)
                      "CREATE TABLE damaged (tab TEXT, row INTEGER, id INTEGER, body "
                      "BLOB, UNIQUE (tab, row))");
 
-    for (int i = 0; i < TABLES && !err; i++) {
+    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         (void)snprintf(sql, sizeof(sql),
                        "CREATE TABLE %s (row INTEGER PRIMARY KEY, id INTEGER NOT NULL, "
                        "bucket INTEGER NOT NULL, boot INTEGER NOT NULL, boot_ms INTEGER NOT NULL, "
                        "wall_ms INTEGER NOT NULL, sum INTEGER NOT NULL, body BLOB)",
-                       table_names[i]);
+                       sto_table_names[i]);
         err = run(journal, sql);
     }
     (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; PRAGMA application_id=%d", FORMAT,
@@ -199,26 +179,29 @@ make_tables(struct sto_journal *journal)
 }
 
 /* Looks before it writes: with a full disk a file of this boot opens all the same. */
-static enum hd_err
-this_boot(struct sto_journal *journal, const uint8_t id[STO_BOOT_ID])
+enum hd_err
+sto_journal_boot(struct sto_journal *journal, const uint8_t id[STO_BOOT_ID], int64_t *ret_number)
 {
     static const char *const sql[] = { "SELECT n FROM boot WHERE id=?1",
                                        "INSERT INTO boot(id) VALUES(?1) RETURNING n" };
     enum hd_err err = HD_OK;
+    int64_t boot = 0;
 
-    for (size_t i = 0; i < HD_ARRAY_LEN(sql) && !err && !journal->boot; i++) {
+    for (size_t i = 0; i < HD_ARRAY_LEN(sql) && !err && !boot; i++) {
         sqlite3_stmt *statement = NULL;
         if (sqlite3_prepare_v2(journal->db, sql[i], -1, &statement, NULL))
             return failed(journal);
         (void)sqlite3_bind_blob(statement, 1, id, STO_BOOT_ID, SQLITE_STATIC);
         int code = sqlite3_step(statement);
         if (code == SQLITE_ROW)
-            journal->boot = sqlite3_column_int64(statement, 0);
+            boot = sqlite3_column_int64(statement, 0);
         else if (code != SQLITE_DONE)
             err = failed(journal);
         if (sqlite3_finalize(statement) != SQLITE_OK && !err)
             err = failed(journal);
     }
+    if (!err)
+        *ret_number = boot;
     return err;
 }
 
@@ -231,16 +214,16 @@ prepare_all(struct sto_journal *journal)
         err = prepare(journal, &journal->commit, "COMMIT", "", "");
     if (!err)
         err = prepare(journal, &journal->rollback, "ROLLBACK", "", "");
-    for (int i = 0; i < TABLES && !err; i++) {
+    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         struct lane *lane = &journal->lanes[i];
-        err = prepare(journal, &lane->insert, "INSERT INTO ", table_names[i],
+        err = prepare(journal, &lane->insert, "INSERT INTO ", sto_table_names[i],
                       " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
         if (!err)
-            err = prepare(journal, &lane->tail,
-                          "SELECT row,id,bucket,boot,boot_ms,wall_ms,sum,body FROM ",
-                          table_names[i], " WHERE row>=?1 ORDER BY row LIMIT ?2");
+            err = prepare(journal, &lane->tail, "SELECT " STO_ROW_COLUMNS " FROM ",
+                          sto_table_names[i], " WHERE row>=?1 ORDER BY row LIMIT ?2");
         if (!err)
-            err = prepare(journal, &lane->trim, "DELETE FROM ", table_names[i], " WHERE row<?1");
+            err =
+                prepare(journal, &lane->trim, "DELETE FROM ", sto_table_names[i], " WHERE row<?1");
     }
     return err;
 }
@@ -251,11 +234,11 @@ find_ends(struct sto_journal *journal)
     enum hd_err err = HD_OK;
     char sql[96];
 
-    for (int i = 0; i < TABLES && !err; i++) {
+    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         int64_t first = 1, last = 0;
-        (void)snprintf(sql, sizeof(sql), "SELECT min(row) FROM %s", table_names[i]);
+        (void)snprintf(sql, sizeof(sql), "SELECT min(row) FROM %s", sto_table_names[i]);
         err = number(journal, sql, &first);
-        (void)snprintf(sql, sizeof(sql), "SELECT max(row) FROM %s", table_names[i]);
+        (void)snprintf(sql, sizeof(sql), "SELECT max(row) FROM %s", sto_table_names[i]);
         if (!err)
             err = number(journal, sql, &last);
         journal->lanes[i].next = (uint64_t)last + 1;
@@ -332,7 +315,7 @@ open_file(struct sto_journal *journal, const struct sto_journal_params *params, 
         err = make_tables(journal);
     journal->loaded = is_new;
     if (!err)
-        err = this_boot(journal, params->boot_id);
+        err = sto_journal_boot(journal, params->boot_id, &journal->boot);
     if (!err)
         err = run(journal, "COMMIT");
     if (!err)
@@ -371,8 +354,10 @@ sto_journal_open(const struct sto_journal_params *params, char ret_problem[256],
         (void)snprintf(ret_problem, 256, "%.120s: another process uses it", params->path);
     if (!ret_problem[0])
         (void)snprintf(ret_problem, 256, "%.120s: %.120s", params->path, journal->problem);
+    if (err == HD_ESTORE)
+        err = (sqlite3_errcode(journal->db) & 0xff) == SQLITE_CORRUPT ? HD_ESYNTAX : HD_EIO;
     sto_journal_close(journal);
-    return err == HD_ESTORE ? HD_EIO : err;
+    return err;
 }
 
 static void
@@ -392,7 +377,7 @@ sto_journal_close(struct sto_journal *journal)
     HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
     if (journal->backup)
         end_backup(journal);
-    for (int i = 0; i < TABLES; i++) {
+    for (unsigned i = 0; i < STO_TABLES; i++) {
         (void)sqlite3_finalize(journal->lanes[i].insert);
         (void)sqlite3_finalize(journal->lanes[i].tail);
         (void)sqlite3_finalize(journal->lanes[i].trim);
@@ -409,53 +394,23 @@ sto_journal_close(struct sto_journal *journal)
 
 /* --- reading rows ------------------------------------------------------------------------ */
 
-struct row {
-    uint64_t row, id;
-    unsigned bucket;
-    int64_t boot;
-    struct sto_stamp stamp;
-    struct hd_slice record;
-    bool whole; /* the check sum is right */
-};
-
-static struct row
-read_columns(sqlite3_stmt *s)
-{
-    struct row row = { .row = (uint64_t)sqlite3_column_int64(s, 0),
-                       .id = (uint64_t)sqlite3_column_int64(s, 1),
-                       .bucket = (unsigned)sqlite3_column_int(s, 2),
-                       .boot = sqlite3_column_int64(s, 3),
-                       .stamp = { (uint64_t)sqlite3_column_int64(s, 4),
-                                  (uint64_t)sqlite3_column_int64(s, 5) } };
-
-    row.record = hd_slice(sqlite3_column_blob(s, 7), (size_t)sqlite3_column_bytes(s, 7));
-    return row;
-}
-
-static struct row
-read_row(sqlite3_stmt *s, unsigned table)
-{
-    struct row row = read_columns(s);
-
-    row.whole = (uint32_t)row.row != 0 &&
-                sqlite3_column_int64(s, 6) ==
-                    row_sum(table, row.row, row.id, row.bucket, row.boot, row.stamp, row.record);
-    return row;
-}
-
 /* The row's octets go into the table "damaged"; in its place stays a removal, since the state
  * before it is not what was acknowledged last.  When even that cannot be written the row stays, to
  * be met again. */
 static void
-put_aside(struct sto_journal *journal, unsigned table, const struct row *row)
+put_aside(struct sto_journal *journal, unsigned table, const struct sto_row *row)
 {
-    const struct hd_slice nothing = { NULL, 0 };
+    const struct sto_row removal = { .row = row->row,
+                                     .id = row->id,
+                                     .bucket = row->bucket,
+                                     .boot = journal->boot,
+                                     .stamp = journal->opened };
     sqlite3_stmt *s = NULL;
     char sql[128];
 
     if (sqlite3_prepare_v2(journal->db, "INSERT OR REPLACE INTO damaged VALUES(?1,?2,?3,?4)", -1,
                            &s, NULL) == SQLITE_OK) {
-        (void)sqlite3_bind_text(s, 1, table_names[table], -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(s, 1, sto_table_names[table], -1, SQLITE_STATIC);
         (void)sqlite3_bind_int64(s, 2, (int64_t)row->row);
         (void)sqlite3_bind_int64(s, 3, (int64_t)row->id);
         (void)sqlite3_bind_blob64(s, 4, row->record.p, row->record.n, SQLITE_STATIC);
@@ -465,33 +420,103 @@ put_aside(struct sto_journal *journal, unsigned table, const struct row *row)
     (void)snprintf(sql, sizeof(sql),
                    "UPDATE %s SET bucket=?2,boot=?3,boot_ms=?4,wall_ms=?5,sum=?6,body=NULL WHERE "
                    "row=?1",
-                   table_names[table]);
+                   sto_table_names[table]);
     if (sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL) == SQLITE_OK) {
         (void)sqlite3_bind_int64(s, 1, (int64_t)row->row);
         (void)sqlite3_bind_int(s, 2, (int)row->bucket);
         (void)sqlite3_bind_int64(s, 3, journal->boot);
         (void)sqlite3_bind_int64(s, 4, (int64_t)journal->opened.boot_ms);
         (void)sqlite3_bind_int64(s, 5, (int64_t)journal->opened.wall_ms);
-        (void)sqlite3_bind_int64(s, 6,
-                                 row_sum(table, row->row, row->id, row->bucket, journal->boot,
-                                         journal->opened, nothing));
+        (void)sqlite3_bind_int64(s, 6, sto_row_sum(table, &removal));
         (void)step(journal, s);
     }
     (void)sqlite3_finalize(s);
 }
 
+/* Rows that are to be put aside when a table has been read: writing into it while it is read can
+ * lead in a circle when the order of its rows is damaged too. */
+struct aside {
+    uint64_t *rows;
+    size_t n, cap;
+};
+
+static enum hd_err
+aside_add(struct aside *aside, uint64_t row)
+{
+    if (aside->n == aside->cap) {
+        size_t cap = aside->cap ? aside->cap * 2 : 64;
+        uint64_t *rows = realloc(aside->rows, cap * sizeof(*rows));
+        if (!rows)
+            return HD_ENOMEM;
+        aside->rows = rows;
+        aside->cap = cap;
+    }
+    aside->rows[aside->n++] = row;
+    return HD_OK;
+}
+
+static void
+aside_all(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor,
+          struct aside *aside)
+{
+    sqlite3_stmt *s = journal->lanes[table].tail;
+
+    for (size_t i = 0; i < aside->n; i++) {
+        if (visitor->damaged)
+            visitor->damaged(visitor->context, sto_table_names[table], aside->rows[i]);
+        (void)sqlite3_bind_int64(s, 1, (int64_t)aside->rows[i]);
+        (void)sqlite3_bind_int64(s, 2, 1);
+        if (sqlite3_step(s) == SQLITE_ROW) {
+            struct sto_row row = sto_row_read_unchecked(s);
+            put_aside(journal, table, &row);
+        }
+        (void)sqlite3_reset(s);
+    }
+    free(aside->rows);
+    *aside = (struct aside){ .rows = NULL };
+}
+
+/* Rows are numbered without gaps, so one that does not follow says that others cannot be reached.
+ */
+static bool
+follows(uint64_t before, uint64_t row)
+{
+    return before == 0 || row == before + 1 || (row == before + 2 && (uint32_t)(before + 1) == 0);
+}
+
+static enum hd_err
+scan_failed(struct sto_journal *journal, int code)
+{
+    enum hd_err err = failed(journal);
+
+    return (code & 0xff) == SQLITE_CORRUPT ? HD_ESYNTAX : err;
+}
+
+static enum hd_err
+out_of_order(struct sto_journal *journal)
+{
+    (void)snprintf(journal->problem, sizeof(journal->problem), "rows are missing");
+    return HD_ESYNTAX;
+}
+
 /* First pass: which row of each id counts, and the newest wall clock. */
 static enum hd_err
-load_index(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor)
+load_index(struct sto_journal *journal, unsigned table, struct aside *aside)
 {
     struct lane *lane = &journal->lanes[table];
     enum hd_err err = HD_OK;
     int code = SQLITE_DONE;
+    uint64_t before = 0;
 
     (void)sqlite3_bind_int64(lane->tail, 1, 0);
     (void)sqlite3_bind_int64(lane->tail, 2, -1);
     while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        struct row row = read_row(lane->tail, table);
+        struct sto_row row = sto_row_read(lane->tail, table);
+        if (!follows(before, row.row)) {
+            err = out_of_order(journal);
+            break;
+        }
+        before = row.row;
         if (row.whole && row.stamp.wall_ms > journal->marker_ms)
             journal->marker_ms = row.stamp.wall_ms;
         if (row.whole && row.record.n) {
@@ -501,20 +526,17 @@ load_index(struct sto_journal *journal, unsigned table, const struct sto_journal
             continue;
         }
         sto_index_remove(&lane->index, row.id);
-        if (row.whole)
-            continue;
-        if (visitor->damaged)
-            visitor->damaged(visitor->context, table_names[table], row.row);
-        put_aside(journal, table, &row);
+        if (!row.whole)
+            err = aside_add(aside, row.row);
     }
     if (!err && code != SQLITE_DONE)
-        err = failed(journal);
+        err = scan_failed(journal, code);
     (void)sqlite3_reset(lane->tail);
     return err;
 }
 
 static uint64_t
-row_age(const struct sto_journal *journal, const struct row *row)
+row_age(const struct sto_journal *journal, const struct sto_row *row)
 {
     uint64_t now = journal->opened.boot_ms, then = row->stamp.boot_ms;
 
@@ -530,6 +552,7 @@ static enum hd_err
 load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor)
 {
     struct lane *lane = &journal->lanes[table];
+    struct aside aside = { .rows = NULL };
     enum hd_err err = HD_OK;
     int code = SQLITE_DONE;
 
@@ -541,20 +564,18 @@ load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_
         if (!place || place->row != (uint32_t)sqlite3_column_int64(lane->tail, 0))
             continue;
         /* The first pass has seen that it is whole. */
-        struct row row = read_columns(lane->tail);
+        struct sto_row row = sto_row_read_unchecked(lane->tail);
         err = visitor->visit(visitor->context, kind_of(table), row.bucket, id, row.record,
                              row_age(journal, &row));
         if (err == HD_ESYNTAX) {
-            if (visitor->damaged)
-                visitor->damaged(visitor->context, table_names[table], row.row);
             sto_index_remove(&lane->index, id);
-            put_aside(journal, table, &row);
-            err = HD_OK;
+            err = aside_add(&aside, row.row);
         }
     }
     if (!err && code != SQLITE_DONE)
         err = failed(journal);
     (void)sqlite3_reset(lane->tail);
+    aside_all(journal, table, visitor, &aside);
     return err;
 }
 
@@ -562,18 +583,24 @@ enum hd_err
 sto_journal_load(struct sto_journal *journal, const struct sto_journal_visitor *visitor,
                  char ret_problem[256])
 {
+    struct aside aside[STO_TABLES] = { { .rows = NULL } };
     enum hd_err err;
 
     HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
     ret_problem[0] = '\0';
     err = run(journal, "BEGIN");
-    for (unsigned i = 0; i < TABLES && !err; i++)
-        err = load_index(journal, i, visitor);
+    for (unsigned i = 0; i < STO_TABLES && !err; i++)
+        err = load_index(journal, i, &aside[i]);
+    for (unsigned i = 0; i < STO_TABLES; i++) {
+        if (!err)
+            aside_all(journal, i, visitor, &aside[i]);
+        free(aside[i].rows);
+    }
     /* Publications first: what the subscriptions are shown is there when they come. */
-    static const unsigned order[TABLES] = { 1, 2, 0, 3, 4, 5 };
-    for (unsigned i = 0; i < TABLES && !err; i++)
+    static const unsigned order[STO_TABLES] = { 1, 2, 0, 3, 4, 5 };
+    for (unsigned i = 0; i < STO_TABLES && !err; i++)
         err = load_rows(journal, order[i], visitor);
-    if (err == HD_ESTORE || err == HD_EIO)
+    if (err == HD_ESTORE || err == HD_EIO || err == HD_ESYNTAX)
         (void)snprintf(ret_problem, 256, "%.120s: %.120s", sqlite3_db_filename(journal->db, "main"),
                        journal->problem);
     /* What was put aside and cannot be kept so is met again at the next start. */
@@ -596,7 +623,7 @@ sto_journal_begin(struct sto_journal *journal)
     journal->in_batch = true;
     journal->n_changes = 0;
     journal->added = 0;
-    for (int i = 0; i < TABLES; i++) {
+    for (unsigned i = 0; i < STO_TABLES; i++) {
         struct lane *lane = &journal->lanes[i];
         lane->first_before = lane->first;
         lane->first_new = lane->next;
@@ -623,37 +650,38 @@ remember(struct sto_journal *journal, unsigned table, uint64_t id)
     return HD_OK;
 }
 
-static enum hd_err
-insert(struct sto_journal *journal, unsigned table, const struct row *row)
+enum hd_err
+sto_journal_take(struct sto_journal *journal, unsigned table, const struct sto_row *as_it_was)
 {
     struct lane *lane = &journal->lanes[table];
     sqlite3_stmt *s = lane->insert;
+    struct sto_row row = *as_it_was;
     enum hd_err err = sto_index_reserve(&lane->index, 1);
 
     if (err)
         return out_of_memory(journal);
     lane->next += (uint32_t)lane->next == 0;
-    (void)sqlite3_bind_int64(s, 1, (int64_t)lane->next);
-    (void)sqlite3_bind_int64(s, 2, (int64_t)row->id);
-    (void)sqlite3_bind_int(s, 3, (int)row->bucket);
-    (void)sqlite3_bind_int64(s, 4, row->boot);
-    (void)sqlite3_bind_int64(s, 5, (int64_t)row->stamp.boot_ms);
-    (void)sqlite3_bind_int64(s, 6, (int64_t)row->stamp.wall_ms);
-    (void)sqlite3_bind_int64(
-        s, 7, row_sum(table, lane->next, row->id, row->bucket, row->boot, row->stamp, row->record));
-    if (row->record.n)
-        (void)sqlite3_bind_blob64(s, 8, row->record.p, row->record.n, SQLITE_STATIC);
+    row.row = lane->next;
+    (void)sqlite3_bind_int64(s, 1, (int64_t)row.row);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)row.id);
+    (void)sqlite3_bind_int(s, 3, (int)row.bucket);
+    (void)sqlite3_bind_int64(s, 4, row.boot);
+    (void)sqlite3_bind_int64(s, 5, (int64_t)row.stamp.boot_ms);
+    (void)sqlite3_bind_int64(s, 6, (int64_t)row.stamp.wall_ms);
+    (void)sqlite3_bind_int64(s, 7, sto_row_sum(table, &row));
+    if (row.record.n)
+        (void)sqlite3_bind_blob64(s, 8, row.record.p, row.record.n, SQLITE_STATIC);
     else
         (void)sqlite3_bind_null(s, 8);
     err = step(journal, s);
     if (!err)
-        err = remember(journal, table, row->id);
+        err = remember(journal, table, row.id);
     if (err)
         return err;
-    if (row->record.n)
-        sto_index_put(&lane->index, row->id, lane->next);
+    if (row.record.n)
+        sto_index_put(&lane->index, row.id, row.row);
     else
-        sto_index_remove(&lane->index, row->id);
+        sto_index_remove(&lane->index, row.id);
     lane->next++;
     journal->added++;
     return HD_OK;
@@ -663,16 +691,16 @@ enum hd_err
 sto_journal_append(struct sto_journal *journal, enum evt_record_kind kind, unsigned bucket,
                    uint64_t id, struct hd_slice record, struct sto_stamp now)
 {
-    struct row row = {
+    struct sto_row row = {
         .id = id, .bucket = bucket, .boot = journal->boot, .stamp = now, .record = record
     };
 
     HD_ASSERT(journal->in_batch);
-    return insert(journal, table_of(kind), &row);
+    return sto_journal_take(journal, table_of(kind), &row);
 }
 
 static bool
-counts(const struct lane *lane, const struct row *row)
+counts(const struct lane *lane, const struct sto_row *row)
 {
     const struct sto_place *place = sto_index_find(&lane->index, row->id);
 
@@ -692,12 +720,12 @@ trim(struct sto_journal *journal, unsigned table, uint64_t n)
     (void)sqlite3_bind_int64(lane->tail, 1, (int64_t)lane->first);
     (void)sqlite3_bind_int64(lane->tail, 2, (int64_t)n);
     while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        struct row row = read_row(lane->tail, table);
+        struct sto_row row = sto_row_read(lane->tail, table);
         if (row.row >= lane->first_new)
             break; /* of this very batch */
         end = row.row + 1;
         if (row.whole && row.record.n && counts(lane, &row))
-            err = insert(journal, table, &row);
+            err = sto_journal_take(journal, table, &row);
     }
     if (!err && code != SQLITE_DONE && code != SQLITE_ROW)
         err = failed(journal);
@@ -716,7 +744,7 @@ trim_all(struct sto_journal *journal, uint64_t added)
 {
     enum hd_err err = HD_OK;
 
-    for (unsigned i = 0; i < TABLES && !err; i++) {
+    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         struct lane *lane = &journal->lanes[i];
         if (lane->next - lane->first > lane->limit)
             err = trim(journal, i, added * TRIM_PER_ROW);
@@ -759,7 +787,7 @@ sto_journal_rollback(struct sto_journal *journal)
         else
             sto_index_remove(index, change->id);
     }
-    for (int i = 0; i < TABLES; i++) {
+    for (unsigned i = 0; i < STO_TABLES; i++) {
         journal->lanes[i].first = journal->lanes[i].first_before;
         journal->lanes[i].next = journal->lanes[i].first_new;
     }
@@ -842,7 +870,7 @@ sto_journal_live(const struct sto_journal *journal)
 {
     uint64_t n = 0;
 
-    for (int i = 0; i < TABLES; i++)
+    for (unsigned i = 0; i < STO_TABLES; i++)
         n += journal->lanes[i].index.used;
     return n;
 }
@@ -852,7 +880,7 @@ sto_journal_rows(const struct sto_journal *journal)
 {
     uint64_t n = 0;
 
-    for (int i = 0; i < TABLES; i++)
+    for (unsigned i = 0; i < STO_TABLES; i++)
         n += journal->lanes[i].next - journal->lanes[i].first;
     return n;
 }

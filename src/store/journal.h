@@ -36,7 +36,8 @@ struct sto_journal_params {
 /**
  * Opens or makes the file and takes it for this process alone.
  * @param ret_problem  one line that names the file and what is wrong
- * @return HD_OK; HD_EVERSION written by a newer herald; HD_EIO; HD_ENOMEM
+ * @return HD_OK; HD_EVERSION written by a newer herald; HD_ESYNTAX its structure is damaged
+ * (rescue.h); HD_EIO; HD_ENOMEM
  */
 HD_NODISCARD enum hd_err sto_journal_open(const struct sto_journal_params *params,
                                           char ret_problem[256], struct sto_journal **ret_journal);
@@ -62,7 +63,8 @@ struct sto_journal_visitor {
  * Visits every record that lives: publications, registrations, subscriptions, what was seen; each
  * kind oldest row first.  Once, before the first batch.  A row whose check sum is wrong, or that
  * the visitor cannot read, is put aside into the table "damaged", and counts as removed.
- * @return HD_OK, HD_EIO (ret_problem), HD_ENOMEM, or what visit returned
+ * @return HD_OK; HD_EIO (ret_problem); HD_ESYNTAX: pages are damaged or rows are missing, nothing
+ * was visited or written (rescue.h); HD_ENOMEM; or what visit returned
  */
 HD_NODISCARD enum hd_err sto_journal_load(struct sto_journal *journal,
                                           const struct sto_journal_visitor *visitor,

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "event/shard.h"
+#include "store/rescue.h"
 
 #define SQLITE_MAGIC 0x5353514cu
 #define RECORDS_PER_COMMIT 256u
@@ -72,6 +73,7 @@ struct sto_sqlite {
     enum sto_durability durability;
     uint32_t spacing_us;
     struct sto_stamp (*clock)(void);
+    struct sto_journal_params file;
     struct sto_journal *journal;
     struct sto_audit *audit; /* NULL: no trail is kept */
     _Atomic uint64_t audit_lost;
@@ -557,6 +559,40 @@ store_run(void *context)
 
 /* --- life -------------------------------------------------------------------------------- */
 
+/* From a file whose structure is damaged into a new one. */
+static enum hd_err
+rescue_journal(struct sto_sqlite *store, char problem[256])
+{
+    struct sto_rescued rescued;
+    char damage[256];
+
+    (void)snprintf(damage, sizeof(damage), "%s", problem);
+    enum hd_err err = sto_rescue(&store->file, &rescued, problem);
+    if (err) {
+        HD_LOG(HD_ERROR, "the live file is damaged", hd_f_str("damage", damage));
+        return err;
+    }
+    HD_LOG(HD_ERROR, "the live file is damaged: what can be read of it was copied",
+           hd_f_str("damage", damage), hd_f_u64("rows", rescued.rows),
+           hd_f_u64("damaged", rescued.damaged), hd_f_u64("missing", rescued.missing),
+           hd_f_str("left_aside", STO_RESCUE_LEFT));
+    return sto_journal_open(&store->file, problem, &store->journal);
+}
+
+static enum hd_err
+open_journal(struct sto_sqlite *store, char problem[256])
+{
+    enum hd_err err = sto_rescue_finish(store->file.path);
+
+    if (err) {
+        (void)snprintf(problem, 256, "%.160s: a rescued file cannot take its place",
+                       store->file.path);
+        return err;
+    }
+    err = sto_journal_open(&store->file, problem, &store->journal);
+    return err == HD_ESYNTAX ? rescue_journal(store, problem) : err;
+}
+
 enum hd_err
 sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
                struct sto_sqlite **ret_store)
@@ -574,6 +610,7 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
     store->durability = params->durability;
     store->spacing_us = params->spacing_us;
     store->clock = params->clock;
+    store->file = params->file;
     store->last = &store->first;
     store->status.healthy = true;
     store->wake_fd = -1;
@@ -582,8 +619,7 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
     store->outcomes = calloc(RECORDS_PER_COMMIT, sizeof(*store->outcomes));
     if (store->outcomes) {
         store->wake_fd = eventfd(0, EFD_CLOEXEC);
-        err = store->wake_fd < 0 ? HD_EIO
-                                 : sto_journal_open(&params->file, ret_problem, &store->journal);
+        err = store->wake_fd < 0 ? HD_EIO : open_journal(store, ret_problem);
     }
     if (!err && params->audit.path)
         err = sto_audit_open(&params->audit, ret_problem, &store->audit);
@@ -595,10 +631,19 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
     return HD_OK;
 }
 
-struct sto_journal *
-sto_sqlite_journal(struct sto_sqlite *store)
+enum hd_err
+sto_sqlite_load(struct sto_sqlite *store, const struct sto_journal_visitor *visitor,
+                char ret_problem[256])
 {
-    return store->journal;
+    HD_ASSERT(!store->runs);
+    enum hd_err err = sto_journal_load(store->journal, visitor, ret_problem);
+
+    if (err != HD_ESYNTAX)
+        return err;
+    sto_journal_close(store->journal);
+    store->journal = NULL;
+    err = rescue_journal(store, ret_problem);
+    return err ? err : sto_journal_load(store->journal, visitor, ret_problem);
 }
 
 void

@@ -36,8 +36,11 @@ struct sto_sqlite_params {
 /** Opens the file; nothing runs yet.  Errors as sto_journal_open. */
 HD_NODISCARD enum hd_err sto_sqlite_new(const struct sto_sqlite_params *params,
                                         char ret_problem[256], struct sto_sqlite **ret_store);
-/** The file, for sto_journal_load before the start. */
-struct sto_journal *sto_sqlite_journal(struct sto_sqlite *store);
+/** Visits what the file holds, before the start, as sto_journal_load; a file whose structure is
+ * damaged is replaced by what can be read of it (rescue.h), which the log tells. */
+HD_NODISCARD enum hd_err sto_sqlite_load(struct sto_sqlite *store,
+                                         const struct sto_journal_visitor *visitor,
+                                         char ret_problem[256]);
 /** Outcomes of this part go to shard.  Before the start. */
 void sto_sqlite_attach(struct sto_sqlite *store, unsigned shard, struct evt_shard *event_shard);
 /** HD_OK; HD_EIO no thread could be made. */

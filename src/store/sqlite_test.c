@@ -189,7 +189,7 @@ found_after_restart(struct fixture *f)
 
     sto_sqlite_free(f->store);
     open_store(f);
-    assert_int_equal(sto_journal_load(sto_sqlite_journal(f->store), &visitor, f->problem), HD_OK);
+    assert_int_equal(sto_sqlite_load(f->store, &visitor, f->problem), HD_OK);
     return found;
 }
 

@@ -261,6 +261,24 @@ def test_a_damaged_record_is_put_aside_and_the_rest_serves():
         equal(broker.err().count("a damaged record"), 1, "told once")
 
 
+def test_a_file_that_lost_its_end_serves_what_is_left_and_keeps_again():
+    with Broker(lab=True, conf=CONF) as broker:
+        agents = [Agent(broker, f"a{i}", lab=True) for i in range(60)]
+        etags = [a.publish(a.aor, "x-state", "text/plain", f"state {i} " + "x" * 3000).get("sip-etag") for i, a in enumerate(agents)]
+        broker.stop()
+        os.truncate(live_file(broker), os.path.getsize(live_file(broker)) // 2)
+        start_again(broker)
+        check("what can be read of it was copied" in broker.err(), broker.err())
+        check(os.path.exists(live_file(broker) + ".damaged"), "the damaged file is left aside")
+        left = {p["resource"] for p in broker.pubs()}
+        check(10 < len(left) < 60, "publications", len(left))
+        for agent, etag in zip(agents, etags):
+            agent.publish(agent.aor, "x-state", "text/plain", "more", etag, expect=200 if agent.aor in left else 412)
+        restart(broker)
+        equal({p["resource"] for p in broker.pubs()}, left, "publications")
+        equal(broker.err().count("was copied"), 1, "told once")
+
+
 def test_a_record_that_cannot_be_read_is_put_aside_too():
     """Its check sum is right, but what it says is not: a version that never was."""
     with Broker(lab=True, conf=CONF) as broker:
