@@ -739,7 +739,7 @@ void evt_out_local(struct evt_shard *shard, struct sip_out *out, const struct hd
 void evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow,
                      bool secure);
 void evt_out_allow_events(struct evt_shard *shard, struct sip_out *out);
-void evt_out_accept(const struct evt_package *package, struct sip_out *out);
+void evt_out_accept(const struct evt_package *package, struct hd_slice more, struct sip_out *out);
 void evt_out_allow(const struct evt_shard *shard, struct sip_out *out);
 void evt_send(struct evt_shard *shard, const struct hd_flow *flow, size_t n, char *octets,
               uint64_t owner);

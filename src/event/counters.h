@@ -26,6 +26,8 @@
     X(subscriptions_timed_out, "subscriptions ended because a NOTIFY was never answered")          \
     X(publications_made, "publications created")                                                   \
     X(publications_ended, "publications removed or expired")                                       \
+    X(publications_patched, "publications changed by a patch to what they said")                   \
+    X(publications_unfit, "documents with a value that their package's composition cannot use")    \
     X(snapshots, "states composed")                                                                \
     X(views, "bodies rendered")                                                                    \
     X(transformed, "documents of which a rule leaves a part")                                      \

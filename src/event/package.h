@@ -82,16 +82,28 @@ struct evt_derived {
     bool calls;  /* being on the phone shows */
 };
 
+struct fmt_rule_path;
 struct evt_package;
 struct evt_package_ops {
     /**
      * Whether a published document may be kept.  Its media type is already one of the package's
      * types.
-     * @return HD_OK; HD_ESYNTAX (400) with a static phrase in ret_reason; HD_ENOTSUP (415);
-     * HD_ENOMEM
+     * @return HD_OK, with a phrase in ret_reason when a part of it cannot be composed as the
+     * package says, which is counted; HD_ESYNTAX (400) with a static phrase in ret_reason;
+     * HD_ENOTSUP (415); HD_ENOMEM
      */
     enum hd_err (*validate)(const struct evt_package *package, struct hd_slice type,
                             struct hd_slice body, const char **ret_reason);
+    /**
+     * What a publication says after a patch of package->patch_type to what it said.  Whether the
+     * outcome may be kept is validate()'s business.
+     * @param doc      of the publication; of any type
+     * @param ret_doc  one reference, the caller's
+     * @return HD_OK; HD_ESYNTAX (400) with a static phrase in ret_reason; HD_ENOTSUP (415): what
+     * was said is nothing that this patches; HD_ENOMEM
+     */
+    enum hd_err (*patch)(const struct evt_package *package, const struct evt_doc *doc,
+                         struct hd_slice patch, struct evt_doc **ret_doc, const char **ret_reason);
     /**
      * One document out of n >= 1 publications, newest first.
      * @param entity   the resource's URI ("sip:alice@example.test")
@@ -157,6 +169,11 @@ struct evt_package {
     enum evt_delivery delivery;
     uint32_t queue_max; /* EVT_DELIVER_EVERY: events kept per subscription */
     enum evt_compose compose;
+    const struct fmt_rule_path *rules; /* EVT_COMPOSE_LATEST: paths of which the value is made of
+                                          all publications; format/json_compose.h */
+    size_t n_rules;
+    struct hd_slice
+        patch_type; /* with SIP-If-Match: changes what a publication said; empty: none */
     enum evt_authorisation authorisation;
     struct hd_slice neutral_type, neutral_body; /* configured packages; empty type: none */
     const struct hd_slice

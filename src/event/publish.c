@@ -235,6 +235,7 @@ struct wanted {
     size_t key_n;
     uint32_t expires_s;
     struct sip_body body;
+    struct evt_doc *patched; /* body is a patch: what the publication says after it; a reference */
     bool has_etag;
     uint64_t id;
     uint32_t etag;
@@ -293,7 +294,7 @@ refuse_type(struct evt_shard *shard, struct evt_request *request, const struct e
     if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
                          &reply))
         return;
-    evt_out_accept(package, &reply.out);
+    evt_out_accept(package, package->patch_type, &reply.out);
     evt_reply_send(shard, &reply);
 }
 
@@ -302,8 +303,15 @@ static bool
 find_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
 {
     const struct evt_package *package = want->package;
+    struct hd_slice types[EVT_PACKAGE_TYPES_MAX + 1];
+    size_t n = 0;
 
-    switch (sip_body_find(request->msg, package->types, package->n_types, &want->body)) {
+    HD_ASSERT(package->n_types <= EVT_PACKAGE_TYPES_MAX);
+    for (; n < package->n_types; n++)
+        types[n] = package->types[n];
+    if (package->patch_type.n)
+        types[n++] = package->patch_type;
+    switch (sip_body_find(request->msg, types, n, &want->body)) {
     case HD_OK:
         if (want->body.octets.n)
             return true;
@@ -336,36 +344,26 @@ asked_body(struct evt_shard *shard, struct evt_request *request, struct wanted *
         evt_refuse(shard, request, 400, HD_LIT("Empty Body"));
         return false;
     }
-    for (size_t i = 0; i < package->n_types; i++) {
-        if (!sip_media_same(ask->type, package->types[i]))
-            continue;
+    bool known = package->patch_type.n && sip_media_same(ask->type, package->patch_type);
+    for (size_t i = 0; i < package->n_types && !known; i++)
+        known = sip_media_same(ask->type, package->types[i]);
+    if (known)
         want->body = (struct sip_body){ .type = ask->type, .octets = ask->body };
-        return true;
-    }
-    refuse_type(shard, request, package);
-    return false;
+    else
+        refuse_type(shard, request, package);
+    return known;
 }
 
-/* The published document: its type, its size, and the package's own word on it. */
+/* A document that cannot be kept, or a patch that cannot be applied. */
 static bool
-read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+judge_body(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+           enum hd_err err, const char *reason)
 {
-    const struct evt_package *package = want->package;
-    struct hd_slice body = request->ask ? request->ask->body : request->msg->body;
-    uint32_t most = package->max_body ? package->max_body : evt_limits(shard)->max_body;
-    const char *reason = NULL;
-
-    if (body.n > most) {
-        evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
-        return false;
-    }
-    if (request->ask ? !asked_body(shard, request, want) : !find_body(shard, request, want))
-        return false;
-    switch (package->ops->validate(package, want->body.type, want->body.octets, &reason)) {
+    switch (err) {
     case HD_OK:
         return true;
     case HD_ENOTSUP:
-        refuse_type(shard, request, package);
+        refuse_type(shard, request, want->package);
         return false;
     case HD_ENOMEM:
         evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
@@ -374,6 +372,61 @@ read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *w
         evt_refuse(shard, request, 400, reason ? hd_slice_str(reason) : HD_LIT("Malformed Body"));
         return false;
     }
+}
+
+/* pub NULL: the request names no publication that is there.  A patch (RFC 7396) changes what it
+ * said, which nothing else changes before it is kept; what is acknowledged, kept and validated is
+ * the outcome. */
+static bool
+apply_patch(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+            const struct evt_pub *pub, uint32_t most)
+{
+    const struct evt_package *package = want->package;
+    const char *reason = NULL;
+
+    if (!package->patch_type.n || !sip_media_same(want->body.type, package->patch_type))
+        return true;
+    if (!pub) {
+        evt_refuse(shard, request, 400, HD_LIT("A Patch To Nothing That Is Published"));
+        return false;
+    }
+    enum hd_err err =
+        package->ops->patch(package, pub->doc, want->body.octets, &want->patched, &reason);
+    if (!judge_body(shard, request, want, err, reason))
+        return false;
+    if (want->patched->body.n > most) {
+        evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
+        return false;
+    }
+    want->body = (struct sip_body){ .type = want->patched->type, .octets = want->patched->body };
+    return true;
+}
+
+/* The published document: its type, its size, and the package's own word on it. */
+static bool
+read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+          const struct evt_pub *pub)
+{
+    const struct evt_package *package = want->package;
+    uint32_t most = package->max_body ? package->max_body : evt_limits(shard)->max_body;
+    const char *reason = NULL;
+
+    if ((request->ask ? request->ask->body.n : request->msg->body.n) > most) {
+        evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
+        return false;
+    }
+    if (request->ask ? !asked_body(shard, request, want) : !find_body(shard, request, want))
+        return false;
+    if (!apply_patch(shard, request, want, pub, most))
+        return false;
+    enum hd_err err = package->ops->validate(package, want->body.type, want->body.octets, &reason);
+    if (!judge_body(shard, request, want, err, reason))
+        return false;
+    if (reason)
+        EVT_COUNT(shard, publications_unfit);
+    if (want->patched)
+        EVT_COUNT(shard, publications_patched);
+    return true;
 }
 
 static struct evt_pub_change *
@@ -390,7 +443,9 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     change->done =
         (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s, .etag = etag };
     change->head = evt_head_new(shard, request, hd_slice(NULL, 0), false);
-    if (want->body.octets.n)
+    if (want->patched)
+        change->doc = evt_doc_ref(want->patched);
+    else if (want->body.octets.n)
         change->doc = evt_doc_new(want->body.type, want->body.octets);
     change->order = change->doc ? evt_order(shard) : order;
     if (!change->head || (want->body.octets.n && !change->doc)) {
@@ -530,6 +585,58 @@ initial_known(struct evt_shard *shard, struct evt_request *request)
     return false;
 }
 
+/* RFC 3261 8.2 and RFC 3903 6 in their order: Request-URI, Require, Event, and what follows.
+ * False: it was answered. */
+static bool
+read_publish(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+             const struct evt_pub *pub)
+{
+    if (!evt_request_resource(shard, request, request->msg->uri, want->key, &want->key_n) ||
+        evt_request_unsupported(shard, request))
+        return false;
+    want->package = evt_request_package(shard, request, &want->event);
+    if (!want->package)
+        return false;
+    if (want->package->closed) {
+        evt_refuse(shard, request, 403, HD_LIT("State Of This Package Is Not Published"));
+        return false;
+    }
+    struct evt_verdict verdict =
+        shard->ports.policy->publish(shard->ports.policy_context, shard->config, &request->identity,
+                                     hd_slice(want->key, want->key_n), want->package);
+    if (verdict.decision != EVT_ALLOW) {
+        evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Publish This Resource"));
+        return false;
+    }
+    if (want->has_etag && !is_one_etag(request->msg)) {
+        evt_refuse(shard, request, 400, HD_LIT("Not One Entity-Tag"));
+        return false;
+    }
+    if (want->has_etag && !pub_matches(shard, pub, want)) {
+        evt_refuse(shard, request, 412, HD_LIT("Conditional Request Failed"));
+        return false;
+    }
+    if (!read_expires(shard, request, want))
+        return false;
+    if (!want->has_etag && request->msg->body.n == 0) {
+        evt_refuse(shard, request, 400, HD_LIT("Initial PUBLISH Without Body"));
+        return false;
+    }
+    if (request->msg->body.n > 0 && !(want->has_etag && want->expires_s == 0) &&
+        !read_body(shard, request, want, pub))
+        return false;
+    if (shard->draining) {
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
+        return false;
+    }
+    if (shard->waiting >= evt_limits(shard)->waiting) {
+        EVT_COUNT(shard, refused_busy);
+        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
+        return false;
+    }
+    return true;
+}
+
 void
 evt_publish(struct evt_shard *shard, struct evt_request *request)
 {
@@ -551,56 +658,13 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
         pub_rearm(shard, pub);
         return;
     }
-    /* RFC 3261 8.2 and RFC 3903 6 in their order: Request-URI, Require, Event. */
-    if (!evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n) ||
-        evt_request_unsupported(shard, request))
-        return;
-    want.package = evt_request_package(shard, request, &want.event);
-    if (!want.package)
-        return;
-    if (want.package->closed) {
-        evt_refuse(shard, request, 403, HD_LIT("State Of This Package Is Not Published"));
-        return;
+    if (read_publish(shard, request, &want, pub) && !evt_merged(shard, request)) {
+        if (want.has_etag)
+            publish_change(shard, request, &want, pub);
+        else
+            publish_initial(shard, request, &want);
     }
-    struct evt_verdict verdict =
-        shard->ports.policy->publish(shard->ports.policy_context, shard->config, &request->identity,
-                                     hd_slice(want.key, want.key_n), want.package);
-    if (verdict.decision != EVT_ALLOW) {
-        evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Publish This Resource"));
-        return;
-    }
-    if (want.has_etag && !is_one_etag(request->msg)) {
-        evt_refuse(shard, request, 400, HD_LIT("Not One Entity-Tag"));
-        return;
-    }
-    if (want.has_etag && !pub_matches(shard, pub, &want)) {
-        evt_refuse(shard, request, 412, HD_LIT("Conditional Request Failed"));
-        return;
-    }
-    if (!read_expires(shard, request, &want))
-        return;
-    if (!want.has_etag && request->msg->body.n == 0) {
-        evt_refuse(shard, request, 400, HD_LIT("Initial PUBLISH Without Body"));
-        return;
-    }
-    if (request->msg->body.n > 0 && !(want.has_etag && want.expires_s == 0) &&
-        !read_body(shard, request, &want))
-        return;
-    if (shard->draining) {
-        evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
-        return;
-    }
-    if (shard->waiting >= evt_limits(shard)->waiting) {
-        EVT_COUNT(shard, refused_busy);
-        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
-        return;
-    }
-    if (evt_merged(shard, request))
-        return;
-    if (want.has_etag)
-        publish_change(shard, request, &want, pub);
-    else
-        publish_initial(shard, request, &want);
+    evt_doc_unref(want.patched);
 }
 
 /* --- by no message --------------------------------------------------------------------------- */
@@ -695,32 +759,31 @@ asked_allowed(struct evt_shard *shard, struct evt_request *request, const struct
     return false;
 }
 
-void
-evt_publish_asked(struct evt_shard *shard, struct evt_request *request)
+static void
+publish_asked(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
 {
     const struct evt_ask *ask = request->ask;
-    struct wanted want;
 
-    memset(&want, 0, sizeof(want));
-    want.package = evt_config_package(shard->config, ask->package);
-    HD_ASSERT(ask->key.n <= sizeof(want.key));
-    memcpy(want.key, ask->key.p, ask->key.n);
-    want.key_n = ask->key.n;
-    if (!want.package) {
+    want->package = evt_config_package(shard->config, ask->package);
+    HD_ASSERT(ask->key.n <= sizeof(want->key));
+    memcpy(want->key, ask->key.p, ask->key.n);
+    want->key_n = ask->key.n;
+    if (!want->package) {
         evt_refuse(shard, request, 404, HD_LIT("No Such Package"));
         return;
     }
-    struct evt_pub *pub = asked_pub(shard, request, &want);
+    struct evt_pub *pub = asked_pub(shard, request, want);
     if (pub && pub->change) {
         evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);
         pub_rearm(shard, pub);
         return;
     }
-    if (!asked_allowed(shard, request, &want) || !asked_matches(shard, request, &want, pub) ||
-        !asked_expires(shard, request, &want))
+    if (!asked_allowed(shard, request, want) || !asked_matches(shard, request, want, pub) ||
+        !asked_expires(shard, request, want))
         return;
-    const bool there = pub_matches(shard, pub, &want);
-    if ((!there || ask->body.p) && ask->kind != EVT_ASK_REMOVE && !read_body(shard, request, &want))
+    const bool there = pub_matches(shard, pub, want);
+    if ((!there || ask->body.p) && ask->kind != EVT_ASK_REMOVE &&
+        !read_body(shard, request, want, there ? pub : NULL))
         return;
     if (shard->draining || shard->waiting >= evt_limits(shard)->waiting) {
         EVT_COUNT(shard, refused_busy);
@@ -728,7 +791,7 @@ evt_publish_asked(struct evt_shard *shard, struct evt_request *request)
         return;
     }
     if (there) {
-        publish_change(shard, request, &want, pub);
+        publish_change(shard, request, want, pub);
         return;
     }
     if (pub && pub->live) { /* another one drew this id by chance */
@@ -737,5 +800,15 @@ evt_publish_asked(struct evt_shard *shard, struct evt_request *request)
     }
     if (pub) /* the last of it stood there for repetitions of a message */
         evt_pub_free(shard, pub);
-    publish_initial(shard, request, &want);
+    publish_initial(shard, request, want);
+}
+
+void
+evt_publish_asked(struct evt_shard *shard, struct evt_request *request)
+{
+    struct wanted want;
+
+    memset(&want, 0, sizeof(want));
+    publish_asked(shard, request, &want);
+    evt_doc_unref(want.patched);
 }

@@ -98,17 +98,44 @@ number_of(const struct evt_pub *pub)
     return number ? number : 1;
 }
 
+/* How many publications are composed: all of them where each may count in a sum, else so many that
+ * the newest are among them. */
+static uint32_t
+published_most(const struct evt_resource *resource)
+{
+    return resource->package->n_rules ? resource->n_live : EVT_PUBLISHED_MAX;
+}
+
+static enum hd_err
+published_compose(struct evt_resource *resource, const struct evt_published *published, size_t n,
+                  struct evt_doc **ret_doc)
+{
+    const struct evt_package *package = resource->package;
+    enum hd_err err = package->ops->compose(package, resource->key, published, n, ret_doc);
+
+    if (err && err != HD_ENOMEM) { /* nothing can be composed: the newest as it is */
+        *ret_doc = evt_doc_ref(published[0].doc);
+        return HD_OK;
+    }
+    return err;
+}
+
 /* The document of the live publications, newest first, and the kept one behind them; the neutral
  * one, which may be none, when there is none.  HD_OK, HD_ENOMEM. */
 static enum hd_err
 resource_document(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc **ret_doc)
 {
-    const struct evt_package *package = resource->package;
-    struct evt_published published[EVT_PUBLISHED_MAX + 1];
+    const uint32_t most = published_most(resource);
+    struct evt_published few[EVT_PUBLISHED_MAX + 1], *published = few;
+    enum hd_err err;
     size_t n = 0;
 
     *ret_doc = NULL;
-    for (uint32_t i = resource->newest; i != EVT_NONE && n < EVT_PUBLISHED_MAX;) {
+    if (most > EVT_PUBLISHED_MAX)
+        published = malloc((most + 1) * sizeof(*published));
+    if (!published)
+        return HD_ENOMEM;
+    for (uint32_t i = resource->newest; i != EVT_NONE && n < most;) {
         const struct evt_pub *pub = evt_pub_at(shard, i);
         if (pub->live)
             published[n++] = (struct evt_published){ .doc = pub->doc, .number = number_of(pub) };
@@ -118,12 +145,11 @@ resource_document(struct evt_shard *shard, struct evt_resource *resource, struct
     if (kept)
         published[n++] = (struct evt_published){ .doc = kept };
     if (n == 0)
-        return package->ops->neutral(package, resource->key, ret_doc);
-    enum hd_err err = package->ops->compose(package, resource->key, published, n, ret_doc);
-    if (err && err != HD_ENOMEM) { /* nothing can be composed: the newest as it is */
-        *ret_doc = evt_doc_ref(published[0].doc);
-        return HD_OK;
-    }
+        err = resource->package->ops->neutral(resource->package, resource->key, ret_doc);
+    else
+        err = published_compose(resource, published, n, ret_doc);
+    if (published != few)
+        free(published);
     return err;
 }
 

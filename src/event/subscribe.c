@@ -243,7 +243,7 @@ read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted 
     evt_refused(shard, request, 406);
     if (!evt_reply_begin(shard, request, 406, HD_LIT("Not Acceptable"), hd_slice(NULL, 0), &reply))
         return false;
-    evt_out_accept(package, &reply.out);
+    evt_out_accept(package, hd_slice(NULL, 0), &reply.out);
     evt_reply_send(shard, &reply);
     return false;
 }

@@ -381,6 +381,30 @@ fmt_json_text_eq(struct hd_slice written, bool escaped, struct hd_slice text)
     return text.n == 0;
 }
 
+int
+fmt_json_text_cmp(struct hd_slice a, bool a_escaped, struct hd_slice b, bool b_escaped)
+{
+    char x[4], y[4];
+    size_t n_x = 0, n_y = 0, i = 0, k = 0;
+
+    if (!a_escaped && !b_escaped)
+        return hd_slice_cmp(a, b);
+    for (;; i++, k++) {
+        if (i == n_x) {
+            n_x = a.n ? take_char(&a, x) : 0;
+            i = 0;
+        }
+        if (k == n_y) {
+            n_y = b.n ? take_char(&b, y) : 0;
+            k = 0;
+        }
+        if (n_x == 0 || n_y == 0)
+            return n_x ? 1 : n_y ? -1 : 0;
+        if (x[i] != y[k])
+            return (unsigned char)x[i] < (unsigned char)y[k] ? -1 : 1;
+    }
+}
+
 enum hd_err
 fmt_json_text(struct hd_slice written, bool escaped, char *memory, size_t cap,
               struct hd_slice *ret_text)

@@ -58,6 +58,8 @@ const struct fmt_json_node *fmt_json_next(const struct fmt_json_tree *tree,
                                           const struct fmt_json_node *node);
 /** Whether a string as written means this text. */
 bool fmt_json_text_eq(struct hd_slice written, bool escaped, struct hd_slice text);
+/** Orders two strings as written by what they mean, octet by octet, the shorter first. */
+int fmt_json_text_cmp(struct hd_slice a, bool a_escaped, struct hd_slice b, bool b_escaped);
 /** What a string means; into memory when it has escapes.  HD_ENOSPC: cap octets are too few. */
 HD_NODISCARD enum hd_err fmt_json_text(struct hd_slice written, bool escaped, char *memory,
                                        size_t cap, struct hd_slice *ret_text);

@@ -12,13 +12,10 @@
 
 #include "filter/filters.h"
 #include "heraldd/config_read.h"
-#include "package/pkg.h"
 #include "policy/book.h"
-#include "sip/header.h"
 #include "sip/uri.h"
 
 #define DAY_S ((uint64_t)24 * 3600)
-#define YEAR_S (366 * DAY_S)
 #define SOCKET_PATH_MAX 107 /* octets in a struct sockaddr_un */
 
 /* A number of the file and the uint32_t that it sets. */
@@ -82,11 +79,6 @@ static const char *const authentication_keys[] = { "realm", "nonce_lifetime" };
 static const char *const store_keys[] = { "path", "durability", "commit_spacing" };
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
                                               "max_expires", "flow_timer" };
-static const char *const package_keys[] = {
-    "enabled",      "min_expires", "default_expires", "max_expires",     "max_body",
-    "pace",         "delivery",    "queue",           "compose",         "authorisation",
-    "neutral_type", "neutral",     "partial",         "registered_rule", "registered_calls"
-};
 static const char *const profile_keys[] = { "package", "when" };
 static const char *const log_keys[] = { "level", "format" };
 static const char *const audit_keys[] = { "enabled", "keep", "most" };
@@ -173,9 +165,7 @@ fill_keys(cfg_opt_t *row, const char *const *keys, size_t n, const char *const *
 static enum hd_err
 confuse_read(struct hd_reader *r)
 {
-    static const char *const algorithms[] = { "algorithms" },
-                             *const package_lists[] = { "types", "publishers", "registered" },
-                             *const names_lists[] = { "servers" },
+    static const char *const algorithms[] = { "algorithms" }, *const names_lists[] = { "servers" },
                              *const registrar_lists[] = { "agents" };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
@@ -192,8 +182,7 @@ confuse_read(struct hd_reader *r)
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
     fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), registrar_lists, 1);
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
-    fill_keys(package, package_keys, HD_ARRAY_LEN(package_keys), package_lists,
-              HD_ARRAY_LEN(package_lists));
+    fill_keys(package, hd_package_keys, hd_n_package_keys, hd_package_lists, hd_n_package_lists);
     fill_keys(profile, profile_keys, HD_ARRAY_LEN(profile_keys), NULL, 0);
     fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
     fill_keys(audit, audit_keys, HD_ARRAY_LEN(audit_keys), NULL, 0);
@@ -241,31 +230,6 @@ confuse_read(struct hd_reader *r)
 }
 
 /* --- sections -------------------------------------------------------------------------- */
-
-static bool
-check_name(struct hd_reader *r, const char *key, const struct hd_value *value)
-{
-    if (pol_name_ok(hd_value_slice(value)))
-        return true;
-    hd_problem(r->problems, value->line,
-               "%s holds \"%s\"; expected a user name without blanks at its ends, ':' and '\"'",
-               key, value->text);
-    return false;
-}
-
-static bool
-check_type(struct hd_reader *r, const char *key, const struct hd_value *value)
-{
-    struct sip_media media;
-
-    if (value->n <= 200 && !sip_media_parse(hd_value_slice(value), &media) && media.params.n == 0)
-        return true;
-    hd_problem(r->problems, value->line,
-               "%s holds \"%s\"; expected a media type without parameters such as "
-               "application/json",
-               key, value->text);
-    return false;
-}
 
 static void
 read_authentication(struct hd_reader *r)
@@ -320,25 +284,8 @@ read_audit(struct hd_reader *r)
     struct hd_conf *conf = r->conf;
 
     conf->audit = hd_read_bool(r, sec, "enabled", conf->audit);
-    hd_read_number(r, sec, "keep", HD_CONF_SECONDS, 60, 10 * YEAR_S, &conf->audit_keep_s);
+    hd_read_number(r, sec, "keep", HD_CONF_SECONDS, 60, 3660 * DAY_S, &conf->audit_keep_s);
     hd_read_number(r, sec, "most", HD_CONF_COUNT, 1000, UINT32_MAX, &conf->audit_most);
-}
-
-/* Each of three durations is bounded by itself; then their order. */
-static void
-read_expires(struct hd_reader *r, cfg_t *sec, const char *what, unsigned line, uint32_t *min,
-             uint32_t *usual, uint32_t *max)
-{
-    unsigned before = r->problems->count;
-
-    hd_read_number(r, sec, "min_expires", HD_CONF_SECONDS, 1, YEAR_S, min);
-    hd_read_number(r, sec, "default_expires", HD_CONF_SECONDS, 1, YEAR_S, usual);
-    hd_read_number(r, sec, "max_expires", HD_CONF_SECONDS, 1, YEAR_S, max);
-    if (r->problems->count == before && (*min > *usual || *usual > *max))
-        hd_problem(r->problems, line,
-                   "%s has min_expires %us, default_expires %us, max_expires %us; expected each "
-                   "at most the next",
-                   what, *min, *usual, *max);
 }
 
 static void
@@ -348,11 +295,11 @@ read_registrar(struct hd_reader *r)
     struct evt_registrar *registrar = &r->conf->registrar;
 
     registrar->enabled = hd_read_bool(r, sec, "enabled", registrar->enabled);
-    read_expires(r, sec, "registrar", hd_scan_line(&r->scan, "registrar", 0),
-                 &registrar->min_expires_s, &registrar->default_expires_s,
-                 &registrar->max_expires_s);
+    hd_read_expires(r, sec, "registrar", hd_scan_line(&r->scan, "registrar", 0),
+                    &registrar->min_expires_s, &registrar->default_expires_s,
+                    &registrar->max_expires_s);
     hd_read_number(r, sec, "flow_timer", HD_CONF_SECONDS, 0, 3600, &registrar->flow_timer_s);
-    hd_read_list(r, sec, "agents", check_name, &registrar->agents, &registrar->n_agents);
+    hd_read_list(r, sec, "agents", hd_check_name, &registrar->agents, &registrar->n_agents);
 }
 
 /* An address with or without a port: "192.0.2.53", "[2001:db8::53]:5353". */
@@ -417,258 +364,6 @@ read_limits(struct hd_reader *r)
                    "park_first is longer than park_most; expected at most as long");
 }
 
-/* --- packages -------------------------------------------------------------------------- */
-
-struct builtin {
-    struct hd_slice name;
-    uint32_t pace_ms;
-};
-
-/* Pace as the packages' own texts have it: RFC 3856 section 6.10, RFC 4235 section 3.10, RFC 3842
- * section 3.11. */
-static const struct builtin builtins[] = {
-    { { "presence", 8 }, 5000 },
-    { { "dialog", 6 }, 1000 },
-    { { "message-summary", 15 }, 1000 },
-    { { "reg", 3 }, 5000 },
-};
-
-static void
-package_defaults(struct hd_reader *r, struct hd_slice name, const struct builtin *builtin,
-                 struct evt_package *package)
-{
-    struct hd_slice *type;
-
-    *package = (struct evt_package){ .magic = EVT_PACKAGE_MAGIC,
-                                     .name = name,
-                                     .ops = r->ops_of(name),
-                                     .min_expires_s = 60,
-                                     .default_expires_s = 3600,
-                                     .max_expires_s = 86400,
-                                     .delivery = EVT_DELIVER_STATE,
-                                     .queue_max = 64,
-                                     .compose = EVT_COMPOSE_LATEST,
-                                     .authorisation = EVT_AUTHORISE_OWNER };
-    HD_ASSERT(package->ops);
-    if (!builtin)
-        return;
-    package->pace_ms = builtin->pace_ms;
-    package->compose = EVT_COMPOSE_OWN;
-    package->keeper = pkg_keeper(name);
-    if (hd_slice_eq(name, HD_LIT("reg"))) {
-        /* RFC 3680 section 4.3: a little more than the usual hour of a registration; section 5.1
-         * has partial documents for those that follow the first. */
-        package->default_expires_s = 3761;
-        package->partial = true;
-    }
-    type = hd_read_room(r, 1, sizeof(*type));
-    if (!type)
-        return;
-    *type = pkg_default_type(name);
-    package->types = type;
-    package->n_types = 1;
-}
-
-/* What only a package without code of its own can have. */
-static void
-read_documents(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
-               struct evt_package *package)
-{
-    static const char *const composes[] = { "latest", "list" };
-    static const char *const only[] = { "types", "compose", "neutral_type", "neutral" };
-    const struct hd_value *type = hd_read_value(sec, "neutral_type"),
-                          *neutral = hd_read_value(sec, "neutral");
-    bool known = false;
-
-    for (size_t i = 0; i < HD_ARRAY_LEN(only) && builtin; i++) {
-        const struct hd_value *value = hd_read_value(sec, only[i]);
-
-        if (value)
-            hd_problem(r->problems, value->line,
-                       "%s cannot be set for package \"%s\", which is built in; expected not to "
-                       "be there",
-                       only[i], cfg_title(sec));
-    }
-    if (builtin)
-        return;
-    package->compose =
-        (enum evt_compose)hd_read_word(r, sec, "compose", composes, 2, (int)package->compose);
-    hd_read_list(r, sec, "types", check_type, &package->types, &package->n_types);
-    if (cfg_size(sec, "types") == 0)
-        hd_problem(r->problems, line,
-                   "package \"%s\" has no types; expected the media types of its documents, such "
-                   "as types = { \"application/json\" }",
-                   cfg_title(sec));
-    if (neutral && !type)
-        hd_problem(r->problems, neutral->line, "neutral without neutral_type; expected both");
-    if (!type || !check_type(r, "neutral_type", type))
-        return;
-    for (size_t i = 0; i < package->n_types; i++)
-        known = known || sip_media_same(package->types[i], hd_value_slice(type));
-    if (!known)
-        hd_problem(r->problems, type->line, "neutral_type = \"%s\"; expected one of types",
-                   type->text);
-    package->neutral_type = hd_read_keep(r, hd_value_slice(type));
-    if (neutral)
-        package->neutral_body = hd_read_keep(r, hd_value_slice(neutral));
-}
-
-/* Presence from registration: of which domains, and by which rule. */
-static void
-read_derived(struct hd_reader *r, cfg_t *sec, struct evt_package *package)
-{
-    static const char *const keys[] = { "registered", "registered_rule", "registered_calls" };
-    static const char *const rules[] = { "alone", "beside" };
-    const struct hd_value *value = NULL;
-
-    for (size_t i = 0; i < HD_ARRAY_LEN(keys) && !value; i++)
-        value = i == 0 ? (cfg_size(sec, keys[i]) ? cfg_getnptr(sec, keys[i], 0) : NULL)
-                       : hd_read_value(sec, keys[i]);
-    if (!value)
-        return;
-    struct evt_derived *derived = hd_read_room(r, 1, sizeof(*derived));
-    if (!hd_slice_eq(package->name, HD_LIT("presence")) || !cfg_size(sec, "registered"))
-        hd_problem(r->problems, value->line,
-                   "registered and what goes with it; expected in package \"presence\" alone, with "
-                   "registered = { DOMAIN, ... } or all");
-    if (!derived)
-        return;
-    if (cfg_size(sec, "registered") != 1 || !hd_slice_eq(hd_value_slice(value), HD_LIT("all")))
-        hd_read_list(r, sec, "registered", hd_check_domain, &derived->domains, &derived->n_domains);
-    derived->beside = hd_read_word(r, sec, "registered_rule", rules, 2, 0) == 1;
-    derived->calls = hd_read_bool(r, sec, "registered_calls", true);
-    package->derived = derived;
-    package->keeper = pkg_presence_keeper();
-}
-
-static void
-read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builtin *builtin,
-             struct evt_package *package)
-{
-    static const char *const deliveries[] = { "state", "every" };
-    static const char *const authorisations[] = { "owner", "allow", "block", "confirm" };
-    char what[EVT_PACKAGE_NAME_MAX + 16];
-
-    (void)snprintf(what, sizeof(what), "package \"%.*s\"", HD_FMT(package->name));
-    read_expires(r, sec, what, line, &package->min_expires_s, &package->default_expires_s,
-                 &package->max_expires_s);
-    hd_read_number(r, sec, "max_body", HD_CONF_SIZE, 1, r->conf->limits.max_body,
-                   &package->max_body);
-    hd_read_number(r, sec, "pace", HD_CONF_MS, 0, DAY_S * 1000, &package->pace_ms);
-    hd_read_number(r, sec, "queue", HD_CONF_COUNT, 1, 65536, &package->queue_max);
-    package->delivery =
-        (enum evt_delivery)hd_read_word(r, sec, "delivery", deliveries, 2, (int)package->delivery);
-    package->authorisation = (enum evt_authorisation)hd_read_word(
-        r, sec, "authorisation", authorisations, 4, (int)package->authorisation);
-    hd_read_list(r, sec, "publishers", check_name, &package->publishers, &package->n_publishers);
-    package->partial = hd_read_bool(r, sec, "partial", package->partial);
-    if (package->partial && !package->ops->render)
-        hd_problem(r->problems, hd_read_value(sec, "partial")->line,
-                   "partial = yes for package \"%s\", which knows whole documents only; expected "
-                   "no",
-                   cfg_title(sec));
-    read_documents(r, sec, line, builtin, package);
-    read_derived(r, sec, package);
-}
-
-/* token-nodot of RFC 6665 section 8.4: a dot would name a template package. */
-static bool
-package_name_ok(struct hd_slice name)
-{
-    static const char others[] = "-!%*_+`'~";
-
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              memchr(others, c, sizeof(others) - 1)))
-            return false;
-    }
-    return name.n > 0 && name.n <= EVT_PACKAGE_NAME_MAX;
-}
-
-static cfg_t *
-find_section(struct hd_reader *r, struct hd_slice name, unsigned *ret_line)
-{
-    for (unsigned i = 0; i < cfg_size(r->root, "package"); i++) {
-        cfg_t *sec = cfg_getnsec(r->root, "package", i);
-
-        if (hd_slice_eq(hd_slice_str(cfg_title(sec)), name)) {
-            *ret_line = hd_scan_line(&r->scan, "package", i);
-            return sec;
-        }
-    }
-    return NULL;
-}
-
-/* What presence is derived from is looked at where it changes. */
-static struct hd_slice
-feeds_what(const struct hd_conf *conf, struct hd_slice name)
-{
-    for (size_t i = 0; hd_slice_eq(name, HD_LIT("dialog")) && i < conf->n_packages; i++)
-        if (conf->packages[i]->derived && conf->packages[i]->derived->calls)
-            return conf->packages[i]->name;
-    return (struct hd_slice){ 0 };
-}
-
-static void
-add_package(struct hd_reader *r, cfg_t *sec, unsigned line, struct hd_slice name,
-            const struct builtin *builtin)
-{
-    struct hd_conf *conf = r->conf;
-    struct evt_package *package = hd_read_room(r, 1, sizeof(*package));
-
-    if (!package)
-        return;
-    package_defaults(r, name, builtin, package);
-    package->feeds = feeds_what(conf, name);
-    if (sec) {
-        read_package(r, sec, line, builtin, package);
-        if (!hd_read_bool(r, sec, "enabled", true))
-            return;
-    }
-    struct pkg_winfo *winfo = hd_read_room(r, 1, sizeof(*winfo));
-    if (!winfo)
-        return;
-    pkg_winfo_apply(package, winfo);
-    conf->packages[conf->n_packages++] = package;
-}
-
-static void
-read_packages(struct hd_reader *r)
-{
-    unsigned n = cfg_size(r->root, "package");
-    struct hd_conf *conf = r->conf;
-
-    conf->packages = hd_read_room(r, n + HD_ARRAY_LEN(builtins), sizeof(*conf->packages));
-    if (!conf->packages)
-        return;
-    for (size_t i = 0; i < HD_ARRAY_LEN(builtins); i++) {
-        unsigned line = 0;
-        cfg_t *sec = find_section(r, builtins[i].name, &line);
-
-        add_package(r, sec, line, builtins[i].name, &builtins[i]);
-    }
-    for (unsigned i = 0; i < n; i++) {
-        cfg_t *sec = cfg_getnsec(r->root, "package", i);
-        unsigned line = hd_scan_line(&r->scan, "package", i);
-        struct hd_slice name = hd_slice_str(cfg_title(sec));
-        bool own = false;
-
-        for (size_t k = 0; k < HD_ARRAY_LEN(builtins); k++)
-            own = own || hd_slice_eq(name, builtins[k].name);
-        if (own)
-            continue;
-        if (!package_name_ok(name))
-            hd_problem(r->problems, line,
-                       "package \"%s\"; expected the name of an event package: a token without a "
-                       "dot, at most %d octets",
-                       cfg_title(sec), EVT_PACKAGE_NAME_MAX);
-        else
-            add_package(r, sec, line, hd_read_keep(r, name), NULL);
-    }
-}
-
 /* --- profiles -------------------------------------------------------------------------- */
 
 /* What a subscriber that can send no filter names in its Event header: token (RFC 3261 25.1). */
@@ -681,7 +376,7 @@ read_profile(struct hd_reader *r, cfg_t *sec, unsigned line, struct evt_profile 
     size_t at = 0;
 
     profile->name = hd_read_keep(r, hd_slice_str(cfg_title(sec)));
-    if (!package_name_ok(profile->name))
+    if (!hd_package_name_ok(profile->name))
         hd_problem(r->problems, line, "profile \"%s\"; expected a token of at most %d octets",
                    cfg_title(sec), EVT_PACKAGE_NAME_MAX);
     if (package) {
@@ -770,7 +465,8 @@ read_all(struct hd_reader *r)
     struct hd_conf *conf = r->conf;
 
     hd_read_list(r, r->root, "domains", hd_check_domain, &conf->domains, &conf->n_domains);
-    hd_read_list(r, r->root, "first_users", check_name, &conf->first_users, &conf->n_first_users);
+    hd_read_list(r, r->root, "first_users", hd_check_name, &conf->first_users,
+                 &conf->n_first_users);
     read_shards(r);
     hd_read_text(r, r->root, "server", 100, &conf->server);
     conf->on_timeout = (enum evt_on_timeout)hd_read_word(r, r->root, "on_timeout", timeouts, 2,
@@ -783,7 +479,7 @@ read_all(struct hd_reader *r)
     read_registrar(r);
     read_audit(r);
     read_names(r);
-    read_packages(r);
+    hd_read_packages(r);
     read_profiles(r);
     hd_read_http(r);
     conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);

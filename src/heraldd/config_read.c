@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/book.h"
+
 #define PATH_MAX_OCTETS 4000
+#define YEAR_S (UINT64_C(366) * 24 * 3600)
 
 const struct hd_value *
 hd_read_value(cfg_t *sec, const char *key)
@@ -169,4 +172,32 @@ hd_read_path(struct hd_reader *r, cfg_t *sec, const char *key, const char **path
     if (value->n == 0)
         hd_problem(r->problems, value->line, "%s is empty; expected the path of a file", key);
     *path = hd_read_keep_text(r, text);
+}
+
+bool
+hd_check_name(struct hd_reader *r, const char *key, const struct hd_value *value)
+{
+    if (pol_name_ok(hd_value_slice(value)))
+        return true;
+    hd_problem(r->problems, value->line,
+               "%s holds \"%s\"; expected a user name without blanks at its ends, ':' and '\"'",
+               key, value->text);
+    return false;
+}
+
+/* Each of three durations is bounded by itself; then their order. */
+void
+hd_read_expires(struct hd_reader *r, cfg_t *sec, const char *what, unsigned line, uint32_t *min,
+                uint32_t *usual, uint32_t *max)
+{
+    unsigned before = r->problems->count;
+
+    hd_read_number(r, sec, "min_expires", HD_CONF_SECONDS, 1, YEAR_S, min);
+    hd_read_number(r, sec, "default_expires", HD_CONF_SECONDS, 1, YEAR_S, usual);
+    hd_read_number(r, sec, "max_expires", HD_CONF_SECONDS, 1, YEAR_S, max);
+    if (r->problems->count == before && (*min > *usual || *usual > *max))
+        hd_problem(r->problems, line,
+                   "%s has min_expires %us, default_expires %us, max_expires %us; expected each "
+                   "at most the next",
+                   what, *min, *usual, *max);
 }

@@ -54,6 +54,19 @@ void hd_read_list(struct hd_reader *r, cfg_t *sec, const char *key, hd_check_f c
 /** A host name in lower case, or an address. */
 bool hd_check_domain(struct hd_reader *r, const char *key, const struct hd_value *value);
 
+/** The name of a user. */
+bool hd_check_name(struct hd_reader *r, const char *key, const struct hd_value *value);
+/** min_expires, default_expires and max_expires of a section; each is bounded by itself, then their
+ * order is looked at. */
+void hd_read_expires(struct hd_reader *r, cfg_t *sec, const char *what, unsigned line,
+                     uint32_t *min, uint32_t *usual, uint32_t *max);
+
+/* The package sections (config_package.c), and whether a name can be one of theirs. */
+extern const char *const hd_package_keys[], *const hd_package_lists[];
+extern const size_t hd_n_package_keys, hd_n_package_lists;
+void hd_read_packages(struct hd_reader *r);
+bool hd_package_name_ok(struct hd_slice name);
+
 /* The listen sections and the tls section (config_listen.c). */
 extern const char *const hd_listen_keys[], *const hd_listen_lists[], *const hd_tls_keys[];
 extern const size_t hd_n_listen_keys, hd_n_listen_lists, hd_n_tls_keys;

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "format/json_compose.h"
+#include "format/reduce.h"
 #include "heraldd/config_file.h"
 #include "policy/policy.h"
 
@@ -233,6 +235,20 @@ static const struct {
       "x.conf:3: ", "one of types" },
     { "package \"x\" {\n types = { \"a/b\" }\n neutral = \"c\"\n}\n",
       "x.conf:3: ", "expected both" },
+    { "package \"x\" {\n types = { \"a/json\" }\n sum = { \"stock\" }\n}\n",
+      "x.conf:3: ", "the path of a member" },
+    { "package \"x\" {\n types = { \"a/json\" }\n min = {\n\"//stock\" }\n}\n",
+      "x.conf:4: ", "the path of a member" },
+    { "package \"x\" {\n types = { \"a/json\" }\n sum = { \"/a\" }\n max = { \"/a/b\" }\n}\n",
+      "x.conf:4: ", "one rule for a path" },
+    { "package \"x\" {\n types = { \"a/json\", \"a/b\" }\n sum = { \"/a\" }\n}\n",
+      "x.conf:1: ", "a type that is not JSON" },
+    { "package \"x\" {\n types = { \"a/json\" }\n compose = list\n sum = { \"/a\" }\n}\n",
+      "x.conf:1: ", "expected compose = latest" },
+    { "package \"dialog\" {\n sum = { \"/a\" }\n}\n", "x.conf:2: ", "built in" },
+    { "package \"x\" { types = { \"a/0\", \"a/1\", \"a/2\", \"a/3\", \"a/4\", \"a/5\", \"a/6\", "
+      "\"a/7\", \"a/8\" } }\n",
+      "x.conf:1: ", "at most 8" },
     { "package \"x\" {\n types = { \"a/b\" }\n partial = yes\n}\n",
       "x.conf:3: ", "whole documents only" },
     { "package \"x\" {\n types = { \"a/b\" }\n max_body = 1GiB\n}\n", "x.conf:3: ", "max_body" },
@@ -472,6 +488,53 @@ a_whole_configuration_is_read_into_its_fields(void **state)
 }
 
 static void
+rules_for_paths_and_patches_are_for_json(void **state)
+{
+    struct hd_conf *conf = good(
+        "package \"stock\" { types = { \"application/json\", \"application/x+json\" }\n"
+        "  sum = { \"/stock\", \"/reserved/*\" }  max = { \"/hr\" }  list = { \"/who\" }\n"
+        "  latest = { \"/at\" }  min = { \"/price\" } }\n"
+        "package \"text\" { types = \"text/plain\" }\n"
+        "package \"own\" { types = { \"application/json\", \"application/merge-patch+json\" } }\n");
+    static const struct {
+        const char *path;
+        enum fmt_rule rule;
+    } row[] = { { "/at", FMT_RULE_LATEST }, { "/who", FMT_RULE_LIST },
+                { "/stock", FMT_RULE_SUM }, { "/reserved/*", FMT_RULE_SUM },
+                { "/hr", FMT_RULE_MAX },    { "/price", FMT_RULE_MIN } };
+
+    (void)state;
+    const struct evt_package *p = package(conf, "stock");
+    assert_int_equal(p->n_rules, HD_ARRAY_LEN(row));
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        assert_true(hd_slice_eq(p->rules[i].path, hd_slice_str(row[i].path)));
+        assert_int_equal(p->rules[i].rule, row[i].rule);
+    }
+    assert_true(hd_slice_eq(p->patch_type, HD_LIT("application/merge-patch+json")));
+    assert_int_equal(package(conf, "text")->patch_type.n, 0);
+    assert_int_equal(package(conf, "own")->patch_type.n, 0);
+    assert_int_equal(package(conf, "text")->n_rules, 0);
+    hd_conf_unref(conf);
+}
+
+static void
+paths_with_rules_are_bounded(void **state)
+{
+    char text[2048] = "package \"x\" { types = \"a/json\"\n sum = { \"/a0\"";
+    size_t n = strlen(text);
+
+    (void)state;
+    for (int i = 1; i <= FMT_PATHS_MAX; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, ", \"/a%d\"", i);
+    (void)snprintf(text + n, sizeof(text) - n, " } }\n");
+    struct hd_conf *conf = NULL;
+    struct told told;
+    assert_int_equal(parse(text, &told, &conf), HD_ESYNTAX);
+    assert_true(hd_slice_starts(hd_slice_str(told.text), HD_LIT("x.conf:2: ")));
+    assert_non_null(strstr(told.text, "at most so many"));
+}
+
+static void
 braces_in_texts_and_comments_do_not_count(void **state)
 {
     struct hd_conf *conf = good("/* } { */ log { level = info } # }\n"
@@ -641,6 +704,8 @@ main(void)
         cmocka_unit_test(the_default_domain_is_the_address_of_the_first_listener),
         cmocka_unit_test(a_wildcard_stands_for_every_local_address_with_its_port),
         cmocka_unit_test(a_whole_configuration_is_read_into_its_fields),
+        cmocka_unit_test(rules_for_paths_and_patches_are_for_json),
+        cmocka_unit_test(paths_with_rules_are_bounded),
         cmocka_unit_test(braces_in_texts_and_comments_do_not_count),
         cmocka_unit_test(the_environment_can_stand_in_a_text),
         cmocka_unit_test(what_is_published_keeps_the_configuration_and_the_book_alive),

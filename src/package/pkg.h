@@ -29,6 +29,7 @@ const struct evt_keeper *pkg_reg_keeper(void);
  * A package that a section of the configuration declares.  A body whose media type is json or +json
  * must be JSON, one whose type is xml or +xml must be well-formed within the guard's limits, any
  * other is opaque. compose = latest: the newest publication; the next newest when it expires.
+ * With rules (format/json_compose.h), the value at a path is made of all publications; JSON alone.
  * compose = list: all publications, newest first: a JSON array of the bodies when all are
  * application/json, else multipart/mixed, its boundary an unquoted token (belle-sip misreads quoted
  * ones).  A list of one is a list, so that its type does not change. Neutral: the configured
