@@ -176,6 +176,7 @@ evt_reply_begin(struct evt_shard *shard, struct evt_request *request, unsigned s
     if (!to_tag.n)
         to_tag = reply_tag(shard, request, tag);
     reply->flow = reply_flow(request);
+    reply->call = evt_rec_call(shard, request->msg->call_id);
     reply->status = status;
     sip_out_init(&reply->out, buffer, cap);
     sip_reply_begin(&reply->out, request->msg, status, phrase, to_tag, &request->flow->remote);
@@ -202,6 +203,7 @@ evt_reply_begin_head(struct evt_shard *shard, const struct evt_head *head, unsig
     if (!buffer)
         return false;
     reply->flow = head->flow;
+    reply->call = head->call;
     reply->status = status;
     sip_out_init(&reply->out, buffer, cap);
     out_status(&reply->out, status);
@@ -222,6 +224,7 @@ evt_reply_send(struct evt_shard *shard, struct evt_reply *reply)
         return;
     if (reply->status < HD_ARRAY_LEN(shard->counters.by_status))
         EVT_COUNT(shard, by_status[reply->status]);
+    evt_rec_reply(shard, reply->call, &reply->flow, hd_slice(reply->out.p, n));
     evt_send(shard, &reply->flow, n, reply->out.p, 0);
 }
 
@@ -260,6 +263,7 @@ evt_head_new(struct evt_shard *shard, struct evt_request *request, struct hd_sli
     head->n = n - (size_t)(rest + 1 - head->octets);
     memmove(head->octets, rest + 1, head->n);
     head->flow = reply_flow(request);
+    head->call = evt_rec_call(shard, request->msg->call_id);
     head->arrived_us = request->arrived_us;
     struct hd_slice stamp = sip_msg_value(request->msg, SIP_HDR_TIMESTAMP);
     head->n_stamp = stamp.n;
@@ -300,7 +304,7 @@ status_needs_trace(unsigned status)
 void
 evt_refused(struct evt_shard *shard, struct evt_request *request, unsigned status)
 {
-    evt_did(shard, request->txn, EVT_DID_REFUSE, status);
+    evt_rec_refused(shard, request, status);
     if (status_needs_trace(status))
         evt_ring_put(shard, request->txn, status);
     if (status >= 400)
@@ -326,7 +330,7 @@ evt_refuse_later(struct evt_shard *shard, struct evt_request *request, unsigned 
 {
     struct evt_reply reply;
 
-    evt_did(shard, request->txn, EVT_DID_REFUSE, status);
+    evt_rec_refused(shard, request, status);
     if (request->ask) {
         evt_ask_refuse(request->ask, status, phrase, evt_limits(shard)->retry_after_s);
         return;

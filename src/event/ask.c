@@ -133,6 +133,7 @@ read_wanted(struct evt_shard *shard, struct evt_request *request, struct wanted 
         shard->ports.policy_context, shard->config, &request->identity, ask->key, want->package);
     want->rule = verdict.rule;
     if (!evt_sub_verdict(&verdict, &want->state, &want->transform)) {
+        evt_did(shard, evt_rec_request_call(shard, request), EVT_DID_DENY, verdict.rule);
         evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
         return false;
     }
@@ -308,6 +309,7 @@ evt_ask_tell(struct evt_shard *shard, const struct evt_sub *sub)
 
     if (!buffer)
         return false;
+    evt_did(shard, sub->id, EVT_DID_TELL, flight->cseq);
     sip_out_init(&out, buffer, size + 1);
     evt_view_write(view, flight->version, &out);
     if (sip_out_finish(&out, &n))

@@ -76,6 +76,7 @@ evt_limits_default(void)
         .waiting_watchers = 100000,
         .waiting_per_watcher = 32,
         .waiting_keep_s = 30 * 86400,
+        .recorder = 256 << 10,
     };
 }
 

@@ -64,6 +64,7 @@ struct evt_limits {
     /* subscriptions that ended before anybody decided about them: in a shard, of one watcher there,
      * and how long they are kept */
     uint32_t waiting_watchers, waiting_per_watcher, waiting_keep_s;
+    uint32_t recorder; /* octets of each shard's flow recorder, 0: none */
 };
 
 /* A filter in words, for subscribers who can send none; Event parameter herald-profile names it. */

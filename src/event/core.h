@@ -26,6 +26,8 @@
 #include "event/hop.h"
 #include "event/kept.h"
 #include "event/mail.h"
+#include "event/recorder.h"
+#include "event/recording.h"
 #include "event/shard.h"
 #include "event/snapshot.h"
 #include "event/watch.h"
@@ -102,6 +104,7 @@ struct evt_head {
     struct hd_flow flow; /* where the answer goes */
     uint64_t arrived_us;
     struct evt_ask *ask; /* not NULL: that is answered, once, and there are no octets */
+    uint64_t call;       /* of its Call-ID, for the recorder */
     size_t n;
     size_t n_stamp; /* behind them: the request's Timestamp, for a 100 */
     char octets[];  /* Via to CSeq, To with its tag */
@@ -160,6 +163,7 @@ struct evt_texts {
     uint8_t n; /* ends */
     bool has_event_id : 1;
     bool local_is_key : 1; /* LOCAL is the mirror's key in angle brackets */
+    bool has_password : 1; /* a URI in them has one */
     unsigned proof : 3;    /* enum evt_proof: of the watcher */
     uint16_t ends[];
 };
@@ -701,6 +705,7 @@ void evt_register(struct evt_shard *shard, struct evt_request *request);
 struct evt_reply {
     struct sip_out out;
     struct hd_flow flow;
+    uint64_t call; /* of the Call-ID, for the recorder */
     unsigned status;
 };
 /** Begins an answer to a request; false when memory is short. */
@@ -885,8 +890,10 @@ struct evt_shard {
     uint32_t end_retry_after_s;
     uint32_t ends; /* how often it was called: what was being kept then ends as well */
 
-    struct evt_ring_entry *ring; /* EVT_RING_SETS * EVT_RING_WAYS */
-    struct evt_source *sources;  /* EVT_SOURCES */
+    struct evt_ring_entry *ring;   /* EVT_RING_SETS * EVT_RING_WAYS */
+    struct evt_source *sources;    /* EVT_SOURCES */
+    struct evt_recorder *recorder; /* NULL: nothing is recorded */
+    uint64_t recorder_from;        /* where the next one begins */
     struct hd_mailbox box;
     struct evt_shard *peers[EVT_MAX_SHARDS];
     struct hd_addr local; /* the address of ours that was last written, and its text */
@@ -905,8 +912,8 @@ evt_limits(const struct evt_shard *shard)
 static inline void
 evt_did(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t detail)
 {
-    if (shard->ports.recorder)
-        shard->ports.recorder->did(shard->ports.recorder_context, shard->now_us, id, what, detail);
+    if (shard->recorder)
+        evt_rec_did(shard, id, what, detail);
 }
 static inline void
 evt_gauge(struct evt_shard *shard, _Atomic uint64_t *gauge, int64_t by)

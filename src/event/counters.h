@@ -50,6 +50,8 @@
     X(refused_busy, "requests refused because too many wait")                                      \
     X(caps_reached, "requests refused because a table or a quota is full")                         \
     X(watchers_unlisted, "watchers left out of watcher information that is too long")              \
+    X(recorded, "messages and decisions recorded")                                                 \
+    X(recorded_cut, "messages too large for the recorder, of which it has the beginning")          \
     X(watchers_given_up, "undecided subscriptions that were not kept because too many wait")
 
 /* Gauges. */

@@ -240,6 +240,7 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (!hop->proven)
         evt_octets(&hop->octets_out, out.n);
+    evt_rec_notify(shard, sub, &flow, hd_slice(out.p, out.n));
     evt_send(shard, &flow, out.n, out.p, sub->id);
     return true;
 }

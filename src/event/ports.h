@@ -290,6 +290,10 @@ enum evt_did {
     EVT_DID_DROP,       /* an event was dropped from a full queue */
     EVT_DID_END,        /* the subscription ended; detail: enum evt_reason */
     EVT_DID_PUBLISH,    /* a publication was applied; detail: snapshot number */
+    EVT_DID_EXPIRE,     /* a publication expired */
+    EVT_DID_TELL,       /* a subscriber without SIP was told; detail: CSeq */
+    EVT_DID_DENY,       /* policy refused; id: the request's call, detail: the rule */
+    EVT_DID_UNKEPT,     /* the store could not keep what a request asked for; id: its call */
 };
 enum evt_held {
     EVT_HELD_IN_FLIGHT = 1,
@@ -300,11 +304,6 @@ enum evt_held {
     EVT_HELD_UNPROVEN,
     EVT_HELD_ROUTE,
     EVT_HELD_NAME /* its next hop is being looked up */
-};
-
-struct evt_recorder_ops {
-    /** Called at every decision; must be cheap.  NULL recorder ops: not called. */
-    void (*did)(void *recorder, uint64_t now_us, uint64_t id, enum evt_did what, uint64_t detail);
 };
 
 /* --- the audit trail -------------------------------------------------------------------------- */
@@ -346,8 +345,6 @@ struct evt_ports {
     void *filter_context;
     const struct evt_face_ops *face; /* may be NULL: nobody posts an evt_ask */
     void *face_context;
-    const struct evt_recorder_ops *recorder; /* may be NULL */
-    void *recorder_context;
 };
 
 #endif

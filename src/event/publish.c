@@ -140,6 +140,7 @@ evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub)
     /* RFC 3903 section 6: the state expires by itself.  A record that stays behind in the store has
      * expired as well. */
     (void)!evt_record_remove(shard, EVT_RECORD_PUBLICATION, hd_id_bucket(pub->id), pub->id, 0);
+    evt_did(shard, pub->id, EVT_DID_EXPIRE, 0);
     pub_end(shard, pub);
 }
 
@@ -174,6 +175,7 @@ pub_apply(struct evt_shard *shard, struct evt_pub *pub)
     } else {
         evt_resource_alive(shard, resource, false);
     }
+    evt_rec_pub(shard, pub, change->head->call);
     evt_did(shard, pub->id, EVT_DID_PUBLISH, resource->snapshot ? resource->snapshot->number : 0);
     /* The new state is in the mirrors' mailboxes before the 200 leaves: a fetch after it sees it.
      */
@@ -192,6 +194,7 @@ evt_pub_stored(struct evt_shard *shard, struct evt_pub *pub, enum hd_err err)
     if (!pub->change)
         return;
     if (err) { /* the old state is untouched */
+        evt_did(shard, pub->change->head->call, EVT_DID_UNKEPT, 0);
         evt_ring_put(shard, pub->change->done.txn, 503);
         evt_refuse_head(shard, pub->change->head, 503);
         if (pub->change->kind == EVT_CHANGE_CREATE) {
@@ -605,6 +608,7 @@ read_publish(struct evt_shard *shard, struct evt_request *request, struct wanted
         shard->ports.policy->publish(shard->ports.policy_context, shard->config, &request->identity,
                                      hd_slice(want->key, want->key_n), want->package);
     if (verdict.decision != EVT_ALLOW) {
+        evt_did(shard, evt_rec_request_call(shard, request), EVT_DID_DENY, verdict.rule);
         evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Publish This Resource"));
         return false;
     }
@@ -755,6 +759,7 @@ asked_allowed(struct evt_shard *shard, struct evt_request *request, const struct
                                                want->package);
     if (verdict.decision == EVT_ALLOW)
         return true;
+    evt_did(shard, evt_rec_request_call(shard, request), EVT_DID_DENY, verdict.rule);
     evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Publish This Resource"));
     return false;
 }

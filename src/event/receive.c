@@ -243,6 +243,7 @@ receive_response(struct evt_shard *shard, const struct hd_flow *flow, struct hd_
         EVT_COUNT(shard, strays);
         return;
     }
+    evt_rec_response(shard, sub, msg, flow);
     evt_notify_response(shard, msg, flow, sub, branch);
 }
 
@@ -263,6 +264,7 @@ receive_malformed(struct evt_shard *shard, const struct hd_flow *flow, struct hd
         .flow = flow, .octets = octets, .msg = msg, .arrived_us = shard->now_us
     };
     request.txn = sip_txn_hash(&shard->keys.table, msg);
+    evt_rec_malformed(shard, &request);
     evt_refuse(shard, &request, fault->status, hd_slice_str(fault->reason));
 }
 

@@ -551,6 +551,7 @@ evt_request_handle(struct evt_shard *shard, struct evt_request *request)
         !request->stale) { /* the others were counted when they came first */
         EVT_COUNT(shard, requests);
         EVT_COUNT(shard, by_method[method]);
+        evt_rec_request(shard, request);
     }
     if (method == SIP_ACK)
         return; /* never answered */

@@ -96,6 +96,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     shard->seen_head = shard->seen_tail = EVT_NONE;
     shard->end_at = EVT_NONE;
     shard->peers[shard->index] = shard;
+    evt_rec_configure(shard); /* without, when memory is short */
     /* Numbers of snapshots differ between shards and starts, so that none is taken for another. */
     shard->last_number = hd_rng_u64(&shard->rng) >> 16;
     *ret_shard = shard;
@@ -137,6 +138,7 @@ evt_shard_free(struct evt_shard *shard)
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->accounts, i)) != HD_TABLE_NONE; i++)
         evt_account_free(shard, evt_account_at(shard, i));
+    evt_recorder_free(shard->recorder);
     evt_watch_done(shard);
     evt_waiting_done(shard);
     while (shard->interests) {
@@ -555,6 +557,7 @@ evt_shard_configure(struct evt_shard *shard, struct evt_config *config, struct h
         catch_up(shard); /* a package may be known now */
         evt_config_unref(old);
     }
+    evt_rec_configure(shard);
     shard->configurations++;
     evt_waiting_judge(shard, changed);
     evt_hop_configure(shard);

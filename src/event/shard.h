@@ -184,6 +184,49 @@ void evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint
 void evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                              uint64_t now_us, evt_binding_visit_f visit, void *context);
 
+/* What the flow recorder is asked for: all that belongs to a name, a Call-ID, or an id. */
+struct evt_recall {
+    struct hd_slice name;    /* key of a resource, or of who subscribes or publishes; empty: none */
+    struct hd_slice call_id; /* empty: none */
+    uint64_t id;             /* of a subscription or publication, 0: none */
+    uint64_t since;          /* places from here on, 0: from the oldest */
+    uint32_t limit;          /* entries: the newest */
+};
+enum evt_recalled_kind { EVT_RECALLED_MESSAGE = 1, EVT_RECALLED_DID, EVT_RECALLED_SUBJECT };
+/* One entry; slices are borrowed for the visit. */
+struct evt_recalled {
+    enum evt_recalled_kind kind;
+    uint64_t place; /* in its shard's recorder: grows; 0: not recorded, it is what there is now */
+    uint64_t at_us;
+    uint64_t key;  /* the id, or of requests and refusals what they share with their Call-ID */
+    uint64_t call; /* subjects: the key of the requests; 0: not known */
+    /* messages */
+    bool out;
+    bool cut; /* the end is missing */
+    uint8_t transport;
+    struct hd_addr local, remote;
+    /* messages: what was sent, without credentials; decisions: words, which are wire data */
+    struct hd_slice octets;
+    /* decisions */
+    unsigned what; /* enum evt_did */
+    uint64_t detail;
+    /* subjects */
+    const char *subject; /* "subscription", "publication", "refused" */
+    const char *state;   /* of a subscription */
+    struct hd_slice call_id, resource, who, package, proof;
+    uint32_t rule;
+    unsigned status;
+    uint8_t transform; /* enum evt_transform */
+};
+typedef void (*evt_recalled_visit_f)(void *context, const struct evt_recalled *row);
+/**
+ * Visits what is recorded, the oldest first; before it, what there is now of what is asked for.
+ * @param ret_next  since for the next recall
+ * @return whether some was left out, for the limit or because nothing is recorded
+ */
+bool evt_shard_recall(struct evt_shard *shard, const struct evt_recall *recall, uint64_t now_us,
+                      evt_recalled_visit_f visit, void *context, uint64_t *ret_next);
+
 /** The word of RFC 6665 section 4.2.2 for an enum evt_reason, empty: none. */
 struct hd_slice evt_reason_word(unsigned reason);
 

@@ -66,6 +66,7 @@ struct evt_view {
     struct evt_doc *doc; /* what the slices point into; NULL: no body */
     struct hd_slice type, before, after;
     bool has_hole;
+    uint64_t recorded;     /* the place of its body in the recorder, see recorder.h */
     struct evt_view *next; /* in the mirror's list */
 };
 struct evt_view *evt_view_unref(struct evt_view *view);

@@ -858,6 +858,8 @@ evt_sub_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
         sub->change->err = err;
         return;
     }
+    if (err)
+        evt_did(shard, sub->change->head->call, EVT_DID_UNKEPT, 0);
     bool ends = sub->change->ends != shard->ends;
     if (sub->change->kind == EVT_CHANGE_CREATE && !sub_create_stored(shard, sub, err))
         return;

@@ -147,6 +147,7 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     if (change->kind == EVT_CHANGE_CREATE)
         evt_audit_note(shard, sub, sub->fetch ? EVT_AUDIT_FETCHED : EVT_AUDIT_BEGAN, change->rule);
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
+    evt_rec_sub(shard, sub, change->rule);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
     if (change->head->ask) {
         evt_ask_subscribed(change->head, sub, change->done.expires_s);
@@ -379,6 +380,7 @@ read_verdict(struct evt_shard *shard, struct evt_request *request, struct wanted
     want->rule = verdict.rule;
     if (evt_sub_verdict(&verdict, &want->state, &want->transform))
         return true;
+    evt_did(shard, evt_rec_request_call(shard, request), EVT_DID_DENY, verdict.rule);
     evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
     if (sub)
         evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);

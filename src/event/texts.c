@@ -110,6 +110,8 @@ evt_texts_new(const struct hd_slice pieces[EVT_TEXT_COUNT], bool has_event_id, u
     }
     if (total > UINT16_MAX)
         return NULL;
+    for (unsigned i = 0; i < EVT_TEXT_COUNT; i++)
+        head.has_password = head.has_password || evt_rec_has_password(pieces[i]);
     texts = malloc(sizeof(head) + head.n * sizeof(head.ends[0]) + total);
     if (!texts)
         return NULL;

@@ -28,6 +28,7 @@ static const struct {
     { "status", status_main, "what the daemon is doing" },
     { "backup", backup_main, "copy what the broker keeps, while it works" },
     { "play", play_main, "play scenario files against a live server" },
+    { "trace", trace_main, "what the broker has recorded of somebody: messages and decisions" },
     { "ladder", ladder_main, "draw the call flow of several traces" },
 };
 

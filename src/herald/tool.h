@@ -20,6 +20,7 @@ enum tool_exit {
 typedef int (*tool_command_f)(int argc, char **argv);
 int sub_main(int argc, char **argv);
 int pub_main(int argc, char **argv);
+int trace_main(int argc, char **argv);
 int ladder_main(int argc, char **argv);
 int play_main(int argc, char **argv);
 int user_main(int argc, char **argv);

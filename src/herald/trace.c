@@ -11,13 +11,12 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "herald/ladder.h"
 #include "herald/text.h"
 #include "sip/header.h"
 #include "sip/msg.h"
 
 #define SCRATCH 16384
-#define PART_WIDTH 34 /* characters between two columns */
-#define TIME_WIDTH 14
 
 uint64_t
 trace_wall_us(void)
@@ -301,66 +300,26 @@ step_order(const void *left, const void *right)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
-/* Column i of the picture: the first part, the server, the other parts. */
-static size_t
-column_of(size_t part)
-{
-    return part == 0 ? 0 : part + 1;
-}
-
 static void
-print_head(const struct trace_part *parts, size_t n_parts, const char *server, FILE *to)
+picture_draw(const struct picture *picture, const struct trace_part *parts, size_t n_parts,
+             const char *server, bool full, FILE *to)
 {
-    fprintf(to, "%-*s", TIME_WIDTH, "");
-    for (size_t column = 0; column <= n_parts; column++) {
-        const char *name = column == 1 ? server : parts[column ? column - 1 : 0].name;
-        if (column < n_parts)
-            fprintf(to, "%-*s", PART_WIDTH, name);
-        else
-            fprintf(to, "%s\n", name);
-    }
-}
+    struct ladder ladder = { .server = server, .n = n_parts };
 
-/* One row: an arrow between the part's column and the server's, the summary on it. */
-static void
-print_row(const struct step *step, size_t n_parts, FILE *to)
-{
-    char row[(TRACE_PARTS + 1) * PART_WIDTH + 2];
-    size_t width = n_parts * PART_WIDTH + 1;
-    size_t part = column_of(step->part) * PART_WIDTH, server = PART_WIDTH;
-    size_t left = part < server ? part : server, right = part < server ? server : part;
-    bool rightwards = step->out == (part < server);
-
-    memset(row, ' ', width);
-    row[width] = '\0';
-    for (size_t column = 0; column <= n_parts; column++)
-        row[column * PART_WIDTH] = '|';
-    for (size_t i = left + 1; i < right; i++)
-        row[i] = '-';
-    row[rightwards ? right - 1 : left + 1] = rightwards ? '>' : '<';
-    size_t room = right - left - 7, n = strlen(step->summary);
-    /* Only the method or the status stands on the arrow; what is long goes to its right. */
-    char *end = strchr(step->summary, ' ');
-    size_t word = end ? (size_t)(end - step->summary) : n;
-    if (step->summary[0] >= '1' && step->summary[0] <= '6')
-        word = strcspn(step->summary, "(");
-    while (word && step->summary[word - 1] == ' ')
-        word--;
-    word = word > room ? room : word;
-    row[left + 3] = ' ';
-    memcpy(row + left + 4, step->summary, word);
-    row[left + 4 + word] = ' ';
-    fprintf(to, "%.12s  %s  %s%s\n", step->time + 11, row, step->summary + word + (n > word),
-            step->again ? "  (again)" : "");
-}
-
-static void
-print_indented(const char *message, FILE *to)
-{
-    while (message && *message) {
-        size_t n = strcspn(message, "\n");
-        fprintf(to, "%-*s%.*s\n", TIME_WIDTH + 4, "", (int)n, message);
-        message += n + (message[n] == '\n');
+    for (size_t i = 0; i < n_parts; i++)
+        ladder.names[i] = parts[i].name;
+    ladder_head(&ladder, to);
+    for (size_t i = 0; i < picture->n; i++) {
+        const struct step *step = &picture->steps[i];
+        ladder_step(&ladder,
+                    &(struct ladder_step){ .time = step->time + 11,
+                                           .part = step->part,
+                                           .out = step->out,
+                                           .again = step->again,
+                                           .summary = step->summary },
+                    to);
+        if (full)
+            ladder_message(step->message, to);
     }
 }
 
@@ -381,12 +340,7 @@ trace_merge(const struct trace_part *parts, size_t n_parts, const char *server, 
         goto out;
     if (picture.n)
         qsort(picture.steps, picture.n, sizeof *picture.steps, step_order);
-    print_head(parts, n_parts, server, to);
-    for (size_t i = 0; i < picture.n; i++) {
-        print_row(&picture.steps[i], n_parts, to);
-        if (full)
-            print_indented(picture.steps[i].message, to);
-    }
+    picture_draw(&picture, parts, n_parts, server, full, to);
 out:
     for (size_t i = 0; i < n_parts && i < TRACE_PARTS; i++)
         free(picture.text[i]);

@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "base/slice.h"
+#include "herald/ladder.h"
 
 enum trace_mode { TRACE_OFF = 0, TRACE_LADDER, TRACE_FULL };
 
@@ -45,7 +46,7 @@ struct trace_part {
     const char *name;
     const char *path;
 };
-#define TRACE_PARTS 8
+#define TRACE_PARTS LADDER_PARTS
 /**
  * Merges trace files by time into one ladder with the columns of the parts and, between the first
  * and the others, one for the server that all of them talked to.

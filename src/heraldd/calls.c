@@ -621,7 +621,8 @@ call_audit(const struct hd_call *call)
 
 /* --- the table ------------------------------------------------------------------------- */
 
-/* Calls about rules are in calls_policy.c, those about registrations in calls_register.c. */
+/* Calls about rules are in calls_policy.c, those about registrations in calls_register.c, the one
+ * about what was recorded in calls_trace.c. */
 static const struct hd_call_row table[] = {
     { "user-add",
       call_user_add,
@@ -720,12 +721,15 @@ hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *a
     }
     const struct hd_call_row *row = find_row(table, HD_ARRAY_LEN(table), name);
     size_t n;
-    const struct hd_call_row *policy = hd_calls_policy(&n);
+    const struct hd_call_row *others = hd_calls_policy(&n);
     if (!row)
-        row = find_row(policy, n, name);
-    const struct hd_call_row *registrations = hd_calls_register(&n);
+        row = find_row(others, n, name);
+    others = hd_calls_register(&n);
     if (!row)
-        row = find_row(registrations, n, name);
+        row = find_row(others, n, name);
+    others = hd_calls_trace(&n);
+    if (!row)
+        row = find_row(others, n, name);
     if (!row)
         hd_reply_error(reply, "there is no call \"%.100s\"", name);
     else if (args_ok(&call, row->args))

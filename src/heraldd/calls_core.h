@@ -25,6 +25,8 @@ struct hd_call_row {
 };
 /** The calls about rules. */
 const struct hd_call_row *hd_calls_policy(size_t *ret_n);
+/** The call that reads the flow recorder. */
+const struct hd_call_row *hd_calls_trace(size_t *ret_n);
 
 /** The calls about registrations. */
 const struct hd_call_row *hd_calls_register(size_t *ret_n);

@@ -45,6 +45,7 @@ set_defaults(struct hd_conf *conf)
     conf->audit_keep_s = 90 * 86400;
     conf->audit_most = 10000000;
     conf->limits = evt_limits_default();
+    conf->limits.recorder = 8 << 20;
     conf->net = (struct hd_conf_net){
         .connections = 10000,
         .idle_ms = 10 * 60 * 1000,

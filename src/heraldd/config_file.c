@@ -82,6 +82,7 @@ static const char *const registrar_keys[] = { "enabled", "min_expires", "default
 static const char *const profile_keys[] = { "package", "when" };
 static const char *const log_keys[] = { "level", "format" };
 static const char *const audit_keys[] = { "enabled", "keep", "most" };
+static const char *const recorder_keys[] = { "memory" };
 static const char *const admin_keys[] = { "socket" };
 
 /* --- libconfuse ------------------------------------------------------------------------ */
@@ -170,7 +171,7 @@ confuse_read(struct hd_reader *r)
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
         registrar[ROW_MAX], package[ROW_MAX], profile[ROW_MAX], log[ROW_MAX], admin[ROW_MAX],
-        tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX], http[ROW_MAX];
+        tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX], http[ROW_MAX], recorder[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
@@ -186,6 +187,7 @@ confuse_read(struct hd_reader *r)
     fill_keys(profile, profile_keys, HD_ARRAY_LEN(profile_keys), NULL, 0);
     fill_keys(log, log_keys, HD_ARRAY_LEN(log_keys), NULL, 0);
     fill_keys(audit, audit_keys, HD_ARRAY_LEN(audit_keys), NULL, 0);
+    fill_keys(recorder, recorder_keys, HD_ARRAY_LEN(recorder_keys), NULL, 0);
     fill_keys(admin, admin_keys, HD_ARRAY_LEN(admin_keys), NULL, 0);
     for (size_t i = 0; i < HD_ARRAY_LEN(limit_rows); i++)
         limits[i] = one(limit_rows[i].key);
@@ -209,6 +211,7 @@ confuse_read(struct hd_reader *r)
                          section("log", log, single),
                          section("admin", admin, single),
                          section("audit", audit, single),
+                         section("recorder", recorder, single),
                          { .type = CFGT_NONE } };
 
     r->root = cfg_init(root, CFGF_NONE);
@@ -286,6 +289,15 @@ read_audit(struct hd_reader *r)
     conf->audit = hd_read_bool(r, sec, "enabled", conf->audit);
     hd_read_number(r, sec, "keep", HD_CONF_SECONDS, 60, 3660 * DAY_S, &conf->audit_keep_s);
     hd_read_number(r, sec, "most", HD_CONF_COUNT, 1000, UINT32_MAX, &conf->audit_most);
+}
+
+/* What is too small to hold a message is none. */
+static void
+read_recorder(struct hd_reader *r)
+{
+    cfg_t *sec = cfg_size(r->root, "recorder") ? cfg_getsec(r->root, "recorder") : NULL;
+
+    hd_read_number(r, sec, "memory", HD_CONF_SIZE, 0, 1 << 30, &r->conf->limits.recorder);
 }
 
 static void
@@ -478,6 +490,7 @@ read_all(struct hd_reader *r)
     read_limits(r);
     read_registrar(r);
     read_audit(r);
+    read_recorder(r);
     read_names(r);
     hd_read_packages(r);
     read_profiles(r);
