@@ -69,7 +69,8 @@ struct hd_flow {
     uint8_t transport; /* enum hd_transport */
     uint8_t listener;  /* index in the configuration: on which listener it came */
     uint16_t pad;
-    uint32_t pad2;
+    uint32_t host; /* with TLS and conn 0: whom the peer's certificate must name, a number that net/
+                      gave (net_host); 0: his address */
     uint64_t conn;
     struct hd_addr local;  /* our address on that flow, never a wildcard */
     struct hd_addr remote; /* the peer's */

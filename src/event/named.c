@@ -23,6 +23,7 @@ struct evt_named {
     bool secure;
     uint8_t transport, at, tried; /* target in use; how many failed in a row */
     uint16_t port;
+    uint32_t net_host;   /* the name as net/ knows it; 0: TLS finds nobody */
     struct hd_flow base; /* how the SUBSCRIBE came */
     struct evt_targets targets;
     struct hd_slice host; /* heap */
@@ -120,6 +121,8 @@ named_new(struct evt_shard *shard, uint32_t hash, const struct evt_way *way)
                                  .port = way->name.port,
                                  .base = way->flow,
                                  .host = hd_slice(host, way->name.host.n) };
+    if (shard->ports.net->host)
+        named->net_host = shard->ports.net->host(shard->ports.net_context, named->host);
     return hop;
 }
 
@@ -161,6 +164,8 @@ evt_named_free(struct evt_shard *shard, struct evt_hop *hop)
         next = &((struct evt_named *)hd_table_at(&shard->nameds, *next))->next_nowhere;
     if (named->nowhere)
         *next = named->next_nowhere;
+    if (named->net_host)
+        shard->ports.net->host_done(shard->ports.net_context, named->net_host);
     free((void *)(uintptr_t)named->host.p);
     hd_table_remove(&shard->nameds, hop->named);
     hop->named = EVT_NONE;
@@ -204,6 +209,8 @@ use_from(struct evt_shard *shard, struct evt_hop *hop, uint8_t at)
         if (!evt_notify_flow_to(shard, &named->base, (enum hd_transport)target->transport,
                                 &target->addr, &flow))
             continue;
+        /* RFC 5922 section 7.3: who is meant is the domain of the URI, whatever it resolved to. */
+        flow.host = flow.transport == HD_TLS ? named->net_host : 0;
         named->at = i;
         hop_move(shard, hop, &flow);
         return true;

@@ -268,9 +268,23 @@ net_port_peer(void *context, uint64_t conn)
     return net_peer(context, conn);
 }
 
+static uint32_t
+net_port_host(void *context, struct hd_slice name)
+{
+    return net_host(context, name);
+}
+
+static void
+net_port_host_done(void *context, uint32_t host)
+{
+    net_host_done(context, host);
+}
+
 static const struct evt_net_ops net_port = { .reserve = net_port_reserve,
                                              .commit = net_port_commit,
-                                             .peer = net_port_peer };
+                                             .peer = net_port_peer,
+                                             .host = net_port_host,
+                                             .host_done = net_port_host_done };
 
 /* --- opening --------------------------------------------------------------------------- */
 

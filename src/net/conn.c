@@ -154,6 +154,7 @@ net_conn_release(struct net_conn *conn)
     if (!conn->handle_ended || !conn->told || conn->is_dirty)
         return;
     net_stack_free(conn);
+    net_names_put(&net->names, conn->host);
     free(conn->in);
     free(conn->out);
     free(conn->owed);
@@ -273,7 +274,8 @@ conn_opened(struct net_conn *conn)
 
 enum hd_err
 net_conn_new(struct net_shard *net, int fd, enum hd_transport transport, uint8_t listener,
-             const struct hd_addr *remote, enum net_conn_state state, struct net_conn **ret_conn)
+             const struct hd_addr *remote, uint32_t host, enum net_conn_state state,
+             struct net_conn **ret_conn)
 {
     struct net_tcp *tcp = &net->tcp;
     struct hd_handle handle;
@@ -301,6 +303,7 @@ net_conn_new(struct net_shard *net, int fd, enum hd_transport transport, uint8_t
     conn->accepted = state == NET_CONN_OPEN;
     conn->listener = listener;
     conn->remote = *remote;
+    conn->host = net_names_ref(&net->names, host);
     err = net_stack_new(conn);
     if (err) {
         uv_close((uv_handle_t *)&conn->poll, on_handle_end);

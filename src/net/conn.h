@@ -27,6 +27,8 @@ struct net_conn {
     uint64_t id;
     uint64_t hash; /* of remote */
     uint32_t place;
+    uint32_t
+        host; /* whom the peer's certificate must name (net_host), a reference; 0: his address */
     int fd;
     int events;        /* what uv_poll watches */
     uint8_t transport; /* enum hd_transport */
@@ -67,9 +69,10 @@ struct net_conn {
 /**
  * A connection around a socket, which it owns from now on (on failure the socket is closed).
  * @param state  OPEN for one that was accepted, CONNECTING for one that is under way
+ * @param host   whom its certificate must name (net_host), 0: the address; a reference is taken
  */
 HD_NODISCARD enum hd_err net_conn_new(struct net_shard *net, int fd, enum hd_transport transport,
-                                      uint8_t listener, const struct hd_addr *remote,
+                                      uint8_t listener, const struct hd_addr *remote, uint32_t host,
                                       enum net_conn_state state, struct net_conn **ret_conn);
 /** The connection of an id; NULL when it is gone or another shard's. */
 struct net_conn *net_conn_find(const struct net_shard *net, uint64_t id);

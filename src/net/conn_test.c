@@ -158,8 +158,8 @@ new_pair(void)
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
     pair.peer = fd[1];
-    assert_int_equal(net_conn_new(pair.net, fd[0], HD_TCP, 3, &remote, NET_CONN_OPEN, &pair.conn),
-                     HD_OK);
+    assert_int_equal(
+        net_conn_new(pair.net, fd[0], HD_TCP, 3, &remote, 0, NET_CONN_OPEN, &pair.conn), HD_OK);
     pair.flow = net_conn_flow(pair.conn);
     return pair;
 }
@@ -535,7 +535,8 @@ connection_that_cannot_be_polled_is_not_made(void **state)
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
     fake.no_poll = true;
-    assert_int_equal(net_conn_new(net, fd[0], HD_TCP, 0, &remote, NET_CONN_OPEN, &conn), HD_ENOMEM);
+    assert_int_equal(net_conn_new(net, fd[0], HD_TCP, 0, &remote, 0, NET_CONN_OPEN, &conn),
+                     HD_ENOMEM);
     assert_int_equal(close(fd[0]), -1); /* closed already */
     assert_int_equal(net->tcp.live, 0);
     close(fd[1]);

@@ -13,6 +13,7 @@
 #include "base/table.h"
 #include "base/wheel.h"
 #include "net/net.h"
+#include "net/peers.h"
 
 #define NET_SHARD_MAGIC 0x6e657453u
 
@@ -159,6 +160,8 @@ struct net_shard {
     struct hd_wheel wheel;
     struct net_udp udp;
     struct net_tcp tcp;
+    struct net_names names;        /* whom we connect to by TLS */
+    struct net_sessions *sessions; /* NULL until the first connection with TLS is opened */
     struct net_dns *dns;
     struct net_failure *failures; /* to be told */
     size_t n_failures, failures_cap;

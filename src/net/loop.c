@@ -325,7 +325,23 @@ net_shard_tls(struct net_shard *net, struct net_tls *tls)
 
     HD_ASSERT_OBJ(net, NET_SHARD_MAGIC);
     net->tls = tls ? net_tls_ref(tls) : NULL;
+    if (net->sessions) /* what the old rules allowed is looked at anew */
+        net_sessions_clear(net->sessions);
     (void)net_tls_unref(before);
+}
+
+uint32_t
+net_host(struct net_shard *net, struct hd_slice name)
+{
+    HD_ASSERT_OBJ(net, NET_SHARD_MAGIC);
+    return net_names_get(&net->names, name);
+}
+
+void
+net_host_done(struct net_shard *net, uint32_t host)
+{
+    HD_ASSERT_OBJ(net, NET_SHARD_MAGIC);
+    net_names_put(&net->names, host);
 }
 
 struct hd_slice

@@ -140,6 +140,14 @@ char *net_reserve(struct net_shard *net, size_t size);
  * @param owner  0: nobody wants to know; otherwise send_failed tells
  */
 void net_commit(struct net_shard *net, const struct hd_flow *flow, size_t n, uint64_t owner);
+/**
+ * A number for the name of a host that was looked up, to be put into flows: a connection with TLS
+ * that is opened or chosen for such a flow is to one whose certificate names it (RFC 5922 section
+ * 7.3), and asks for it by SNI.  A reference is taken.  0: memory is short; such a flow finds
+ * nobody.
+ */
+uint32_t net_host(struct net_shard *net, struct hd_slice name);
+void net_host_done(struct net_shard *net, uint32_t host); /* accepts 0 */
 /** Has connections that begin from now on use these certificates and rules; a reference is taken.
  */
 void net_shard_tls(struct net_shard *net, struct net_tls *tls);

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/peers.h"
+
 #define SECURE_MAGIC 0x73656375u
 
 enum state { HANDSHAKE = 0, OPEN, BROKEN };
@@ -36,7 +38,10 @@ struct net_secure {
     char *peer;
     size_t peer_n;
     const char *problem;
-    struct hd_addr remote; /* of a client */
+    struct hd_addr remote; /* of a client, as what follows */
+    char *name;            /* whom the certificate must name; NULL: the address */
+    struct net_sessions *sessions;
+    uint64_t session_hash;
 };
 
 /* --- the BIO ------------------------------------------------------------------------------------
@@ -106,6 +111,7 @@ net_secure_free(struct net_secure *secure)
     (void)net_tls_unref(secure->tls);
     free(secure->early);
     free(secure->peer);
+    free(secure->name);
     secure->magic = 0;
     free(secure);
 }
@@ -153,13 +159,45 @@ net_secure_accept(struct net_tls *tls, uint8_t listener, net_secure_out_f out, v
     return ctx ? secure_new(tls, ctx, true, out, context, ret_secure) : HD_ENOTSUP;
 }
 
-enum hd_err
-net_secure_connect(struct net_tls *tls, const struct hd_addr *remote, net_secure_out_f out,
-                   void *context, struct net_secure **ret_secure)
+/* RFC 6066 section 3: a name that is an address is not sent. */
+static void
+ask_by_name(struct net_secure *secure)
 {
-    struct net_secure *secure;
-    char name[256]; /* the library's macro wants octets that may be changed */
     struct hd_addr addr;
+
+    if (secure->name && hd_addr_parse(hd_slice_str(secure->name), 0, &addr) != HD_OK)
+        (void)SSL_set_tlsext_host_name(secure->ssl, secure->name);
+}
+
+static void
+take_up_session(struct net_secure *secure)
+{
+    SSL_SESSION *session =
+        secure->sessions ? net_sessions_take(secure->sessions, secure->session_hash) : NULL;
+
+    if (session)
+        (void)SSL_set_session(secure->ssl, session); /* it takes a reference */
+    SSL_SESSION_free(session);
+}
+
+/* The library has made or received a session: for the next connection to this peer. */
+int
+net_secure_on_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct net_secure *secure = SSL_get_app_data(ssl);
+
+    if (!secure || !secure->sessions || secure->state == BROKEN)
+        return 0;
+    net_sessions_put(secure->sessions, secure->session_hash, session);
+    return 1; /* taken over */
+}
+
+enum hd_err
+net_secure_connect(struct net_tls *tls, const struct net_secure_peer_params *peer,
+                   net_secure_out_f out, void *context, struct net_secure **ret_secure)
+{
+    const char *name = peer->name ? peer->name : tls ? net_tls_client_name(tls) : NULL;
+    struct net_secure *secure;
     enum hd_err err;
 
     if (!tls)
@@ -167,11 +205,16 @@ net_secure_connect(struct net_tls *tls, const struct hd_addr *remote, net_secure
     err = secure_new(tls, net_tls_client(tls), false, out, context, &secure);
     if (err)
         return err;
-    secure->remote = *remote;
-    snprintf(name, sizeof name, "%s", net_tls_client_name(tls) ? net_tls_client_name(tls) : "");
-    /* RFC 6066 section 3: a name that is an address is not sent. */
-    if (*name && hd_addr_parse(hd_slice_str(name), 0, &addr) != HD_OK)
-        (void)SSL_set_tlsext_host_name(secure->ssl, name);
+    secure->remote = *peer->remote;
+    secure->sessions = peer->sessions;
+    secure->session_hash = peer->session_hash;
+    if (name && !(secure->name = strdup(name))) {
+        net_secure_free(secure);
+        return HD_ENOMEM;
+    }
+    (void)SSL_set_app_data(secure->ssl, secure);
+    ask_by_name(secure);
+    take_up_session(secure);
     *ret_secure = secure;
     return HD_OK;
 }
@@ -193,11 +236,12 @@ read_peer(struct net_secure *secure, const X509 *cert)
     secure->peer_n = n;
 }
 
-/* RFC 5922 section 7.3: the server is the one that we meant to reach. */
+/* RFC 5922 section 7.3: the server is the one that we meant to reach, which is the domain that was
+ * looked up and no name that came of it (RFC 3263 section 4.1). */
 static bool
 is_expected(const struct net_secure *secure, X509 *cert)
 {
-    const char *name = net_tls_client_name(secure->tls);
+    const char *name = secure->name;
     char host[HD_ADDR_TEXT];
     struct hd_addr addr = secure->remote;
     size_t n;
@@ -382,6 +426,12 @@ bool
 net_secure_is_open(const struct net_secure *secure)
 {
     return secure->state == OPEN;
+}
+
+bool
+net_secure_trusts_all(const struct net_secure *secure)
+{
+    return !secure->server && net_tls_trusts_all(secure->tls);
 }
 
 bool

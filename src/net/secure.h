@@ -24,12 +24,24 @@ enum net_secure_did {
     NET_SECURE_BROKEN    /* close; an alert for the peer may have come out */
 };
 
-/** The side that accepted / that connected to remote.  HD_ENOTSUP: the listener has no
- * certificate; HD_ENOMEM. */
+struct net_sessions;
+
+/* Whom a connection is to reach. */
+struct net_secure_peer_params {
+    const struct hd_addr *remote;
+    const char *name; /* that was looked up, NULL: what the net_tls says, or the address; copied */
+    struct net_sessions *sessions; /* to take one from and to put new ones; lives as long as the
+                                      connection.  NULL: each handshake is a whole one */
+    uint64_t session_hash;
+};
+
+/** The side that accepted / that connected.  HD_ENOTSUP: the listener has no certificate;
+ * HD_ENOMEM. */
 HD_NODISCARD enum hd_err net_secure_accept(struct net_tls *tls, uint8_t listener,
                                            net_secure_out_f out, void *context,
                                            struct net_secure **ret_secure);
-HD_NODISCARD enum hd_err net_secure_connect(struct net_tls *tls, const struct hd_addr *remote,
+HD_NODISCARD enum hd_err net_secure_connect(struct net_tls *tls,
+                                            const struct net_secure_peer_params *peer,
                                             net_secure_out_f out, void *context,
                                             struct net_secure **ret_secure);
 void net_secure_free(struct net_secure *secure); /* accepts NULL */
@@ -49,6 +61,8 @@ void net_secure_end(struct net_secure *secure);
 
 bool net_secure_is_open(const struct net_secure *secure);
 bool net_secure_was_resumed(const struct net_secure *secure);
+/** Whether the peer's certificate was not looked at, by configuration. */
+bool net_secure_trusts_all(const struct net_secure *secure);
 /** Octets that wait for the end of the handshake. */
 size_t net_secure_waiting(const struct net_secure *secure);
 /** Whether a part of a record is held. */
@@ -64,6 +78,9 @@ struct ssl_ctx_st;
 struct x509_st;
 struct bio_method_st;
 struct bio_method_st *net_secure_bio_method(void); /* NULL: memory is short */
+struct ssl_st;
+struct ssl_session_st;
+int net_secure_on_session(struct ssl_st *ssl, struct ssl_session_st *session);
 const struct bio_method_st *net_tls_bio(const struct net_tls *tls);
 struct ssl_ctx_st *net_tls_server(const struct net_tls *tls, uint8_t listener); /* NULL: none */
 struct ssl_ctx_st *net_tls_client(const struct net_tls *tls);

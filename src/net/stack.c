@@ -10,6 +10,8 @@
  * connection, and his time is bounded by handshake_ms. */
 #include "net/stack.h"
 
+#include <stdlib.h>
+
 #include "net/secure.h"
 #include "net/web.h"
 
@@ -19,6 +21,34 @@ static bool
 secure_out(void *context, const char *p, size_t n)
 {
     return net_conn_append(context, p, n);
+}
+
+/* Sessions are for the same peer by the same certificates and rules. */
+static uint64_t
+session_hash(const struct net_conn *conn)
+{
+    const struct net_shard *net = conn->net;
+    const char *name = net_names_text(&net->names, conn->host); /* numbers are given again */
+    uint64_t hash = hd_hash_mix(conn->hash, name ? hd_hash(&net->tcp.key, hd_slice_str(name)) : 0);
+
+    return hd_hash_mix(hash, (uint64_t)(uintptr_t)net->tls);
+}
+
+static enum hd_err
+connect_secure(struct net_conn *conn)
+{
+    struct net_shard *net = conn->net;
+
+    if (!net->sessions) /* without room for them they are just not kept */
+        net->sessions = calloc(1, sizeof(*net->sessions));
+    conn->hash = hd_addr_hash(&net->tcp.key, &conn->remote, true);
+    return net_secure_connect(
+        net->tls,
+        &(struct net_secure_peer_params){ .remote = &conn->remote,
+                                          .name = net_names_text(&net->names, conn->host),
+                                          .sessions = net->sessions,
+                                          .session_hash = session_hash(conn) },
+        secure_out, conn, &conn->secure);
 }
 
 enum hd_err
@@ -42,7 +72,7 @@ net_stack_new(struct net_conn *conn)
     case HD_TLS:
         return conn->accepted
                    ? net_secure_accept(net->tls, conn->listener, secure_out, conn, &conn->secure)
-                   : net_secure_connect(net->tls, &conn->remote, secure_out, conn, &conn->secure);
+                   : connect_secure(conn);
     case HD_UDP:
     case HD_HTTP:
         break;

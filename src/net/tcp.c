@@ -64,14 +64,29 @@ conn_connect(struct net_shard *net, const struct hd_flow *flow, struct net_conn 
     if (fd < 0)
         return HD_EIO;
     return net_conn_new(net, fd, (enum hd_transport)flow->transport, flow->listener, &flow->remote,
-                        NET_CONN_CONNECTING, ret_conn);
+                        flow->transport == HD_TLS ? flow->host : 0, NET_CONN_CONNECTING, ret_conn);
 }
 
 /* --- what the shard calls ------------------------------------------------------------------- */
 
+/* RFC 5922 section 7.3, RFC 5923 section 6: a connection with TLS serves another message only when
+ * its peer has shown that he is whom that one is for.  Several domains may live at one address. */
+static bool
+conn_reaches(const struct net_conn *conn, uint32_t host)
+{
+    const char *name = net_names_text(&conn->net->names, host);
+
+    if (!conn->secure || conn->host == host || net_secure_trusts_all(conn->secure))
+        return true;
+    if (!name)
+        return conn->accepted;
+    return conn->state == NET_CONN_OPEN &&
+           net_identity_is(net_secure_peer(conn->secure), hd_slice_str(name));
+}
+
 /* A connection to an address, an open one if there is; NULL: none. */
 static struct net_conn *
-find_remote(struct net_shard *net, uint8_t transport, const struct hd_addr *remote)
+find_remote(struct net_shard *net, uint8_t transport, const struct hd_addr *remote, uint32_t host)
 {
     struct net_conn *found = NULL;
     struct hd_map_walk walk;
@@ -80,7 +95,8 @@ find_remote(struct net_shard *net, uint8_t transport, const struct hd_addr *remo
     for (uint32_t place = hd_map_first(&walk, &net->tcp.by_remote, hash); place != HD_MAP_NONE;
          place = hd_map_more(&walk)) {
         struct net_conn *conn = hd_table_at(&net->tcp.conns, place);
-        if (!conn || conn->transport != transport || !hd_addr_eq(&conn->remote, remote))
+        if (!conn || conn->transport != transport || !hd_addr_eq(&conn->remote, remote) ||
+            !conn_reaches(conn, host))
             continue;
         if (conn->state == NET_CONN_OPEN)
             return conn;
@@ -93,8 +109,9 @@ find_remote(struct net_shard *net, uint8_t transport, const struct hd_addr *remo
 static enum hd_err
 choose_conn(struct net_shard *net, const struct hd_flow *flow, struct net_conn **ret_conn)
 {
-    struct net_conn *conn = flow->conn != 0 ? net_conn_find(net, flow->conn)
-                                            : find_remote(net, flow->transport, &flow->remote);
+    struct net_conn *conn = flow->conn != 0
+                                ? net_conn_find(net, flow->conn)
+                                : find_remote(net, flow->transport, &flow->remote, flow->host);
 
     if (!conn && flow->conn == 0)
         return conn_connect(net, flow, ret_conn);
@@ -193,7 +210,7 @@ accepted(struct net_tcp_sock *sock, int fd, const union net_sockaddr *name)
         return;
     }
     /* It has the options of the listening socket. */
-    if (net_conn_new(net, fd, net->listeners[sock->listener].transport, sock->listener, &remote,
+    if (net_conn_new(net, fd, net->listeners[sock->listener].transport, sock->listener, &remote, 0,
                      NET_CONN_OPEN, &conn)) {
         net_count(&net->counters.streams_refused, 1);
         return;
@@ -336,6 +353,7 @@ net_tcp_init(struct net_shard *net, char ret_problem[NET_PROBLEM_SIZE])
     tcp->reaccept.kind = NET_TIMER_REACCEPT;
     if (getrandom(&tcp->key, sizeof(tcp->key), 0) != (ssize_t)sizeof(tcp->key))
         return HD_EIO;
+    net_names_init(&net->names, &tcp->key);
     for (size_t i = 0; i < net->params.n_listeners; i++)
         n += net->listeners[i].transport != HD_UDP;
     set_read_size(tcp);
@@ -372,9 +390,14 @@ net_tcp_done(struct net_shard *net)
 void
 net_tcp_free(struct net_shard *net)
 {
-    if (net->tcp.scratch) /* was initialised */
+    if (net->tcp.scratch) { /* was initialised */
         hd_table_done(&net->tcp.conns);
+        net_names_done(&net->names);
+    }
     hd_map_done(&net->tcp.by_remote);
+    if (net->sessions)
+        net_sessions_clear(net->sessions);
+    free(net->sessions);
     free(net->tcp.socks);
     free(net->tcp.scratch);
     free(net->tcp.clear);

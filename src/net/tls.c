@@ -290,6 +290,10 @@ load_client(struct loading *l, struct net_tls *tls)
         use_ca(l, tls->client, params->client_ca, false);
     if (params->client.certificate)
         use_pair(l, tls->client, &params->client);
+    /* Sessions are kept by whoever connects (peers.c), not by the library. */
+    (void)SSL_CTX_set_session_cache_mode(tls->client,
+                                         SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(tls->client, net_secure_on_session);
 }
 
 /* --- the whole ----------------------------------------------------------------------------------

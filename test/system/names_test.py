@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Names of next hops against the tests' own name server: lookup, fail-over, and name servers that do nobody any good."""
 import socket
+import ssl
 import struct
+import tempfile
 import threading
 import time
 
 from broker import Broker, check, equal, run_tests, until
-from sip import Agent, PIDF, pidf
+from ca import Authority
+from sip import Agent, Message, PIDF, pidf
 
 A, CNAME, AAAA, SRV, NAPTR = 1, 5, 28, 33, 35
 
@@ -174,6 +177,90 @@ def test_invalid_is_never_asked_for():
         phone.own_contact = "<sip:phone@x7f.invalid>"
         phone.subscribe("sip:bob@127.0.0.1").notification()
         equal(dns.asked, [], "nothing was asked for")
+
+
+class Edge:
+    """A server with TLS that answers each NOTIFY; `pair` is what it shows from now on."""
+
+    def __init__(self, pair):
+        self.pair, self.got, self.sessions, self.names = pair, [], [], []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.context = self.open = None
+        self.show(pair)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def show(self, pair):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(*pair)
+        self.context.sni_callback = lambda s, name, context: self.names.append(name)
+
+    def _serve(self):
+        while True:
+            try:
+                raw, _ = self.socket.accept()
+            except OSError:
+                return
+            try:
+                self.open = self.context.wrap_socket(raw, server_side=True)
+                self.sessions.append(self.open.session_reused)
+                self._answer(self.open)
+            except (OSError, ssl.SSLError):
+                raw.close()
+
+    def _answer(self, line):
+        data = b""
+        while piece := line.recv(65536):
+            data += piece
+            while b"\r\n\r\n" in data:
+                head, rest = data.split(b"\r\n\r\n", 1)
+                message = Message(head + b"\r\n\r\n")
+                n = int(message.get("content-length"))
+                if len(rest) < n:
+                    break
+                self.got.append(Message(head + b"\r\n\r\n" + rest[:n]))
+                data = rest[n:]
+                rows = [("Via", v) for v in message.all("via")] + [(k, message.get(k)) for k in ("From", "To", "Call-ID", "CSeq")]
+                line.sendall(("SIP/2.0 200 OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in rows) + "Content-Length: 0\r\n\r\n").encode())
+
+    def hang_up(self):
+        """Closes the connection as TLS wants it, so that its session is good for another."""
+        line = self.open.unwrap()
+        line.close()
+
+    def close(self):
+        self.socket.close()
+
+
+def test_who_answers_by_tls_has_to_be_the_domain_that_was_looked_up():
+    with tempfile.TemporaryDirectory(prefix="herald-ca-") as folder:
+        authority = Authority(folder)
+        right = authority.make("right", alts="DNS:edge.example.test")
+        wrong = authority.make("wrong", alts="DNS:host1.example.test,DNS:evil.example.test,IP:127.0.0.1")
+        edge, dns = Edge(wrong), NameServer()
+        conf = 'names {{ servers = {{ "127.0.0.1:%d" }}  timeout = "200ms"  attempts = 2 }}\ntls {{ ca = "%s" }}\n' \
+               'limits {{ park_first = 1s  park_most = 1s }}\n' % (dns.port, authority.certificate)
+        dns.srv("_sips._tcp.edge.example.test", (1, 1, edge.port, "host1.example.test"))
+        dns.a("host1.example.test", "127.0.0.1")
+        with Broker(lab=True, conf=conf) as broker:
+            phone = Agent(broker, "bob", lab=True)
+            phone.own_contact = "<sip:bob@edge.example.test;transport=tls>"
+            sub = phone.subscribe("sip:bob@127.0.0.1")
+            until(lambda: broker.admin("status")["net"]["unsecured"] >= 1, "the certificate of a host name is refused")
+            equal(edge.got, [], "what the wrong one was told")
+            edge.show(right)
+            sub.send(600)
+            until(lambda: edge.got, "the right one is notified")
+            equal(set(edge.names), {"edge.example.test"}, "asked for by name")
+            edge.hang_up()
+            until(lambda: broker.admin("status")["net"]["streams_open"] == 0, "the connection is gone")
+            phone.publish("sip:bob@127.0.0.1", "presence", PIDF, pidf("sip:bob@127.0.0.1"))
+            sub.send(600)
+            until(lambda: len(edge.got) == 2, "notified again")
+            equal(edge.sessions[-2:], [False, True], "the session was taken up again")
+            phone.close()
+        dns.close()
+        edge.close()
 
 
 def test_an_end_with_open_questions_is_clean():
