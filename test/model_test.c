@@ -1,26 +1,20 @@
-/* model_test.c - the state machines of a notifier (RFC 6665 section 4.2), an event state compositor
- * (RFC 3903 section 6) and of non-INVITE transactions (RFC 3261 17.2.2, RFC 4320), run through
- * every short sequence of events and compared with a small model of them that is written apart.
+/* model_test.c - the state machines of a notifier (RFC 6665 section 4.2) and of non-INVITE
+ * transactions (RFC 3261 17.2.2, RFC 4320), run through every short sequence of events and compared
+ * with a small model of them that is written apart.  (Publications: model_publish_test.c.)
  *
  * The model is what the RFCs say, as plainly as it can be said: one subscriber, one resource, a
  * clock.  It knows nothing of the core but its constants (granted durations, the first back-off).
  * For each event it says what is to be sent, when, and with what; the core on a fake clock must
  * send exactly that.
- *
- *     model_test [-m DEPTH] [-d DEPTH]
- *
- * -m (5 when nothing is said): all events; sequences that lead to the same state of the model are
- * gone on with once: so each event is seen in each state within reach of DEPTH events.
- * -d: every sequence of the events of each smaller alphabet up to DEPTH, whatever it leads to. */
+ * How sequences are chosen: model.h. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "event/test_host.h"
+#include "model.h"
 
 #define DEPTH_MERGED 5
 #define SENT_MAX 64
-#define SEQUENCE_MAX 12
 #define LINE_MAX_ 3 /* requests that wait behind a change in this model */
 
 #define T1 500u
@@ -67,11 +61,7 @@ static const char *const event_names[EVENTS] = {
 };
 
 /* Which of them are tried; a sequence begins with a watcher who has none, and a state "1". */
-static const struct alphabet {
-    const char *name;
-    enum event events[EVENTS];
-    unsigned n;
-} alphabets[] = {
+static const struct model_alphabet alphabets[] = {
     { "dialog", { SUB, REFRESH, END, AGAIN, OLD_CSEQ, ANSWER_200, LONG, EXPIRY }, 8 },
     { "answers",
       { SUB, REFRESH, ANSWER_200, ANSWER_481, ANSWER_500, LATE_200, LATE_481, NEW_STATE, TICK },
@@ -580,7 +570,7 @@ struct bench {
     size_t last_n;
     uint32_t cseq_next, dialogs, version;
     struct host_sent *flying, *before; /* copies of NOTIFYs, to answer */
-    const enum event *sequence;
+    const unsigned char *sequence;
     unsigned step, serial, played;
 };
 
@@ -902,7 +892,7 @@ bench_rest(struct bench *b)
 
 /* One sequence from its beginning. */
 static void
-replay(struct bench *b, const enum event *sequence, unsigned n)
+replay(struct bench *b, const unsigned char *sequence, unsigned n)
 {
     if (b->played++ % PLAYED_MAX == 0) {
         if (b->host.n)
@@ -916,17 +906,12 @@ replay(struct bench *b, const enum event *sequence, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         b->step = i;
         b->serial++;
-        act(b, sequence[i]);
-        model_step(&m, sequence[i]);
+        act(b, (enum event)sequence[i]);
+        model_step(&m, (enum event)sequence[i]);
         compare(b, &m);
     }
     bench_rest(b);
 }
-
-struct seen {
-    uint64_t *hashes;
-    size_t n, cap;
-};
 
 /* The model's state without what only counts. */
 static uint64_t
@@ -956,145 +941,43 @@ model_hash(const struct model *m)
     return hd_hash(&key, hd_slice((const char *)&copy, sizeof(copy))) | 1;
 }
 
-/* True when it was not there. */
+static void
+walk_begin(void *model)
+{
+    const struct model m = model_begin(1000000, 1);
+
+    memcpy(model, &m, sizeof(m));
+}
+
 static bool
-seen_add(struct seen *seen, uint64_t hash)
+walk_can(const void *model, unsigned event)
 {
-    if (seen->n * 2 >= seen->cap) {
-        struct seen grown = { .cap = seen->cap ? seen->cap * 2 : 1024 };
-        grown.hashes = calloc(grown.cap, sizeof(*grown.hashes));
-        HD_ASSERT(grown.hashes != NULL);
-        for (size_t i = 0; i < seen->cap; i++)
-            if (seen->hashes[i])
-                (void)seen_add(&grown, seen->hashes[i]);
-        free(seen->hashes);
-        *seen = grown;
-    }
-    for (size_t i = hash;; i++) {
-        uint64_t *slot = &seen->hashes[i & (seen->cap - 1)];
-        if (*slot == hash)
-            return false;
-        if (*slot)
-            continue;
-        *slot = hash;
-        seen->n++;
-        return true;
-    }
-}
-
-struct walk {
-    struct bench *bench;
-    const struct alphabet *alphabet;
-    unsigned depth;
-    enum event sequence[SEQUENCE_MAX];
-    unsigned long played;
-};
-
-/* Every sequence, depth first; one is played when it can go no further. */
-static void
-explore(struct walk *walk, const struct model *m, unsigned at)
-{
-    bool further = false;
-
-    for (unsigned i = 0; at < walk->depth && i < walk->alphabet->n; i++) {
-        struct model next = *m;
-
-        if (!model_can(m, walk->alphabet->events[i]))
-            continue;
-        further = true;
-        walk->sequence[at] = walk->alphabet->events[i];
-        model_step(&next, walk->sequence[at]);
-        explore(walk, &next, at + 1);
-    }
-    if (!further && at > 0) {
-        replay(walk->bench, walk->sequence, at);
-        walk->played++;
-    }
-}
-
-/* A state of the model, by the shortest sequence that leads to it. */
-struct place {
-    enum event sequence[SEQUENCE_MAX];
-    unsigned n;
-};
-
-struct places {
-    struct place *at;
-    size_t n, cap;
-};
-
-static void
-places_add(struct places *places, const struct place *place)
-{
-    if (places->n == places->cap) {
-        places->cap = places->cap ? places->cap * 2 : 256;
-        places->at = realloc(places->at, places->cap * sizeof(*places->at));
-        HD_ASSERT(places->at != NULL);
-    }
-    places->at[places->n++] = *place;
-}
-
-/* Each event in one state: where it leads to another state that state is gone on with, which plays
- * this step too. */
-static void
-explore_place(struct walk *walk, struct places *places, struct seen *seen, struct place place)
-{
-    struct model m = model_begin(1000000, 1);
-
-    for (unsigned i = 0; i < place.n; i++)
-        model_step(&m, place.sequence[i]);
-    for (unsigned i = 0; i < walk->alphabet->n; i++) {
-        struct model next = m;
-
-        if (!model_can(&m, walk->alphabet->events[i]))
-            continue;
-        place.sequence[place.n] = walk->alphabet->events[i];
-        model_step(&next, place.sequence[place.n]);
-        struct place there = place;
-        there.n++;
-        if (seen_add(seen, model_hash(&next)) && there.n < walk->depth) {
-            places_add(places, &there);
-            continue;
-        }
-        replay(walk->bench, there.sequence, there.n);
-        walk->played++;
-    }
-}
-
-/* All states within reach, breadth first, each by its shortest way. */
-static void
-explore_merged(struct walk *walk)
-{
-    struct places places = { 0 };
-    struct seen seen = { 0 };
-
-    places_add(&places, &(struct place){ .n = 0 });
-    for (size_t i = 0; i < places.n; i++)
-        explore_place(walk, &places, &seen, places.at[i]);
-    printf("%zu states; ", places.n);
-    free(places.at);
-    free(seen.hashes);
+    return model_can(model, (enum event)event);
 }
 
 static void
-explore_all(unsigned depth, bool merge)
+walk_step(void *model, unsigned event)
 {
-    static struct bench bench;
-    const size_t n = HD_ARRAY_LEN(alphabets);
+    model_step(model, (enum event)event);
+}
 
-    /* The last one has all events: for what is merged alone. */
-    for (size_t i = merge ? n - 1 : 0; i < (merge ? n : n - 1); i++) {
-        struct walk walk = { .bench = &bench, .alphabet = &alphabets[i], .depth = depth };
-        const struct model m = model_begin(1000000, 1);
+static uint64_t
+walk_hash(const void *model)
+{
+    return model_hash(model);
+}
 
-        if (merge)
-            explore_merged(&walk);
-        else
-            explore(&walk, &m, 0);
-        printf("%s, depth %u: %lu sequences agree with the model\n", alphabets[i].name, depth,
-               walk.played);
-        (void)fflush(stdout);
-    }
+static struct bench bench;
+
+static void
+walk_replay(const unsigned char *sequence, unsigned n)
+{
+    replay(&bench, sequence, n);
+}
+
+static void
+walk_end(void)
+{
     host_done(&bench.host);
     memset(&bench, 0, sizeof(bench)); /* the next one begins anew */
 }
@@ -1102,16 +985,13 @@ explore_all(unsigned depth, bool merge)
 int
 main(int argc, char **argv)
 {
-    uint32_t depth = DEPTH_MERGED;
-    int option;
+    static const struct model_ops ops = { .size = sizeof(struct model),
+                                          .begin = walk_begin,
+                                          .can = walk_can,
+                                          .step = walk_step,
+                                          .hash = walk_hash,
+                                          .replay = walk_replay,
+                                          .end = walk_end };
 
-    while ((option = getopt(argc, argv, "d:m:")) != -1) {
-        if ((option != 'd' && option != 'm') || hd_slice_to_u32(hd_slice_str(optarg), &depth) ||
-            depth > SEQUENCE_MAX)
-            return 2;
-        explore_all(depth, option == 'm');
-    }
-    if (argc == 1)
-        explore_all(depth, true);
-    return 0;
+    return model_walk(argc, argv, &ops, alphabets, HD_ARRAY_LEN(alphabets), DEPTH_MERGED);
 }
