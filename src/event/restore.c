@@ -106,8 +106,16 @@ restore_account(struct evt_shard *shard, struct hd_slice record, uint64_t age_ms
 
 /* --- subscriptions --------------------------------------------------------------------------- */
 
+/* A connection that is gone: what is sent down there fails at once. */
+static uint64_t
+conn_gone(const struct evt_shard *shard)
+{
+    return hd_conn_make(shard->index, 0, UINT32_MAX);
+}
+
 /* A connection did not outlive the server: what came over one is reached at its target, by a new
- * one.  A name is looked up again, when there is something to say. */
+ * one; where only the peer can make that (RFC 7118 section 5, ".invalid"), he is waited for.  A
+ * name is looked up again, when there is something to say. */
 static enum hd_err
 sub_way(struct evt_shard *shard, const struct evt_stored_sub *stored, struct evt_way *ret_way)
 {
@@ -119,8 +127,13 @@ sub_way(struct evt_shard *shard, const struct evt_stored_sub *stored, struct evt
     *ret_way = (struct evt_way){ .flow = stored->way };
     if (!hd_transport_reliable((enum hd_transport)stored->way.transport))
         return HD_OK;
-    return evt_notify_flow(shard, &stored->way, false, stored->texts[EVT_TEXT_ROUTE],
-                           stored->texts[EVT_TEXT_TARGET], ret_way);
+    enum hd_err err = evt_notify_flow(shard, &stored->way, false, stored->texts[EVT_TEXT_ROUTE],
+                                      stored->texts[EVT_TEXT_TARGET], ret_way);
+    if (err != HD_ENOMATCH)
+        return err;
+    *ret_way = (struct evt_way){ .flow = stored->way };
+    ret_way->flow.conn = conn_gone(shard);
+    return HD_OK;
 }
 
 /* Whoever is over hears it, but not all at once; until then he is shown nothing more. */

@@ -323,6 +323,37 @@ no_branch_comes_twice_though_what_let_it_go_was_lost(void **state)
     assert_false(hd_slice_eq(notify->msg.via.branch, hd_slice_str(branch)));
 }
 
+/* Browsers and what is behind a NAT cannot be connected to: their subscription waits for them, as
+ * it does when a connection closes. */
+static void
+who_can_only_connect_himself_is_waited_for(void **state)
+{
+    struct host_request request = { .expires = 3600,
+                                    .transport = HD_TCP,
+                                    .conn = hd_conn_make(0, 1, 7),
+                                    .contact = "<sip:a@x7.invalid;transport=tcp>" };
+
+    (void)state;
+    host_subscribe(was, &request, tag);
+    restart(CRASH, 1, 0);
+    assert_int_equal(HOST_COUNT(is, 0, subscriptions), 1);
+    publish(is, NULL, "one");
+    const struct host_sent *notify = host_take_notify(is);
+    assert_int_not_equal(notify->flow.conn, 0); /* no connection is made to where he was */
+    evt_shard_send_failed(host_shard(is, 0), notify->owner, &notify->flow, is->now_ms * 1000);
+    host_settle(is);
+    assert_int_equal(HOST_COUNT(is, 0, parked), 1);
+    request.conn = hd_conn_make(0, 1, 8);
+    request.to_tag = tag;
+    request.cseq = 2;
+    host_request(is, &request);
+    host_take_status(is, 200);
+    notify = host_take_notify(is);
+    assert_says(notify, "\r\n\r\none");
+    assert_true(notify->flow.conn == request.conn);
+    assert_int_equal(HOST_COUNT(is, 0, parked), 0);
+}
+
 /* --- rules that changed meanwhile ------------------------------------------------------------ */
 
 static void
@@ -714,6 +745,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_clean_stop_says_nothing_and_cseq_goes_on),
         TEST(after_a_crash_cseq_leaps_ahead),
+        TEST(who_can_only_connect_himself_is_waited_for),
         TEST(no_branch_comes_twice_though_what_let_it_go_was_lost),
         TEST(the_same_request_again_is_answered_as_before),
         TEST(what_ended_stays_so_and_its_request_is_known),

@@ -274,7 +274,6 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
     *put = (struct host_put){
         .shard = shard, .bucket = bucket, .kind = kind, .id = id, .ticket = ticket
     };
-    put->at_ms = host->now_ms;
     if (record.n)
         memcpy(put->octets, record.p, record.n);
     put->record = hd_slice(put->octets, record.n);
@@ -302,6 +301,7 @@ host_store_release(struct host *host, unsigned n, enum hd_err err)
         if (!host->puts)
             host->puts_end = &host->puts;
         put->copy->stored = !err;
+        put->copy->at_ms = host->now_ms;
         while (evt_stored_post(host->seats[put->shard].shard, &outcome, 1))
             ; /* memory is short for a moment */
         free(put);

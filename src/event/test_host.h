@@ -36,7 +36,8 @@ struct host_put {
     struct host_put *next;
     unsigned shard, bucket;
     enum evt_record_kind kind;
-    uint64_t id, ticket, at_ms;
+    uint64_t id, ticket;
+    uint64_t at_ms;         /* of a copy: when it was written */
     struct hd_slice record; /* empty: removed */
     struct host_put *copy;  /* in host.kept */
     bool stored;            /* of a copy: the core was told so */

@@ -65,8 +65,10 @@ host_restart(struct host *host, unsigned n, const struct host_ending *ending)
 
     for (unsigned i = 0; ending->clean && i < host->n; i++)
         evt_shard_settle(host->seats[i].shard, host->now_ms * 1000);
-    for (const struct host_put *put = host->puts; put && kept > 0; put = put->next, kept--)
+    for (const struct host_put *put = host->puts; put && kept > 0; put = put->next, kept--) {
         put->copy->stored = true;
+        put->copy->at_ms = host->now_ms;
+    }
     host_shards_end(host);
     host->n_counts = 0;
     host->now_ms += ending->down_ms;
