@@ -91,7 +91,7 @@ main(int argc, char **argv)
                                         .resource = cases[c].resource,
                                         .package = &package,
                                         .now_s = 1700000000,
-                                        .authenticated = true };
+                                        .proof = EVT_PROOF_DIGEST };
         const double begin = seconds();
         unsigned right = 0;
         for (unsigned i = 0; i < rounds; i++)

@@ -12,15 +12,17 @@ static const struct hd_slice domains[] = { { "example.test", 12 } };
 /* The first octet says on what kind of listener it came. */
 enum { OPEN = 1, STREAM = 2, NAT = 4 };
 
+static const struct hd_slice realms[] = { { "example.test", 12 } };
+
 static struct pol_book *
 book_new(void)
 {
     static const struct hd_hash_key key = { 5, 6 };
-    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
-    struct pol_user user;
+    struct pol_made made;
     struct pol_book *book = pol_book_new(&key), *next = NULL;
 
-    pol_user_make(HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("wonder land"), 1, hex, &user);
+    pol_login_make(HD_LIT("alice"), realms[0], HD_LIT("wonder land"), &made);
+    const struct pol_user user = pol_user_of(HD_LIT("alice"), &made, 1);
     FUZZ_CHECK(book && pol_book_with_user(book, &user, &next) == HD_OK);
     pol_book_unref(book);
     return next;
@@ -58,7 +60,8 @@ authenticate(const struct sip_msg *msg, unsigned kind)
         .contact = kind & NAT ? HD_LIT("sip:herald@203.0.113.5:5080") : HD_LIT(""),
     };
     struct pol_settings settings = { .book = book_new(),
-                                     .realm = HD_LIT("example.test"),
+                                     .realms = realms,
+                                     .n_realms = HD_ARRAY_LEN(realms),
                                      .algorithms = both,
                                      .n_algorithms = HD_ARRAY_LEN(both),
                                      .nonce_lifetime_s = 300 };

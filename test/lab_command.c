@@ -47,9 +47,8 @@ book_take(struct lab *lab, enum hd_err err, struct pol_book *book, struct hd_sli
 static enum hd_err
 do_user(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem)
 {
-    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
     struct pol_book *book = NULL;
-    struct pol_user user;
+    struct pol_made made;
     enum hd_err err;
 
     if (n == 3 && hd_slice_eq(words[1], HD_LIT("remove"))) {
@@ -60,7 +59,8 @@ do_user(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem
         return bad(problem, "user NAME PASSWORD, or user remove NAME");
     if (!lab->conf && !lab_conf_read(lab, problem))
         return HD_ESYNTAX;
-    pol_user_make(words[1], hd_conf_realm(lab->conf), words[2], 1, hex, &user);
+    pol_login_make(words[1], hd_conf_realm(lab->conf), words[2], &made);
+    const struct pol_user user = pol_user_of(words[1], &made, 1);
     err = pol_book_with_user(lab->book, &user, &book);
     return book_take(lab, err, book, hd_slice(NULL, 0), problem);
 }

@@ -33,6 +33,9 @@ struct evt_listener {
     const struct hd_slice *trusted_names; /* SIP domains whose verified certificate (RFC 5922) makes
                                              a connection's requests those of From */
     size_t n_trusted_names;
+    const struct hd_slice *certified; /* SIP domains: a peer whose verified certificate speaks for
+                                         From, at one of them, is who From says */
+    size_t n_certified;
     enum evt_nat nat;
     struct hd_slice contact; /* configured Contact URI, empty: made from the local address */
 };
@@ -74,6 +77,15 @@ struct evt_profile {
     struct hd_slice when;
 };
 
+/* Who may publish what, beside the owners and the publishers of a package. */
+struct evt_right {
+    struct hd_slice resource;          /* a resource key, or "sip:*@domain" */
+    const struct hd_slice *publishers; /* names of users, or addresses */
+    size_t n_publishers;
+    const struct hd_slice *packages; /* none: all */
+    size_t n_packages;
+};
+
 struct evt_registrar {
     bool enabled;
     uint32_t min_expires_s, default_expires_s, max_expires_s;
@@ -93,6 +105,8 @@ struct evt_config {
     size_t n_packages;
     const struct evt_profile *profiles;
     size_t n_profiles;
+    const struct evt_right *rights;
+    size_t n_rights;
     struct evt_limits limits;
     struct evt_registrar registrar;
     enum evt_on_timeout on_timeout;

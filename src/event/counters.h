@@ -21,6 +21,7 @@
     X(unanswered, "requests dropped because the source's budget of failures is spent")             \
     X(strays, "responses that match nothing of ours")                                              \
     X(challenges, "requests challenged")                                                           \
+    X(guesses_slowed, "credentials not looked at because too many from there were wrong before")   \
     X(subscriptions_made, "subscriptions created")                                                 \
     X(subscriptions_ended, "subscriptions ended")                                                  \
     X(subscriptions_timed_out, "subscriptions ended because a NOTIFY was never answered")          \

@@ -84,6 +84,7 @@ enum evt_auth {
     EVT_AUTH_CHALLENGE, /* 401; nothing or nothing usable was presented */
     EVT_AUTH_STALE,     /* 401 with stale=true: right but for an old or used nonce */
     EVT_AUTH_WRONG,     /* 401, and it counts against the source: user or response is wrong */
+    EVT_AUTH_SLOWED,    /* the same, also when it is right: too many were wrong before */
     EVT_AUTH_BAD        /* 400 with reason */
 };
 
@@ -105,17 +106,19 @@ struct evt_verdict {
 #define EVT_TRANSFORM_FIRST 3 /* the least number of a transformation; at most 255 */
 
 struct evt_policy_ops {
-    /** @param peer  the SIP domains that the verified certificate of its connection names (RFC
-     * 5922), lower case, a blank between two; empty: none */
+    /** @param peer  the SIP domains, and the addresses of users ("user@domain"), that the verified
+     * certificate of its connection names (RFC 5922), domains in lower case, a blank between two;
+     * empty: none */
     enum evt_auth (*authenticate)(void *policy, const struct evt_config *config,
                                   const struct sip_msg *request, const struct hd_flow *flow,
                                   struct hd_slice peer, uint64_t now_us,
                                   struct evt_auth_result *ret_result);
     /** Takes a count of a nonce whose window lives on this shard: true when it is new. */
     bool (*count)(void *policy, uint64_t nonce_id, uint32_t nc, uint64_t now_us);
-    /** Writes the WWW-Authenticate lines; the nonce's window will live on this shard. */
-    void (*challenge)(void *policy, const struct evt_config *config, const struct hd_flow *flow,
-                      uint64_t now_us, bool stale, struct sip_out *out);
+    /** Writes the WWW-Authenticate lines for a request (NULL: one that is not SIP's); the nonce's
+     * window will live on this shard. */
+    void (*challenge)(void *policy, const struct evt_config *config, const struct sip_msg *request,
+                      const struct hd_flow *flow, uint64_t now_us, bool stale, struct sip_out *out);
     struct evt_verdict (*subscribe)(void *policy, const struct evt_config *config,
                                     const struct evt_identity *watcher, struct hd_slice resource,
                                     const struct evt_package *package);

@@ -164,8 +164,8 @@ request_challenge(struct evt_shard *shard, struct evt_request *request, bool sta
     evt_refused(shard, request, 401);
     if (!evt_reply_begin(shard, request, 401, HD_LIT("Unauthorized"), hd_slice(NULL, 0), &reply))
         return;
-    shard->ports.policy->challenge(shard->ports.policy_context, shard->config, request->flow,
-                                   shard->now_us, stale, &reply.out);
+    shard->ports.policy->challenge(shard->ports.policy_context, shard->config, request->msg,
+                                   request->flow, shard->now_us, stale, &reply.out);
     evt_reply_send(shard, &reply);
 }
 
@@ -211,6 +211,9 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
                                  shard->now_us, &result)) {
     case EVT_AUTH_OK:
         break;
+    case EVT_AUTH_SLOWED:
+        EVT_COUNT(shard, guesses_slowed);
+        /* fall through */
     case EVT_AUTH_CHALLENGE:
     case EVT_AUTH_WRONG:
         request_challenge(shard, request, false);

@@ -367,11 +367,12 @@ policy_count(void *policy, uint64_t nonce_id, uint32_t nc, uint64_t now_us)
 }
 
 static void
-policy_challenge(void *policy, const struct evt_config *config, const struct hd_flow *flow,
-                 uint64_t now_us, bool stale, struct sip_out *out)
+policy_challenge(void *policy, const struct evt_config *config, const struct sip_msg *request,
+                 const struct hd_flow *flow, uint64_t now_us, bool stale, struct sip_out *out)
 {
     (void)policy;
     (void)config;
+    (void)request;
     (void)flow;
     (void)now_us;
     sip_out_lit(out, "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"");

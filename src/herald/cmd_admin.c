@@ -1,5 +1,5 @@
-/* cmd_admin.c - `herald user|package|subs|pubs|bindings|unregister|watchers|audit|status|backup`:
- * calls to the daemon, shown as tables or as JSON. */
+/* cmd_admin.c - `herald package|subs|pubs|bindings|unregister|watchers|audit|status|backup`: calls
+ * to the daemon, shown as tables or as JSON. */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +18,6 @@
 enum {
     KEY_SOCKET = 0x100,
     KEY_JSON,
-    KEY_PASSWORD,
-    KEY_PASSWORD_FILE,
     KEY_LIMIT,
     KEY_METRICS,
     KEY_SINCE,
@@ -28,7 +26,7 @@ enum {
 };
 
 struct options {
-    const char *socket, *password, *password_file, *event;
+    const char *socket, *event;
     uint32_t limit;
     uint64_t since_s, retry_after_s; /* 0: not said */
     bool json, wide, all, metrics;
@@ -42,15 +40,6 @@ static const struct argp_option common_options[] = {
       "/run/herald/herald.sock)",
       10 },
     { "json", KEY_JSON, NULL, 0, "print the daemon's result as JSON", 10 },
-    { 0 }
-};
-static const struct argp_option user_options[] = {
-    { "password", KEY_PASSWORD, "TEXT", 0,
-      "the password (others on this machine can see it; default: one is made up and printed)", 1 },
-    { "password-file", KEY_PASSWORD_FILE, "FILE", 0,
-      "it is the first line of FILE (-: of "
-      "standard input)",
-      1 },
     { 0 }
 };
 static const struct argp_option list_options[] = { { "limit", KEY_LIMIT, "N", 0,
@@ -111,12 +100,6 @@ parse(int key, char *arg, struct argp_state *state)
     case KEY_JSON:
         o->json = true;
         return 0;
-    case KEY_PASSWORD:
-        o->password = arg;
-        return 0;
-    case KEY_PASSWORD_FILE:
-        o->password_file = arg;
-        return 0;
     case 'w':
         o->wide = true;
         return 0;
@@ -162,13 +145,6 @@ parse_common(int key, char *arg, struct argp_state *state)
 static const struct argp common_argp = { .options = common_options, .parser = parse_common };
 static const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
 
-static const struct argp user_argp = { user_options,
-                                       parse,
-                                       "add NAME\nremove NAME\nlist",
-                                       "The users of the broker: who may log in.",
-                                       children,
-                                       NULL,
-                                       NULL };
 static const struct argp package_argp = {
     NULL, parse, "list", "The event packages that the broker serves.", children, NULL, NULL
 };
@@ -237,77 +213,6 @@ usage(const char *command)
 {
     tool_problem("`herald %s --help` says how it is used", command);
     return TOOL_USAGE;
-}
-
-/* --- users ------------------------------------------------------------------------------------ */
-
-static int
-user_add(const struct options *o)
-{
-    json_t *args = show_args(), *result = NULL;
-    char *password = NULL;
-    size_t n;
-
-    show_set(args, "name", o->word[1]);
-    if (o->password_file) {
-        password = tool_file(o->password_file, 4096, &n);
-        if (!password) {
-            json_decref(args);
-            return TOOL_FAILED;
-        }
-        password[strcspn(password, "\r\n")] = '\0';
-    }
-    show_set(args, "password", password ? password : o->password);
-    if (password)
-        explicit_bzero(password, strlen(password));
-    free(password);
-    int code = admin_call(o->socket, "user-add", args, &result);
-    if (code)
-        return code;
-    if (o->json) {
-        show_json(result);
-    } else {
-        show_text(json_is_true(json_object_get(result, "replaced")) ? "new password for user "
-                                                                    : "added user ",
-                  json_object_get(result, "resource"));
-        if (json_object_get(result, "password"))
-            show_text("password: ", json_object_get(result, "password"));
-    }
-    json_decref(result);
-    return TOOL_OK;
-}
-
-int
-user_main(int argc, char **argv)
-{
-    static const struct grid_column columns[] = { { "USER", "name", false },
-                                                  { "RESOURCE", "resource", false },
-                                                  { "REALM", "realm", false } };
-    struct options o = { 0 };
-    json_t *args, *result = NULL;
-    int code;
-
-    argp_parse(&user_argp, argc, argv, 0, NULL, &o);
-    if (word_is(&o, "add", 1, 1))
-        return user_add(&o);
-    args = show_args();
-    if (word_is(&o, "remove", 1, 1)) {
-        show_set(args, "name", o.word[1]);
-        code = admin_call(o.socket, "user-remove", args, &result);
-        if (!code && o.json)
-            show_json(result);
-        else if (!code)
-            show_text("removed user ", json_object_get(result, "name"));
-    } else if (word_is(&o, "list", 0, 0)) {
-        code = admin_call(o.socket, "user-list", args, &result);
-        if (!code)
-            code = show_list(o.json, result, "users", columns, HD_ARRAY_LEN(columns));
-    } else {
-        json_decref(args);
-        return usage("user");
-    }
-    json_decref(result);
-    return code;
 }
 
 /* --- lists ------------------------------------------------------------------------------------ */

@@ -29,7 +29,8 @@ enum {
     KEY_ONLY,
     KEY_PROVIDE,
     KEY_CIRCLE,
-    KEY_CIVIC
+    KEY_CIVIC,
+    KEY_PROOF
 };
 
 #define MANY 1024 /* words, watchers and exceptions of one command */
@@ -40,6 +41,8 @@ struct options {
     unsigned n, n_watchers, n_except;
     const char *transform, *civic, *hide[MANY], *only[MANY], *provide[MANY];
     unsigned n_hide, n_only, n_provide;
+    const char *proof[MANY];
+    unsigned n_proof;
     uint32_t circle_m;
     int64_t from_s, until_s;
     bool json, shadow, anonymous, publish;
@@ -62,6 +65,13 @@ static const struct argp_option policy_options[] = {
       "now",
       2 },
     { "until", KEY_UNTIL, "TIME", 0, "in force until then", 2 },
+    { "proof", KEY_PROOF, "HOW", 0,
+      "only for who has shown who he is by digest, by his certificate (tls), by a token, by the "
+      "word "
+      "of a trusted hop (asserted) or by saying so (from); may be given several times.  test: how "
+      "he "
+      "has",
+      2 },
     { "shadow", KEY_SHADOW, NULL, 0, "changes nothing, only counts what it would change", 2 },
     { "transform", 't', "NAME", 0, "allow: he sees what this transformation leaves", 2 },
     { "hide", KEY_HIDE, "PATH", 0,
@@ -191,6 +201,9 @@ parse(int key, char *arg, struct argp_state *state)
     case KEY_ONLY:
         add_word(state, o->only, &o->n_only, arg);
         return 0;
+    case KEY_PROOF:
+        add_word(state, o->proof, &o->n_proof, arg);
+        return 0;
     case KEY_PROVIDE:
         add_word(state, o->provide, &o->n_provide, arg);
         return 0;
@@ -229,43 +242,6 @@ static const struct argp policy_argp = {
 /* ---- rules ---- */
 
 static void
-set_number(json_t *args, const char *key, int64_t number)
-{
-    if (number && json_object_set_new(args, key, json_integer(number))) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-}
-
-static void
-set_true(json_t *args, const char *key, bool value)
-{
-    if (value && json_object_set_new(args, key, json_true())) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-}
-
-static void
-set_words(json_t *args, const char *key, const char *const *words, unsigned n)
-{
-    json_t *array = json_array();
-    bool ok = array != NULL;
-
-    for (unsigned i = 0; i < n && ok; i++) {
-        if (!text_is_utf8(hd_slice_str(words[i]))) {
-            tool_problem("%s is not UTF-8", key);
-            exit(TOOL_USAGE);
-        }
-        ok = json_array_append_new(array, json_string(words[i])) == 0;
-    }
-    if (!ok || json_object_set_new(args, key, array)) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-}
-
-static void
 show_rule(const json_t *rule)
 {
     show_text("", json_object_get(rule, "action"));
@@ -284,12 +260,14 @@ rule_change(const struct options *o, const char *call, const char *watcher)
     show_set(args, "resource", o->word[1]);
     show_set(args, "watcher", watcher);
     show_set(args, "package", o->package);
-    set_number(args, "from_s", o->from_s);
-    set_number(args, "until_s", o->until_s);
-    set_true(args, "shadow", o->shadow);
-    set_true(args, "publish", remove && o->publish);
+    show_set_number(args, "from_s", o->from_s);
+    show_set_number(args, "until_s", o->until_s);
+    show_set_true(args, "shadow", o->shadow);
+    show_set_true(args, "publish", remove && o->publish);
     if (o->n_except)
-        set_words(args, "except", o->except, o->n_except);
+        show_set_words(args, "except", o->except, o->n_except);
+    if (o->n_proof)
+        show_set_words(args, "proof", o->proof, o->n_proof);
     show_set(args, "transform", o->transform);
     int code = admin_call(o->socket, call, args, &result);
     if (!code && o->json)
@@ -388,7 +366,7 @@ list_change(const struct options *o, const char *call)
     for (unsigned i = 0; i < o->n_watchers; i++)
         words[n++] = o->watcher[i];
     show_set(args, "name", o->word[2]);
-    set_words(args, "members", words, n);
+    show_set_words(args, "members", words, n);
     int code = admin_call(o->socket, call, args, &result);
     if (!code && o->json)
         show_json(result);
@@ -424,12 +402,12 @@ transform_set(const struct options *o)
 
     show_set(args, "name", o->word[2]);
     if (o->n_hide)
-        set_words(args, "hide", o->hide, o->n_hide);
+        show_set_words(args, "hide", o->hide, o->n_hide);
     if (o->n_only)
-        set_words(args, "only", o->only, o->n_only);
+        show_set_words(args, "only", o->only, o->n_only);
     if (o->n_provide)
-        set_words(args, "provide", o->provide, o->n_provide);
-    set_number(args, "circle_m", o->circle_m);
+        show_set_words(args, "provide", o->provide, o->n_provide);
+    show_set_number(args, "circle_m", o->circle_m);
     show_set(args, "civic", o->civic);
     int code = admin_call(o->socket, "policy-transform-set", args, &result);
     if (!code && o->json)
@@ -545,10 +523,10 @@ test_show(const struct options *o)
     show_set(args, "watcher", watcher);
     show_set(args, "resource", resource);
     show_set(args, "package", o->package);
-    if (o->anonymous && json_object_set_new(args, "authenticated", json_false())) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
+    static const char *const from[] = { "from" };
+    if (o->anonymous || o->n_proof)
+        show_set_words(args, "proof", o->anonymous ? from : o->proof,
+                       o->anonymous ? 1 : o->n_proof);
     int code = admin_call(o->socket, "policy-test", args, &result);
     if (!code && o->json) {
         show_json(result);

@@ -8,14 +8,19 @@
 #include "herald/text.h"
 #include "herald/tool.h"
 
+static void
+end_without_memory(void)
+{
+    tool_problem("out of memory");
+    exit(TOOL_FAILED);
+}
+
 json_t *
 show_args(void)
 {
     json_t *args = json_object();
-    if (!args) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
+    if (!args)
+        end_without_memory();
     return args;
 }
 
@@ -29,10 +34,39 @@ show_set(json_t *args, const char *key, const char *value)
         tool_problem("%s is not UTF-8", key);
         exit(TOOL_USAGE);
     }
-    if (json_object_set_new(args, key, json_string(value))) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
+    if (json_object_set_new(args, key, json_string(value)))
+        end_without_memory();
+}
+
+void
+show_set_number(json_t *args, const char *key, int64_t number)
+{
+    if (number && json_object_set_new(args, key, json_integer(number)))
+        end_without_memory();
+}
+
+void
+show_set_true(json_t *args, const char *key, bool value)
+{
+    if (value && json_object_set_new(args, key, json_true()))
+        end_without_memory();
+}
+
+void
+show_set_words(json_t *args, const char *key, const char *const *words, unsigned n)
+{
+    json_t *array = json_array();
+    bool ok = array != NULL;
+
+    for (unsigned i = 0; i < n && ok; i++) {
+        if (!text_is_utf8(hd_slice_str(words[i]))) {
+            tool_problem("%s is not UTF-8", key);
+            exit(TOOL_USAGE);
+        }
+        ok = json_array_append_new(array, json_string(words[i])) == 0;
     }
+    if (!ok || json_object_set_new(args, key, array))
+        end_without_memory();
 }
 
 int

@@ -13,6 +13,10 @@
 json_t *show_args(void);
 /** Adds a string; NULL: nothing.  What is not UTF-8 ends the program with a message. */
 void show_set(json_t *args, const char *key, const char *value);
+/** Adds a number above 0; a true; an array of strings.  0 and false: nothing. */
+void show_set_number(json_t *args, const char *key, int64_t number);
+void show_set_true(json_t *args, const char *key, bool value);
+void show_set_words(json_t *args, const char *key, const char *const *words, unsigned n);
 /** Prints the daemon's result as it is. */
 int show_json(const json_t *result);
 /** A line: title and an escaped string. */

@@ -12,9 +12,10 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-#define HD_ADMIN_LINE_MAX ((size_t)1024 * 1024) /* octets of a line, LF included */
-#define HD_ADMIN_CLIENTS 64                     /* at the same time */
-#define HD_ADMIN_CALLS 64                       /* of one client that wait for their answer */
+#define HD_ADMIN_LINE_MAX                                                                          \
+    ((size_t)64 * 1024 * 1024) /* octets of a line, LF included: a file of users */
+#define HD_ADMIN_CLIENTS 64    /* at the same time */
+#define HD_ADMIN_CALLS 64      /* of one client that wait for their answer */
 
 struct hd_admin;
 struct hd_reply; /* the place for one answer */

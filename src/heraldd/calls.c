@@ -53,7 +53,7 @@ hd_call_resource(const struct hd_call *call, const char *name, struct hd_key *re
     return false;
 }
 
-/* --- users ----------------------------------------------------------------------------- */
+/* --- changes --------------------------------------------------------------------------- */
 
 /* A call that waits until every shard has taken a change. */
 struct waiting {
@@ -104,67 +104,6 @@ hd_call_book(const struct hd_call *call)
     return hd_state_book(call->daemon->state);
 }
 
-static void
-call_user_add(const struct hd_call *call)
-{
-    struct hd_slice name = hd_call_arg(call, "name"), password = hd_call_arg(call, "password");
-    struct hd_slice realm = hd_conf_realm(call->daemon->conf);
-    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX], made[HD_PASSWORD_TEXT] = "";
-    bool replaced = pol_book_user(hd_call_book(call), name) != NULL;
-    struct pol_book *after = NULL;
-    struct hd_key key;
-    struct pol_user user;
-    enum hd_err err;
-    json_t *result;
-
-    if (!pol_name_ok(name)) {
-        hd_reply_error(call->reply,
-                       "that name cannot be; expected 1 to %d characters without "
-                       "blanks at the ends, ':', '\"' and control characters",
-                       POL_NAME_MAX);
-        return;
-    }
-    if (pol_name_key(name, &call->daemon->config->served, key.text, &key.n)) {
-        hd_reply_error(call->reply, "that name is at a domain that is not served here");
-        return;
-    }
-    if (password.p && password.n == 0) {
-        hd_reply_error(call->reply, "the password is empty");
-        return;
-    }
-    if (!password.p) {
-        hd_password_make(made);
-        password = hd_slice_str(made);
-    }
-    pol_user_make(name, realm, password, (uint64_t)time(NULL), hex, &user);
-    err = pol_book_with_user(hd_call_book(call), &user, &after);
-    result = json_pack("{s:o, s:o, s:b}", "name", hd_json_slice(name), "resource",
-                       hd_json_slice(hd_key_slice(&key)), "replaced", replaced);
-    if (result && made[0] && json_object_set_new(result, "password", json_string(made)) != 0) {
-        json_decref(result);
-        result = NULL;
-    }
-    hd_call_edit(call, err, after, hd_key_slice(&key), result);
-    explicit_bzero(hex, sizeof(hex));
-    explicit_bzero(made, sizeof(made));
-}
-
-static void
-call_user_remove(const struct hd_call *call)
-{
-    struct hd_slice name = hd_call_arg(call, "name");
-    struct pol_book *after = NULL;
-    enum hd_err err = pol_book_without_user(hd_call_book(call), name, &after);
-
-    if (err == HD_ENOMATCH) {
-        hd_reply_error(call->reply, "there is no user %.*s", (int)(name.n < 300 ? name.n : 300),
-                       name.p);
-        return;
-    }
-    hd_call_edit(call, err, after, (struct hd_slice){ 0 },
-                 json_pack("{s:o}", "name", hd_json_slice(name)));
-}
-
 void
 hd_rows_add(struct hd_rows *rows, json_t *row)
 {
@@ -181,32 +120,6 @@ hd_rows_answer(const struct hd_call *call, struct hd_rows *listing, const char *
         result = json_pack("{s:O}", key, listing->rows);
     json_decref(listing->rows);
     hd_reply_result(call->reply, result);
-}
-
-static bool
-show_user(void *context, const struct pol_user *user)
-{
-    struct hd_rows *listing = context;
-    struct hd_key key = { .n = 0 };
-    json_t *resource = NULL;
-
-    if (!pol_name_key(user->name, &listing->call->daemon->config->served, key.text, &key.n))
-        resource = hd_json_slice(hd_key_slice(&key));
-    hd_rows_add(listing,
-                json_pack("{s:o, s:o, s:o, s:I}", "name", hd_json_slice(user->name), "resource",
-                          resource ? resource : json_null(), "realm", hd_json_slice(user->realm),
-                          "created_s", (json_int_t)user->created_s));
-    return !listing->failed;
-}
-
-static void
-call_user_list(const struct hd_call *call)
-{
-    struct hd_rows listing = { .call = call, .rows = json_array() };
-
-    if (listing.rows)
-        pol_book_each_user(hd_call_book(call), show_user, &listing);
-    hd_rows_answer(call, &listing, "users");
 }
 
 /* --- packages -------------------------------------------------------------------------- */
@@ -621,14 +534,12 @@ call_audit(const struct hd_call *call)
 
 /* --- the table ------------------------------------------------------------------------- */
 
-/* Calls about rules are in calls_policy.c, those about registrations in calls_register.c, the one
- * about what was recorded in calls_trace.c. */
+/* Calls about users are in calls_user.c, those about rules in calls_policy.c, those about
+ * registrations in calls_register.c, the one about what was recorded in calls_trace.c. */
+static const struct hd_call_row *(*const others[])(size_t *ret_n) = {
+    hd_calls_user, hd_calls_policy, hd_calls_register, hd_calls_trace
+};
 static const struct hd_call_row table[] = {
-    { "user-add",
-      call_user_add,
-      { { "name", JSON_STRING, true }, { "password", JSON_STRING, false } } },
-    { "user-remove", call_user_remove, { { "name", JSON_STRING, true } } },
-    { "user-list", call_user_list, { { NULL, JSON_NULL, false } } },
     { "package-list", call_package_list, { { NULL, JSON_NULL, false } } },
     { "subs", call_subs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
     { "pubs", call_pubs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
@@ -721,15 +632,10 @@ hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *a
     }
     const struct hd_call_row *row = find_row(table, HD_ARRAY_LEN(table), name);
     size_t n;
-    const struct hd_call_row *others = hd_calls_policy(&n);
-    if (!row)
-        row = find_row(others, n, name);
-    others = hd_calls_register(&n);
-    if (!row)
-        row = find_row(others, n, name);
-    others = hd_calls_trace(&n);
-    if (!row)
-        row = find_row(others, n, name);
+    for (size_t i = 0; !row && i < HD_ARRAY_LEN(others); i++) {
+        const struct hd_call_row *rows = others[i](&n);
+        row = find_row(rows, n, name);
+    }
     if (!row)
         hd_reply_error(reply, "there is no call \"%.100s\"", name);
     else if (args_ok(&call, row->args))

@@ -23,7 +23,8 @@ struct hd_call_row {
     void (*run)(const struct hd_call *call);
     struct hd_call_type args[HD_CALL_ARGS_MAX]; /* up to the first without a name */
 };
-/** The calls about rules. */
+/** The calls about users, and about rules. */
+const struct hd_call_row *hd_calls_user(size_t *ret_n);
 const struct hd_call_row *hd_calls_policy(size_t *ret_n);
 /** The call that reads the flow recorder. */
 const struct hd_call_row *hd_calls_trace(size_t *ret_n);

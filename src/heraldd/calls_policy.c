@@ -23,7 +23,7 @@ watcher_key(const struct hd_call *call, struct hd_slice text, struct hd_key *ret
     struct sip_uri uri;
 
     if (hd_slice_find(text, ':') == text.n)
-        return pol_name_key(text, served, ret_key->text, &ret_key->n);
+        return pol_user_key(hd_call_book(call), text, served, ret_key->text, &ret_key->n);
     const enum hd_err err = sip_uri_parse(text, &uri);
     return err ? err : sip_identity_key(&uri, served, ret_key->text, &ret_key->n);
 }
@@ -146,6 +146,38 @@ time_ok(const struct hd_call *call, const char *name, uint64_t *ret_s)
 /* --- rules ----------------------------------------------------------------------------- */
 
 static json_t *
+proofs_json(uint8_t proofs)
+{
+    struct hd_slice words[EVT_PROOF_TOKEN + 1];
+    size_t n = 0;
+
+    for (unsigned proof = EVT_PROOF_FROM; proof <= EVT_PROOF_TOKEN; proof++)
+        if (proofs & POL_PROOF(proof))
+            words[n++] = evt_proof_word((enum evt_proof)proof);
+    return hd_json_slices(words, n);
+}
+
+/* Ways of showing who one is, of an array; false: answered. */
+static bool
+proofs_ok(const struct hd_call *call, uint8_t *ret_proofs)
+{
+    const json_t *array = json_object_get(call->args, "proof");
+
+    *ret_proofs = 0;
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *value = json_array_get(array, i);
+        const struct hd_slice text = hd_slice(json_string_value(value), json_string_length(value));
+        if (!json_is_string(value) || pol_proof_read(text, ret_proofs)) {
+            hd_reply_error(call->reply,
+                           "proof holds \"%.*s\"; expected digest, tls, token, asserted or from",
+                           shown(text), text.p ? text.p : "");
+            return false;
+        }
+    }
+    return true;
+}
+
+static json_t *
 rule_json(const struct pol_rule *rule)
 {
     json_t *json = json_pack("{s:I, s:o, s:o, s:o, s:o}", "id", (json_int_t)rule->id, "resource",
@@ -164,6 +196,8 @@ rule_json(const struct pol_rule *rule)
         ok = json_object_set_new(json, "except", hd_json_slices(rule->except, rule->n_except)) == 0;
     if (ok && rule->transform.n)
         ok = json_object_set_new(json, "transform", hd_json_slice(rule->transform)) == 0;
+    if (ok && rule->proofs)
+        ok = json_object_set_new(json, "proof", proofs_json(rule->proofs)) == 0;
     if (ok && rule->shadow)
         ok = json_object_set_new(json, "shadow", json_true()) == 0;
     if (ok && rule->hits)
@@ -221,7 +255,7 @@ policy_set(const struct hd_call *call, enum pol_action action)
     if (!place_ok(call, &resource) ||
         !pattern_ok(call, "watcher", hd_call_arg(call, "watcher"), &watcher) ||
         !package_ok(call, rule.package) || !time_ok(call, "from_s", &rule.from_s) ||
-        !time_ok(call, "until_s", &rule.until_s) ||
+        !time_ok(call, "until_s", &rule.until_s) || !proofs_ok(call, &rule.proofs) ||
         !patterns_ok(call, "except", &excepts, &rule.n_except))
         return;
     except = slices_of(excepts, rule.n_except);
@@ -623,7 +657,7 @@ judgement_json(const struct pol_question *q, const struct pol_judgement *j)
 struct asked {
     struct hd_key watcher, resource;
     struct hd_slice package; /* empty: all */
-    bool authenticated;
+    enum evt_proof proof;
 };
 
 /* Who, what, and in which package; false: answered. */
@@ -643,7 +677,21 @@ asked_ok(const struct hd_call *call, struct asked *ret_asked)
         return false;
     }
     ret_asked->package = hd_call_arg(call, "package");
-    ret_asked->authenticated = !authenticated || json_is_true(authenticated);
+    ret_asked->proof =
+        !authenticated || json_is_true(authenticated) ? EVT_PROOF_DIGEST : EVT_PROOF_FROM;
+    if (json_object_get(call->args, "proof")) {
+        uint8_t proofs;
+        if (!proofs_ok(call, &proofs))
+            return false;
+        for (unsigned proof = EVT_PROOF_FROM; proof <= EVT_PROOF_TOKEN; proof++)
+            if (proofs & POL_PROOF(proof))
+                ret_asked->proof = (enum evt_proof)proof;
+    }
+    /* Whoever has the address is himself by all of his. */
+    const struct hd_slice primary =
+        pol_book_primary(hd_call_book(call), hd_key_slice(&ret_asked->watcher));
+    memmove(ret_asked->watcher.text, primary.p, primary.n);
+    ret_asked->watcher.n = primary.n;
     return hd_call_resource(call, "resource", &ret_asked->resource) &&
            (ret_asked->package.n == 0 || package_ok(call, ret_asked->package));
 }
@@ -662,7 +710,7 @@ judge_all(const struct hd_call *call, const struct asked *asked)
                                         .resource = hd_key_slice(&asked->resource),
                                         .package = config->packages[i],
                                         .now_s = settings->now_s,
-                                        .authenticated = asked->authenticated };
+                                        .proof = asked->proof };
         if (asked->package.n && !hd_slice_eq(asked->package, q.package->name))
             continue;
         const struct pol_judgement judgement = pol_judge(&q);
@@ -688,7 +736,7 @@ call_policy_test(const struct hd_call *call)
                     rows ? json_pack("{s:o, s:o, s:b, s:o}", "watcher",
                                      hd_json_slice(hd_key_slice(&asked.watcher)), "resource",
                                      hd_json_slice(hd_key_slice(&asked.resource)), "authenticated",
-                                     (int)asked.authenticated, "answers", rows)
+                                     asked.proof > EVT_PROOF_FROM, "answers", rows)
                          : NULL);
 }
 
@@ -811,7 +859,7 @@ call_explain(const struct hd_call *call)
         { "resource", JSON_STRING, true }, { "watcher", JSON_STRING, true },                       \
             { "package", JSON_STRING, false }, { "from_s", JSON_INTEGER, false },                  \
             { "until_s", JSON_INTEGER, false }, { "except", JSON_ARRAY, false },                   \
-            { "transform", JSON_STRING, false },                                                   \
+            { "transform", JSON_STRING, false }, { "proof", JSON_ARRAY, false },                   \
         {                                                                                          \
             "shadow", JSON_TRUE, false                                                             \
         }                                                                                          \
@@ -836,13 +884,15 @@ static const struct hd_call_row table[] = {
       { { "watcher", JSON_STRING, true },
         { "resource", JSON_STRING, true },
         { "package", JSON_STRING, false },
-        { "authenticated", JSON_TRUE, false } } },
+        { "authenticated", JSON_TRUE, false },
+        { "proof", JSON_ARRAY, false } } },
     { "explain",
       call_explain,
       { { "watcher", JSON_STRING, true },
         { "resource", JSON_STRING, true },
         { "package", JSON_STRING, false },
-        { "authenticated", JSON_TRUE, false } } },
+        { "authenticated", JSON_TRUE, false },
+        { "proof", JSON_ARRAY, false } } },
     { "policy-list-add",
       call_list_add,
       { { "name", JSON_STRING, true }, { "members", JSON_ARRAY, false } } },

@@ -26,6 +26,7 @@
 struct published {
     struct evt_config config;
     struct pol_settings settings;
+    struct hd_slice realms[HD_CONF_REALMS];
     struct hd_conf *conf;
     size_t instance_len;
     char instance[];
@@ -363,6 +364,15 @@ hd_conf_realm(const struct hd_conf *conf)
     return conf->realm.n > 0 ? conf->realm : conf->domains[0];
 }
 
+size_t
+hd_conf_realms(const struct hd_conf *conf, struct hd_slice ret_realms[HD_CONF_REALMS])
+{
+    ret_realms[0] = hd_conf_realm(conf);
+    for (size_t i = 0; i < conf->n_realms; i++)
+        ret_realms[i + 1] = conf->realms[i];
+    return conf->n_realms + 1;
+}
+
 static void
 published_free(struct evt_config *config)
 {
@@ -390,7 +400,8 @@ hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s, uin
     p->conf = hd_conf_ref(conf);
     p->settings = (struct pol_settings){ .book = pol_book_ref(book),
                                          .now_s = now_s,
-                                         .realm = hd_conf_realm(conf),
+                                         .realms = p->realms,
+                                         .n_realms = hd_conf_realms(conf, p->realms),
                                          .algorithms = conf->algorithms,
                                          .n_algorithms = conf->n_algorithms,
                                          .nonce_lifetime_s = conf->nonce_lifetime_s };
@@ -407,6 +418,8 @@ hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s, uin
     p->config.n_packages = conf->n_packages;
     p->config.profiles = conf->profiles;
     p->config.n_profiles = conf->n_profiles;
+    p->config.rights = conf->rights;
+    p->config.n_rights = conf->n_rights;
     p->config.limits = conf->limits;
     p->config.registrar = conf->registrar;
     p->config.on_timeout = conf->on_timeout;

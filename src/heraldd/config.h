@@ -81,7 +81,11 @@ struct hd_conf {
     struct hd_conf_secure *secure; /* by listener */
     size_t n_listeners;
     struct hd_conf_client client;
-    struct hd_slice realm; /* empty: the first domain */
+    struct hd_slice realm;         /* empty: the first domain */
+    const struct hd_slice *realms; /* further ones */
+    size_t n_realms;
+    const struct evt_right *rights; /* to publish */
+    size_t n_rights;
     enum sip_digest_alg algorithms[SIP_DIGEST_COUNT];
     size_t n_algorithms;
     uint32_t nonce_lifetime_s;
@@ -147,6 +151,9 @@ HD_NODISCARD enum hd_err hd_conf_locals(struct hd_addr **ret_locals, size_t *ret
 const char *hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted);
 /** The realm that users log in to. */
 struct hd_slice hd_conf_realm(const struct hd_conf *conf);
+#define HD_CONF_REALMS 16
+/** All realms whose users log in here, that one first; how many. */
+size_t hd_conf_realms(const struct hd_conf *conf, struct hd_slice ret_realms[HD_CONF_REALMS]);
 
 /**
  * The core's configuration: conf, a book and a version.  After hd_conf_bind.

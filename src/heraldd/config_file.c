@@ -166,20 +166,24 @@ fill_keys(cfg_opt_t *row, const char *const *keys, size_t n, const char *const *
 static enum hd_err
 confuse_read(struct hd_reader *r)
 {
-    static const char *const algorithms[] = { "algorithms" }, *const names_lists[] = { "servers" },
+    static const char *const authentication_lists[] = { "algorithms", "realms" },
+                             *const publish_lists[] = { "publishers", "packages" },
+                             *const names_lists[] = { "servers" },
                              *const registrar_lists[] = { "agents" };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
         registrar[ROW_MAX], package[ROW_MAX], profile[ROW_MAX], log[ROW_MAX], admin[ROW_MAX],
-        tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX], http[ROW_MAX], recorder[ROW_MAX];
+        tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX], http[ROW_MAX], recorder[ROW_MAX],
+        publish[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
     fill_keys(listen, hd_listen_keys, hd_n_listen_keys, hd_listen_lists, hd_n_listen_lists);
     fill_keys(http, hd_http_keys, hd_n_http_keys, hd_http_lists, hd_n_http_lists);
     fill_keys(tls, hd_tls_keys, hd_n_tls_keys, NULL, 0);
-    fill_keys(authentication, authentication_keys, HD_ARRAY_LEN(authentication_keys), algorithms,
-              1);
+    fill_keys(authentication, authentication_keys, HD_ARRAY_LEN(authentication_keys),
+              authentication_lists, 2);
+    fill_keys(publish, NULL, 0, publish_lists, 2);
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
     fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), registrar_lists, 1);
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
@@ -201,6 +205,7 @@ confuse_read(struct hd_reader *r)
                          section("listen", listen, titled),
                          section("package", package, titled),
                          section("profile", profile, titled),
+                         section("publish", publish, titled),
                          section("authentication", authentication, single),
                          section("store", store, single),
                          section("limits", limits, single),
@@ -234,19 +239,44 @@ confuse_read(struct hd_reader *r)
 
 /* --- sections -------------------------------------------------------------------------- */
 
+static bool
+check_realm(struct hd_reader *r, const char *key, const struct hd_value *value)
+{
+    if (value->n > 0 && value->n <= POL_REALM_MAX && !memchr(value->text, '"', value->n) &&
+        !memchr(value->text, '\\', value->n))
+        return true;
+    hd_problem(r->problems, value->line,
+               "%s = \"%s\"; expected a text of at most %d octets without '\"' and '\\'", key,
+               value->text, POL_REALM_MAX);
+    return false;
+}
+
+static void
+read_realms(struct hd_reader *r, cfg_t *sec)
+{
+    const struct hd_value *realm = hd_read_value(sec, "realm");
+    struct hd_conf *conf = r->conf;
+
+    if (realm && check_realm(r, "realm", realm))
+        conf->realm = hd_read_keep(r, hd_value_slice(realm));
+    hd_read_list(r, sec, "realms", check_realm, &conf->realms, &conf->n_realms);
+    if (conf->n_realms >= HD_CONF_REALMS)
+        hd_problem(r->problems, 0, "realms names %zu; expected at most %d", conf->n_realms,
+                   HD_CONF_REALMS - 1);
+    for (size_t i = 0; i < conf->n_realms; i++)
+        if (hd_slice_eq(conf->realms[i], conf->realm))
+            hd_problem(r->problems, realm->line,
+                       "realms names \"%s\", which is the realm; expected once", realm->text);
+}
+
 static void
 read_authentication(struct hd_reader *r)
 {
     cfg_t *sec = cfg_size(r->root, "authentication") ? cfg_getsec(r->root, "authentication") : NULL;
     unsigned n = sec ? cfg_size(sec, "algorithms") : 0;
     struct hd_conf *conf = r->conf;
-    const struct hd_value *realm = hd_read_value(sec, "realm");
 
-    hd_read_text(r, sec, "realm", POL_REALM_MAX, &conf->realm);
-    if (realm && (realm->n == 0 || memchr(realm->text, '"', realm->n) ||
-                  memchr(realm->text, '\\', realm->n)))
-        hd_problem(r->problems, realm->line,
-                   "realm = \"%s\"; expected a text without '\"' and '\\'", realm->text);
+    read_realms(r, sec);
     hd_read_number(r, sec, "nonce_lifetime", HD_CONF_SECONDS, 1, DAY_S, &conf->nonce_lifetime_s);
     if (n > 0)
         conf->n_algorithms = 0;
@@ -439,6 +469,57 @@ read_profiles(struct hd_reader *r)
                      &conf->profiles[conf->n_profiles++]);
 }
 
+/* --- rights to publish ------------------------------------------------------------------ */
+
+static bool
+check_package(struct hd_reader *r, const char *key, const struct hd_value *value)
+{
+    for (size_t i = 0; i < r->conf->n_packages; i++)
+        if (hd_slice_eq(r->conf->packages[i]->name, hd_value_slice(value)))
+            return true;
+    hd_problem(r->problems, value->line,
+               "%s holds \"%s\"; expected the name of a package that is enabled", key, value->text);
+    return false;
+}
+
+/* publish "sip:*@fleet.example" { publishers = { "fleet" } packages = { "x-position" } } */
+static void
+read_right(struct hd_reader *r, cfg_t *sec, unsigned line, struct evt_right *right)
+{
+    const struct sip_served served = { .domains = r->conf->domains,
+                                       .n_domains = r->conf->n_domains };
+    char key[SIP_KEY_MAX];
+    struct sip_uri uri;
+    size_t n;
+
+    if (sip_uri_parse(hd_slice_str(cfg_title(sec)), &uri) ||
+        sip_identity_key(&uri, &served, key, &n) || !pol_key_ok(hd_slice(key, n)))
+        hd_problem(r->problems, line, "publish \"%s\"; expected sip:*@DOMAIN or sip:USER@DOMAIN",
+                   cfg_title(sec));
+    else
+        right->resource = hd_read_keep(r, hd_slice(key, n));
+    hd_read_list(r, sec, "publishers", hd_check_name, &right->publishers, &right->n_publishers);
+    hd_read_list(r, sec, "packages", check_package, &right->packages, &right->n_packages);
+    if (cfg_size(sec, "publishers") == 0)
+        hd_problem(r->problems, line,
+                   "publish \"%s\" has no publishers; expected names of users, such as "
+                   "publishers = { \"fleet\" }",
+                   cfg_title(sec));
+}
+
+static void
+read_rights(struct hd_reader *r)
+{
+    const unsigned n = cfg_size(r->root, "publish");
+    struct evt_right *rights = n ? hd_read_room(r, n, sizeof(*rights)) : NULL;
+
+    for (unsigned i = 0; rights && i < n; i++)
+        read_right(r, cfg_getnsec(r->root, "publish", i), hd_scan_line(&r->scan, "publish", i),
+                   &rights[i]);
+    r->conf->rights = rights;
+    r->conf->n_rights = rights ? n : 0;
+}
+
 /* --- the rest -------------------------------------------------------------------------- */
 
 static void
@@ -495,6 +576,7 @@ read_all(struct hd_reader *r)
     hd_read_packages(r);
     read_profiles(r);
     hd_read_http(r);
+    read_rights(r);
     conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);
     conf->log_format =
         (enum hd_log_format)hd_read_word(r, log, "format", formats, 2, (int)conf->log_format);

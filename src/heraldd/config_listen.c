@@ -5,8 +5,8 @@
 #include "sip/uri.h"
 
 const char *const hd_listen_keys[] = { "authentication", "contact", "verify_clients", "ca", "nat" };
-const char *const hd_listen_lists[] = { "trusted", "trusted_names", "certificate", "key",
-                                        "origins" };
+const char *const hd_listen_lists[] = { "trusted",     "trusted_names", "certified",
+                                        "certificate", "key",           "origins" };
 const char *const hd_tls_keys[] = { "ca", "certificate", "key", "verify_servers" };
 const size_t hd_n_listen_keys = HD_ARRAY_LEN(hd_listen_keys),
              hd_n_listen_lists = HD_ARRAY_LEN(hd_listen_lists),
@@ -313,16 +313,19 @@ read_listener(struct hd_reader *r, cfg_t *sec, unsigned line)
     read_nat(r, sec, listener);
     hd_read_list(r, sec, "trusted_names", hd_check_domain, &listener->trusted_names,
                  &listener->n_trusted_names);
+    hd_read_list(r, sec, "certified", hd_check_domain, &listener->certified,
+                 &listener->n_certified);
     if (listener->transport == HD_TLS || listener->transport == HD_WSS)
         read_secure(r, sec, line, secure);
     else
         refuse_secure(r, sec);
     read_origins(r, sec, secure, listener->transport);
-    if (listener->n_trusted_names > 0 && secure->verify == NET_TLS_VERIFY_NO)
+    if (listener->n_trusted_names + listener->n_certified > 0 &&
+        secure->verify == NET_TLS_VERIFY_NO)
         hd_problem(r->problems, line,
-                   "listen \"%s\" has trusted_names and looks at no certificates; expected "
+                   "listen \"%s\" has %s and looks at no certificates; expected "
                    "verify_clients = optional or require",
-                   cfg_title(sec));
+                   cfg_title(sec), listener->n_trusted_names ? "trusted_names" : "certified");
     conf->written[conf->n_listeners++] = listener->addr;
 }
 

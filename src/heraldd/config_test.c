@@ -211,6 +211,32 @@ static const struct {
     { "authentication {\n algorithms = { \"\" }\n}\n", "x.conf:2: ", "SHA-256 and MD5" },
     { "authentication {\n realm = 'a\"b'\n}\n", "x.conf:2: ", "expected a text" },
     { "authentication {\n realm = \"\"\n}\n", "x.conf:2: ", "expected a text" },
+    { "authentication {\n realms = { \"a\",\n \"\" }\n}\n", "x.conf:3: ", "expected a text" },
+    { "authentication {\n realms = { \"a\", \"a\" }\n}\n", "x.conf:2: ", "twice" },
+    { "authentication {\n realm = a\n realms = { \"a\" }\n}\n",
+      "x.conf:2: ", "which is the realm" },
+    { "authentication {\n realms = { 1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g }\n}\n",
+      "x.conf: ", "at most 15" },
+    { "listen \"tls://127.0.0.1\" {\n certificate = self\n certified = { a.test }\n}\n",
+      "x.conf:1: ", "certified and looks at no certificates" },
+    { "listen \"tls://127.0.0.1\" {\n certificate = self\n certified = { \"*.test\" }\n}\n",
+      "x.conf:3: ", "host name" },
+    /* rights to publish */
+    { "\npublish \"fleet.example\" { publishers = { fleet } }\n", "x.conf:2: ", "sip:*@DOMAIN" },
+    { "publish \"sip:fleet.example\" { publishers = { fleet } }\n", "x.conf:1: ", "sip:*@DOMAIN" },
+    { "publish \"mailto:a@b\" { publishers = { fleet } }\n", "x.conf:1: ", "sip:*@DOMAIN" },
+    { "\npublish \"sip:*@a.test\" { }\n", "x.conf:2: ", "has no publishers" },
+    { "publish \"sip:*@a.test\" {\n publishers = { \"a:b\" }\n}\n", "x.conf:2: ", "user name" },
+    { "publish \"sip:*@a.test\" {\n publishers = a\n packages = { nothing }\n}\n",
+      "x.conf:3: ", "package that is enabled" },
+    { "publish \"sip:*@a.test\" { publishers = a }\npublish \"sip:*@a.test\" { publishers = a }\n",
+      "x.conf:2: ", "" },
+    { "publish \"sip:*@a.test\" { authors = a }\n", "x.conf:1: ", "authors" },
+    /* the audit trail */
+    { "audit {\n enabled = sometimes\n}\n", "x.conf:2: ", "expected no, yes" },
+    { "audit {\n keep = 59s\n}\n", "x.conf:2: ", "keep" },
+    { "audit {\n keep = 90s\n most = 999\n}\n", "x.conf:3: ", "most" },
+    { "audit {\n file = a\n}\n", "x.conf:2: ", "file" },
     { "authentication {\n nonce_lifetime = 0\n}\n", "x.conf:2: ", "from 1s to 1d" },
     { "server = \"a\\nb\"\n", "x.conf:1: ", "control character" },
     { "admin {\n socket = \"\"\n}\n", "x.conf:2: ", "empty" },
@@ -426,7 +452,13 @@ a_whole_configuration_is_read_into_its_fields(void **state)
         "listen \"udp://127.0.0.1:5070\" { authentication = none  trusted = { \"127.0.0.0/8\", "
         "\"::1\" }\n"
         "  contact = \"sip:192.0.2.1:5070\" }\n"
-        "authentication { realm = \"lab\"  algorithms = { \"md5\" }  nonce_lifetime = \"5s\" }\n"
+        "audit { enabled = no  keep = 30d  most = 5000 }\n"
+        "publish \"sip:*@FLEET.example\" { publishers = { fleet, \"f2@fleet.example\" }  packages "
+        "= {"
+        " x-inventory } }\n"
+        "publish \"sips:%61@fleet.example:5070;x=y\" { publishers = f3 }\n"
+        "authentication { realm = \"lab\"  realms = { fleet.example }  algorithms = { \"md5\" }  "
+        "nonce_lifetime = \"5s\" }\n"
         "store { path = \"/tmp/x\"  durability = async  commit_spacing = 750us }\n"
         "limits { max_body = \"128KiB\" subscriptions_per_watcher = 10 tcp_try = 250ms\n"
         "  failures_burst = 0  expires_jitter = 10%  connections = 5  receive_buffer = 1MiB }\n"
@@ -454,6 +486,18 @@ a_whole_configuration_is_read_into_its_fields(void **state)
     assert_int_equal(conf->listeners[1].trusted[0].bits, 8);
     assert_true(hd_slice_eq(conf->listeners[1].contact, HD_LIT("sip:192.0.2.1:5070")));
     assert_true(hd_slice_eq(conf->realm, HD_LIT("lab")));
+    struct hd_slice realms[HD_CONF_REALMS];
+    assert_int_equal(hd_conf_realms(conf, realms), 2);
+    assert_true(hd_slice_eq(realms[0], HD_LIT("lab")));
+    assert_true(hd_slice_eq(realms[1], HD_LIT("fleet.example")));
+    assert_false(conf->audit);
+    assert_int_equal(conf->audit_keep_s, 30 * 86400);
+    assert_int_equal(conf->audit_most, 5000);
+    assert_int_equal(conf->n_rights, 2);
+    assert_true(hd_slice_eq(conf->rights[0].resource, HD_LIT("sip:*@fleet.example")));
+    assert_int_equal(conf->rights[0].n_publishers, 2);
+    assert_int_equal(conf->rights[0].n_packages, 1);
+    assert_true(hd_slice_eq(conf->rights[1].resource, HD_LIT("sip:a@fleet.example:5070")));
     assert_int_equal(conf->n_algorithms, 1);
     assert_int_equal(conf->algorithms[0], SIP_DIGEST_MD5);
     assert_int_equal(conf->nonce_lifetime_s, 5);
@@ -592,7 +636,8 @@ what_is_published_keeps_the_configuration_and_the_book_alive(void **state)
     assert_true(hd_slice_eq(config->served.domains[0], HD_LIT("example.test")));
     assert_int_equal(config->n_packages, 4);
     settings = config->policy;
-    assert_true(hd_slice_eq(settings->realm, HD_LIT("example.test")));
+    assert_int_equal(settings->n_realms, 1);
+    assert_true(hd_slice_eq(settings->realms[0], HD_LIT("example.test")));
     assert_int_equal(settings->n_algorithms, 2);
     assert_int_equal(pol_book_user_count(settings->book), 0);
     config->free(config);
@@ -643,14 +688,16 @@ what_cannot_change_while_running_is_named(void **state)
 static void
 listeners_with_tls_hold_their_files(void **state)
 {
-    struct hd_conf *conf = good("listen \"tls://127.0.0.1\" {\n"
-                                " certificate = { \"/a b/one.pem\", two.pem }\n"
-                                " key = { one.key, two.key }\n"
-                                " verify_clients = optional\n ca = clients.pem\n"
-                                " trusted_names = { edge.example.test, \"[2001:db8::1]\" }\n}\n"
-                                "listen \"tls://127.0.0.1:5062\" { certificate = self }\n"
-                                "tls { ca = ca.pem  certificate = c  key = k  verify_servers = no "
-                                "}\n");
+    struct hd_conf *conf =
+        good("listen \"tls://127.0.0.1\" {\n"
+             " certificate = { \"/a b/one.pem\", two.pem }\n"
+             " key = { one.key, two.key }\n"
+             " verify_clients = optional\n ca = clients.pem\n"
+             " trusted_names = { edge.example.test, \"[2001:db8::1]\" }\n certified = "
+             "fleet.example\n}\n"
+             "listen \"tls://127.0.0.1:5062\" { certificate = self }\n"
+             "tls { ca = ca.pem  certificate = c  key = k  verify_servers = no "
+             "}\n");
     const struct hd_conf_secure *secure = conf->secure;
 
     (void)state;
@@ -663,6 +710,7 @@ listeners_with_tls_hold_their_files(void **state)
     assert_string_equal(secure[0].ca, "clients.pem");
     assert_false(secure[0].self_signed);
     assert_int_equal(conf->listeners[0].n_trusted_names, 2);
+    assert_int_equal(conf->listeners[0].n_certified, 1);
     assert_true(hd_slice_eq(conf->listeners[0].trusted_names[0], HD_LIT("edge.example.test")));
     assert_true(secure[1].self_signed);
     assert_int_equal(secure[1].verify, NET_TLS_VERIFY_NO);

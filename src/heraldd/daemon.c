@@ -258,9 +258,11 @@ make_first_users(struct hd_daemon *daemon, const struct teller *teller)
 static void
 warn_other_realm(const struct hd_daemon *daemon)
 {
+    struct hd_slice realms[HD_CONF_REALMS];
+    const size_t n = hd_conf_realms(daemon->conf, realms);
     char line[HD_PROBLEM_TEXT];
 
-    if (hd_state_other_realm(hd_state_book(daemon->state), hd_conf_realm(daemon->conf), line) > 0)
+    if (hd_state_other_realm(hd_state_book(daemon->state), realms, n, line) > 0)
         HD_LOG(HD_WARN, "users who cannot log in", hd_f_str("why", line));
 }
 
@@ -740,7 +742,7 @@ hd_daemon_resource(const struct hd_daemon *daemon, struct hd_slice text, char re
     enum hd_err err;
 
     if (hd_slice_find(text, ':') == text.n)
-        return pol_name_key(text, served, ret_key, ret_len);
+        return pol_user_key(hd_state_book(daemon->state), text, served, ret_key, ret_len);
     err = sip_uri_parse(text, &uri);
     if (err)
         return err;

@@ -593,7 +593,7 @@ talk_long_line(struct fixture *f)
     json_t *value;
 
     assert_non_null(line);
-    /* The longest line that is taken: 1 MiB with its LF. */
+    /* The longest line that is taken. */
     memset(line, ' ', HD_ADMIN_LINE_MAX);
     memcpy(line, "{\"id\":1,\"call\":\"log-level\"}", 27);
     line[HD_ADMIN_LINE_MAX - 1] = '\0';

@@ -49,15 +49,15 @@ static enum hd_err
 make_user(struct pol_book **book, struct hd_slice name, struct hd_slice realm,
           struct hd_made_user *made)
 {
-    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
     struct pol_book *after = NULL;
-    struct pol_user user;
+    struct pol_made login;
     enum hd_err err;
 
     hd_password_make(made->password);
-    pol_user_make(name, realm, hd_slice_str(made->password), (uint64_t)time(NULL), hex, &user);
+    pol_login_make(name, realm, hd_slice_str(made->password), &login);
+    const struct pol_user user = pol_user_of(name, &login, (uint64_t)time(NULL));
     err = pol_book_with_user(*book, &user, &after);
-    explicit_bzero(hex, sizeof(hex));
+    explicit_bzero(&login, sizeof(login));
     if (err)
         return err;
     pol_book_unref(*book);

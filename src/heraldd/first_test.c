@@ -88,10 +88,10 @@ first_users_of_the_configuration_can_log_in_with_what_is_printed(void **state)
     assert_int_equal(pol_book_user_count(after), 2);
     user = pol_book_user(after, HD_LIT("2002"));
     assert_non_null(user);
-    assert_true(hd_slice_eq(user->realm, HD_LIT("lab")));
+    assert_true(hd_slice_eq(user->logins[0].realm, HD_LIT("lab")));
     sip_digest_ha1(SIP_DIGEST_SHA256, HD_LIT("2002"), HD_LIT("lab"), hd_slice_str(made[1].password),
                    ha1, &len);
-    assert_true(hd_slice_eq(user->ha1[SIP_DIGEST_SHA256], hd_slice(ha1, len)));
+    assert_true(hd_slice_eq(user->logins[0].ha1[SIP_DIGEST_SHA256], hd_slice(ha1, len)));
     free(made);
     pol_book_unref(after);
     pol_book_unref(book);

@@ -399,7 +399,8 @@ hd_state_copy(const struct hd_state *state, int folder_fd)
 /* ---- users of another realm ---- */
 
 struct realm_walk {
-    struct hd_slice realm;
+    const struct hd_slice *realms;
+    size_t n_realms;
     size_t n;
     struct sip_out names;
 };
@@ -408,8 +409,10 @@ static bool
 visit_user(void *context, const struct pol_user *user)
 {
     struct realm_walk *walk = context;
-    if (hd_slice_eq(user->realm, walk->realm))
-        return true;
+    for (size_t i = 0; i < user->n_logins; i++)
+        for (size_t k = 0; k < walk->n_realms; k++)
+            if (hd_slice_eq(user->logins[i].realm, walk->realms[k]))
+                return true;
     if (walk->n < 3) {
         sip_out_slice(&walk->names, walk->n ? HD_LIT(", ") : HD_LIT(" ("));
         sip_out_slice(&walk->names, user->name);
@@ -419,11 +422,11 @@ visit_user(void *context, const struct pol_user *user)
 }
 
 size_t
-hd_state_other_realm(const struct pol_book *book, struct hd_slice realm,
+hd_state_other_realm(const struct pol_book *book, const struct hd_slice *realms, size_t n_realms,
                      char ret_line[HD_PROBLEM_TEXT])
 {
     char names[3 * (POL_NAME_MAX + 2)];
-    struct realm_walk walk = { .realm = realm };
+    struct realm_walk walk = { .realms = realms, .n_realms = n_realms };
 
     sip_out_init(&walk.names, names, sizeof(names));
     pol_book_each_user(book, visit_user, &walk);

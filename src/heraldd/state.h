@@ -64,7 +64,7 @@ HD_NODISCARD enum hd_err hd_state_copy(const struct hd_state *state, int folder_
  * @param ret_line  when there are any: one line that says so, with some of their names and what to
  * do
  */
-size_t hd_state_other_realm(const struct pol_book *book, struct hd_slice realm,
-                            char ret_line[HD_PROBLEM_TEXT]);
+size_t hd_state_other_realm(const struct pol_book *book, const struct hd_slice *realms,
+                            size_t n_realms, char ret_line[HD_PROBLEM_TEXT]);
 
 #endif

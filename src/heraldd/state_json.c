@@ -12,6 +12,8 @@
 
 #include <jansson.h>
 
+#include "event/ports.h"
+
 #define FORMAT "herald.state"
 #define KEY_HEX 32 /* digits of one hash key */
 
@@ -119,26 +121,6 @@ hd_instance_ok(struct hd_slice text)
 
 /* ---- reading entries ---- */
 
-static enum hd_err
-read_user(const struct object *object, struct pol_user *ret_user)
-{
-    static const char *const known[] = { "name", "realm", "md5", "sha256", "created" };
-    static const char *const ha1_keys[SIP_DIGEST_COUNT] = { NULL, "md5", "sha256" };
-    enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
-
-    *ret_user = (struct pol_user){ 0 };
-    if (!err)
-        err = get_text(object, "name", &ret_user->name);
-    if (!err)
-        err = get_text(object, "realm", &ret_user->realm);
-    if (!err)
-        err = get_number(object, "created", INT64_MAX, &ret_user->created_s);
-    for (unsigned a = SIP_DIGEST_MD5; !err && a < SIP_DIGEST_COUNT; a++)
-        if (json_object_get(object->json, ha1_keys[a]))
-            err = get_text(object, ha1_keys[a], &ret_user->ha1[a]);
-    return err;
-}
-
 /* An array of strings, the caller's to free; NULL with *ret_n 0 when the key is not there. */
 static enum hd_err
 get_texts(const struct object *object, const char *key, struct hd_slice **ret_texts, size_t *ret_n)
@@ -168,6 +150,100 @@ get_texts(const struct object *object, const char *key, struct hd_slice **ret_te
     return HD_OK;
 }
 
+/* Realm and HA1 values, of a user or of one of his further logins. */
+static enum hd_err
+read_ha1(const struct object *object, struct pol_login *ret_login)
+{
+    static const char *const ha1_keys[SIP_DIGEST_COUNT] = { NULL, "md5", "sha256" };
+    enum hd_err err = get_text(object, "realm", &ret_login->realm);
+
+    for (unsigned a = SIP_DIGEST_MD5; !err && a < SIP_DIGEST_COUNT; a++)
+        if (json_object_get(object->json, ha1_keys[a]))
+            err = get_text(object, ha1_keys[a], &ret_login->ha1[a]);
+    return err;
+}
+
+static enum hd_err
+read_login(const struct object *object, struct pol_login *ret_login)
+{
+    static const char *const known[] = { "realm", "username", "md5", "sha256" };
+    enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
+
+    if (!err && json_object_get(object->json, "username"))
+        err = get_text(object, "username", &ret_login->username);
+    return err ? err : read_ha1(object, ret_login);
+}
+
+/* What he logs in with: one login beside his name, further ones in an array. */
+static enum hd_err
+read_logins(const struct object *object, struct pol_user *user)
+{
+    json_t *more = json_object_get(object->json, "logins");
+    const size_t n = json_array_size(more);
+    size_t k = 0;
+    enum hd_err err = HD_OK;
+
+    if (more && (!json_is_array(more) || n > POL_LOGINS_MAX))
+        return reject(object, "logins", "an array of at most 8 objects is expected");
+    struct pol_login *logins = calloc(n + 1, sizeof(*logins));
+    if (!logins)
+        return HD_ENOMEM;
+    user->logins = logins;
+    if (!more || json_object_get(object->json, "realm"))
+        err = read_ha1(object, &logins[k++]);
+    for (size_t i = 0; i < n && !err; i++) {
+        struct object login = { .json = json_array_get(more, i), .problem = object->problem };
+        (void)snprintf(login.prefix, sizeof(login.prefix), "%.30slogins[%u].", object->prefix,
+                       (unsigned)i);
+        err = read_login(&login, &logins[k++]);
+    }
+    user->n_logins = (uint8_t)k;
+    return err;
+}
+
+/* Its arrays are the caller's to free, also on an error. */
+static enum hd_err
+read_user(const struct object *object, struct pol_user *ret_user)
+{
+    static const char *const known[] = { "name",   "realm",   "md5",      "sha256",
+                                         "logins", "created", "addresses" };
+    struct hd_slice *addresses = NULL;
+    size_t n = 0;
+    enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
+
+    *ret_user = (struct pol_user){ 0 };
+    if (!err)
+        err = get_text(object, "name", &ret_user->name);
+    if (!err)
+        err = read_logins(object, ret_user);
+    if (!err)
+        err = get_number(object, "created", INT64_MAX, &ret_user->created_s);
+    if (!err)
+        err = get_texts(object, "addresses", &addresses, &n);
+    ret_user->addresses = addresses;
+    if (!err && n > POL_ADDRESSES_MAX)
+        err = reject(object, "addresses", "an array of at most 8 strings is expected");
+    ret_user->n_addresses = err ? 0 : (uint8_t)n;
+    return err;
+}
+
+static enum hd_err
+read_proofs(const struct object *object, struct pol_rule *rule)
+{
+    struct hd_slice *words;
+    size_t n;
+    enum hd_err err = get_texts(object, "proof", &words, &n);
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < n && !err; i++)
+        err = pol_proof_read(words[i], &rule->proofs);
+    free(words);
+    return err ? reject(object, "proof",
+                        "\"from\", \"digest\", \"asserted\" \"tls\" or \"token\" is expected")
+               : HD_OK;
+}
+
 /* What a rule need not have. */
 static enum hd_err
 read_rule_options(const struct object *object, struct pol_rule *rule)
@@ -187,6 +263,8 @@ read_rule_options(const struct object *object, struct pol_rule *rule)
     rule->shadow = shadow != NULL;
     if (!err && json_object_get(object->json, "transform"))
         err = get_text(object, "transform", &rule->transform);
+    if (!err && json_object_get(object->json, "proof"))
+        err = read_proofs(object, rule);
     if (!err)
         err = get_texts(object, "except", &except, &rule->n_except);
     if (!err)
@@ -198,9 +276,9 @@ read_rule_options(const struct object *object, struct pol_rule *rule)
 static enum hd_err
 read_rule(const struct object *object, struct pol_rule *ret_rule)
 {
-    static const char *const known[] = { "id",     "resource", "watcher",  "package",
-                                         "action", "since",    "from",     "until",
-                                         "except", "shadow",   "transform" };
+    static const char *const known[] = { "id",     "resource", "watcher",   "package",
+                                         "action", "since",    "from",      "until",
+                                         "except", "shadow",   "transform", "proof" };
     struct hd_slice action = { 0 };
     uint64_t id = 0;
     enum hd_err err = check_keys(object, known, HD_ARRAY_LEN(known));
@@ -300,22 +378,26 @@ struct parts {
 };
 
 static void
-free_slices(const struct hd_slice *slices)
+free_array(const void *array)
 {
-    free((void *)(uintptr_t)slices);
+    free((void *)(uintptr_t)array);
 }
 
 static void
 parts_done(struct parts *parts)
 {
+    for (size_t i = 0; parts->users && i < parts->n_users; i++) {
+        free_array(parts->users[i].logins);
+        free_array(parts->users[i].addresses);
+    }
     for (size_t i = 0; parts->lists && i < parts->n_lists; i++)
-        free_slices(parts->lists[i].members);
+        free_array(parts->lists[i].members);
     for (size_t i = 0; parts->rules && i < parts->n_rules; i++)
-        free_slices(parts->rules[i].except);
+        free_array(parts->rules[i].except);
     for (size_t i = 0; parts->transforms && i < parts->n_transforms; i++) {
-        free_slices(parts->transforms[i].reduction.hide);
-        free_slices(parts->transforms[i].reduction.only);
-        free_slices(parts->transforms[i].reduction.provide);
+        free_array(parts->transforms[i].reduction.hide);
+        free_array(parts->transforms[i].reduction.only);
+        free_array(parts->transforms[i].reduction.provide);
     }
     free(parts->transforms);
     free(parts->users);
@@ -592,21 +674,6 @@ set_text(json_t *object, const char *key, struct hd_slice text)
 }
 
 static bool
-write_user(FILE *file, const struct pol_user *user)
-{
-    const struct hd_slice md5 = user->ha1[SIP_DIGEST_MD5], sha256 = user->ha1[SIP_DIGEST_SHA256];
-    json_t *object = json_object();
-    const bool ok =
-        object && set_text(object, "name", user->name) && set_text(object, "realm", user->realm) &&
-        json_object_set_new(object, "created", json_integer((json_int_t)user->created_s)) == 0 &&
-        (md5.n == 0 || set_text(object, "md5", md5)) &&
-        (sha256.n == 0 || set_text(object, "sha256", sha256)) &&
-        json_dumpf(object, file, JSON_COMPACT) == 0;
-    json_decref(object);
-    return ok;
-}
-
-static bool
 set_texts(json_t *object, const char *key, const struct hd_slice *texts, size_t n)
 {
     json_t *array = json_array();
@@ -620,9 +687,69 @@ set_texts(json_t *object, const char *key, const struct hd_slice *texts, size_t 
 }
 
 static bool
+set_login(json_t *object, const struct pol_login *login)
+{
+    const struct hd_slice md5 = login->ha1[SIP_DIGEST_MD5], sha256 = login->ha1[SIP_DIGEST_SHA256];
+
+    return set_text(object, "realm", login->realm) &&
+           (md5.n == 0 || set_text(object, "md5", md5)) &&
+           (sha256.n == 0 || set_text(object, "sha256", sha256));
+}
+
+static bool
+set_logins(json_t *object, const struct pol_login *logins, size_t n)
+{
+    json_t *array = json_array();
+    bool ok = array != NULL;
+
+    for (size_t i = 0; i < n && ok; i++) {
+        json_t *login = json_object();
+        ok = login && set_text(login, "username", logins[i].username) &&
+             set_login(login, &logins[i]) && json_array_append(array, login) == 0;
+        json_decref(login);
+    }
+    ok = ok && json_object_set(object, "logins", array) == 0;
+    json_decref(array);
+    return ok;
+}
+
+static bool
+write_user(FILE *file, const struct pol_user *user)
+{
+    json_t *object = json_object();
+    bool ok =
+        object && set_text(object, "name", user->name) &&
+        json_object_set_new(object, "created", json_integer((json_int_t)user->created_s)) == 0;
+    /* Nearly everybody has one login, by his name. */
+    const bool plain = user->n_logins > 0 && hd_slice_eq(user->logins[0].username, user->name);
+
+    if (ok && plain)
+        ok = set_login(object, &user->logins[0]);
+    if (ok && (!plain || user->n_logins > 1))
+        ok = set_logins(object, user->logins + plain, user->n_logins - (size_t)plain);
+    if (ok && user->n_addresses > 0)
+        ok = set_texts(object, "addresses", user->addresses, user->n_addresses);
+    ok = ok && json_dumpf(object, file, JSON_COMPACT) == 0;
+    json_decref(object);
+    return ok;
+}
+
+static bool
 set_number(json_t *object, const char *key, uint64_t number)
 {
     return number == 0 || json_object_set_new(object, key, json_integer((json_int_t)number)) == 0;
+}
+
+static bool
+set_proofs(json_t *object, uint8_t proofs)
+{
+    struct hd_slice words[EVT_PROOF_TOKEN + 1];
+    size_t n = 0;
+
+    for (unsigned proof = EVT_PROOF_FROM; proof <= EVT_PROOF_TOKEN; proof++)
+        if (proofs & POL_PROOF(proof))
+            words[n++] = evt_proof_word((enum evt_proof)proof);
+    return n == 0 || set_texts(object, "proof", words, n);
 }
 
 static bool
@@ -638,6 +765,7 @@ write_rule(FILE *file, const struct pol_rule *rule)
         set_number(object, "until", rule->until_s) &&
         (rule->transform.n == 0 || set_text(object, "transform", rule->transform)) &&
         (rule->n_except == 0 || set_texts(object, "except", rule->except, rule->n_except)) &&
+        set_proofs(object, rule->proofs) &&
         (!rule->shadow || json_object_set_new(object, "shadow", json_true()) == 0) &&
         json_dumpf(object, file, JSON_COMPACT) == 0;
     json_decref(object);

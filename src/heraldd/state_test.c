@@ -112,10 +112,10 @@ read_file(const char *path, char *ret, size_t cap)
 static struct pol_book *
 book_with(const struct pol_book *book, const char *name)
 {
-    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
-    struct pol_user user;
+    struct pol_made made;
     struct pol_book *next;
-    pol_user_make(hd_slice_str(name), HD_LIT("example.test"), HD_LIT("pw"), 1700000000, hex, &user);
+    pol_login_make(hd_slice_str(name), HD_LIT("example.test"), HD_LIT("pw"), &made);
+    const struct pol_user user = pol_user_of(hd_slice_str(name), &made, 1700000000);
     assert_int_equal(pol_book_with_user(book, &user, &next), HD_OK);
     return next;
 }
@@ -175,6 +175,7 @@ what_was_saved_is_there_after_a_restart(void **state)
                                    .from_s = 1700000000,
                                    .until_s = 1800000000,
                                    .since_s = 1600000000,
+                                   .proofs = POL_PROOF(EVT_PROOF_TLS) | POL_PROOF(EVT_PROOF_FROM),
                                    .shadow = true };
     const struct pol_rule gone = { .resource = HD_LIT("*"),
                                    .watcher = HD_LIT("@staff"),
@@ -206,14 +207,14 @@ what_was_saved_is_there_after_a_restart(void **state)
     const struct pol_user *alice = pol_book_user(hd_state_book(s), HD_LIT("alice"));
     assert_non_null(alice);
     assert_int_equal(alice->created_s, 1700000000);
-    assert_true(hd_slice_eq(alice->realm, HD_LIT("example.test")));
+    assert_true(hd_slice_eq(alice->logins[0].realm, HD_LIT("example.test")));
     char ha1[SIP_DIGEST_HEX];
     size_t n;
     sip_digest_ha1(SIP_DIGEST_SHA256, HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("pw"), ha1,
                    &n);
-    assert_true(hd_slice_eq(alice->ha1[SIP_DIGEST_SHA256], hd_slice(ha1, n)));
+    assert_true(hd_slice_eq(alice->logins[0].ha1[SIP_DIGEST_SHA256], hd_slice(ha1, n)));
     sip_digest_ha1(SIP_DIGEST_MD5, HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("pw"), ha1, &n);
-    assert_true(hd_slice_eq(alice->ha1[SIP_DIGEST_MD5], hd_slice(ha1, n)));
+    assert_true(hd_slice_eq(alice->logins[0].ha1[SIP_DIGEST_MD5], hd_slice(ha1, n)));
     const struct pol_rule *r =
         pol_book_rule(hd_state_book(s), rule.resource, rule.watcher, rule.package, POL_KIND_SHADOW);
     assert_non_null(r);
@@ -223,6 +224,7 @@ what_was_saved_is_there_after_a_restart(void **state)
     assert_int_equal(r->until_s, 1800000000);
     assert_int_equal(r->since_s, 1600000000);
     assert_int_equal(r->n_except, 2);
+    assert_int_equal(r->proofs, POL_PROOF(EVT_PROOF_TLS) | POL_PROOF(EVT_PROOF_FROM));
     assert_true(hd_slice_eq(r->except[0], except[1]));
     assert_true(pol_book_is_member(hd_state_book(s), HD_LIT("staff"), members[1]));
     assert_int_equal(pol_book_list(hd_state_book(s), HD_LIT("staff"))->n, 2);
@@ -233,14 +235,55 @@ what_was_saved_is_there_after_a_restart(void **state)
 }
 
 static void
+logins_and_addresses_of_a_user_come_back(void **state)
+{
+    static const struct hd_slice addresses[] = { { "sip:a@example.test", 18 },
+                                                 { "sip:+4930@example.test", 22 } };
+    struct place *place = *state;
+    struct hd_state *s = open_state(place);
+    struct pol_made made[2];
+    struct pol_book *book, *next;
+
+    pol_login_make(HD_LIT("anna"), HD_LIT("one"), HD_LIT("pw"), &made[0]);
+    pol_login_make(HD_LIT("a\"1"), HD_LIT("two"), HD_LIT("pw"), &made[1]);
+    made[1].login.username = HD_LIT("a1");
+    const struct pol_login logins[] = { made[0].login, made[1].login };
+    const struct pol_user users[] = {
+        { HD_LIT("anna"), logins, addresses, 2, 2, 5 },
+        { HD_LIT("bert"), logins + 1, NULL, 0, 0, 6 }, /* a certificate shows who he is */
+    };
+    assert_int_equal(pol_book_with_user(hd_state_book(s), &users[0], &book), HD_OK);
+    assert_int_equal(pol_book_with_user(book, &users[1], &next), HD_OK);
+    pol_book_unref(book);
+    assert_int_equal(hd_state_save(s, next, place->problem), HD_OK);
+    pol_book_unref(next);
+    hd_state_close(s);
+
+    s = open_state(place);
+    const struct pol_login *login;
+    const struct pol_user *anna =
+        pol_book_login(hd_state_book(s), HD_LIT("two"), HD_LIT("a1"), &login);
+    assert_non_null(anna);
+    assert_true(hd_slice_eq(anna->name, HD_LIT("anna")));
+    assert_int_equal(anna->n_logins, 2);
+    assert_true(hd_slice_eq(login->ha1[SIP_DIGEST_SHA256], made[1].login.ha1[SIP_DIGEST_SHA256]));
+    assert_ptr_equal(pol_book_holder(hd_state_book(s), addresses[1]), anna);
+    const struct pol_user *bert = pol_book_user(hd_state_book(s), HD_LIT("bert"));
+    assert_non_null(bert);
+    assert_int_equal(bert->n_logins + bert->n_addresses, 0);
+    hd_state_close(s);
+}
+
+static void
 a_password_never_stands_in_the_file(void **state)
 {
     struct place *place = *state;
-    char text[4096], hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
-    struct pol_user user;
+    char text[4096];
+    struct pol_made made;
     struct pol_book *book;
     struct hd_state *s = open_state(place);
-    pol_user_make(HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("correct horse"), 1, hex, &user);
+    pol_login_make(HD_LIT("alice"), HD_LIT("example.test"), HD_LIT("correct horse"), &made);
+    const struct pol_user user = pol_user_of(HD_LIT("alice"), &made, 1);
     assert_int_equal(pol_book_with_user(hd_state_book(s), &user, &book), HD_OK);
     assert_int_equal(hd_state_save(s, book, place->problem), HD_OK);
     pol_book_unref(book);
@@ -400,6 +443,22 @@ a_damaged_file_is_refused_with_its_name_and_the_place(void **state)
           "damaged at users[0].md5: a string" },
         { USERS("{\"name\":\"a\",\"realm\":\"r\",\"created\":1,\"password\":\"x\"}"),
           "users[0].: there is a key" },
+        { USERS("{\"name\":\"a\",\"created\":1,\"logins\":{}}"), "damaged at users[0].logins: " },
+        { USERS("{\"name\":\"a\",\"created\":1,\"logins\":[1]}"),
+          "damaged at users[0].logins[0].: an object is expected" },
+        { USERS("{\"name\":\"a\",\"created\":1,\"logins\":[{\"username\":\"b\"}]}"),
+          "damaged at users[0].logins[0].realm: " },
+        { USERS("{\"name\":\"a\",\"created\":1,\"logins\":[1,2,3,4,5,6,7,8,9]}"),
+          "damaged at users[0].logins: " },
+        { USERS("{\"name\":\"a\",\"created\":1,\"logins\":[],\"addresses\":[1]}"),
+          "damaged at users[0].addresses: " },
+        { USERS("{\"name\":\"a\",\"created\":1,\"logins\":[],\"addresses\":[\"a\"]}"),
+          "damaged at users[0].: a value that cannot be" },
+        { USERS("{\"name\":\"a\",\"created\":1,\"logins\":[],\"addresses\":[\"sip:a@b\"]},"
+                "{\"name\":\"c\",\"created\":1,\"logins\":[],\"addresses\":[\"sip:a@b\"]}"),
+          "damaged at users[1].: a value that cannot be" }, /* of two users */
+        { RULES(RULE ",\"proof\":[\"word\"]}"), "damaged at rules[0].proof: " },
+        { RULES(RULE ",\"proof\":\"tls\"}"), "damaged at rules[0].proof: " },
         { RULES("{\"id\":1,\"resource\":\"sip:a@b\",\"watcher\":\"*\",\"package\":\"*\",\"action\":"
                 "\"deny\"}"),
           "damaged at rules[0].action: " },
@@ -540,18 +599,23 @@ users_of_another_realm_are_told_with_their_names(void **state)
     struct place *place = *state;
     struct hd_state *s = open_state(place);
     char line[HD_PROBLEM_TEXT] = "";
-    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("new"), line), 0);
+    assert_int_equal(
+        hd_state_other_realm(hd_state_book(s), &(struct hd_slice){ "new", 3 }, 1, line), 0);
     assert_string_equal(line, "");
     save_user(place, s, "alice");
-    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("example.test"), line), 0);
-    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("new"), line), 1);
+    assert_int_equal(
+        hd_state_other_realm(hd_state_book(s), &(struct hd_slice){ "example.test", 12 }, 1, line),
+        0);
+    assert_int_equal(
+        hd_state_other_realm(hd_state_book(s), &(struct hd_slice){ "new", 3 }, 1, line), 1);
     assert_string_equal(
         line,
         "1 of 1 users (alice) cannot log in: their passwords were set for another realm; set them "
         "again with: herald user add NAME");
     for (int i = 0; i < 4; i++)
         save_user(place, s, (const char *[]){ "b", "c", "d", "e" }[i]);
-    assert_int_equal(hd_state_other_realm(hd_state_book(s), HD_LIT("new"), line), 5);
+    assert_int_equal(
+        hd_state_other_realm(hd_state_book(s), &(struct hd_slice){ "new", 3 }, 1, line), 5);
     assert_non_null(strstr(line, ", ...) cannot log in"));
     hd_state_close(s);
 }
@@ -564,6 +628,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_first_start_makes_a_folder_for_the_owner_alone),
         CASE(what_was_saved_is_there_after_a_restart),
+        CASE(logins_and_addresses_of_a_user_come_back),
         CASE(a_password_never_stands_in_the_file),
         CASE(a_crash_before_the_rename_leaves_the_old_version),
         CASE(a_crash_of_the_very_first_start_is_a_first_start_again),

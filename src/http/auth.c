@@ -16,7 +16,7 @@ challenge(struct api_request *request, bool stale)
     API_COUNT(api, refused_auth);
     api_problem(request, 401, "credentials are needed: digest, or a bearer token");
     sip_out_init(&out, text, sizeof(text));
-    pol_ops.challenge(api->policy, api->config, &request->flow, api->now_us, stale, &out);
+    pol_ops.challenge(api->policy, api->config, NULL, &request->flow, api->now_us, stale, &out);
     if (sip_out_finish(&out, &n) == HD_OK) {
         struct hd_slice lines = hd_slice(text, n);
         while (lines.n > 0) {
@@ -39,6 +39,7 @@ by_digest(struct api_request *request, struct hd_slice authorization)
         .method = hd_slice_str(request->method_name),
         .target = request->raw,
         .authorization = authorization,
+        .remote = &request->flow.remote,
     };
     struct evt_auth_result result;
 
@@ -54,6 +55,7 @@ by_digest(struct api_request *request, struct hd_slice authorization)
         challenge(request, true);
         return API_UNKNOWN;
     case EVT_AUTH_WRONG:
+    case EVT_AUTH_SLOWED:
         api_source_failed(api, &request->flow.remote);
         challenge(request, false);
         return API_UNKNOWN;

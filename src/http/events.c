@@ -29,10 +29,11 @@ static enum hd_err
 resource_key(const struct evt_config *config, struct hd_slice text, char ret_key[SIP_KEY_MAX],
              size_t *ret_n)
 {
+    const struct pol_settings *settings = config->policy;
     struct sip_uri uri;
 
     if (hd_slice_find(text, ':') == text.n)
-        return pol_name_key(text, &config->served, ret_key, ret_n);
+        return pol_user_key(settings->book, text, &config->served, ret_key, ret_n);
     if (sip_uri_parse(text, &uri))
         return HD_ESYNTAX;
     return sip_resource_key(&uri, &config->served, ret_key, ret_n);

@@ -1,4 +1,4 @@
-/* identity.c - which SIP domains a certificate speaks for (RFC 5922 section 7).
+/* identity.c - which SIP domains, and which users, a certificate speaks for (RFC 5922 section 7).
  *
  * Names come from a certificate that somebody else made: only host characters are taken, so that
  * what is shown, logged and compared later holds nothing else. */
@@ -27,17 +27,34 @@ is_host(struct hd_slice name)
     return name.n > 0 && name.n <= 253;
 }
 
-static void
-add(struct names *names, struct hd_slice name)
+/* "alice@example.test": a user part of what stands in one without an escape, and a host. */
+static bool
+is_user(struct hd_slice name)
 {
-    if (!is_host(name) || names->count == NET_IDENTITIES_MAX ||
+    const size_t at = hd_slice_find(name, '@');
+
+    for (size_t i = 0; i < at; i++) {
+        const char c = name.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              memchr("-_.!~*'()&=+$,", c, 14)))
+            return false;
+    }
+    return at > 0 && at < name.n && is_host(hd_slice_from(name, at + 1));
+}
+
+static void
+add(struct names *names, struct hd_slice name, bool user)
+{
+    if (!(user ? is_user(name) : is_host(name)) || names->count == NET_IDENTITIES_MAX ||
         names->n + 1 + name.n > NET_IDENTITY_TEXT)
         return;
     if (names->count++ > 0)
         names->text[names->n++] = ' ';
-    for (size_t i = 0; i < name.n; i++)
-        names->text[names->n++] =
-            (char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] + 32 : name.p[i]);
+    const size_t at = hd_slice_find(name, '@');
+    for (size_t i = 0; i < name.n; i++) {
+        const bool upper = name.p[i] >= 'A' && name.p[i] <= 'Z' && (at == name.n || i > at);
+        names->text[names->n++] = (char)(upper ? name.p[i] + 32 : name.p[i]);
+    }
 }
 
 static struct hd_slice
@@ -47,13 +64,14 @@ text_of(const ASN1_STRING *string)
                     (size_t)ASN1_STRING_length(string));
 }
 
-/* "sip:example.test", with a port or parameters perhaps; one with a user names no domain. */
+/* Of "sip:example.test", with a port or parameters perhaps, what stands before them.  One with a
+ * user names no domain (RFC 5922 section 7.1) but that user. */
 static struct hd_slice
-uri_host(struct hd_slice uri)
+uri_name(struct hd_slice uri, bool users)
 {
     struct hd_slice host = { 0 };
 
-    if (!hd_slice_istarts(uri, HD_LIT("sip:")) || hd_slice_find(uri, '@') < uri.n)
+    if (!hd_slice_istarts(uri, HD_LIT("sip:")) || (hd_slice_find(uri, '@') < uri.n) != users)
         return host;
     host = hd_slice_from(uri, 4);
     host.n = hd_slice_find(host, ';');
@@ -63,7 +81,7 @@ uri_host(struct hd_slice uri)
 }
 
 static void
-add_of_type(struct names *names, const GENERAL_NAMES *alts, int type)
+add_of_type(struct names *names, const GENERAL_NAMES *alts, int type, bool users)
 {
     for (int i = 0; i < sk_GENERAL_NAME_num(alts); i++) {
         const GENERAL_NAME *alt = sk_GENERAL_NAME_value(alts, i);
@@ -71,9 +89,9 @@ add_of_type(struct names *names, const GENERAL_NAMES *alts, int type)
         if (alt->type != type)
             continue;
         if (type == GEN_URI)
-            add(names, uri_host(text_of(alt->d.uniformResourceIdentifier)));
+            add(names, uri_name(text_of(alt->d.uniformResourceIdentifier), users), users);
         else
-            add(names, text_of(alt->d.dNSName));
+            add(names, text_of(alt->d.dNSName), false);
     }
 }
 
@@ -84,7 +102,7 @@ add_common_name(struct names *names, const X509 *cert)
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 
     if (at >= 0)
-        add(names, text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))));
+        add(names, text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))), false);
 }
 
 /* RFC 5924 section 4: without the extension any use is meant; with it, SIP, any, or TLS on that
@@ -120,9 +138,10 @@ net_identity_read(const X509 *cert, bool server, char ret[NET_IDENTITY_TEXT])
         return 0;
     alts = X509_get_ext_d2i(cert, NID_subject_alt_name, &critical, NULL);
     if (alts) {
-        add_of_type(&names, alts, GEN_URI);
+        add_of_type(&names, alts, GEN_URI, false);
         if (names.count == 0)
-            add_of_type(&names, alts, GEN_DNS);
+            add_of_type(&names, alts, GEN_DNS, false);
+        add_of_type(&names, alts, GEN_URI, true);
     } else if (critical == -1) { /* none; -2 or more: one that cannot be read */
         add_common_name(&names, cert);
     }

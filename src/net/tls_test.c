@@ -313,7 +313,12 @@ identities_are_those_of_rfc_5922(void **state)
         { "URI:sip:example.test,DNS:host.example.test", NULL, "example.test" },
         { "URI:SIP:Example.test:5061;transport=tls", NULL, "example.test" },
         { "URI:sips:example.test,DNS:host.example.test", NULL, "host.example.test" },
-        { "URI:sip:alice@example.test", NULL, "" },
+        /* A user is no domain (section 7.1): the domain's name is looked for in the others. */
+        { "URI:sip:Alice@Example.test,DNS:host.example.test", NULL,
+          "host.example.test Alice@example.test" },
+        { "URI:sip:alice@example.test", NULL, "alice@example.test" },
+        { "URI:sip:a%20b@example.test,URI:sip:a b@example.test,URI:sip:@example.test", NULL, "" },
+        { "URI:sip:a:secret@example.test,URI:sip:a@b@example.test,URI:sip:a@b c", NULL, "" },
         { "URI:http://example.test/,IP:192.0.2.1,email:a@b", NULL, "" },
         { "DNS:*.example.test", NULL, "*.example.test" },
         { "DNS:a.example.test", "serverAuth", "" },
@@ -583,7 +588,7 @@ peer_shows_who_he_is(void **state)
             10000);
 
         who_is(host, &edge, versions[i % 2], who);
-        assert_string_equal(who, "edge.example.test");
+        assert_string_equal(who, "edge.example.test alice@example.test");
         who_is(host, NULL, versions[i % 2], who);
         assert_string_equal(who, require ? "refused" : "");
         who_is(host, &stranger, versions[i % 2], who);
@@ -763,7 +768,7 @@ messages_wait_for_the_handshake_and_one_connection_serves_all(void **state)
     assert_int_equal(net_shard_counters(to->net)->streams_accepted, 1);
     ask.conn = host_packet(to, 0).flow.conn;
     host_do(to, ask_peer, &ask);
-    assert_string_equal(ask.names, "edge.example.test");
+    assert_string_equal(ask.names, "edge.example.test alice@example.test");
     host_stop(from);
     host_stop(to);
 }

@@ -1,4 +1,4 @@
-/* book.c - the book's life, and its users.
+/* book.c - the book's life, and what may stand in it.
  *
  * The problem: every request looks a user up, so readers may not lock; a tool or a web page changes
  * one entry of a hundred thousand, so an edit may not copy the book: it copies the indexes' arrays
@@ -8,12 +8,6 @@
 #include <stdlib.h>
 
 #include "policy/book_core.h"
-
-struct user_item {
-    struct pol_item item;
-    struct pol_user user;
-    char text[];
-};
 
 /* ---- books ---- */
 
@@ -48,6 +42,8 @@ pol_book_unref(struct pol_book *book)
     if (atomic_fetch_sub_explicit(&book->refs, 1, memory_order_acq_rel) == 1) {
         book->magic = 0;
         pol_index_done(&book->users);
+        pol_index_done(&book->logins);
+        pol_index_done(&book->holders);
         pol_index_done(&book->rules);
         pol_index_done(&book->lists);
         pol_index_done(&book->members);
@@ -67,6 +63,8 @@ pol_book_copy(const struct pol_book *book)
     copy->next_rule = book->next_rule;
     copy->n_rules = book->n_rules;
     pol_index_copy(&copy->users, &book->users);
+    pol_index_copy(&copy->logins, &book->logins);
+    pol_index_copy(&copy->holders, &book->holders);
     pol_index_copy(&copy->rules, &book->rules);
     pol_index_copy(&copy->lists, &book->lists);
     pol_index_copy(&copy->members, &book->members);
@@ -112,8 +110,8 @@ utf8_length(struct hd_slice s)
 }
 
 /* Text for people: UTF-8 without control characters, no blank at the ends. */
-static bool
-text_ok(struct hd_slice text, size_t max)
+bool
+pol_text_ok(struct hd_slice text, size_t max)
 {
     if (text.n == 0 || text.n > max || text.p[0] == ' ' || text.p[text.n - 1] == ' ')
         return false;
@@ -127,27 +125,8 @@ bool
 pol_name_ok(struct hd_slice name)
 {
     /* A colon would make two (name, realm) pairs with one HA1; "*" is the pattern of rules. */
-    return text_ok(name, POL_NAME_MAX) && hd_slice_find(name, ':') == name.n &&
+    return pol_text_ok(name, POL_NAME_MAX) && hd_slice_find(name, ':') == name.n &&
            hd_slice_find(name, '"') == name.n && !hd_slice_eq(name, HD_LIT("*"));
-}
-
-static bool
-ha1_ok(struct hd_slice ha1, size_t n)
-{
-    if (ha1.n == 0)
-        return true;
-    for (size_t i = 0; i < ha1.n; i++)
-        if (!((ha1.p[i] >= '0' && ha1.p[i] <= '9') || (ha1.p[i] >= 'a' && ha1.p[i] <= 'f')))
-            return false;
-    return ha1.n == n;
-}
-
-static bool
-user_ok(const struct pol_user *user)
-{
-    return pol_name_ok(user->name) && text_ok(user->realm, POL_REALM_MAX) &&
-           ha1_ok(user->ha1[SIP_DIGEST_NONE], 0) && ha1_ok(user->ha1[SIP_DIGEST_MD5], 32) &&
-           ha1_ok(user->ha1[SIP_DIGEST_SHA256], 64);
 }
 
 /* "sip:" user "@" host, in visible ASCII as the canonical form has it. */
@@ -175,7 +154,7 @@ pol_word_ok(struct hd_slice word)
     return word.n > 0 && word.n <= POL_WORD_MAX;
 }
 
-/* ---- users ---- */
+/* ---- loading ---- */
 
 struct hd_slice
 pol_text_put(char **at, struct hd_slice s)
@@ -185,50 +164,6 @@ pol_text_put(char **at, struct hd_slice s)
         memcpy(*at, s.p, s.n);
     *at += s.n;
     return copy;
-}
-
-static struct user_item *
-user_item_new(const struct pol_user *user)
-{
-    size_t n = user->name.n + user->realm.n;
-    for (unsigned a = 0; a < SIP_DIGEST_COUNT; a++)
-        n += user->ha1[a].n;
-    struct user_item *u = malloc(sizeof(*u) + n);
-    if (!u)
-        return NULL;
-    char *at = u->text;
-    u->user.name = pol_text_put(&at, user->name);
-    pol_item_init(&u->item, u->user.name);
-    u->user.realm = pol_text_put(&at, user->realm);
-    for (unsigned a = 0; a < SIP_DIGEST_COUNT; a++)
-        u->user.ha1[a] = pol_text_put(&at, user->ha1[a]);
-    u->user.created_s = user->created_s;
-    return u;
-}
-
-static enum hd_err
-book_put_user(struct pol_book *book, const struct pol_user *user)
-{
-    struct user_item *u = user_item_new(user);
-    if (!u)
-        return HD_ENOMEM;
-    const enum hd_err err =
-        pol_index_put(&book->users, pol_book_hash(book, user->name), &u->item, POL_BOOK_MAX);
-    if (err)
-        pol_item_unref(&u->item);
-    return err;
-}
-
-static enum hd_err
-load_users(struct pol_book *book, const struct pol_user *users, size_t n, size_t *ret_at)
-{
-    for (size_t i = 0; i < n; i++) {
-        *ret_at = i;
-        const enum hd_err err = user_ok(&users[i]) ? book_put_user(book, &users[i]) : HD_ESYNTAX;
-        if (err)
-            return err;
-    }
-    return HD_OK;
 }
 
 enum hd_err
@@ -241,7 +176,7 @@ pol_book_load(const struct hd_hash_key *key, const struct pol_contents *contents
 
     if (!book)
         return err;
-    err = load_users(book, contents->users, contents->n_users, &place.at);
+    err = pol_users_load(book, contents->users, contents->n_users, &place.at);
     if (!err) {
         place.part = POL_PART_LIST;
         err = pol_lists_load(book, contents->lists, contents->n_lists, &place.at);
@@ -260,75 +195,8 @@ pol_book_load(const struct hd_hash_key *key, const struct pol_contents *contents
         pol_book_unref(book);
         if (ret_place)
             *ret_place = place;
-        return err == HD_ENOMATCH ? HD_ESYNTAX : err;
+        return err == HD_ENOMATCH || err == HD_EEXIST ? HD_ESYNTAX : err;
     }
     *ret_book = book;
     return HD_OK;
-}
-
-enum hd_err
-pol_book_with_user(const struct pol_book *book, const struct pol_user *user,
-                   struct pol_book **ret_book)
-{
-    if (!user_ok(user))
-        return HD_ESYNTAX;
-    struct pol_book *copy = pol_book_copy(book);
-    if (!copy)
-        return HD_ENOMEM;
-    const enum hd_err err = book_put_user(copy, user);
-    if (err) {
-        pol_book_unref(copy);
-        return err;
-    }
-    *ret_book = copy;
-    return HD_OK;
-}
-
-enum hd_err
-pol_book_without_user(const struct pol_book *book, struct hd_slice name, struct pol_book **ret_book)
-{
-    struct pol_book *copy = pol_book_copy(book);
-    if (!copy)
-        return HD_ENOMEM;
-    const enum hd_err err = pol_index_remove(&copy->users, pol_book_hash(copy, name), name);
-    if (err) {
-        pol_book_unref(copy);
-        return err;
-    }
-    *ret_book = copy;
-    return HD_OK;
-}
-
-const struct pol_user *
-pol_book_user(const struct pol_book *book, struct hd_slice name)
-{
-    HD_ASSERT_OBJ(book, POL_BOOK_MAGIC);
-    struct pol_item *item = pol_index_find(&book->users, pol_book_hash(book, name), name);
-    return item ? &HD_CONTAINER(item, struct user_item, item)->user : NULL;
-}
-
-size_t
-pol_book_user_count(const struct pol_book *book)
-{
-    HD_ASSERT_OBJ(book, POL_BOOK_MAGIC);
-    return book->users.n;
-}
-
-struct user_walk {
-    pol_user_visit_f visit;
-    void *context;
-};
-
-static bool
-visit_user(void *context, struct pol_item *item)
-{
-    const struct user_walk *walk = context;
-    return walk->visit(walk->context, &HD_CONTAINER(item, struct user_item, item)->user);
-}
-
-void
-pol_book_each_user(const struct pol_book *book, pol_user_visit_f visit, void *context)
-{
-    HD_ASSERT_OBJ(book, POL_BOOK_MAGIC);
-    pol_index_each(&book->users, visit_user, &(struct user_walk){ visit, context });
 }

@@ -23,6 +23,8 @@
 #define POL_REALM_MAX 128       /* octets of a realm */
 #define POL_BOOK_MAX 10000000u  /* users, and resources with rules */
 #define POL_RULES_MAX 10000u    /* rules of one resource */
+#define POL_LOGINS_MAX 8u       /* logins of one user */
+#define POL_ADDRESSES_MAX 8u    /* addresses of record of one user */
 #define POL_EXCEPT_MAX 100u     /* exceptions of one rule */
 #define POL_WORD_MAX 64         /* octets of a list's name */
 #define POL_LISTS_MAX 10000u    /* named lists */
@@ -32,14 +34,23 @@
 
 struct pol_book;
 
-/* One user.  In a book all slices are borrowed from it; as a parameter they are copied. */
-struct pol_user {
-    struct hd_slice
-        name; /* "alice"; or "alice@example.test", when phones send that as their user name */
-    struct hd_slice realm;                 /* the realm that the HA1 values were made for */
+/* What a user logs in with in one realm.  Of (realm, username) there is at most one in a book. */
+struct pol_login {
+    struct hd_slice realm;
+    struct hd_slice username; /* as phones send it; empty as a parameter: the user's name */
     struct hd_slice ha1[SIP_DIGEST_COUNT]; /* lower-case hex, by enum sip_digest_alg; empty: none
                                               for that algorithm */
-    uint64_t created_s;                    /* seconds since 1970 */
+};
+
+/* One user: one person or service, whatever he logs in with and whatever he is called.  In a book
+ * all slices and arrays are borrowed from it; as a parameter they are copied. */
+struct pol_user {
+    struct hd_slice name; /* "alice"; or "alice@example.test" */
+    const struct pol_login *logins;
+    const struct hd_slice *addresses; /* his addresses of record, identity keys; the first is what
+                                         he is shown as.  None: the one that his name makes */
+    uint8_t n_logins, n_addresses;
+    uint64_t created_s; /* seconds since 1970 */
 };
 
 /* What a rule does (RFC 4745 sections 8 and 9, RFC 5025 section 3.2.1).  BLOCK and POLITE make the
@@ -55,6 +66,11 @@ enum pol_action {
 struct hd_slice pol_action_word(enum pol_action action);
 /** HD_ENOMATCH: there is no such word. */
 HD_NODISCARD enum hd_err pol_action_read(struct hd_slice word, enum pol_action *ret_action);
+
+/* A way of showing who one is (enum evt_proof), as a bit. */
+#define POL_PROOF(proof) ((uint8_t)(1u << (proof)))
+/** HD_ENOMATCH: no word of evt_proof_word() that a rule can have.  Adds its bit to *proofs. */
+HD_NODISCARD enum hd_err pol_proof_read(struct hd_slice word, uint8_t *proofs);
 
 /* How often a shadow rule would have changed a decision; shared by all books that have the rule. */
 struct pol_hits {
@@ -80,6 +96,7 @@ struct pol_rule {
     uint64_t since_s;         /* when it was set */
     enum pol_action action;
     bool shadow;           /* only counts what it would do */
+    uint8_t proofs;        /* ways of showing who he is that count, POL_PROOF of each; 0: any */
     uint32_t id;           /* what a verdict names; never 0 in a book, never used twice */
     struct pol_hits *hits; /* of a shadow rule in a book; not read as a parameter */
 };
@@ -136,11 +153,15 @@ HD_NODISCARD enum hd_err pol_book_load(const struct hd_hash_key *key,
 
 /* Edits: the book is left as it is; *ret_book gets a new one with one reference, on HD_OK only. */
 
-/** Adds a user or replaces the one of that name.  HD_ESYNTAX as in pol_book_load, HD_EFULL,
- * HD_ENOMEM. */
+/** Adds a user or replaces the one of that name.  HD_ESYNTAX as in pol_book_load; HD_EEXIST: one of
+ * his logins or addresses is another user's; HD_EFULL, HD_ENOMEM. */
 HD_NODISCARD enum hd_err pol_book_with_user(const struct pol_book *book,
                                             const struct pol_user *user,
                                             struct pol_book **ret_book);
+/** The same with many, all or none.  *ret_at: with which it failed. */
+HD_NODISCARD enum hd_err pol_book_with_users(const struct pol_book *book,
+                                             const struct pol_user *users, size_t n, size_t *ret_at,
+                                             struct pol_book **ret_book);
 /** HD_ENOMATCH: no such user; HD_ENOMEM. */
 HD_NODISCARD enum hd_err pol_book_without_user(const struct pol_book *book, struct hd_slice name,
                                                struct pol_book **ret_book);
@@ -177,6 +198,14 @@ HD_NODISCARD enum hd_err pol_book_without_transform(const struct pol_book *book,
 
 /** The user of that name (octet by octet) or NULL. */
 const struct pol_user *pol_book_user(const struct pol_book *book, struct hd_slice name);
+/** Who logs in with that name in that realm (both octet by octet), or NULL.  *ret_login: with what.
+ */
+const struct pol_user *pol_book_login(const struct pol_book *book, struct hd_slice realm,
+                                      struct hd_slice username, const struct pol_login **ret_login);
+/** The user who has that identity key among his addresses of record, or NULL. */
+const struct pol_user *pol_book_holder(const struct pol_book *book, struct hd_slice key);
+/** What the holder of an identity key is shown as: his first address, or the key itself. */
+struct hd_slice pol_book_primary(const struct pol_book *book, struct hd_slice key);
 /** The rules of a resource, by watcher and package: *ret_n of them, NULL when there is none. */
 const struct pol_rule *pol_book_rules(const struct pol_book *book, struct hd_slice resource,
                                       size_t *ret_n);

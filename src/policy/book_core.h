@@ -1,4 +1,5 @@
-/* book_core.h - what the files of the book share: book.c (its life, users), rules.c, lists.c.
+/* book_core.h - what the files of the book share: book.c (its life), users.c, rules.c, lists.c,
+ * transforms.c.
  * Private to them and their test. */
 #ifndef HD_POLICY_BOOK_CORE_H
 #define HD_POLICY_BOOK_CORE_H
@@ -17,6 +18,8 @@ struct pol_book {
     uint32_t next_rule;
     size_t n_rules;
     struct pol_index users;                     /* struct user_item, by name */
+    struct pol_index logins;                    /* struct user_ref, by realm and user name */
+    struct pol_index holders;                   /* struct user_ref, by address of record */
     struct pol_index rules;                     /* struct pol_rule_list, by resource */
     struct pol_index lists;                     /* struct pol_list_item, by name */
     struct pol_index members;                   /* which lists have a member, by member */
@@ -41,6 +44,8 @@ pol_book_hash(const struct pol_book *book, struct hd_slice key)
 {
     return hd_hash(&book->key, key);
 }
+/** Text for people: 1 to max octets of UTF-8 without control characters, no blank at the ends. */
+bool pol_text_ok(struct hd_slice text, size_t max);
 /** Copies a text to *at and moves on. */
 struct hd_slice pol_text_put(char **at, struct hd_slice s);
 /** Slices in the order of hd_slice_cmp(), and whether sorted ones have this one. */
@@ -50,9 +55,11 @@ bool pol_slices_have(const struct hd_slice *slices, size_t n, struct hd_slice on
 int pol_rule_order(const struct pol_rule *a, const struct pol_rule *b);
 
 /* Into a book that nobody else sees yet.  HD_ESYNTAX with *ret_at, HD_ENOMATCH (a list is missing),
- * HD_EFULL, HD_ENOMEM. */
+ * HD_EEXIST (a login or an address is another user's), HD_EFULL, HD_ENOMEM. */
 HD_NODISCARD enum hd_err pol_rules_load(struct pol_book *book, const struct pol_rule *rules,
                                         size_t n, uint32_t next_rule, size_t *ret_at);
+HD_NODISCARD enum hd_err pol_users_load(struct pol_book *book, const struct pol_user *users,
+                                        size_t n, size_t *ret_at);
 HD_NODISCARD enum hd_err pol_transforms_load(struct pol_book *book,
                                              const struct pol_transform *transforms, size_t n,
                                              uint8_t next_transform, size_t *ret_at);

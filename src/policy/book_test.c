@@ -46,11 +46,12 @@ static const struct hd_hash_key test_key = { 11, 22 };
 static struct pol_user
 user(const char *name)
 {
+    static const struct pol_login login = {
+        .realm = { "example.test", 12 },
+        .ha1 = { [SIP_DIGEST_MD5] = { MD5, 32 }, [SIP_DIGEST_SHA256] = { SHA, 64 } },
+    };
     return (struct pol_user){
-        .name = hd_slice_str(name),
-        .realm = HD_LIT("example.test"),
-        .ha1 = { [SIP_DIGEST_MD5] = HD_LIT(MD5), [SIP_DIGEST_SHA256] = HD_LIT(SHA) },
-        .created_s = 1700000000,
+        .name = hd_slice_str(name), .logins = &login, .n_logins = 1, .created_s = 1700000000
     };
 }
 
@@ -104,10 +105,10 @@ a_user_that_was_added_is_found_and_no_other(void **state)
     struct pol_book *book = with_user(pol_book_new(&test_key), "alice");
     const struct pol_user *u = pol_book_user(book, HD_LIT("alice"));
     assert_non_null(u);
-    assert_true(hd_slice_eq(u->ha1[SIP_DIGEST_SHA256], HD_LIT(SHA)));
-    assert_true(hd_slice_eq(u->ha1[SIP_DIGEST_MD5], HD_LIT(MD5)));
-    assert_int_equal(u->ha1[SIP_DIGEST_NONE].n, 0);
-    assert_true(hd_slice_eq(u->realm, HD_LIT("example.test")));
+    assert_true(hd_slice_eq(u->logins[0].ha1[SIP_DIGEST_SHA256], HD_LIT(SHA)));
+    assert_true(hd_slice_eq(u->logins[0].ha1[SIP_DIGEST_MD5], HD_LIT(MD5)));
+    assert_int_equal(u->logins[0].ha1[SIP_DIGEST_NONE].n, 0);
+    assert_true(hd_slice_eq(u->logins[0].realm, HD_LIT("example.test")));
     assert_int_equal(u->created_s, 1700000000);
     assert_null(pol_book_user(book, HD_LIT("Alice")));
     assert_null(pol_book_user(book, HD_LIT("alic")));
@@ -194,15 +195,17 @@ a_user_with_a_broken_ha1_or_realm_is_refused(void **state)
     (void)state;
     struct pol_book *book = pol_book_new(&test_key), *next = NULL;
     struct pol_user u = user("alice");
-    u.ha1[SIP_DIGEST_MD5] =
+    struct pol_login login = u.logins[0];
+    u.logins = &login;
+    login.ha1[SIP_DIGEST_MD5] =
         HD_LIT("0123456789ABCDEF0123456789abcdef"); /* hashed as text: the case counts */
     assert_int_equal(pol_book_with_user(book, &u, &next), HD_ESYNTAX);
-    u.ha1[SIP_DIGEST_MD5] = HD_LIT("0123");
+    login.ha1[SIP_DIGEST_MD5] = HD_LIT("0123");
     assert_int_equal(pol_book_with_user(book, &u, &next), HD_ESYNTAX);
-    u.ha1[SIP_DIGEST_MD5] = HD_LIT("");
+    login.ha1[SIP_DIGEST_MD5] = HD_LIT("");
     assert_int_equal(pol_book_with_user(book, &u, &next), HD_OK);
     next = pol_book_unref(next);
-    u.realm = HD_LIT("");
+    login.realm = HD_LIT("");
     assert_int_equal(pol_book_with_user(book, &u, &next), HD_ESYNTAX);
     pol_book_unref(book);
 }
@@ -679,6 +682,94 @@ a_shadow_rule_keeps_its_count_when_others_change(void **state)
     pol_book_unref(book);
 }
 
+/* ---- logins and addresses ---- */
+
+static enum hd_err
+put_user(struct pol_book **book, const char *name, const struct pol_login *logins, uint8_t n_logins,
+         const struct hd_slice *addresses, uint8_t n_addresses)
+{
+    struct pol_book *next;
+    const enum hd_err err = pol_book_with_user(
+        *book,
+        &(struct pol_user){ hd_slice_str(name), logins, addresses, n_logins, n_addresses, 1 },
+        &next);
+
+    if (!err) {
+        pol_book_unref(*book);
+        *book = next;
+    }
+    return err;
+}
+
+static void
+a_login_and_an_address_belong_to_one_user(void **state)
+{
+    const struct pol_login logins[] = { { .realm = HD_LIT("one") },
+                                        { .realm = HD_LIT("two"), .username = HD_LIT("a") } };
+    const struct hd_slice addresses[] = { HD_LIT("sip:a@b"), HD_LIT("sip:c@d") };
+    struct pol_book *book = pol_book_new(&test_key), *next;
+    const struct pol_login *login = NULL;
+
+    (void)state;
+    assert_int_equal(put_user(&book, "anna", logins, 2, addresses, 2), HD_OK);
+    const struct pol_user *anna = pol_book_user(book, HD_LIT("anna"));
+    assert_ptr_equal(pol_book_login(book, HD_LIT("one"), HD_LIT("anna"), &login), anna);
+    assert_ptr_equal(login, &anna->logins[0]);
+    assert_ptr_equal(pol_book_login(book, HD_LIT("two"), HD_LIT("a"), &login), anna);
+    assert_ptr_equal(login, &anna->logins[1]);
+    assert_null(pol_book_login(book, HD_LIT("one"), HD_LIT("a"), &login));
+    assert_null(pol_book_login(book, HD_LIT("two"), HD_LIT("anna"), &login));
+    assert_null(pol_book_login(book, HD_LIT(""), HD_LIT(""), &login));
+    assert_ptr_equal(pol_book_holder(book, addresses[1]), anna);
+    assert_true(hd_slice_eq(pol_book_primary(book, addresses[1]), addresses[0]));
+    assert_true(hd_slice_eq(pol_book_primary(book, HD_LIT("sip:x@y")), HD_LIT("sip:x@y")));
+
+    /* Nobody else gets one of them, and a refused edit leaves all as it was. */
+    assert_int_equal(put_user(&book, "a", &logins[1], 1, NULL, 0), HD_EEXIST);
+    assert_int_equal(put_user(&book, "a", NULL, 0, &addresses[1], 1), HD_EEXIST);
+    const struct hd_slice twice[] = { HD_LIT("sip:x@y"), HD_LIT("sip:x@y") };
+    assert_int_equal(put_user(&book, "x", NULL, 0, twice, 2), HD_EEXIST);
+    const struct hd_slice many = HD_LIT("sip:*@y");
+    assert_int_equal(put_user(&book, "x", NULL, 0, &many, 1), HD_ESYNTAX);
+    assert_int_equal(put_user(&book, "x", NULL, POL_LOGINS_MAX + 1, NULL, 0), HD_ESYNTAX);
+    assert_int_equal(put_user(&book, "x", NULL, 0, NULL, POL_ADDRESSES_MAX + 1), HD_ESYNTAX);
+    assert_null(pol_book_user(book, HD_LIT("a")));
+
+    /* What he gives up is free. */
+    assert_int_equal(put_user(&book, "anna", logins, 1, addresses, 1), HD_OK);
+    assert_null(pol_book_holder(book, addresses[1]));
+    assert_null(pol_book_login(book, HD_LIT("two"), HD_LIT("a"), &login));
+    assert_int_equal(put_user(&book, "a", &logins[1], 1, &addresses[1], 1), HD_OK);
+    assert_int_equal(pol_book_without_user(book, HD_LIT("anna"), &next), HD_OK);
+    pol_book_unref(book);
+    assert_null(pol_book_holder(next, addresses[0]));
+    assert_null(pol_book_login(next, HD_LIT("one"), HD_LIT("anna"), &login));
+    assert_non_null(pol_book_holder(next, addresses[1]));
+    pol_book_unref(next);
+}
+
+static void
+many_users_are_taken_together_or_not_at_all(void **state)
+{
+    const struct pol_login logins[] = { { .realm = HD_LIT("one") } };
+    const struct pol_user users[] = { { HD_LIT("a"), logins, NULL, 1, 0, 1 },
+                                      { HD_LIT("b"), logins, NULL, 1, 0, 1 },
+                                      { HD_LIT("a:"), logins, NULL, 1, 0, 1 } };
+    struct pol_book *book = with_user(pol_book_new(&test_key), "a"), *next = NULL;
+    size_t at = 9;
+
+    (void)state;
+    assert_int_equal(pol_book_with_users(book, users, 3, &at, &next), HD_ESYNTAX);
+    assert_int_equal(at, 2);
+    assert_int_equal(pol_book_user_count(book), 1);
+    assert_int_equal(pol_book_user(book, HD_LIT("a"))->created_s, 1700000000);
+    assert_int_equal(pol_book_with_users(book, users, 2, &at, &next), HD_OK);
+    assert_int_equal(pol_book_user_count(next), 2);
+    assert_int_equal(pol_book_user(next, HD_LIT("a"))->created_s, 1);
+    pol_book_unref(book);
+    pol_book_unref(next);
+}
+
 int
 main(void)
 {
@@ -703,6 +794,8 @@ main(void)
         cmocka_unit_test(a_member_is_in_so_many_lists_and_no_more),
         cmocka_unit_test(a_rule_keeps_all_that_it_was_given),
         cmocka_unit_test(a_shadow_rule_keeps_its_count_when_others_change),
+        cmocka_unit_test(a_login_and_an_address_belong_to_one_user),
+        cmocka_unit_test(many_users_are_taken_together_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,8 +27,8 @@ pol_item_init(struct pol_item *item, struct hd_slice key)
     item->release = NULL;
 }
 
-static struct pol_item *
-item_ref(struct pol_item *item)
+struct pol_item *
+pol_item_ref(struct pol_item *item)
 {
     atomic_fetch_add_explicit(&item->refs, 1, memory_order_relaxed);
     return item;
@@ -103,7 +103,7 @@ page_own(struct pol_page **place)
     page->cap = cap;
     for (uint32_t i = 0; i < n; i++) {
         page->slots[i].hash = old->slots[i].hash;
-        page->slots[i].item = item_ref(old->slots[i].item);
+        page->slots[i].item = pol_item_ref(old->slots[i].item);
     }
     page_unref(old);
     *place = page;

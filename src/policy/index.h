@@ -34,6 +34,7 @@ struct pol_index {
 
 /** One reference, the caller's. */
 void pol_item_init(struct pol_item *item, struct hd_slice key);
+struct pol_item *pol_item_ref(struct pol_item *item);
 void pol_item_unref(struct pol_item *item); /* accepts NULL */
 
 /** Another index with the same pages; to is all zero before. */

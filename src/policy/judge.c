@@ -12,11 +12,23 @@
 #include "policy/book_core.h"
 
 enum scope { SCOPE_RESOURCE = 0, SCOPE_DOMAIN, SCOPE_ALL, SCOPES };
-#define PATTERNS_MAX (4 + 2 * POL_MEMBER_OF_MAX)
+#define PATTERNS_MAX (2 + POL_ADDRESSES_MAX * (2 + 2 * POL_MEMBER_OF_MAX))
+#define PLACES_MAX (POL_ADDRESSES_MAX + 2)
 
 /* The patterns that mean a watcher, the most precise first. */
 struct who {
     struct hd_slice patterns[PATTERNS_MAX];
+    size_t n;
+    char domains[POL_ADDRESSES_MAX][POL_KEY_MAX + 1];
+};
+
+/* Where rules that speak of a resource stand. */
+struct place {
+    enum scope scope;
+    struct hd_slice key;
+};
+struct places {
+    struct place place[PLACES_MAX];
     size_t n;
     char domain[POL_KEY_MAX + 1];
 };
@@ -54,26 +66,74 @@ who_add_lists(struct who *who, const struct pol_book *book, struct hd_slice memb
 static bool
 is_anonymous(const struct pol_question *q)
 {
-    return !q->authenticated || hd_slice_eq(q->watcher, HD_LIT("sip:anonymous@anonymous.invalid"));
+    return q->proof <= EVT_PROOF_FROM ||
+           hd_slice_eq(q->watcher, HD_LIT("sip:anonymous@anonymous.invalid"));
+}
+
+/* All addresses of record of whoever has this one. */
+static const struct hd_slice *
+addresses_of(const struct pol_book *book, const struct hd_slice *key, size_t *ret_n)
+{
+    const struct pol_user *user = pol_book_holder(book, *key);
+
+    *ret_n = user ? user->n_addresses : 1;
+    return user ? user->addresses : key;
+}
+
+static void
+who_add_domain(struct who *who, size_t i, const struct pol_question *q, struct hd_slice address,
+               bool lists)
+{
+    const struct hd_slice domain = domain_pattern(address, who->domains[i]);
+
+    if (domain.n == 0)
+        return;
+    for (size_t k = 0; k < who->n; k++)
+        if (hd_slice_eq(who->patterns[k], domain))
+            return;
+    who->patterns[who->n++] = domain;
+    if (lists)
+        who_add_lists(who, q->book, domain);
 }
 
 static void
 who_fill(struct who *who, const struct pol_question *q)
 {
     const bool lists = pol_book_list_count(q->book) > 0;
-    const struct hd_slice domain = domain_pattern(q->watcher, who->domain);
+    size_t n;
+    const struct hd_slice *addresses = addresses_of(q->book, &q->watcher, &n);
 
     who->n = 0;
-    who->patterns[who->n++] = q->watcher;
-    if (lists)
-        who_add_lists(who, q->book, q->watcher);
-    if (domain.n) {
-        who->patterns[who->n++] = domain;
-        if (lists)
-            who_add_lists(who, q->book, domain);
-    }
+    for (size_t i = 0; i < n; i++)
+        who->patterns[who->n++] = addresses[i];
+    for (size_t i = 0; lists && i < n; i++)
+        who_add_lists(who, q->book, addresses[i]);
+    for (size_t i = 0; i < n; i++)
+        who_add_domain(who, i, q, addresses[i], lists);
     who->patterns[who->n++] = is_anonymous(q) ? HD_LIT("anonymous") : HD_LIT("authenticated");
     who->patterns[who->n++] = HD_LIT("*");
+}
+
+static void
+places_fill(struct places *places, const struct pol_question *q)
+{
+    size_t n;
+    const struct hd_slice *addresses = addresses_of(q->book, &q->resource, &n);
+
+    for (size_t i = 0; i < n; i++)
+        places->place[i] = (struct place){ SCOPE_RESOURCE, addresses[i] };
+    places->place[n++] =
+        (struct place){ SCOPE_DOMAIN, domain_pattern(q->resource, places->domain) };
+    places->place[n++] = (struct place){ SCOPE_ALL, HD_LIT("*") };
+    places->n = n;
+}
+
+/* Whether a rule speaks of this watcher now, where the pattern already does. */
+static bool
+means_now(const struct pol_rule *rule, const struct pol_question *q)
+{
+    return pol_rule_holds(rule, q->now_s) &&
+           (rule->proofs == 0 || (rule->proofs & POL_PROOF(q->proof)));
 }
 
 /* Whether a rule leaves this watcher out. */
@@ -170,8 +230,8 @@ tally_rules(struct tallies *t, enum scope scope, const struct pol_question *q,
             const struct pol_rule *rule = &rules[to];
             const bool every = hd_slice_eq(rule->package, HD_LIT("*"));
             if (rule->action == POL_PUBLISH ||
-                !(every || hd_slice_eq(rule->package, q->package->name)) ||
-                !pol_rule_holds(rule, q->now_s) || is_excepted(rule, who))
+                !(every || hd_slice_eq(rule->package, q->package->name)) || !means_now(rule, q) ||
+                is_excepted(rule, who))
                 continue;
             const bool grants = !(every && winfo);
             if (rule->shadow) {
@@ -189,22 +249,21 @@ tally_rules(struct tallies *t, enum scope scope, const struct pol_question *q,
 static struct tallies
 tally_all(const struct pol_question *q)
 {
-    char buffer[POL_KEY_MAX + 1];
-    const struct hd_slice places[SCOPES] = { q->resource, domain_pattern(q->resource, buffer),
-                                             HD_LIT("*") };
+    struct places places;
     struct tallies t = { 0 };
     struct who who;
     bool known = false;
 
-    for (size_t scope = 0; scope < SCOPES; scope++) {
+    places_fill(&places, q);
+    for (size_t i = 0; i < places.n; i++) {
         size_t n;
-        const struct pol_rule *rules = pol_book_rules(q->book, places[scope], &n);
+        const struct pol_rule *rules = pol_book_rules(q->book, places.place[i].key, &n);
         if (n == 0)
             continue;
         if (!known)
             who_fill(&who, q);
         known = true;
-        tally_rules(&t, (enum scope)scope, q, &who, rules, n);
+        tally_rules(&t, places.place[i].scope, q, &who, rules, n);
     }
     return t;
 }
@@ -265,6 +324,15 @@ judge_by(const struct pol_question *q, const struct tally *tally, struct pol_jud
                              : judgement->granted;
 }
 
+bool
+pol_same_user(const struct pol_book *book, struct hd_slice one, struct hd_slice other)
+{
+    if (hd_slice_eq(one, other))
+        return true;
+    const struct pol_user *user = pol_book_holder(book, one);
+    return user && user == pol_book_holder(book, other);
+}
+
 struct pol_judgement
 pol_judge(const struct pol_question *q)
 {
@@ -273,7 +341,7 @@ pol_judge(const struct pol_question *q)
     if (q->watcher.n == 0)
         return judgement;
     /* Nobody can lock himself out of his own state. */
-    if (hd_slice_eq(q->watcher, q->resource))
+    if (pol_same_user(q->book, q->watcher, q->resource))
         return (struct pol_judgement){ .verdict = verdict_of(EVT_ALLOW, NULL),
                                        .granted = verdict_of(EVT_ALLOW, NULL),
                                        .by = POL_BY_OWNER };
@@ -290,28 +358,38 @@ pol_judge(const struct pol_question *q)
     return judgement;
 }
 
+/* Of the rules of one place the one by which he may publish, or NULL. */
+static const struct pol_rule *
+publisher_rule(const struct pol_question *q, const struct who *who, const struct pol_rule *rules,
+               size_t n)
+{
+    for (size_t p = 0; p < who->n; p++)
+        for (size_t i = rules_lower(rules, n, who->patterns[p]);
+             i < n && hd_slice_eq(rules[i].watcher, who->patterns[p]); i++)
+            if (rules[i].action == POL_PUBLISH &&
+                (hd_slice_eq(rules[i].package, HD_LIT("*")) ||
+                 hd_slice_eq(rules[i].package, q->package->name)) &&
+                means_now(&rules[i], q) && !is_excepted(&rules[i], who))
+                return &rules[i];
+    return NULL;
+}
+
 const struct pol_rule *
 pol_judge_publisher(const struct pol_question *q)
 {
-    char buffer[POL_KEY_MAX + 1];
-    const struct hd_slice places[SCOPES] = { q->resource, domain_pattern(q->resource, buffer),
-                                             HD_LIT("*") };
+    struct places places;
     struct who who;
 
     if (q->watcher.n == 0)
         return NULL;
     who_fill(&who, q);
-    for (size_t scope = 0; scope < SCOPES; scope++) {
+    places_fill(&places, q);
+    for (size_t i = 0; i < places.n; i++) {
         size_t n;
-        const struct pol_rule *rules = pol_book_rules(q->book, places[scope], &n);
-        for (size_t p = 0; n > 0 && p < who.n; p++)
-            for (size_t i = rules_lower(rules, n, who.patterns[p]);
-                 i < n && hd_slice_eq(rules[i].watcher, who.patterns[p]); i++)
-                if (rules[i].action == POL_PUBLISH &&
-                    (hd_slice_eq(rules[i].package, HD_LIT("*")) ||
-                     hd_slice_eq(rules[i].package, q->package->name)) &&
-                    pol_rule_holds(&rules[i], q->now_s) && !is_excepted(&rules[i], &who))
-                    return &rules[i];
+        const struct pol_rule *rules = pol_book_rules(q->book, places.place[i].key, &n);
+        const struct pol_rule *rule = n ? publisher_rule(q, &who, rules, n) : NULL;
+        if (rule)
+            return rule;
     }
     return NULL;
 }

@@ -4,7 +4,11 @@
  * and of all, whichever matches: block before polite-block.  Then what grants: the rules of the
  * resource; when none of them speaks of the watcher those of its domain; when none does those for
  * all; of several that match the maximum (RFC 4745 section 10.2), allow over confirm, and all of it
- * over a part.  Then the package's authorisation.  Pure; any thread. */
+ * over a part.  Then the package's authorisation.
+ *
+ * A user with several addresses of record is one: the rules of each of them are those of all, at
+ * the resource and about the watcher.  (Those of a domain speak of the resources in it alone.)
+ * Pure; any thread. */
 #ifndef HD_POLICY_JUDGE_H
 #define HD_POLICY_JUDGE_H
 
@@ -17,8 +21,8 @@ struct pol_question {
     struct hd_slice watcher; /* identity key; empty: nobody */
     struct hd_slice resource;
     const struct evt_package *package;
-    uint64_t now_s;     /* seconds since 1970: which rules are in force */
-    bool authenticated; /* the watcher has proved who he is */
+    uint64_t now_s;       /* seconds since 1970: which rules are in force */
+    enum evt_proof proof; /* how the watcher has shown who he is */
 };
 
 /* What decided. */
@@ -35,6 +39,8 @@ struct pol_judgement {
     struct evt_verdict with_shadow; /* and what it would be then */
 };
 
+/** Whether two identity keys are those of one user. */
+bool pol_same_user(const struct pol_book *book, struct hd_slice one, struct hd_slice other);
 struct pol_judgement pol_judge(const struct pol_question *question);
 /** The rule by which he may publish the resource's state, or NULL. */
 const struct pol_rule *pol_judge_publisher(const struct pol_question *question);

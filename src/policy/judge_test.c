@@ -89,12 +89,13 @@ ask(const struct world *w, const char *watcher, const char *package, uint64_t no
     const struct evt_package p = { .magic = EVT_PACKAGE_MAGIC,
                                    .name = hd_slice_str(package),
                                    .authorisation = w->authorisation };
-    return pol_judge(&(struct pol_question){ .book = w->book,
-                                             .watcher = hd_slice_str(watcher),
-                                             .resource = HD_LIT(ALICE),
-                                             .package = &p,
-                                             .now_s = now_s,
-                                             .authenticated = !w->anonymous });
+    return pol_judge(
+        &(struct pol_question){ .book = w->book,
+                                .watcher = hd_slice_str(watcher),
+                                .resource = HD_LIT(ALICE),
+                                .package = &p,
+                                .now_s = now_s,
+                                .proof = w->anonymous ? EVT_PROOF_FROM : EVT_PROOF_DIGEST });
 }
 
 static enum evt_decision
@@ -363,7 +364,7 @@ a_publishing_right_is_no_right_to_watch_and_the_other_way_round(void **state)
                               .resource = HD_LIT(ALICE),
                               .package = &p,
                               .now_s = NOW_S,
-                              .authenticated = true };
+                              .proof = EVT_PROOF_DIGEST };
     set(w, POL_ALLOW, ALICE, BOB);
     q.book = w->book;
     assert_null(pol_judge_publisher(&q));
@@ -422,11 +423,153 @@ among_a_hundred_thousand_rules_the_right_one_is_found(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* ---- one user, several addresses ---- */
+
+#define ALIAS "sip:+4930@example.test"
+#define BOBS "sip:robert@bob.example"
+
+static void
+set_user(struct world *w, const char *name, const char *one, const char *other)
+{
+    const struct hd_slice addresses[] = { hd_slice_str(one), hd_slice_str(other) };
+    struct pol_book *next;
+
+    assert_int_equal(pol_book_with_user(w->book,
+                                        &(struct pol_user){ .name = hd_slice_str(name),
+                                                            .addresses = addresses,
+                                                            .n_addresses = 2 },
+                                        &next),
+                     HD_OK);
+    take(w, next);
+}
+
+/* Each kind of rule, about each of his addresses, at each of hers, whichever he and she go by. */
+static void
+rules_about_one_address_are_those_of_all(void **state)
+{
+    static const struct {
+        enum pol_action action;
+        enum evt_decision decision;
+    } actions[] = { { POL_ALLOW, EVT_ALLOW },
+                    { POL_CONFIRM, EVT_CONFIRM },
+                    { POL_POLITE, EVT_POLITE },
+                    { POL_BLOCK, EVT_DENY } };
+    static const char *const hers[] = { ALICE, ALIAS }, *const his[] = {
+        BOB, BOBS, "sip:*@bob.example", "sip:*@example.org", "@press", "@robert"
+    };
+    struct world *w = *state;
+
+    set_user(w, "alice", ALICE, ALIAS);
+    set_user(w, "bob", BOB, BOBS);
+    set_list(w, "press", BOB);
+    set_list(w, "robert", BOBS);
+    for (size_t a = 0; a < HD_ARRAY_LEN(actions); a++) {
+        w->authorisation =
+            actions[a].decision == EVT_ALLOW ? EVT_AUTHORISE_OWNER : EVT_AUTHORISE_ALLOW;
+        for (size_t i = 0; i < HD_ARRAY_LEN(hers); i++)
+            for (size_t k = 0; k < HD_ARRAY_LEN(his); k++) {
+                const uint32_t id = set(w, actions[a].action, hers[i], his[k]);
+                if (may(w, BOB) != actions[a].decision || may(w, BOBS) != actions[a].decision)
+                    fail_msg("%zu: %s at %s", a, his[k], hers[i]);
+                drop(w, hers[i], id);
+            }
+    }
+}
+
+static void
+the_rules_of_a_domain_speak_of_the_addresses_in_it(void **state)
+{
+    struct world *w = *state;
+
+    set_user(w, "alice", ALICE, "sip:alice@press.example");
+    set(w, POL_ALLOW, "sip:*@press.example", "*");
+    assert_int_equal(may(w, BOB), EVT_DENY);
+    set(w, POL_ALLOW, "sip:*@example.test", "*");
+    assert_int_equal(may(w, BOB), EVT_ALLOW);
+}
+
+static void
+by_any_of_his_addresses_somebody_owns_the_others(void **state)
+{
+    struct world *w = *state;
+
+    set(w, POL_BLOCK, "*", "*");
+    assert_int_equal(may(w, ALIAS), EVT_DENY);
+    set_user(w, "alice", ALICE, ALIAS);
+    assert_int_equal(may(w, ALIAS), EVT_ALLOW);
+    assert_int_equal(ask(w, ALIAS, "presence", NOW_S).by, POL_BY_OWNER);
+    assert_int_equal(may(w, BOB), EVT_DENY);
+}
+
+static void
+an_exception_holds_for_all_addresses(void **state)
+{
+    const struct hd_slice except = HD_LIT(BOBS);
+    struct world *w = *state;
+
+    set_user(w, "bob", BOB, BOBS);
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    put(w, (struct pol_rule){ .action = POL_BLOCK,
+                              .resource = HD_LIT(ALICE),
+                              .watcher = HD_LIT("*"),
+                              .except = &except,
+                              .n_except = 1 });
+    assert_int_equal(may(w, BOB), EVT_ALLOW);
+    assert_int_equal(may(w, "sip:eve@example.org"), EVT_DENY);
+}
+
+/* ---- how he has shown who he is ---- */
+
+static void
+a_rule_may_ask_for_a_proof(void **state)
+{
+    struct world *w = *state;
+    const struct evt_package p = { .magic = EVT_PACKAGE_MAGIC,
+                                   .name = HD_LIT("presence"),
+                                   .authorisation = EVT_AUTHORISE_OWNER };
+
+    for (unsigned proofs = 0; proofs < 64; proofs += 2) {
+        put(w, (struct pol_rule){ .action = POL_ALLOW,
+                                  .resource = HD_LIT(ALICE),
+                                  .watcher = HD_LIT(BOB),
+                                  .proofs = (uint8_t)proofs });
+        put(w, (struct pol_rule){ .action = POL_PUBLISH,
+                                  .resource = HD_LIT(ALICE),
+                                  .watcher = HD_LIT(BOB),
+                                  .proofs = (uint8_t)proofs });
+        for (unsigned proof = EVT_PROOF_FROM; proof <= EVT_PROOF_TOKEN; proof++) {
+            const struct pol_question q = { .book = w->book,
+                                            .watcher = HD_LIT(BOB),
+                                            .resource = HD_LIT(ALICE),
+                                            .package = &p,
+                                            .now_s = NOW_S,
+                                            .proof = (enum evt_proof)proof };
+            const bool counts = proofs == 0 || (proofs >> proof & 1);
+            assert_int_equal(pol_judge(&q).verdict.decision, counts ? EVT_ALLOW : EVT_DENY);
+            assert_int_equal(pol_judge_publisher(&q) != NULL, counts);
+        }
+    }
+    struct pol_book *next;
+    assert_int_equal(pol_book_with_rule(w->book,
+                                        &(struct pol_rule){ .action = POL_ALLOW,
+                                                            .resource = HD_LIT(ALICE),
+                                                            .watcher = HD_LIT(BOB),
+                                                            .package = HD_LIT("*"),
+                                                            .proofs = 1 },
+                                        NULL, &next),
+                     HD_ESYNTAX);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(where_no_rule_speaks_the_package_decides),
+        CASE(rules_about_one_address_are_those_of_all),
+        CASE(the_rules_of_a_domain_speak_of_the_addresses_in_it),
+        CASE(by_any_of_his_addresses_somebody_owns_the_others),
+        CASE(an_exception_holds_for_all_addresses),
+        CASE(a_rule_may_ask_for_a_proof),
         CASE(a_deny_list_of_any_place_overrides_every_grant),
         CASE(grants_of_one_place_combine_to_the_maximum),
         CASE(the_nearest_place_that_speaks_of_a_watcher_grants),

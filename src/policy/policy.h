@@ -18,7 +18,9 @@ struct pol_settings {
     uint64_t
         now_s; /* seconds since 1970: rules that are in force then are in force as long as these
                   settings are; whoever made them makes new ones at pol_book_next_change() */
-    struct hd_slice realm;
+    const struct hd_slice *realms; /* those whose users log in here, the first where nothing else
+                                      is said */
+    size_t n_realms;               /* > 0 */
     const enum sip_digest_alg *algorithms; /* offered, the preferred first; none twice */
     size_t n_algorithms;                   /* 1 or 2 */
     uint32_t nonce_lifetime_s;             /* > 0 */
@@ -48,6 +50,7 @@ extern const struct evt_policy_ops pol_ops;
 struct pol_http_request {
     struct hd_slice method, target; /* as they came */
     struct hd_slice authorization;  /* value of the field; empty: none */
+    const struct hd_addr *remote;   /* from where */
 };
 /**
  * Digest over HTTP (RFC 7616): the same users and realm.  The count is taken here: shard is one of
@@ -66,10 +69,28 @@ enum evt_auth pol_http_authenticate(struct pol_shard *shard, const struct evt_co
 HD_NODISCARD enum hd_err pol_name_key(struct hd_slice name, const struct sip_served *served,
                                       char ret_key[SIP_KEY_MAX], size_t *ret_len);
 
-/** A user with HA1 values made from a password for all algorithms, for those who set one.
- *  @param ret_hex  where the HA1 values stand that ret_user points to */
-void pol_user_make(struct hd_slice name, struct hd_slice realm, struct hd_slice password,
-                   uint64_t created_s, char ret_hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX],
-                   struct pol_user *ret_user);
+/** The identity key of what people call a user: his first address of record, when the book knows
+ * him and says one, else as pol_name_key. */
+HD_NODISCARD enum hd_err pol_user_key(const struct pol_book *book, struct hd_slice name,
+                                      const struct sip_served *served, char ret_key[SIP_KEY_MAX],
+                                      size_t *ret_len);
+
+/**
+ * Whether an address of a user of this book is also what another user's name makes him: only by the
+ * configuration is known which that is, so whoever edits users asks.
+ *  @return the other one's name, or p NULL
+ */
+struct hd_slice pol_user_clash(const struct pol_book *book, const struct pol_user *user,
+                               const struct sip_served *served);
+
+/* A login with HA1 values made from a password for all algorithms, for those who set one. */
+struct pol_made {
+    struct pol_login login;
+    char hex[SIP_DIGEST_COUNT][SIP_DIGEST_HEX];
+};
+void pol_login_make(struct hd_slice username, struct hd_slice realm, struct hd_slice password,
+                    struct pol_made *ret_made);
+/** The user who has that login and nothing else; he borrows made and its texts. */
+struct pol_user pol_user_of(struct hd_slice name, const struct pol_made *made, uint64_t created_s);
 
 #endif

@@ -7,6 +7,7 @@
  * names is there. */
 #include <stdlib.h>
 
+#include "event/ports.h"
 #include "policy/book_core.h"
 
 /* ---- words ---- */
@@ -34,6 +35,17 @@ pol_action_read(struct hd_slice word, enum pol_action *ret_action)
     return HD_ENOMATCH;
 }
 
+enum hd_err
+pol_proof_read(struct hd_slice word, uint8_t *proofs)
+{
+    for (unsigned proof = EVT_PROOF_FROM; proof <= EVT_PROOF_TOKEN; proof++)
+        if (hd_slice_eq(word, evt_proof_word((enum evt_proof)proof))) {
+            *proofs |= POL_PROOF(proof);
+            return HD_OK;
+        }
+    return HD_ENOMATCH;
+}
+
 enum pol_kind
 pol_rule_kind(const struct pol_rule *rule)
 {
@@ -49,6 +61,10 @@ pol_rule_holds(const struct pol_rule *rule, uint64_t now_s)
 }
 
 /* ---- what may stand in a book ---- */
+
+#define POL_PROOFS                                                                                 \
+    (POL_PROOF(EVT_PROOF_FROM) | POL_PROOF(EVT_PROOF_DIGEST) | POL_PROOF(EVT_PROOF_ASSERTED) |     \
+     POL_PROOF(EVT_PROOF_TLS) | POL_PROOF(EVT_PROOF_TOKEN))
 
 static bool
 package_ok(struct hd_slice package)
@@ -101,6 +117,7 @@ rule_ok(const struct pol_rule *rule)
            package_ok(rule->package) && rule->action >= POL_ALLOW && rule->action <= POL_PUBLISH &&
            !(rule->shadow && rule->action == POL_PUBLISH) && except_ok(rule) &&
            (rule->transform.n == 0 || rule->action == POL_ALLOW) &&
+           (rule->proofs & ~POL_PROOFS) == 0 &&
            (rule->until_s == 0 || rule->until_s > rule->from_s);
 }
 

@@ -164,6 +164,22 @@ def test_an_edge_with_a_certificate_says_who_asks():
             secure.agent("bob", pair=pair).subscribe("sip:bob@127.0.0.1", expect=401)
 
 
+def test_a_certificate_shows_whose_user_asks_and_a_rule_may_ask_for_it():
+    with Secure("verify_clients = optional  ca = \"{ca}\"  certified = {{{{ fleet.example, \"127.0.0.1\" }}}}", shards=2, users=("alice", "bob"),
+                allow=False) as secure:
+        fleet = secure.authority.make("fleet", alts="URI:sip:fleet.example")
+        bob = secure.authority.make("bob", alts="URI:sip:bob@127.0.0.1")
+        for watcher in ("sip:*@fleet.example", "bob"):
+            secure.broker.admin("policy-allow", resource="alice", watcher=watcher, proof=["tls"])
+        for _ in range(4):  # on whatever shard
+            secure.agent("truck7", pair=fleet, domain="fleet.example").subscribe("sip:alice@127.0.0.1").notification()
+        secure.agent("bob", pair=bob).subscribe("sip:alice@127.0.0.1").notification()
+        shown = secure.broker.admin("explain", watcher="bob", resource="alice")["subscriptions"]
+        equal([s["proof"] for s in shown], ["tls"], "how he has shown who he is")
+        secure.agent("bob").subscribe("sip:alice@127.0.0.1", expect=403)  # his password is not enough for this rule
+        secure.agent("truck7", pair=bob, domain="fleet.example").subscribe("sip:alice@127.0.0.1", expect=401)
+
+
 def test_a_certificate_that_is_required():
     with Secure("verify_clients = require  ca = \"{ca}\"", users=("alice",)) as secure:
         secure.agent("alice", pair=secure.authority.make("phone")).subscribe("sip:alice@127.0.0.1")

@@ -2,6 +2,7 @@
 """The tool against the daemon, end to end; and what `make run` prints, as printed."""
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
 from broker import HERALD, HERALDD, PATIENCE_S, ROOT, Background, Broker, Failed, check, equal, run_tests, until
@@ -90,6 +92,43 @@ def test_users_rules_and_listings_through_the_tool():
         check("bob" not in broker.tool("user", "list", *at))
         broker.tool("user", "remove", "bob", *at, expect=None)
         check("bob" in broker.last_error, broker.last_error)
+
+
+def test_a_file_of_users_is_taken_whole_or_not_at_all():
+    with Broker(shards=2, users=("alice",), allow=False, conf='publish "sip:*@127.0.0.1" {{ publishers = {{ anna }}  packages = {{ presence }} }}\n',
+                authentication='realms = {{ "fleet.example" }}') as broker, tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        at = ["--socket", broker.socket_path]
+        ha1 = hashlib.sha256(b"a1:fleet.example:secret").hexdigest()
+        file.write(f"# from the old exchange\nanna password=wonder address=anna address=+4930\nanna realm=fleet.example username=a1 sha256={ha1}\n")
+        file.flush()
+        with open(file.name, "a", encoding="utf-8") as more:
+            more.write("bob pasword=x\n")
+        broker.tool("user", "import", file.name, *at, expect=None)
+        check(f"{file.name}:4: an unknown key" in broker.last_error, broker.last_error)
+        check("anna" not in broker.tool("user", "list", *at), "a part of it was taken")
+        with open(file.name, "r+", encoding="utf-8") as more:
+            text = more.read().replace("pasword", "password")
+            more.seek(0)
+            more.write(text)
+        check("added 2 users, replaced 0" in broker.tool("user", "import", file.name, *at))
+        broker.tool("user", "import", file.name, *at, expect=None)
+        check("--replace" in broker.last_error or "replace" in broker.last_error, broker.last_error)
+        check("added 0 users, replaced 2" in broker.tool("user", "import", file.name, "--replace", *at))
+        broker.tool("user", "add", "eve", "--address", "+4930", *at, expect=None)
+        check("another user's" in broker.last_error, broker.last_error)
+        # By either address, and with either password, he is one; he may publish for alice.
+        broker.passwords["anna"] = "wonder"
+        broker.tool("policy", "allow", "alice", "sip:+4930@127.0.0.1", *at)
+        sub = broker.tool_start("sub", "sip:alice@127.0.0.1", *broker.login("anna"))
+        sub.says("active")
+        equal(broker.subs()[0]["watcher"], "sip:anna@127.0.0.1", "the watcher")
+        pub = broker.tool_start("pub", "sip:alice@127.0.0.1", "--open", *broker.login("anna"))
+        until(broker.pubs, "a publication")
+        pub.end()
+        sub.end()
+        users = {u["name"]: u for u in json.loads(broker.tool("user", "list", "--json", *at))["users"]}
+        equal(users["anna"]["addresses"], ["sip:anna@127.0.0.1", "sip:+4930@127.0.0.1"], "addresses")
+        equal([(x["realm"], x["username"]) for x in users["anna"]["logins"]][1], ("fleet.example", "a1"), "logins")
 
 
 def test_the_tool_says_when_nobody_is_there():
