@@ -94,20 +94,11 @@ static bool
 find_server(const char *text, struct hd_addr *ret_addr)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_DGRAM }, *list = NULL;
-    struct hd_slice host = hd_slice_str(text), port = HD_LIT("5060");
-    const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
-    char *host_text, *port_text;
+    char *host, *port;
     bool found = false;
 
-    if (colon && colon > bracket && (bracket || strchr(text, ':') == colon)) {
-        host.n = (size_t)(colon - text);
-        port = hd_slice_from(hd_slice_str(text), host.n + 1);
-    }
-    if (host.n > 1 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-        host = hd_slice(host.p + 1, host.n - 2);
-    host_text = hd_slice_strdup(host);
-    port_text = hd_slice_strdup(port);
-    if (host_text && port_text && getaddrinfo(host_text, port_text, &hints, &list) == 0) {
+    tool_host_port(text, "5060", &host, &port);
+    if (getaddrinfo(host, port, &hints, &list) == 0) {
         struct hd_addr addr = { 0 };
 
         if (list->ai_family == AF_INET) {
@@ -130,8 +121,8 @@ find_server(const char *text, struct hd_addr *ret_addr)
         found = true;
         freeaddrinfo(list);
     }
-    free(host_text);
-    free(port_text);
+    free(host);
+    free(port);
     return found;
 }
 

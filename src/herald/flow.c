@@ -109,6 +109,8 @@ event_done(struct flow_event *event)
     free(event->package);
     free(event->who);
     free(event->call_id);
+    free(event->state);
+    free(event->sees);
 }
 
 static enum hd_err
@@ -127,9 +129,11 @@ read_subject(const json_t *json, struct flow_event *event)
 {
     event->call = id_of(json, "call");
     event->now = json_is_true(json_object_get(json, "now"));
+    event->status = (unsigned)json_integer_value(json_object_get(json, "status"));
     return keep(json, "subject", &event->subject) && keep(json, "resource", &event->resource) &&
                    keep(json, "package", &event->package) && keep(json, "who", &event->who) &&
-                   keep(json, "call_id", &event->call_id) && keep(json, "words", &event->words)
+                   keep(json, "call_id", &event->call_id) && keep(json, "words", &event->words) &&
+                   keep(json, "state", &event->state) && keep(json, "sees", &event->sees)
                ? HD_OK
                : HD_ENOMEM;
 }

@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/slice.h"
+#include "base/str.h"
 
 enum flow_kind { FLOW_MESSAGE = 1, FLOW_DECISION, FLOW_SUBJECT };
 
@@ -28,8 +29,9 @@ struct flow_event {
     char *words;
     /* subjects: heap, NUL-terminated */
     uint64_t call; /* the flow of its requests, 0: none */
-    char *subject, *resource, *package, *who, *call_id;
-    bool now; /* not recorded: what there is now */
+    char *subject, *resource, *package, *who, *call_id, *state, *sees;
+    unsigned status; /* of a refusal */
+    bool now;        /* not recorded: what there is now */
 };
 
 struct flow {
@@ -71,7 +73,8 @@ struct flow_draw {
     bool full;   /* the messages too */
     bool stable; /* numbers in place of times */
     FILE *to;
-    size_t row; /* rows that were drawn */
+    size_t row;  /* rows that were drawn */
+    int capture; /* a socket that all goes to in place of a picture, -1: none */
 };
 /** Draws the events from one on; the head when it is new or has changed. */
 void flow_ladder(const struct flow *flow, size_t from, struct flow_parties *parties,
@@ -82,5 +85,18 @@ void flow_ladder(const struct flow *flow, size_t from, struct flow_parties *part
  * answers behind their requests.  HD_OK, HD_ENOMEM.
  */
 HD_NODISCARD enum hd_err flow_stable(struct flow *flow);
+
+/* --- elsewhere ------------------------------------------------------------------------------- */
+
+/** Appends a pcapng file: a frame of IP and UDP for each message, decisions as comments. */
+void flow_pcapng(const struct flow *flow, struct hd_str *out);
+#define FLOW_HEP_MOST 65000u /* octets of a message in one packet to a capture server */
+/** Appends a packet of HEP version 3; false: the message is too large for one. */
+bool flow_hep(const struct flow_event *event, uint32_t agent, struct hd_str *out);
+/** Appends a scenario that sends what was sent and expects what was answered (doc/scenarios.md).
+ * packages: the answer to `package-list`, so that the laboratory has the same, or NULL. HD_OK;
+ * HD_EFULL: more addresses than a scenario has actors for; HD_ENOMEM. */
+HD_NODISCARD enum hd_err flow_play(const struct flow *flow, const json_t *packages,
+                                   struct hd_str *out);
 
 #endif

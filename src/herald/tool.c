@@ -68,3 +68,30 @@ tool_file(const char *path, size_t max, size_t *ret_n)
     *ret_n = n;
     return text;
 }
+
+static char *
+copy_of(struct hd_slice text)
+{
+    char *copy = tool_alloc(text.n + 1);
+
+    if (text.n)
+        memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    return copy;
+}
+
+void
+tool_host_port(const char *text, const char *usual_port, char **ret_host, char **ret_port)
+{
+    struct hd_slice host = hd_slice_str(text), port = hd_slice_str(usual_port);
+    const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
+
+    if (colon && colon > bracket && (bracket || strchr(text, ':') == colon)) {
+        host.n = (size_t)(colon - text);
+        port = hd_slice_from(hd_slice_str(text), host.n + 1);
+    }
+    if (host.n > 1 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        host = hd_slice(host.p + 1, host.n - 2);
+    *ret_host = copy_of(host);
+    *ret_port = copy_of(port);
+}

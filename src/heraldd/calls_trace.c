@@ -278,6 +278,14 @@ did_json(const struct evt_config *config, const struct evt_recalled *row)
     return NULL;
 }
 
+static const char *
+sees_name(uint8_t transform)
+{
+    static const char *const names[] = { "all", "neutral", "nothing" };
+
+    return transform < HD_ARRAY_LEN(names) ? names[transform] : "part";
+}
+
 static json_t *
 subject_json(const struct evt_config *config, const struct evt_recalled *row)
 {
@@ -285,13 +293,13 @@ subject_json(const struct evt_config *config, const struct evt_recalled *row)
     struct hd_str words = { 0 };
 
     (void)snprintf(call, sizeof(call), "%016" PRIx64, row->call);
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:i, s:i, s:b}", "kind", "subject",
-                  "subject", row->subject, "call", call, "call_id", hd_json_slice(row->call_id),
-                  "resource", hd_json_slice(row->resource), "package", hd_json_slice(row->package),
-                  "who", hd_json_slice(row->who), "proof", hd_json_slice(row->proof), "state",
-                  row->state ? row->state : "", "rule", (int)row->rule, "status", (int)row->status,
-                  "now", row->place == 0);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:i, s:i, s:b}", "kind", "subject",
+        "subject", row->subject, "call", call, "call_id", hd_json_slice(row->call_id), "resource",
+        hd_json_slice(row->resource), "package", hd_json_slice(row->package), "who",
+        hd_json_slice(row->who), "proof", hd_json_slice(row->proof), "state",
+        row->state ? row->state : "", "sees", sees_name(row->transform), "rule", (int)row->rule,
+        "status", (int)row->status, "now", row->place == 0);
     subject_words(config, row, &words);
     if (json && set_words(json, &words))
         return json;

@@ -3,8 +3,12 @@
 import json
 import os
 import re
+import signal
+import socket
+import struct
+import subprocess
 
-from broker import Broker, check, equal, run_tests, until
+from broker import PATIENCE_S, Background, Broker, check, equal, free_port, run_tests, until
 from sip import PIDF, Agent, pidf
 
 
@@ -118,6 +122,130 @@ def test_it_can_be_off_and_another_size_after_a_reload():
         broker.admin("reload")
         story(broker)
         check(broker.admin("trace", about="alice")["events"], "recorded")
+
+
+# --- exports -----------------------------------------------------------------------------------
+
+
+def tshark(path, *fields):
+    """One tuple of fields for each packet."""
+    arguments = ["tshark", "-n", "-r", path, "-T", "fields", "-E", "separator=\t"]
+    for field in fields:
+        arguments += ["-e", field]
+    run = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    return [tuple(line.split("\t")) for line in run.stdout.split("\n")[:-1]]
+
+
+def test_wireshark_reads_every_message_as_sip_and_none_is_malformed():
+    with Broker(users=("alice", "bob")) as broker:
+        alice, bob, _ = story(broker)
+        carol = Agent(broker, "bob", kind="tcp")
+        carol.subscribe(alice.aor).notification()
+        path = os.path.join(broker.folder.name, "flow.pcapng")
+        trace(broker, "alice", "--pcapng", path)
+        messages = [e for e in broker.admin("trace", about="alice")["events"] if e["kind"] == "message"]
+        packets = tshark(path, "sip.Request-Line", "sip.Status-Line", "_ws.malformed", "udp.checksum.status",
+                         "ip.checksum.status", "udp.srcport", "frame.comment", "frame.time_epoch")
+        equal(len(packets), len(messages))
+        for packet, message in zip(packets, messages):
+            equal(packet[0] or packet[1], message["message"].split("\r\n")[0])
+            equal(packet[2], "", "malformed")
+            source = message["local"] if message["direction"] == "out" else message["remote"]
+            equal(packet[5], source.rsplit(":", 1)[1])
+            equal(packet[7], f"{message['at_us'] // 1000000}.{message['at_us'] % 1000000:06}000", "time")
+        checked = subprocess.run(["tshark", "-n", "-r", path, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE",
+                                  "-Y", "ip.checksum.status == 0 || udp.checksum.status == 0"],
+                                 capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+        equal(checked.stdout, "", "wrong checksums")
+        comments = "\n".join(p[6] for p in packets)
+        check("kept by the store" in comments and "over TCP" in comments, comments)
+
+
+def test_wireshark_sees_that_a_cut_message_is_cut():
+    conf = 'recorder {{ memory = 64KiB }}\n'
+    with Broker(users=("alice",), conf=conf) as broker:
+        alice = Agent(broker, "alice")
+        alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note="x" * 30000))
+        path = os.path.join(broker.folder.name, "flow.pcapng")
+        trace(broker, "alice", "--pcapng", path)
+        packets = tshark(path, "sip.Method", "sip.Status-Code", "_ws.malformed")
+        check(packets and all((p[0] or p[1]) and not p[2] for p in packets), packets)
+
+
+def chunks(packet):
+    """A packet of HEP version 3: {type: value}."""
+    equal(packet[:4], b"HEP3")
+    equal(struct.unpack(">H", packet[4:6])[0], len(packet))
+    values, at = {}, 6
+    while at < len(packet):
+        vendor, kind, size = struct.unpack(">HHH", packet[at:at + 6])
+        equal(vendor, 0)
+        check(6 <= size <= len(packet) - at and kind not in values, "a chunk", kind, size)
+        values[kind] = packet[at + 6:at + size]
+        at += size
+    return values
+
+
+def test_a_capture_server_is_sent_what_happens():
+    with Broker(users=("alice", "bob")) as broker, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        alice, _, watch = story(broker)
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE_S)
+        sender = broker.tool_start("trace", "alice", "--hep", f"127.0.0.1:{server.getsockname()[1]}", "--follow",
+                                   "--socket", broker.socket_path)
+        before = [e for e in broker.admin("trace", about="alice")["events"] if e["kind"] == "message"]
+        alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, note="Away", tuple_id="t2"))
+        watch.notification()
+        got = [chunks(server.recv(70000)) for _ in range(len(before) + 4)]
+        for values, event in zip(got, before):
+            equal(values[15].decode(), event["message"])
+            equal((values[1], values[2], values[11]), (b"\x02", b"\x11", b"\x01"))
+            local, remote = [event[k].rsplit(":", 1) for k in ("local", "remote")]
+            source, target = (local, remote) if event["direction"] == "out" else (remote, local)
+            equal([socket.inet_ntoa(values[3]), str(struct.unpack(">H", values[7])[0])], source)
+            equal([socket.inet_ntoa(values[4]), str(struct.unpack(">H", values[8])[0])], target)
+            equal(struct.unpack(">I", values[9])[0] * 1000000 + struct.unpack(">I", values[10])[0], event["at_us"])
+        check(b"Away" in b"".join(v[15] for v in got[len(before):]), "what happened later")
+        sender.end()
+
+
+def test_sngrep_takes_the_stream():
+    with Broker(users=("alice", "bob")) as broker:
+        story(broker)
+        port, path = free_port(), os.path.join(broker.folder.name, "sngrep.pcap")
+        sngrep = Background(["sngrep", "-N", "-q", "-L", f"udp:127.0.0.1:{port}", "-O", path], broker.folder.name)
+        until(lambda: f":{port:04X} " in open("/proc/net/udp", encoding="ascii").read(), "sngrep listens")
+        trace(broker, "alice", "--hep", f"127.0.0.1:{port}")
+        n = len([e for e in broker.admin("trace", about="alice")["events"] if e["kind"] == "message"])
+        until(lambda: os.path.exists(path) and os.path.getsize(path) > 200 * n, "it has them")
+        sngrep.end(signal.SIGINT, expect=None)
+        packets = tshark(path, "sip.Method", "sip.Status-Code")
+        equal(len(packets), n)
+        check(all(p[0] or p[1] for p in packets), packets)
+        check("NOTIFY" in [p[0] for p in packets], packets)
+
+
+def test_what_was_recorded_plays_again():
+    with Broker(users=("alice", "bob")) as broker:
+        alice, _, watch = story(broker)
+        watch.send(0)
+        watch.notification()
+        path = os.path.join(broker.folder.name, "again.play")
+        trace(broker, "alice", "--play", path)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        check("At the desk" in text and "secret" not in text and "Authorization" not in text, text)
+        run = subprocess.run([os.environ["SCENARIO_RUNNER"], path], capture_output=True, text=True, timeout=PATIENCE_S,
+                             check=False)
+        check(run.returncode == 0, run.stdout, run.stderr, text)
+        with Broker(lab=True) as fresh:
+            fresh.tool("play", path, "--server", f"127.0.0.1:{fresh.lab}")
+        # Something else was said: it does not pass.
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace("At the desk", "Away", 1))
+        run = subprocess.run([os.environ["SCENARIO_RUNNER"], path], capture_output=True, text=True, timeout=PATIENCE_S,
+                             check=False)
+        check(run.returncode != 0, "what differs was not seen", text)
 
 
 if __name__ == "__main__":
