@@ -35,6 +35,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         free(text);
         pol_book_unref(first.book);
         pol_book_unref(second.book);
+        FUZZ_CHECK(first.http->n_tokens == second.http->n_tokens &&
+                   first.http->n_hooks == second.http->n_hooks);
+        (void)api_book_unref(first.http);
+        (void)api_book_unref(second.http);
     }
     free(copy);
     return 0;

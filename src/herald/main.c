@@ -27,6 +27,8 @@ static const struct {
     { "audit", audit_main, "who watched what, when, from where, under which rule" },
     { "status", status_main, "what the daemon is doing" },
     { "backup", backup_main, "copy what the broker keeps, while it works" },
+    { "token", token_main, "tokens for programs that call over HTTP: add, list, remove" },
+    { "webhook", webhook_main, "addresses on the web that are told: add, list, remove, dead" },
     { "play", play_main, "play scenario files against a live server" },
     { "trace", trace_main, "what the broker has recorded of somebody: messages and decisions" },
     { "ladder", ladder_main, "draw the call flow of several traces" },

@@ -35,6 +35,8 @@ int watchers_main(int argc, char **argv);
 int audit_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int backup_main(int argc, char **argv);
+int token_main(int argc, char **argv);
+int webhook_main(int argc, char **argv);
 
 /** "herald: ..." and a newline on standard error.  Wire data must be escaped before. */
 void tool_problem(const char *format, ...) HD_PRINTF(1, 2);

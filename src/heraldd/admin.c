@@ -50,8 +50,10 @@ struct hd_admin {
 };
 
 struct hd_reply {
-    struct client *client;
+    struct client *client; /* NULL: take gets the answer */
     json_t *id;
+    void (*take)(void *context, bool failed, const json_t *value);
+    void *context;
 };
 
 struct answer {
@@ -206,8 +208,14 @@ static void
 reply_send(struct hd_reply *reply, const char *key, json_t *value)
 {
     struct client *client = reply->client;
-    json_t *message = json_object();
+    json_t *message;
 
+    if (!client) {
+        reply->take(reply->context, strcmp(key, "error") == 0, value);
+        free(reply);
+        return;
+    }
+    message = json_object();
     HD_ASSERT_OBJ(client, CLIENT_MAGIC);
     if (!message || json_object_set(message, "id", reply->id) != 0 ||
         json_object_set(message, key, value) != 0) {
@@ -220,6 +228,18 @@ reply_send(struct hd_reply *reply, const char *key, json_t *value)
     free(reply);
     client->calls--;
     client_drop(client);
+}
+
+struct hd_reply *
+hd_reply_new(void (*take)(void *context, bool failed, const json_t *value), void *context)
+{
+    struct hd_reply *reply = calloc(1, sizeof(*reply));
+
+    if (reply) {
+        reply->take = take;
+        reply->context = context;
+    }
+    return reply;
 }
 
 void

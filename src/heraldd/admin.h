@@ -45,6 +45,11 @@ void hd_reply_result(struct hd_reply *reply, json_t *result);
 /** Answers with one line for people; the reply is used up. */
 void hd_reply_error(struct hd_reply *reply, const char *format, ...) HD_PRINTF(2, 3);
 
+/** A place for an answer that goes elsewhere: take is called once, with the result or a line for
+ * people, borrowed for the call.  NULL: memory is short. */
+struct hd_reply *hd_reply_new(void (*take)(void *context, bool failed, const json_t *value),
+                              void *context);
+
 /** A string of octets that may not be UTF-8: what is not is shown as U+FFFD.  NULL when memory is
  * short. */
 json_t *hd_json_slice(struct hd_slice octets);

@@ -537,7 +537,7 @@ call_audit(const struct hd_call *call)
 /* Calls about users are in calls_user.c, those about rules in calls_policy.c, those about
  * registrations in calls_register.c, the one about what was recorded in calls_trace.c. */
 static const struct hd_call_row *(*const others[])(size_t *ret_n) = {
-    hd_calls_user, hd_calls_policy, hd_calls_register, hd_calls_trace
+    hd_calls_user, hd_calls_policy, hd_calls_register, hd_calls_trace, hd_calls_http
 };
 static const struct hd_call_row table[] = {
     { "package-list", call_package_list, { { NULL, JSON_NULL, false } } },
@@ -620,6 +620,50 @@ find_row(const struct hd_call_row *rows, size_t n, const char *name)
     return NULL;
 }
 
+/* Those of all files. */
+static const struct hd_call_row *
+find_call(const char *name)
+{
+    const struct hd_call_row *row = find_row(table, HD_ARRAY_LEN(table), name);
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(others) && !row; i++) {
+        size_t n;
+        const struct hd_call_row *rows = others[i](&n);
+        row = find_row(rows, n, name);
+    }
+    return row;
+}
+
+static json_t *
+value_of_word(json_type type, struct hd_slice word)
+{
+    uint64_t number;
+
+    if (type == JSON_INTEGER && hd_slice_to_u64(word, &number) == HD_OK && number <= INT64_MAX)
+        return json_integer((json_int_t)number);
+    if (type == JSON_TRUE && hd_slice_eq(word, HD_LIT("true")))
+        return json_true();
+    if (type == JSON_TRUE && hd_slice_eq(word, HD_LIT("false")))
+        return json_false();
+    return NULL;
+}
+
+void
+hd_calls_words(const char *call, json_t *args)
+{
+    const struct hd_call_row *row = find_call(call);
+
+    for (size_t i = 0; row && i < HD_CALL_ARGS_MAX && row->args[i].name; i++) {
+        const json_t *word = json_object_get(args, row->args[i].name);
+        json_t *value = json_is_string(word)
+                            ? value_of_word(row->args[i].type, hd_slice(json_string_value(word),
+                                                                        json_string_length(word)))
+                            : NULL;
+        if (value)
+            (void)json_object_set_new(args, row->args[i].name, value);
+    }
+}
+
 void
 hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *args)
 {
@@ -630,12 +674,7 @@ hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *a
         hd_reply_error(reply, "the daemon is not ready yet");
         return;
     }
-    const struct hd_call_row *row = find_row(table, HD_ARRAY_LEN(table), name);
-    size_t n;
-    for (size_t i = 0; !row && i < HD_ARRAY_LEN(others); i++) {
-        const struct hd_call_row *rows = others[i](&n);
-        row = find_row(rows, n, name);
-    }
+    const struct hd_call_row *row = find_call(name);
     if (!row)
         hd_reply_error(reply, "there is no call \"%.100s\"", name);
     else if (args_ok(&call, row->args))

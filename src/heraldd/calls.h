@@ -7,6 +7,9 @@
 
 #include "heraldd/admin.h"
 
+/** Turns texts of a call's keys into what the call takes there: numbers and booleans, when they are
+ * written as such. */
+void hd_calls_words(const char *call, json_t *args);
 /** Answers one call; context is the struct hd_daemon.  Fits hd_admin_call_f. */
 void hd_calls_take(void *context, struct hd_reply *reply, const char *call, json_t *args);
 

@@ -31,6 +31,8 @@ const struct hd_call_row *hd_calls_trace(size_t *ret_n);
 
 /** The calls about registrations. */
 const struct hd_call_row *hd_calls_register(size_t *ret_n);
+/** Those about tokens and webhooks. */
+const struct hd_call_row *hd_calls_http(size_t *ret_n);
 
 /** A string of the call; p NULL: it is not there. */
 struct hd_slice hd_call_arg(const struct hd_call *call, const char *key);

@@ -305,6 +305,10 @@ same_http(const struct api_settings *a, const struct api_settings *b)
 
     for (size_t i = 0; i < a->n_origins && same; i++)
         same = hd_slice_eq(a->origins[i], b->origins[i]);
+    same = same && a->n_reach == b->n_reach;
+    for (size_t i = 0; i < a->n_reach && same; i++)
+        same = a->reach[i].bits == b->reach[i].bits &&
+               hd_addr_eq(&a->reach[i].addr, &b->reach[i].addr);
     one.origins = other.origins = NULL;
     one.certificate = one.key = other.certificate = other.key = NULL;
     return same && one.enabled == other.enabled && hd_addr_eq(&one.addr, &other.addr) &&
@@ -314,7 +318,9 @@ same_http(const struct api_settings *a, const struct api_settings *b)
            one.requests_burst == other.requests_burst && one.head_size == other.head_size &&
            one.max_body == other.max_body && one.idle_ms == other.idle_ms &&
            one.request_ms == other.request_ms && one.stall_ms == other.stall_ms &&
-           one.ping_ms == other.ping_ms && one.clear_tokens == other.clear_tokens;
+           one.ping_ms == other.ping_ms && one.hook_retry_ms == other.hook_retry_ms &&
+           one.hook_attempts == other.hook_attempts &&
+           one.hook_timeout_ms == other.hook_timeout_ms && one.clear_tokens == other.clear_tokens;
 }
 
 const char *

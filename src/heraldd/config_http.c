@@ -13,8 +13,11 @@ const char *const hd_http_keys[] = { "certificate",
                                      "request",
                                      "stall",
                                      "ping",
-                                     "clear_tokens" };
-const char *const hd_http_lists[] = { "origins" };
+                                     "clear_tokens",
+                                     "webhook_retry",
+                                     "webhook_attempts",
+                                     "webhook_timeout" };
+const char *const hd_http_lists[] = { "origins", "webhook_reach" };
 const size_t hd_n_http_keys = HD_ARRAY_LEN(hd_http_keys),
              hd_n_http_lists = HD_ARRAY_LEN(hd_http_lists);
 
@@ -33,6 +36,26 @@ read_address(struct hd_slice text, struct hd_addr *ret_addr)
     if (hd_slice_find(host, ':') < host.n && host.p[0] != '[')
         return false;
     return hd_addr_parse(host, (uint16_t)port, ret_addr) == HD_OK;
+}
+
+static void
+read_reach(struct hd_reader *r, cfg_t *sec, struct api_settings *http)
+{
+    unsigned n = cfg_size(sec, "webhook_reach");
+    struct hd_prefix *reach = n ? hd_read_room(r, n, sizeof(*reach)) : NULL;
+
+    for (unsigned i = 0; i < n && reach; i++) {
+        const struct hd_value *value = cfg_getnptr(sec, "webhook_reach", i);
+
+        if (hd_prefix_parse(hd_value_slice(value), &reach[http->n_reach]))
+            hd_problem(r->problems, value->line,
+                       "webhook_reach holds \"%s\"; expected an address or a prefix such as "
+                       "10.1.0.0/16 or ::1",
+                       value->text);
+        else
+            http->n_reach++;
+    }
+    http->reach = reach;
 }
 
 static void
@@ -60,6 +83,10 @@ read_section(struct hd_reader *r, cfg_t *sec, unsigned line)
     hd_read_number(r, sec, "request", HD_CONF_MS, 500, 600000, &http->request_ms);
     hd_read_number(r, sec, "stall", HD_CONF_MS, 500, 600000, &http->stall_ms);
     hd_read_number(r, sec, "ping", HD_CONF_MS, 500, 600000, &http->ping_ms);
+    hd_read_number(r, sec, "webhook_retry", HD_CONF_MS, 50, 300000, &http->hook_retry_ms);
+    hd_read_number(r, sec, "webhook_attempts", HD_CONF_COUNT, 1, 1000, &http->hook_attempts);
+    hd_read_number(r, sec, "webhook_timeout", HD_CONF_MS, 500, 120000, &http->hook_timeout_ms);
+    read_reach(r, sec, http);
     http->clear_tokens = hd_read_bool(r, sec, "clear_tokens", false);
 }
 

@@ -9,7 +9,10 @@
 #include <sys/random.h>
 
 #include "base/str.h"
+#include "heraldd/calls.h"
 #include "heraldd/metrics.h"
+
+enum mail_kind { MAIL_JOB = 1, MAIL_QUERY };
 
 struct hd_face {
     struct hd_daemon *daemon;
@@ -42,7 +45,17 @@ post(void *context, struct api_job *job)
 {
     struct hd_face *face = context;
 
+    job->mail.kind = MAIL_JOB;
     hd_mailbox_post(&face->box, &job->mail);
+}
+
+static void
+query_done(struct api_query *query)
+{
+    struct hd_face *face = query->context;
+
+    query->mail.kind = MAIL_QUERY;
+    hd_mailbox_post(&face->box, &query->mail);
 }
 
 enum hd_err
@@ -61,6 +74,7 @@ hd_face_new(struct hd_daemon *daemon, hd_wake_f wake, void *wake_context, char r
     hd_mailbox_init(&face->box, wake, wake_context);
     (void)hd_mailbox_sleep(&face->box);
     err = api_new(&(struct api_params){ .settings = &daemon->conf->http,
+                                        .book = hd_state_http(daemon->state),
                                         .keys = hd_state_keys(daemon->state),
                                         .epoch = hd_state_epoch(daemon->state),
                                         .entropy = fill_entropy,
@@ -102,6 +116,87 @@ job_metrics(struct hd_face *face, struct api_job *job)
 }
 
 static void
+call_answered(void *context, bool failed, const json_t *value)
+{
+    struct api_job *job = context;
+
+    job->failed = failed;
+    job->text = failed ? NULL : json_dumps(value, JSON_COMPACT);
+    if (failed)
+        job->text = hd_slice_strdup(hd_slice(json_string_value(value), json_string_length(value)));
+    job->n = job->text ? strlen(job->text) : 0;
+    api_job_done(job);
+}
+
+/* Calls that change nothing, and those that are not for the network. */
+static const char *const reading[] = { "status",
+                                       "subs",
+                                       "pubs",
+                                       "bindings",
+                                       "watchers",
+                                       "audit",
+                                       "user-list",
+                                       "package-list",
+                                       "token-list",
+                                       "webhook-list",
+                                       "webhook-dead",
+                                       "explain",
+                                       "policy-list",
+                                       "policy-test",
+                                       "policy-list-show",
+                                       "policy-transform-show",
+                                       "trace",
+                                       "ladder" };
+static const char *const local[] = { "backup", "metrics" };
+
+static bool
+is_one(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void
+refuse_job(struct api_job *job, unsigned status, const char *why)
+{
+    job->failed = true;
+    job->status = status;
+    job->text = hd_slice_strdup(hd_slice_str(why));
+    job->n = job->text ? strlen(job->text) : 0;
+    api_job_done(job);
+}
+
+/* The keys of a call: a JSON object. */
+static void
+job_call(struct hd_face *face, struct api_job *job)
+{
+    json_t *args = job->args.n ? json_loadb(job->args.p, job->args.n,
+                                            JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL)
+                               : json_object();
+    struct hd_reply *reply = NULL;
+
+    if (is_one(job->name, local, HD_ARRAY_LEN(local)))
+        refuse_job(job, 403, "this call is for the admin socket alone");
+    else if (job->reads && !is_one(job->name, reading, HD_ARRAY_LEN(reading)))
+        refuse_job(job, 405, "this call is made with POST, or is not there");
+    else if (!(reply = hd_reply_new(call_answered, job)))
+        api_job_done(job);
+    if (!reply) {
+        json_decref(args);
+        return;
+    }
+    if (job->reads)
+        hd_calls_words(job->name, args);
+    if (!json_is_object(args))
+        hd_reply_error(reply, "the body is not a JSON object");
+    else
+        hd_calls_take(face->daemon, reply, job->name, args);
+    json_decref(args);
+}
+
+static void
 job_run(struct hd_face *face, struct api_job *job)
 {
     switch (job->kind) {
@@ -109,43 +204,84 @@ job_run(struct hd_face *face, struct api_job *job)
         job_metrics(face, job);
         return;
     case API_JOB_CALL:
-        api_job_done(job);
+        job_call(face, job);
         return;
+    }
+}
+
+/* stops: nothing is done any more, all is given back. */
+static void
+collect(struct hd_face *face, bool stops)
+{
+    struct hd_mail *mail;
+
+    while ((mail = hd_mailbox_take(&face->box))) {
+        if (mail->kind == MAIL_QUERY) {
+            struct api_query *query = HD_CONTAINER(mail, struct api_query, mail);
+            query->then(query->then_context);
+        } else if (stops) {
+            api_job_done(HD_CONTAINER(mail, struct api_job, mail));
+        } else {
+            job_run(face, HD_CONTAINER(mail, struct api_job, mail));
+        }
     }
 }
 
 void
 hd_face_collect(struct hd_face *face)
 {
-    struct hd_mail *mail;
-
     if (!face)
         return;
     hd_mailbox_awake(&face->box);
     do {
-        while ((mail = hd_mailbox_take(&face->box)))
-            job_run(face, HD_CONTAINER(mail, struct api_job, mail));
+        collect(face, false);
     } while (!hd_mailbox_sleep(&face->box));
+}
+
+enum hd_err
+hd_face_book(struct hd_face *face, struct api_book *book)
+{
+    return face ? api_take_book(face->api, book) : HD_OK;
+}
+
+bool
+hd_face_ask(struct hd_face *face, struct api_query *query, void (*then)(void *context),
+            void *context)
+{
+    if (!face)
+        return false;
+    query->done = query_done;
+    query->context = face;
+    query->then = then;
+    query->then_context = context;
+    api_ask(face->api, query);
+    return true;
+}
+
+void
+hd_face_random(void *octets, size_t n)
+{
+    fill_entropy(NULL, octets, n);
 }
 
 void
 hd_face_stop(struct hd_face *face)
 {
-    if (face)
-        api_stop(face->api);
+    if (!face)
+        return;
+    collect(face, true); /* or the face would wait for it */
+    api_stop(face->api);
 }
 
 void
 hd_face_free(struct hd_face *face)
 {
-    struct hd_mail *mail;
-
     if (!face)
         return;
-    api_stop(face->api);
-    while ((mail = hd_mailbox_take(&face->box)))
-        api_job_done(HD_CONTAINER(mail, struct api_job, mail));
-    api_free(face->api);
+    hd_face_stop(face);
+    collect(face, true);
+    api_free(face->api); /* answers what was still asked */
+    collect(face, true);
     (void)hd_conf_unref(face->conf);
     free(face);
 }

@@ -19,6 +19,14 @@ HD_NODISCARD enum hd_err hd_face_new(struct hd_daemon *daemon, hd_wake_f wake, v
 struct api *hd_face_api(struct hd_face *face);
 HD_NODISCARD enum hd_err hd_face_start(struct hd_face *face, struct evt_shard *shard,
                                        struct evt_config *config);
+/** Takes a new book of tokens and webhooks.  HD_ENOMEM. */
+HD_NODISCARD enum hd_err hd_face_book(struct hd_face *face, struct api_book *book);
+/** Asks the face; then is called on the main thread, never from inside.  False: there is no face.
+ */
+bool hd_face_ask(struct hd_face *face, struct api_query *query, void (*then)(void *context),
+                 void *context);
+/** Unguessable octets; cannot fail. */
+void hd_face_random(void *octets, size_t n);
 /** Answers what the face has asked for. */
 void hd_face_collect(struct hd_face *face);
 /** Before the shards stop. */

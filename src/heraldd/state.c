@@ -285,7 +285,8 @@ create(struct hd_state *state, char text[HD_PROBLEM_TEXT])
         return err;
     write_instance(uuid, state->data.instance);
     state->data.book = pol_book_new(&state->data.keys.table);
-    if (!state->data.book)
+    state->data.http = api_book_new();
+    if (!state->data.book || !state->data.http)
         return problem(text, state, "", HD_ENOMEM, "memory is short");
     return save(state, &state->data, text);
 }
@@ -335,6 +336,7 @@ hd_state_close(struct hd_state *state)
     HD_ASSERT_OBJ(state, STATE_MAGIC);
     state->magic = 0;
     pol_book_unref(state->data.book);
+    (void)api_book_unref(state->data.http);
     /* The lock file stays: removing it would let two daemons lock two files of that name. */
     if (state->lock_fd >= 0)
         close(state->lock_fd);
@@ -384,6 +386,28 @@ hd_state_save(struct hd_state *state, struct pol_book *book, char ret_problem[HD
     pol_book_ref(book);
     pol_book_unref(state->data.book);
     state->data.book = book;
+    return HD_OK;
+}
+
+struct api_book *
+hd_state_http(const struct hd_state *state)
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    return state->data.http;
+}
+
+enum hd_err
+hd_state_save_http(struct hd_state *state, struct api_book *http, char ret_problem[HD_PROBLEM_TEXT])
+{
+    HD_ASSERT_OBJ(state, STATE_MAGIC);
+    struct hd_state_data data = state->data;
+    data.http = http;
+    const enum hd_err err = save(state, &data, ret_problem);
+    if (err)
+        return err;
+    (void)api_book_ref(http);
+    (void)api_book_unref(state->data.http);
+    state->data.http = http;
     return HD_OK;
 }
 

@@ -19,6 +19,7 @@
 #define HD_STATE_FILE "herald.state"
 
 struct hd_state;
+struct api_book;
 
 /**
  * Opens the state folder, making it (mode 0700, its parent must be there) and the file when they
@@ -51,6 +52,12 @@ struct pol_book *hd_state_book(const struct hd_state *state);
  */
 HD_NODISCARD enum hd_err hd_state_save(struct hd_state *state, struct pol_book *book,
                                        char ret_problem[HD_PROBLEM_TEXT]);
+
+/** Tokens and webhooks, as of the last save; borrowed. */
+struct api_book *hd_state_http(const struct hd_state *state);
+/** As hd_state_save, for these. */
+HD_NODISCARD enum hd_err hd_state_save_http(struct hd_state *state, struct api_book *http,
+                                            char ret_problem[HD_PROBLEM_TEXT]);
 
 /**
  * Writes what is kept into another folder, as a file of the same name, which must not be there.

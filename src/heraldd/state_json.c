@@ -519,9 +519,9 @@ out:
 static enum hd_err
 read_root(const struct object *root, struct hd_state_data *ret_data)
 {
-    static const char *const known[] = { "format",     "version",       "instance", "keys",
-                                         "next_rule",  "users",         "rules",    "lists",
-                                         "transforms", "next_transform" };
+    static const char *const known[] = { "format",     "version",        "instance", "keys",
+                                         "next_rule",  "users",          "rules",    "lists",
+                                         "transforms", "next_transform", "tokens",   "webhooks" };
     static const char *const known_keys[] = { "id", "table" };
     struct hd_state_data data = { 0 };
     struct hd_slice text;
@@ -565,6 +565,11 @@ read_root(const struct object *root, struct hd_state_data *ret_data)
     if (!err)
         err = read_book(root, &data.keys.table, &data.book);
     if (!err)
+        err = api_book_read(json_object_get(root->json, "tokens"),
+                            json_object_get(root->json, "webhooks"), root->problem, &data.http);
+    if (err)
+        data.book = pol_book_unref(data.book);
+    else
         *ret_data = data;
     return err;
 }
@@ -825,6 +830,26 @@ write_rule_entry(FILE *file, const void *entry)
     return write_rule(file, entry);
 }
 
+static bool
+write_json(FILE *file, json_t *json)
+{
+    const bool ok = json && json_dumpf(json, file, JSON_COMPACT) == 0;
+    json_decref(json);
+    return ok;
+}
+
+static bool
+write_token_entry(FILE *file, const void *entry)
+{
+    return write_json(file, api_token_json(entry));
+}
+
+static bool
+write_hook_entry(FILE *file, const void *entry)
+{
+    return write_json(file, api_hook_json(entry));
+}
+
 /* "name":[, each entry on a line of its own, ] */
 static bool
 write_entries(FILE *file, const char *name, const struct gather *gather,
@@ -838,6 +863,24 @@ write_entries(FILE *file, const char *name, const struct gather *gather,
     }
     fputs("]", file);
     return true;
+}
+
+/* What the HTTP face has given out, when it has. */
+static bool
+write_http(FILE *file, const struct api_book *http)
+{
+    const struct gather tokens = { (const void **)http->tokens, http->n_tokens };
+    const struct gather hooks = { (const void **)http->hooks, http->n_hooks };
+
+    if (tokens.n) {
+        fputs(",\n", file);
+        if (!write_entries(file, "tokens", &tokens, write_token_entry))
+            return false;
+    }
+    if (!hooks.n)
+        return true;
+    fputs(",\n", file);
+    return write_entries(file, "webhooks", &hooks, write_hook_entry);
 }
 
 static void
@@ -883,7 +926,8 @@ hd_state_write(FILE *file, const struct hd_state_data *data)
     fputs(",\n", file);
     ok = ok && write_entries(file, "transforms", &transforms, write_transform_entry);
     fputs(",\n", file);
-    ok = ok && write_entries(file, "rules", &rules, write_rule_entry);
+    ok = ok && write_entries(file, "rules", &rules, write_rule_entry) &&
+         write_http(file, data->http);
     fputs("}\n", file);
     if (fflush(file) != 0 || ferror(file))
         err = HD_EIO;

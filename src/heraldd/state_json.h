@@ -8,6 +8,7 @@
 
 #include "base/slice.h"
 #include "event/shard.h"
+#include "http/book.h"
 #include "policy/book.h"
 
 #define HD_STATE_VERSION 1
@@ -18,13 +19,14 @@ struct hd_state_data {
     struct evt_keys keys;
     char instance[HD_INSTANCE_TEXT];
     struct pol_book *book;
+    struct api_book *http; /* tokens and webhooks; never NULL once it is read */
 };
 
 /**
  * Reads a whole file.
  * @param ret_problem  on an error: the place and what is wrong with it, without the file's name, no
  * octet of the text in it
- * @param ret_data     with one reference of the book, the caller's
+ * @param ret_data     with one reference of each book, the caller's
  * @return HD_OK; HD_ESYNTAX it is damaged; HD_EVERSION newer than HD_STATE_VERSION; HD_ENOMEM
  */
 HD_NODISCARD enum hd_err hd_state_read(struct hd_slice text, char ret_problem[HD_STATE_PLACE],

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/addr.h"
 #include "base/mailbox.h"
 #include "event/ports.h"
@@ -30,6 +32,9 @@ struct api_settings {
     uint32_t head_size;                      /* octets of a request's line and fields */
     uint32_t max_body;
     uint32_t idle_ms, request_ms, stall_ms, ping_ms;
+    const struct hd_prefix *reach; /* private addresses that webhooks may be delivered to */
+    size_t n_reach;
+    uint32_t hook_retry_ms, hook_attempts, hook_timeout_ms;
     bool clear_tokens; /* bearer tokens are taken in the clear from other machines too */
 };
 struct api_settings api_settings_default(void);
@@ -43,7 +48,10 @@ struct api_settings api_settings_default(void);
     X(slow, "connections closed because a request, or the reading of an answer, took too long")    \
     X(refused_origin, "requests of pages that may not call")                                       \
     X(too_large, "requests whose body is too large")                                               \
-    X(events, "events written to event streams")
+    X(events, "events written to event streams")                                                   \
+    X(hooks_delivered, "events that webhooks have taken")                                          \
+    X(hooks_failed, "deliveries to webhooks that failed")                                          \
+    X(hooks_dead, "events that were given up")
 #define API_GAUGES(X)                                                                              \
     X(connections, "connections")                                                                  \
     X(streams, "event streams")
@@ -61,8 +69,10 @@ struct api_job {
     enum api_job_kind kind;
     const char *name;     /* of the call, NUL-terminated */
     struct hd_slice args; /* CALL: a JSON object, as it came; empty: none */
+    bool reads;           /* nothing may be changed by it; its keys are words */
     /* the answer: text is taken from the heap; NULL: memory was short */
-    bool failed; /* text says why, as a JSON string */
+    bool failed;     /* text says why */
+    unsigned status; /* then: of HTTP; 0: 400 */
     char *text;
     size_t n;
     struct api *api;
@@ -70,8 +80,24 @@ struct api_job {
 /** Gives a job back.  Any thread. */
 void api_job_done(struct api_job *job);
 
+/* Something that the main thread asks for. */
+enum api_query_kind { API_QUERY_HOOKS = 1, API_QUERY_DEAD, API_QUERY_REDELIVER };
+struct api_query {
+    struct hd_mail mail;
+    enum api_query_kind kind;
+    char id[64];    /* REDELIVER: of a webhook or an event */
+    json_t *result; /* NULL: memory was short */
+    /** Called on the face's thread, or when it goes; the last use. */
+    void (*done)(struct api_query *query);
+    void *context;
+    void (*then)(void *context); /* of whoever asked, on his thread */
+    void *then_context;
+};
+
+struct api_book;
 struct api_params {
     const struct api_settings *settings;
+    struct api_book *book; /* a reference is taken */
     struct evt_keys keys;
     uint32_t epoch;
     hd_entropy_f entropy;
@@ -95,6 +121,10 @@ HD_NODISCARD enum hd_err api_start(struct api *api, struct evt_shard *shard,
                                    struct evt_config *config);
 /** Takes a new configuration; a reference is taken.  Any thread.  HD_ENOMEM. */
 HD_NODISCARD enum hd_err api_configure(struct api *api, struct evt_config *config);
+/** Takes a new book; a reference is taken.  Any thread.  HD_ENOMEM. */
+HD_NODISCARD enum hd_err api_take_book(struct api *api, struct api_book *book);
+/** Hands over a query; it is answered in any case.  Any thread, before api_free. */
+void api_ask(struct api *api, struct api_query *query);
 /** Ends the thread: what is under way is answered, a second at most.  Before the shards stop. */
 void api_stop(struct api *api);
 /** After the shards are freed; accepts NULL. */

@@ -46,7 +46,7 @@ by_digest(struct api_request *request, struct hd_slice authorization)
     switch (pol_http_authenticate(api->policy, api->config, &shown, api->now_us, &result)) {
     case EVT_AUTH_OK:
         request->identity = result.identity;
-        request->scope_publish = request->scope_read = true;
+        request->scopes = API_SCOPE_PUBLISH | API_SCOPE_READ;
         return API_KNOWN;
     case EVT_AUTH_CHALLENGE:
         challenge(request, false);
@@ -67,6 +67,48 @@ by_digest(struct api_request *request, struct hd_slice authorization)
     return API_UNKNOWN;
 }
 
+/* RFC 6750 section 5.3: what is good for whoever holds it does not travel where others listen. */
+static bool
+line_is_safe(const struct api_request *request)
+{
+    static const struct hd_prefix here[] = { { { .ip = { 127 }, .family = 4 }, 8 },
+                                             { { .ip = { [15] = 1 }, .family = 6 }, 128 } };
+    const struct api *api = request->api;
+
+    return api->secure || api->settings->clear_tokens ||
+           hd_prefix_holds(&here[0], &request->flow.remote) ||
+           hd_prefix_holds(&here[1], &request->flow.remote);
+}
+
+/* A token is its user's, as long as he is there. */
+static enum api_known
+by_token(struct api_request *request, struct hd_slice text)
+{
+    struct api *api = request->api;
+    const struct pol_settings *settings = api->config->policy;
+    const struct api_token *token = api_book_token(api->book, text);
+    struct hd_slice user = token ? hd_slice_str(token->user) : hd_slice(NULL, 0);
+    size_t n;
+
+    if (!line_is_safe(request)) {
+        api_problem(request, 403, "tokens are taken over TLS and from this machine alone");
+        return API_UNKNOWN;
+    }
+    if (!token || user.n > POL_NAME_MAX || !pol_book_user(settings->book, user) ||
+        pol_user_key(settings->book, user, &api->config->served, request->identity.key, &n)) {
+        api_source_failed(api, &request->flow.remote);
+        challenge(request, false);
+        return API_UNKNOWN;
+    }
+    request->identity.key_len = (uint8_t)n;
+    request->identity.proof = EVT_PROOF_TOKEN;
+    request->identity.authenticated = request->identity.proven = true;
+    request->scopes = token->scopes;
+    memcpy(request->token, token->id, sizeof(request->token));
+    memcpy(request->user, user.p, user.n);
+    return API_KNOWN;
+}
+
 enum api_known
 api_authenticate(struct api_request *request)
 {
@@ -76,5 +118,6 @@ api_authenticate(struct api_request *request)
         challenge(request, false);
         return API_UNKNOWN;
     }
-    return by_digest(request, authorization);
+    const struct hd_slice bearer = api_bearer(authorization);
+    return bearer.p ? by_token(request, bearer) : by_digest(request, authorization);
 }

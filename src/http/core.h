@@ -3,6 +3,7 @@
 #ifndef HD_HTTP_CORE_H
 #define HD_HTTP_CORE_H
 
+#include <curl/curl.h>
 #include <microhttpd.h>
 #include <pthread.h>
 
@@ -10,6 +11,7 @@
 #include "base/str.h"
 #include "event/ask.h"
 #include "http/api.h"
+#include "http/book.h"
 #include "http/route.h"
 #include "policy/policy.h"
 
@@ -22,6 +24,8 @@ enum api_mail_kind {
     API_MAIL_TIDINGS,
     API_MAIL_JOB,
     API_MAIL_CONFIG,
+    API_MAIL_BOOK,
+    API_MAIL_QUERY,
     API_MAIL_STOP
 };
 
@@ -86,7 +90,9 @@ struct api_request {
     struct hd_str body;
     struct hd_flow flow;
     struct evt_identity identity;
-    bool scope_publish, scope_read, scope_admin;
+    unsigned scopes;              /* enum api_scope */
+    char token[API_ENTRY_ID + 1]; /* the token's name; empty: digest */
+    char user[POL_NAME_MAX + 1];  /* the token's */
     /* the answer */
     unsigned status;
     struct MHD_Response *response;
@@ -138,8 +144,8 @@ void api_version_text(const uint8_t version[16], char ret[32]);
 void api_stream_open(struct api_request *request, const struct api_wish *wish, bool json);
 /** Frees it; its request goes too. */
 void api_stream_close(struct api_stream *stream);
-/** The server stops: it is told so. */
-void api_stream_end(struct api_request *request);
+/** Ends it for a reason of ours, which is told. */
+void api_stream_end(struct api_request *request, struct hd_slice reason);
 /** Once a second. */
 void api_stream_tick(struct api_request *request);
 enum MHD_Result api_stream_begin(struct api_request *request);
@@ -148,6 +154,24 @@ enum api_known { API_KNOWN = 1, API_UNKNOWN /* answered */ };
 enum api_known api_authenticate(struct api_request *request);
 /* Embedded files (static.c). */
 bool api_static_answer(struct api_request *request);
+
+/* --- webhooks (hook.c) ----------------------------------------------------------------------- */
+
+HD_NODISCARD enum hd_err api_hooks_new(struct api *api);
+/** The book is another. */
+void api_hooks_book(struct api *api);
+/** Goes on with transfers, and begins those that are due. */
+void api_hooks_run(struct api *api);
+/** Sleeps until a descriptor, or a transfer, has something to do. */
+void api_hooks_wait(struct api *api, struct curl_waitfd *fds, unsigned n, int ms);
+void api_hooks_query(struct api *api, struct api_query *query);
+void api_hooks_stop(struct api *api);
+void api_hooks_free(struct api *api); /* after the core's last word */
+/** The filter document of a condition in words; NULL: memory is short, or it is no text.  Caller
+ * frees. */
+char *api_filter_of(struct hd_slice when);
+struct sockaddr;
+struct hd_addr api_addr_of(const struct sockaddr *sa);
 
 /* --- sources (source.c) ---------------------------------------------------------------------- */
 
@@ -163,10 +187,11 @@ void api_source_failed(struct api *api, const struct hd_addr *addr);
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
-/* A new configuration, with a reference. */
+/* A new configuration, or book, with a reference. */
 struct api_news {
     struct hd_mail mail;
     struct evt_config *config;
+    struct api_book *book;
 };
 
 /** A job is back. */
@@ -194,6 +219,9 @@ struct api {
     struct hd_mailbox box;
     struct pol_shard *policy;
     struct evt_config *config;
+    struct api_book *book;
+    struct api_hooks *hooks;
+    uint32_t epoch;
     struct evt_shard *shard;
     pthread_t thread;
     struct hd_mail stop;

@@ -167,7 +167,7 @@ publish(struct api_request *request)
     const struct hd_slice type = api_field(request, "Content-Type");
     const bool removes = request->method == API_DELETE;
 
-    if (!request->scope_publish) {
+    if (!(request->scopes & API_SCOPE_PUBLISH)) {
         api_problem(request, 403, "this token does not publish");
         return;
     }
@@ -306,13 +306,22 @@ types_of(const struct evt_package *package, struct hd_slice accept)
     return types;
 }
 
+char *
+api_filter_of(struct hd_slice when)
+{
+    json_t *json = json_pack("{s:s%}", "when", when.p, when.n);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    json_decref(json);
+    return text;
+}
+
 /* The filter of a subscription: conditions in words, the filter as a document, or a profile. */
 static bool
 read_filter(struct api_request *request, struct api_wish *wish, char **ret_text)
 {
     struct hd_slice when = api_param(&request->target, "when"),
                     filter = api_param(&request->target, "filter");
-    json_t *json;
 
     wish->profile = api_param(&request->target, "profile");
     if ((when.p != NULL) + (filter.p != NULL) + (wish->profile.p != NULL) > 1) {
@@ -325,9 +334,7 @@ read_filter(struct api_request *request, struct api_wish *wish, char **ret_text)
     }
     if (!when.p)
         return true;
-    json = json_pack("{s:s%}", "when", when.p, when.n);
-    *ret_text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
+    *ret_text = api_filter_of(when);
     if (!*ret_text) {
         api_problem(request, 400, "the conditions cannot be read");
         return false;
@@ -353,7 +360,7 @@ read_state(struct api_request *request)
                              .expires_s = stream ? UINT32_MAX : 0 };
     char *text = NULL;
 
-    if (!request->scope_read) {
+    if (!(request->scopes & API_SCOPE_READ)) {
         api_problem(request, 403, "this token does not read");
         return;
     }

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "http/core.h"
+#include "http/openapi.h"
 
 struct hd_slice
 api_field(const struct api_request *request, const char *name)
@@ -232,7 +233,8 @@ answer_job(struct api_request *request)
     if (!job->text)
         api_problem(request, 503, "memory is short");
     else if (job->failed)
-        api_problem(request, 400, "%.*s", (int)(job->n < 400 ? job->n : 400), job->text);
+        api_problem(request, job->status ? job->status : 400, "%.*s",
+                    (int)(job->n < 400 ? job->n : 400), job->text);
     else
         api_answer(request, 200,
                    job->kind == API_JOB_METRICS
@@ -336,6 +338,71 @@ no_params(struct api_request *request)
 }
 
 static void
+answer_json(struct api_request *request, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    if (text)
+        api_answer(request, 200, "application/json", hd_slice_str(text));
+    else
+        api_problem(request, 503, "memory is short");
+    free(text);
+    json_decref(json);
+}
+
+/* The keys of a call that changes nothing, as words. */
+static bool
+args_of_params(struct api_request *request)
+{
+    json_t *args = json_object();
+    bool good = args != NULL;
+    char *text;
+
+    for (size_t i = 0; i < request->target.n_params && good; i++) {
+        const struct api_param *param = &request->target.params[i];
+        json_t *value = json_stringn(param->value.p, param->value.n);
+        char *name = hd_slice_strdup(param->name);
+        good = name && value && json_object_set_new(args, name, value) == 0;
+        free(name);
+    }
+    text = good ? json_dumps(args, JSON_COMPACT) : NULL;
+    json_decref(args);
+    if (!text) {
+        api_problem(request, 400, "the parameters cannot be read");
+        return false;
+    }
+    hd_str_clear(&request->body);
+    hd_str_add_str(&request->body, text);
+    free(text);
+    return true;
+}
+
+static void
+admin(struct api_request *request)
+{
+    const bool reads = request->method == API_GET;
+    const struct hd_slice type = api_field(request, "Content-Type");
+
+    if (!reads && !no_params(request))
+        return;
+    if (!reads && request->body.n && !api_is_json(type)) {
+        api_problem(request, 415, "the keys of a call are a JSON object");
+        return;
+    }
+    if (reads && !args_of_params(request))
+        return;
+    request->job_name = hd_slice_strdup(request->target.part[0]);
+    if (!request->job_name) {
+        api_problem(request, 503, "memory is short");
+        return;
+    }
+    request->job.name = request->job_name;
+    request->job.args = hd_str_slice(&request->body);
+    request->job.reads = reads;
+    post_job(request, API_JOB_CALL);
+}
+
+static void
 route(struct api_request *request)
 {
     switch (request->target.route->what) {
@@ -351,10 +418,28 @@ route(struct api_request *request)
             post_job(request, API_JOB_METRICS);
         return;
     case API_ADMIN:
+        admin(request);
+        return;
     case API_OPENAPI:
-        break;
+        if (no_params(request))
+            answer_json(request, api_openapi());
+        return;
     }
-    api_problem(request, 404, "there is nothing of this name");
+}
+
+static bool
+scope_ok(const struct api_request *request)
+{
+    switch (request->target.route->need) {
+    case API_NEED_NOBODY:
+    case API_NEED_USER:
+        return true;
+    case API_NEED_ADMIN:
+        return request->scopes & API_SCOPE_ADMIN;
+    case API_NEED_METRICS:
+        return request->scopes & (API_SCOPE_ADMIN | API_SCOPE_METRICS);
+    }
+    return false;
 }
 
 void
@@ -388,8 +473,8 @@ api_dispatch(struct api_request *request)
         if (api_authenticate(request) != API_KNOWN)
             return;
     }
-    if (request->target.route->need == API_NEED_ADMIN && !request->scope_admin) {
-        api_problem(request, 403, "this is the operator's");
+    if (!scope_ok(request)) {
+        api_problem(request, 403, "a token with this right is needed: herald token add --scope");
         return;
     }
     route(request);

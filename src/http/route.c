@@ -11,7 +11,11 @@ static const struct api_route routes[] = {
       API_GET | API_HEAD | API_PUT | API_DELETE | API_OPTIONS, API_NEED_USER,
       "The event state of a resource: read, subscribed to (text/event-stream), published, "
       "removed" },
-    { "/metrics", API_METRICS, API_GET | API_HEAD, API_NEED_ADMIN, "Figures, as OpenMetrics" },
+    { "/v1/admin/{call}", API_ADMIN, API_GET | API_POST | API_OPTIONS, API_NEED_ADMIN,
+      "Calls of the administration" },
+    { "/openapi.json", API_OPENAPI, API_GET | API_HEAD, API_NEED_NOBODY,
+      "This face, described for programs" },
+    { "/metrics", API_METRICS, API_GET | API_HEAD, API_NEED_METRICS, "Figures, as OpenMetrics" },
     { "/healthz", API_HEALTH, API_GET | API_HEAD, API_NEED_NOBODY, "Whether the broker serves" },
 };
 

@@ -31,7 +31,7 @@ enum api_what {
     API_HEALTH,
     API_OPENAPI
 };
-enum api_need { API_NEED_NOBODY = 0, API_NEED_USER, API_NEED_ADMIN };
+enum api_need { API_NEED_NOBODY = 0, API_NEED_USER, API_NEED_ADMIN, API_NEED_METRICS };
 
 /* One route: a path whose parts in braces are taken from the target. */
 struct api_route {

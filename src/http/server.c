@@ -35,7 +35,10 @@ api_settings_default(void)
                                   .idle_ms = 60000,
                                   .request_ms = 15000,
                                   .stall_ms = 30000,
-                                  .ping_ms = 15000 };
+                                  .ping_ms = 15000,
+                                  .hook_retry_ms = 1000,
+                                  .hook_attempts = 10,
+                                  .hook_timeout_ms = 10000 };
 }
 
 static uint64_t
@@ -56,8 +59,8 @@ tick_clock(struct api *api)
 
 /* --- connections ----------------------------------------------------------------------------- */
 
-static struct hd_addr
-addr_of(const struct sockaddr *sa)
+struct hd_addr
+api_addr_of(const struct sockaddr *sa)
 {
     struct hd_addr addr = { 0 };
 
@@ -129,7 +132,7 @@ static enum MHD_Result
 on_accept(void *context, const struct sockaddr *sa, socklen_t n)
 {
     struct api *api = context;
-    struct hd_addr addr = addr_of(sa);
+    struct hd_addr addr = api_addr_of(sa);
 
     (void)n;
     tick_clock(api);
@@ -182,7 +185,7 @@ on_target(void *context, const char *target, struct MHD_Connection *connection)
                                       .listener = EVT_ASK_NO_LISTENER,
                                       .conn = 1,
                                       .local = api->bound,
-                                      .remote = addr_of(info ? info->client_addr : NULL) };
+                                      .remote = api_addr_of(info ? info->client_addr : NULL) };
     if (request->conn) {
         request->conn->request = request;
         request->conn->deadline_ms = api->now_ms + api->settings->request_ms;
@@ -296,6 +299,23 @@ keep_escapes(void *context, struct MHD_Connection *connection, char *text)
     return strlen(text);
 }
 
+/* Streams of tokens that are there no more, nor their user.  Who has shown his password is asked
+ * for it again when his subscription ends, as on SIP. */
+static void
+end_strangers(struct api *api)
+{
+    const struct pol_settings *settings = api->config->policy;
+
+    for (struct api_conn *conn = api->conns; conn; conn = conn->next) {
+        const struct api_request *request = conn->request;
+        if (!request || !request->stream || !request->token[0])
+            continue;
+        if (!pol_book_user(settings->book, hd_slice_str(request->user)) ||
+            !api_book_token_by_id(api->book, request->token))
+            api_stream_end(conn->request, HD_LIT("rejected"));
+    }
+}
+
 /* --- the thread ------------------------------------------------------------------------------ */
 
 static void
@@ -328,8 +348,22 @@ take_mail(struct api *api, struct hd_mail *mail)
         evt_config_unref(api->config);
         api->config = news->config;
         free(news);
+        end_strangers(api);
         return;
     }
+    case API_MAIL_BOOK: {
+        struct api_news *news = HD_CONTAINER(mail, struct api_news, mail);
+        (void)api_book_unref(api->book);
+        api->book = news->book;
+        free(news);
+        if (!api->stopping)
+            api_hooks_book(api);
+        end_strangers(api);
+        return;
+    }
+    case API_MAIL_QUERY:
+        api_hooks_query(api, HD_CONTAINER(mail, struct api_query, mail));
+        return;
     case API_MAIL_STOP:
         api->stopping = true;
         api->stop_ms = api->now_ms + STOP_MS;
@@ -371,7 +405,7 @@ tick(struct api *api)
         if (conn->request && conn->request->stream && !conn_gone(conn))
             api_stream_tick(conn->request);
         else if (conn->request && conn->request->stream)
-            api_stream_end(conn->request);
+            api_stream_end(conn->request, HD_LIT("gone"));
         if (api->now_ms >= conn->deadline_ms)
             conn_shut(api, conn);
     }
@@ -382,7 +416,7 @@ end_streams(struct api *api)
 {
     for (struct api_conn *conn = api->conns; conn; conn = conn->next)
         if (conn->request && conn->request->stream)
-            api_stream_end(conn->request);
+            api_stream_end(conn->request, HD_LIT("stopping"));
 }
 
 static int
@@ -402,26 +436,29 @@ static void *
 run(void *context)
 {
     struct api *api = context;
-    struct pollfd fds[2] = { { .fd = api->wake_fd, .events = POLLIN },
-                             { .fd = api->epoll_fd, .events = POLLIN } };
+    struct curl_waitfd fds[2] = { { .fd = api->wake_fd, .events = CURL_WAIT_POLLIN },
+                                  { .fd = api->epoll_fd, .events = CURL_WAIT_POLLIN } };
     uint64_t count;
 
     (void)pthread_setname_np(pthread_self(), "http");
+    tick_clock(api);
+    api_hooks_book(api);
     for (;;) {
         tick_clock(api);
         drain(api);
         if (api->stopping) {
             end_streams(api);
+            api_hooks_stop(api);
             if (api->out == 0 || api->now_ms >= api->stop_ms)
                 break;
         }
         (void)MHD_run(api->daemon);
+        api_hooks_run(api);
         tick(api);
         if (!hd_mailbox_sleep(&api->box))
             continue;
-        (void)poll(fds, HD_ARRAY_LEN(fds), wait_ms(api));
-        if (fds[0].revents & POLLIN)
-            (void)!read(api->wake_fd, &count, sizeof(count));
+        api_hooks_wait(api, fds, HD_ARRAY_LEN(fds), wait_ms(api));
+        (void)!read(api->wake_fd, &count, sizeof(count));
     }
     (void)MHD_run(api->daemon); /* what was answered last leaves */
     return NULL;
@@ -489,7 +526,7 @@ open_socket(const struct hd_addr *addr, struct hd_addr *ret_bound)
         errno = why;
         return -1;
     }
-    *ret_bound = addr_of((const struct sockaddr *)&sa);
+    *ret_bound = api_addr_of((const struct sockaddr *)&sa);
     return fd;
 }
 
@@ -572,7 +609,9 @@ api_new(const struct api_params *params, char ret_problem[256], struct api **ret
                                                             .table_key = params->keys.table,
                                                             .epoch = ~params->epoch,
                                                             .entropy = params->entropy });
-    if (api->policy && api->wake_fd >= 0)
+    api->epoch = params->epoch;
+    api->book = api_book_ref(params->book);
+    if (api->policy && api->wake_fd >= 0 && api_hooks_new(api) == HD_OK)
         err = open_daemon(api, ret_problem);
     if (err) {
         api_free(api);
@@ -616,6 +655,26 @@ api_configure(struct api *api, struct evt_config *config)
     return HD_OK;
 }
 
+enum hd_err
+api_take_book(struct api *api, struct api_book *book)
+{
+    struct api_news *news = calloc(1, sizeof(*news));
+
+    if (!news)
+        return HD_ENOMEM;
+    news->mail.kind = API_MAIL_BOOK;
+    news->book = api_book_ref(book);
+    hd_mailbox_post(&api->box, &news->mail);
+    return HD_OK;
+}
+
+void
+api_ask(struct api *api, struct api_query *query)
+{
+    query->mail.kind = API_MAIL_QUERY;
+    hd_mailbox_post(&api->box, &query->mail);
+}
+
 void
 api_stop(struct api *api)
 {
@@ -644,9 +703,11 @@ api_free(struct api *api)
         MHD_stop_daemon(api->daemon);
     api->stopping = true;
     drain(api); /* what was still out */
+    api_hooks_free(api);
     api_subs_done(api);
     pol_shard_free(api->policy);
     evt_config_unref(api->config);
+    (void)api_book_unref(api->book);
     if (api->wake_fd >= 0)
         (void)close(api->wake_fd);
     api->magic = 0;

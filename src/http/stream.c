@@ -300,7 +300,7 @@ api_stream_tick(struct api_request *request)
 }
 
 void
-api_stream_end(struct api_request *request)
+api_stream_end(struct api_request *request, struct hd_slice reason)
 {
     struct api_stream *stream = request->stream;
 
@@ -310,7 +310,7 @@ api_stream_end(struct api_request *request)
         api_sub_close(stream->sub);
         stream->sub = NULL;
     }
-    out_end(stream, HD_LIT("stopping"), 1);
+    out_end(stream, reason, 1);
     go_on(stream);
 }
 

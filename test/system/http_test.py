@@ -5,7 +5,7 @@ import os
 import socket
 
 from broker import Broker, check, equal, run_tests, until
-from rest import SECTION, Web, curl, drip, raw
+from rest import SECTION, Receiver, Web, curl, drip, raw, signature
 from sip import Agent, pidf
 
 SUMMARY = "Messages-Waiting: yes\r\nVoice-Message: 2/0\r\n"
@@ -243,6 +243,182 @@ def test_a_nonce_is_good_once_for_each_count_and_guessing_is_bounded():
             except (OSError, http.client.HTTPException):
                 statuses.append("closed")
         check("closed" in statuses and set(statuses) <= {401, 429, "closed"}, statuses)
+
+
+def token(broker, user, *scopes):
+    return broker.admin("token-add", user=user, **({"scopes": list(scopes)} if scopes else {}))
+
+
+def test_tokens_are_good_for_what_they_say_and_as_long_as_they_are_there():
+    with server(users=("alice", "bob")) as broker:
+        made = token(broker, "alice")
+        check(made["token"].startswith("hrld_") and len(made["token"]) == 48, made)
+        both, target = Web(broker, token=made["token"]), "/v1/events/x-state/alice"
+        both.put(target, "one", "text/plain", expect=201)
+        equal(broker.pubs()[0]["publisher"], "sip:alice@127.0.0.1")
+        equal(both.get(target).body, b"one")
+        reads = Web(broker, token=token(broker, "alice", "read")["token"])
+        reads.put(target, "two", "text/plain", expect=403)
+        equal(reads.get(target).body, b"one")
+        Web(broker, token=token(broker, "alice", "publish")["token"]).get(target, expect=403)
+        both.get("/v1/admin/status", expect=403)
+        both.get("/metrics", expect=403)
+        Web(broker, token=made["token"][:-1]).get(target, expect=401)
+        with open(os.path.join(broker.run_dir, "herald.state"), encoding="utf-8") as file:
+            check(made["token"] not in file.read(), "what is kept is its hash")
+        broker.process.kill()
+        broker.process.wait()
+        broker.start()
+        both = Web(broker, token=made["token"])
+        stream = both.stream(target)
+        equal(stream.event()[1], "one")
+        equal(broker.subs()[0]["proof"] if "proof" in broker.subs()[0] else "token", "token")
+        broker.tool("token", "remove", made["id"], "--socket", broker.socket_path)
+        name, data, _ = stream.event()
+        check(name == "end" and "rejected" in data, name, data)
+        both.get(target, expect=401)
+        bob = Web(broker, token=token(broker, "bob")["token"])
+        bob.get(target)
+        broker.admin("user-remove", name="bob")
+        until(lambda: bob.ask("GET", target).status == 401, "a token goes with its user")
+
+
+def test_the_operator_calls_with_a_token():
+    with server(users=("alice",)) as broker:
+        root = Web(broker, token=token(broker, "alice", "admin")["token"])
+        Web(broker, "alice").get("/v1/admin/status", expect=403)
+        equal(root.get("/v1/admin/status").json()["version"], broker.admin("status")["version"])
+        web = Web(broker, token=token(broker, "alice")["token"])
+        web.put("/v1/events/x-state/alice", "one", "text/plain")
+        rows = root.get("/v1/admin/pubs?resource=alice&limit=10").json()["pubs"]
+        equal([row["package"] for row in rows], ["x-state"])
+        root.get("/v1/admin/pubs?limit=many", expect=400)
+        root.get("/v1/admin/nonsense", expect=405)
+        root.get("/v1/admin/user-remove?name=alice", expect=405)
+        equal(root.ask("POST", "/v1/admin/user-add", '{"name": "carol"}', {"Content-Type": "application/json"}, expect=200).json()["name"], "carol")
+        root.ask("POST", "/v1/admin/user-add", '{"name": "dave"}', {"Content-Type": "text/plain"}, expect=415)
+        root.ask("POST", "/v1/admin/user-add", '{"name": ', {"Content-Type": "application/json"}, expect=400)
+        root.ask("POST", "/v1/admin/backup", '{"folder": "/tmp/x"}', {"Content-Type": "application/json"}, expect=403)
+        figures = Web(broker, token=token(broker, "alice", "metrics")["token"])
+        text = figures.get("/metrics").body.decode()
+        check("herald_http_requests_total" in text and text.endswith("# EOF\n"), text[-200:])
+        figures.get("/v1/admin/status", expect=403)
+
+
+def test_the_openapi_page_says_what_is_there():
+    with server(users=("alice",)) as broker:
+        root = Web(broker, token=token(broker, "alice", "admin", "publish", "read")["token"])
+        page = root.get("/openapi.json").json()
+        for path, operations in page["paths"].items():
+            target = path.format(package="x-state", resource="alice", call="status")
+            for method in ("GET", "PUT", "PATCH", "DELETE", "POST"):
+                answer = root.ask(method, target, "{}" if method == "POST" else "x" if method in ("PUT", "PATCH") else None,
+                                  {"Content-Type": "application/json" if method == "POST" else "text/plain"})
+                if method.lower() in operations:
+                    check(str(answer.status) in operations[method.lower()]["responses"], method, target, answer.status, answer.body)
+                else:
+                    equal(answer.status, 405, f"{method} {target}")
+
+
+def test_pages_of_others_call_when_they_are_named():
+    with server('origins = {{ "https://page.test" }}', users=("alice",)) as broker:
+        web = Web(broker, token=token(broker, "alice")["token"])
+        target = "/v1/events/x-state/alice"
+        answer = web.ask("OPTIONS", target, headers={"Origin": "https://page.test", "Access-Control-Request-Method": "PUT"}, expect=204)
+        check("PUT" in answer.headers["Access-Control-Allow-Methods"], answer.headers)
+        answer = web.ask("GET", target, headers={"Origin": "https://page.test"})
+        equal(answer.headers["Access-Control-Allow-Origin"], "https://page.test")
+        web.ask("GET", target, headers={"Origin": "https://page.test.evil"}, expect=403)
+        own = web.ask("GET", target, headers={"Origin": f"http://127.0.0.1:{broker.ports['web']}"})
+        check(own.status == 404 and "Access-Control-Allow-Origin" not in own.headers, own.status, own.headers)
+
+
+HOOKS = 'webhook_reach = {{ "127.0.0.1" }}  webhook_retry = "100ms"  webhook_attempts = 3'
+
+
+def test_a_webhook_is_told_signed_and_again_until_it_takes_it():
+    with server(HOOKS, users=("alice",)) as broker:
+        receiver = Receiver([500, 503, 204])
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        made = broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url, secret="0123456789abcdef")
+        web.put(target, "one", "text/plain")
+        until(lambda: len(receiver.got) == 3, "the third is taken")
+        (first, event, body), (second, _, _), (third, again, _) = receiver.got
+        equal((event["data"], event["source"], event["subject"]), ("one", "sip:alice@127.0.0.1", "x-state"))
+        equal((event["id"], first["webhook-id"]), (again["id"], third["webhook-id"]), "the same event")
+        equal(first["webhook-signature"], signature("0123456789abcdef", first, body))
+        check(first["Content-Type"].startswith("application/cloudevents+json"), first)
+        web.put(target, "two", "text/plain")
+        until(lambda: receiver.data()[-1] == "two", "the next state")
+        said = broker.tool("webhook", "list", "--socket", broker.socket_path)
+        check(made["id"] in str(said) and receiver.url in str(said), said)
+        row = broker.admin("webhook-list")["webhooks"][0]
+        check(row["state"] == "active" and row["failed"] == 2 and row["user"] == "alice", row)
+        check("secret" not in row, row)
+        broker.process.kill()
+        broker.process.wait()
+        broker.start()
+        web = Web(broker, "alice")
+        web.put(target, "three", "text/plain")
+        until(lambda: receiver.data()[-1] == "three", "it is kept over a restart")
+        broker.tool("webhook", "remove", made["id"], "--socket", broker.socket_path)
+        equal(broker.admin("webhook-list")["webhooks"], [])
+        until(lambda: not broker.subs(), "and its subscription goes with it")
+        check(second["webhook-id"] == first["webhook-id"], second)
+        receiver.close()
+
+
+def test_what_nobody_takes_is_kept_among_the_dead_and_sent_again():
+    with server(HOOKS, users=("alice", "bob")) as broker:
+        receiver = Receiver([302, 404, 500, 204])
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url)
+        web.put(target, "one", "text/plain")
+        dead = until(lambda: broker.admin("webhook-dead")["dead"], "it is given up")
+        equal((dead[0]["attempts"], dead[0]["why"], len(receiver.got)), (3, "answered 500", 3), "and no redirect was followed")
+        broker.tool("webhook", "redeliver", dead[0]["event"], "--socket", broker.socket_path)
+        until(lambda: len(receiver.got) == 4, "it is sent again")
+        equal(receiver.got[3][1]["id"], dead[0]["event"])
+        until(lambda: not broker.admin("webhook-dead")["dead"], "and is dead no more")
+        receiver.close()
+
+
+def test_a_webhook_reaches_no_inside_and_sees_what_its_user_sees():
+    with server('webhook_retry = "100ms"  webhook_attempts = 2', users=("alice", "bob")) as broker:
+        receiver = Receiver()
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url)
+        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url.replace("127.0.0.1", "localhost"))
+        broker.admin("policy-block", resource="alice", watcher="bob")
+        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url, user="bob")
+        web.put(target, "one", "text/plain")
+        dead = until(lambda: len(broker.admin("webhook-dead")["dead"]) == 2 and broker.admin("webhook-dead")["dead"], "both are given up")
+        check(all("may not be reached" in row["why"] for row in dead), dead)
+        states = {row["user"]: row["state"] for row in broker.admin("webhook-list")["webhooks"]}
+        check(states["bob"].startswith("refused: 403"), states)
+        equal(receiver.got, [])
+        for wrong in ({"url": "ftp://a.test/"}, {"secret": "short"}, {"when": "nonsense"}, {"package": "x-none"}, {"user": "nobody"}):
+            keys = {"resource": "alice", "package": "x-state", "url": "https://a.test/", **wrong}
+            check("error" in broker.call("webhook-add", **keys), wrong)
+        receiver.close()
+
+
+def test_an_endpoint_that_does_not_answer_holds_up_nobody():
+    with server(HOOKS + '  webhook_timeout = "500ms"', users=("alice",)) as broker:
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen(8)
+            receiver = Receiver()
+            web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            broker.admin("webhook-add", resource="alice", package="x-state", url=url)
+            broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url)
+            for n in range(20):
+                web.put(target, f"{n}", "text/plain")
+            until(lambda: receiver.data() and receiver.data()[-1] == "19", "the other one hears the newest")
+            rows = {row["url"]: row for row in broker.admin("webhook-list")["webhooks"]}
+            check(rows[url]["waiting"] <= 2, rows[url])
+            receiver.close()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""A client of the HTTP face: digest, tokens, event streams, and curl."""
+"""A client of the HTTP face: digest, tokens, event streams, webhooks, and curl."""
+import base64
 import hashlib
+import hmac
 import http.client
+import http.server
 import json
 import re
 import socket
 import subprocess
+import threading
 import time
 
 from broker import PATIENCE_S, check, equal
@@ -162,3 +166,43 @@ def drip(port, octets, pause_s, most_s):
             if time.monotonic() - began > most_s:
                 return None
     return None
+
+
+class Receiver:
+    """Where webhooks are posted to: `answers` says how, one status after another, the last for ever."""
+
+    def __init__(self, answers=(204,), port=0):
+        self.answers, self.got = list(answers), []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.got.append((dict(self.headers), json.loads(body), body))
+                status = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", f"http://127.0.0.1:{outer.port}/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def data(self):
+        return [event.get("data") for _, event, _ in self.got]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def signature(secret, headers, body):
+    text = headers["webhook-id"].encode() + b"." + headers["webhook-timestamp"].encode() + b"." + body
+    return "v1," + base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha256).digest()).decode()
