@@ -195,6 +195,7 @@ struct evt_flight {
     uint8_t state, reason;
     uint8_t way;  /* of its hop when it left */
     bool counted; /* against the hop's window */
+    bool on_udp;  /* it left as a datagram: so do its repetitions */
     bool on_conn; /* in the list of its connection's hop: next and previous subscription */
     uint32_t next_on_conn, prev_on_conn;
     struct evt_flight *next_free;

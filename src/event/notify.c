@@ -202,14 +202,15 @@ target_says_udp(const struct evt_sub *sub)
            hd_slice_ieq(transport, HD_LIT("udp"));
 }
 
-/* Whether a NOTIFY is too large for a datagram and TCP may be tried. */
+/* Whether a NOTIFY is too large for a datagram and TCP may be tried.  One that left as a datagram
+ * goes on so: over TCP it would be another request of the same transaction (RFC 3261 17.1.2.2). */
 static bool
 flight_is_large(const struct evt_shard *shard, const struct evt_sub *sub, const struct evt_hop *hop,
                 size_t n)
 {
     return n > evt_limits(shard)->udp_size && hop->flow.transport == HD_UDP &&
-           !sub->flight->tcp_until_ms && shard->now_ms / 1000 >= hop->no_tcp_until_s &&
-           !target_says_udp(sub);
+           !sub->flight->tcp_until_ms && !sub->flight->on_udp &&
+           shard->now_ms / 1000 >= hop->no_tcp_until_s && !target_says_udp(sub);
 }
 
 /* False: memory is short, it is to be tried again. */
@@ -240,6 +241,7 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (!hop->proven)
         evt_octets(&hop->octets_out, out.n);
+    sub->flight->on_udp = flow.transport == HD_UDP;
     evt_rec_notify(shard, sub, &flow, hd_slice(out.p, out.n));
     evt_send(shard, &flow, out.n, out.p, sub->id);
     return true;
@@ -268,6 +270,7 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
      */
     if (sub->stored && !sub->change && sub->leased <= EVT_AHEAD / 4)
         (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
+    flight->on_udp = false;
     flight->interval_ms = SIP_T1_MS;
     flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
     flight->deadline_ms = shard->now_ms + SIP_TIMER_F_MS;

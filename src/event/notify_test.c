@@ -460,6 +460,39 @@ a_large_one_tries_tcp_and_falls_back(void **state)
     assert_int_equal(host_take_notify(&host)->flow.transport, HD_UDP);
 }
 
+/* What is repeated is the same to the octet (RFC 3261 17.1.2.2), also when TCP may be tried again
+ * by then. */
+static void
+what_left_as_a_datagram_is_repeated_as_one(void **state)
+{
+    const struct host_sent *sent;
+    char body[1400], branch[64];
+
+    (void)state;
+    memset(body, 'x', sizeof(body) - 1);
+    body[sizeof(body) - 1] = '\0';
+    host_subscribe(&host, &(struct host_request){ .expires = 7200 }, tag);
+    publish("x-state", body);
+    host_wait(&host, 3000);
+    (void)host_take_notify(&host); /* by TCP */
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    for (unsigned i = 0; i < 8; i++) { /* so long TCP is not tried */
+        host_wait(&host, i < 7 ? 500000 : 97000);
+        publish("x-state", NULL);
+    }
+    body[0] = 'y';
+    publish("x-state", body);
+    sent = host_take_notify(&host);
+    assert_int_equal(sent->flow.transport, HD_UDP);
+    (void)snprintf(branch, sizeof(branch), "%.*s", HD_FMT(sent->msg.via.branch));
+    host_wait(&host, 8000);
+    for (unsigned n = host_count(&host); n > 0; n--) {
+        sent = host_take_notify(&host);
+        assert_int_equal(sent->flow.transport, HD_UDP);
+        assert_true(hd_slice_eq(sent->msg.via.branch, hd_slice_str(branch)));
+    }
+}
+
 static void
 a_refused_connection_falls_back_at_once(void **state)
 {
@@ -640,6 +673,7 @@ main(void)
         TEST(an_event_that_failed_comes_again_before_the_next),
         TEST(an_event_is_no_news_again_when_the_configuration_changes),
         TEST(a_large_one_tries_tcp_and_falls_back),
+        TEST(what_left_as_a_datagram_is_repeated_as_one),
         TEST(a_refused_connection_falls_back_at_once),
         TEST(a_connection_that_is_gone_is_replaced_by_one_to_the_target),
         TEST(without_another_way_it_is_parked_until_the_refresh),
