@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "event/core.h"
+#include "sip/body.h"
 #include "sip/dialog.h"
 
 #define ROUTE_MAX 2048 /* octets of a route set */
@@ -182,10 +183,11 @@ struct wanted {
     uint32_t expires_s;
     uint8_t types, state, transform;
     uint32_t rule;
-    struct hd_slice profile;   /* of the Event header; p NULL: none */
-    bool filters;              /* the body or the Event header says something of a filter */
-    bool refilters;            /* the filter will be another than it was */
-    struct evt_filter *filter; /* then: it, a reference, or NULL: none */
+    struct hd_slice profile;     /* of the Event header; p NULL: none */
+    bool filters;                /* the body or the Event header says something of a filter */
+    struct sip_body filter_body; /* type empty: none */
+    bool refilters;              /* the filter will be another than it was */
+    struct evt_filter *filter;   /* then: it, a reference, or NULL: none */
 };
 
 static bool
@@ -266,21 +268,55 @@ refuse_type(struct evt_shard *shard, struct evt_request *request)
     evt_reply_send(shard, &reply);
 }
 
+static const struct hd_slice filter_types[] = {
+    { "application/simple-filter+xml", 29 },
+    { "application/vnd.herald.filter+json", 34 },
+};
+
 static bool
 is_filter_type(struct hd_slice type)
 {
-    return sip_media_same(type, HD_LIT("application/simple-filter+xml")) ||
-           sip_media_same(type, HD_LIT("application/vnd.herald.filter+json"));
+    for (size_t i = 0; i < HD_ARRAY_LEN(filter_types); i++)
+        if (sip_media_same(type, filter_types[i]))
+            return true;
+    return false;
 }
 
-/* A body is a filter (RFC 4660 section 3.3): what is not understood and not optional is refused
- * (RFC 5621 3.2). */
+/* A body is a filter (RFC 4660 section 3.3), alone or among others (RFC 5621): what is not
+ * understood and not optional is refused (RFC 3261 8.2.3). */
+static bool
+find_filter(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    const struct hd_slice type = sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE);
+    const size_t n = shard->ports.filter ? HD_ARRAY_LEN(filter_types) : 0;
+    static const struct hd_slice none = { "", 0 };
+
+    /* One that is there alone is one whatever its disposition is called. */
+    if (n > 0 && is_filter_type(type)) {
+        want->filter_body = (struct sip_body){ .type = type, .octets = request->msg->body };
+        return true;
+    }
+    switch (type.n ? sip_body_find(request->msg, n ? filter_types : &none, n ? n : 1,
+                                   &want->filter_body)
+                   : HD_ENOTSUP) {
+    case HD_OK:
+    case HD_ENOMATCH:
+        return true;
+    case HD_ENOTSUP:
+        refuse_type(shard, request);
+        return false;
+    case HD_EEXIST:
+        evt_refuse(shard, request, 400, HD_LIT("More Than One Filter"));
+        return false;
+    default:
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Content-Type Or Multipart Body"));
+        return false;
+    }
+}
+
 static bool
 read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
 {
-    struct hd_slice disposition = sip_msg_value(request->msg, SIP_HDR_CONTENT_DISPOSITION);
-    struct hd_slice handling;
-
     if (!sip_param_find(want->event.params, HD_LIT("herald-profile"), &want->profile))
         want->profile = hd_slice(NULL, 0);
     want->filters = want->profile.p != NULL;
@@ -290,18 +326,10 @@ read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *w
         evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
         return false;
     }
-    if (shard->ports.filter && is_filter_type(sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE))) {
-        want->filters = true;
-        return true;
-    }
-    if (disposition.p) {
-        struct hd_slice rest = hd_slice_from(disposition, hd_slice_find(disposition, ';'));
-        if (sip_param_find(rest, HD_LIT("handling"), &handling) &&
-            hd_slice_ieq(handling, HD_LIT("optional")))
-            return true;
-    }
-    refuse_type(shard, request);
-    return false;
+    if (!find_filter(shard, request, want))
+        return false;
+    want->filters = want->filters || want->filter_body.type.n > 0;
+    return true;
 }
 
 static bool
@@ -319,7 +347,6 @@ static bool
 read_filter(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
             const struct evt_sub *sub)
 {
-    struct hd_slice type = sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE);
     struct evt_filter *before = sub && evt_sub_filtered(sub) ? evt_sub_filtered(sub)->filter : NULL;
     char phrase[EVT_FILTER_PHRASE];
 
@@ -329,9 +356,9 @@ read_filter(struct evt_shard *shard, struct evt_request *request, struct wanted 
                                        .package = want->package->name };
     if (before)
         wish.before = before->source;
-    if (is_filter_type(type)) {
-        wish.type = type;
-        wish.body = request->msg->body;
+    if (want->filter_body.type.n) {
+        wish.type = want->filter_body.type;
+        wish.body = want->filter_body.octets;
     } else if (!shard->ports.filter || !evt_config_profile(shard->config, want->package->name,
                                                            want->profile, &wish.profile)) {
         return refuse_filter(shard, request, 488, "No Such Profile");
