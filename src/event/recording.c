@@ -132,7 +132,7 @@ cut_passwords(char *text, size_t n)
 bool
 evt_rec_has_password(struct hd_slice text)
 {
-    const char *at = text.p, *end = text.p + text.n;
+    const char *at = text.p, *end = text.n ? text.p + text.n : text.p;
 
     while (at < end && (at = memchr(at, '@', (size_t)(end - at)))) {
         const char *user = userinfo_of(text.p, at);
