@@ -162,6 +162,8 @@ HD_NODISCARD enum hd_err api_hooks_new(struct api *api);
 void api_hooks_book(struct api *api);
 /** Goes on with transfers, and begins those that are due. */
 void api_hooks_run(struct api *api);
+/** Until it wants to be called again. */
+int api_hooks_wait_ms(const struct api *api);
 /** Sleeps until a descriptor, or a transfer, has something to do. */
 void api_hooks_wait(struct api *api, struct curl_waitfd *fds, unsigned n, int ms);
 void api_hooks_query(struct api *api, struct api_query *query);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "http/core.h"
+#include "sip/header.h"
 
 static const char *const read_params[] = { "when", "filter", "profile", "format", "type" };
 static const char *const publish_params[] = { "expires" };
@@ -161,6 +162,24 @@ post_ask(struct api_request *request, enum evt_ask_kind kind)
     evt_ask_post(request->api->shard, ask);
 }
 
+/* PUT says all of it, PATCH what changes, in the package's way of saying that (RFC 7396). */
+static bool
+read_type(struct api_request *request, struct hd_slice type)
+{
+    const struct hd_slice patch = request->package->patch_type;
+    const bool patches = patch.n && sip_media_same(type, patch);
+
+    if (patches == (request->method == API_PATCH))
+        return true;
+    if (patches)
+        api_problem(request, 415, "a patch is sent with PATCH");
+    else
+        api_problem(request, 415, "no patch of this type is taken of this package");
+    if (patch.n)
+        api_header(request, "Accept-Patch", patch);
+    return false;
+}
+
 static void
 publish(struct api_request *request)
 {
@@ -178,8 +197,14 @@ publish(struct api_request *request)
         post_ask(request, EVT_ASK_REMOVE);
         return;
     }
-    if (!read_expires(request))
+    if (!read_expires(request) || (request->body.n && !read_type(request, type)))
         return;
+    if (request->method == API_PATCH && request->ask.match == EVT_MATCH_NONE) {
+        api_problem(request, 400, "what is not there cannot be patched");
+        return;
+    }
+    if (request->method == API_PATCH && request->ask.match == EVT_MATCH_OWN)
+        request->ask.match = EVT_MATCH_ANY;
     if (api_field(request, "Content-Encoding").p) {
         api_problem(request, 415, "no content coding is taken");
         return;
@@ -187,7 +212,8 @@ publish(struct api_request *request)
     request->ask.type = type;
     if (request->body.n) {
         request->ask.body = hd_str_slice(&request->body);
-    } else if (request->ask.match == EVT_MATCH_OWN || request->ask.match == EVT_MATCH_NONE) {
+    } else if (request->method == API_PATCH || request->ask.match == EVT_MATCH_OWN ||
+               request->ask.match == EVT_MATCH_NONE) {
         api_problem(request, 400, "there is no document; a refresh names what it refreshes");
         return;
     }
@@ -201,6 +227,11 @@ api_events_asked(struct api_request *request)
     char body[128];
     int n;
 
+    if (ask->status == 412 && !api_field(request, "If-Match").p && request->method == API_PATCH) {
+        api_problem(request, 404, "nothing is published that could be patched");
+        api_resume(request);
+        return;
+    }
     if (ask->status != 200) {
         api_refused(request, ask);
         api_resume(request);

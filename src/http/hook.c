@@ -549,6 +549,21 @@ api_hooks_run(struct api *api)
     look(api);
 }
 
+int
+api_hooks_wait_ms(const struct api *api)
+{
+    uint64_t due = api->now_ms + 10000;
+
+    for (const struct api_run *run = api->hooks->runs; run; run = run->next) {
+        if (!run->sub && run->subscribe_ms < due)
+            due = run->subscribe_ms;
+        if (run->queue && !run->sent && run->retry_ms < due)
+            due = run->retry_ms;
+    }
+    /* What is due and cannot be begun is looked at again in a moment. */
+    return due > api->now_ms + 100 ? (int)(due - api->now_ms) : 100;
+}
+
 void
 api_hooks_wait(struct api *api, struct curl_waitfd *fds, unsigned n, int ms)
 {

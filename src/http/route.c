@@ -8,7 +8,7 @@
 /* In the order in which they are tried; no two have a path in common. */
 static const struct api_route routes[] = {
     { "/v1/events/{package}/{resource}", API_EVENTS,
-      API_GET | API_HEAD | API_PUT | API_DELETE | API_OPTIONS, API_NEED_USER,
+      API_GET | API_HEAD | API_PUT | API_PATCH | API_DELETE | API_OPTIONS, API_NEED_USER,
       "The event state of a resource: read, subscribed to (text/event-stream), published, "
       "removed" },
     { "/v1/admin/{call}", API_ADMIN, API_GET | API_POST | API_OPTIONS, API_NEED_ADMIN,

@@ -419,11 +419,12 @@ end_streams(struct api *api)
             api_stream_end(conn->request, HD_LIT("stopping"));
 }
 
+/* Without connections and webhooks it sleeps until somebody wakes it. */
 static int
 wait_ms(struct api *api)
 {
     unsigned MHD_LONG_LONG until;
-    int ms = TICK_MS;
+    int ms = api->conns ? (int)TICK_MS : api_hooks_wait_ms(api);
 
     if (api->stopping)
         ms = 20;

@@ -3,8 +3,11 @@
 import http.client
 import os
 import socket
+import subprocess
+import tempfile
 
-from broker import Broker, check, equal, run_tests, until
+from broker import HERALDD, Broker, check, equal, run_tests, until
+from ca import Authority
 from rest import SECTION, Receiver, Web, curl, drip, raw, signature
 from sip import Agent, pidf
 
@@ -68,6 +71,24 @@ def test_entity_tags_are_those_of_sip_on_both_sides():
         web.ask("DELETE", target, expect=404)
         equal(web.get(target).body, b"by curl")
         web.ask("DELETE", target, headers={"If-Match": '"never"'}, expect=412)
+
+
+def test_a_patch_changes_a_part():
+    conf = 'package "x-json" {{ types = "application/json"  authorisation = allow  min_expires = 1  pace = 0s }}\n'
+    with server(users=("alice",), conf=conf) as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-json/alice"
+        kind = {"Content-Type": "application/merge-patch+json"}
+        web.ask("PATCH", target, '{"stock": 1}', kind, expect=404)
+        first = web.put(target, '{"stock": 5, "name": "bolt"}', "application/json", expect=201)
+        patched = web.ask("PATCH", target, '{"stock": 4}', kind, expect=200)
+        equal(web.get(target).json(), {"stock": 4, "name": "bolt"})
+        web.ask("PATCH", target, '{"stock": 3}', {**kind, "If-Match": first.etag}, expect=412)
+        web.ask("PATCH", target, '{"name": null}', {**kind, "If-Match": patched.etag}, expect=200)
+        equal(web.get(target).json(), {"stock": 4})
+        web.put(target, '{"stock": 1}', "application/merge-patch+json", expect=415)
+        web.ask("PATCH", target, '{"stock": 1}', {"Content-Type": "application/json"}, expect=415)
+        web.ask("PATCH", target, "", kind, expect=400)
+        web.ask("PATCH", "/v1/events/x-state/alice", "x", kind, expect=415)
 
 
 def test_what_was_answered_is_there_after_a_kill():
@@ -331,6 +352,27 @@ def test_pages_of_others_call_when_they_are_named():
         web.ask("GET", target, headers={"Origin": "https://page.test.evil"}, expect=403)
         own = web.ask("GET", target, headers={"Origin": f"http://127.0.0.1:{broker.ports['web']}"})
         check(own.status == 404 and "Access-Control-Allow-Origin" not in own.headers, own.status, own.headers)
+
+
+def test_https_serves_the_same():
+    with tempfile.TemporaryDirectory(prefix="herald-") as folder:
+        authority = Authority(folder)
+        pair = authority.make("server")
+        with server('certificate = "%s"  key = "%s"' % pair, users=("alice",)) as broker:
+            made = token(broker, "alice")["token"]
+            for method, body, status in (("PUT", "one", 201), ("GET", None, 200)):
+                line = http.client.HTTPSConnection("localhost", broker.ports["web"], timeout=90, context=authority.client())
+                line.request(method, "/v1/events/x-state/alice", body, {"Authorization": "Bearer " + made, "Content-Type": "text/plain"})
+                response = line.getresponse()
+                equal((response.status, response.read() if method == "GET" else b""), (status, b"one" if method == "GET" else b""))
+                line.close()
+            check(b"200" not in raw(broker.ports["web"], b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")[:20], "nothing in the clear")
+        other = Broker(conf=SECTION % ('certificate = "%s"  key = "%s"' % (pair[0], authority.key)), ports=("web",), start=False)
+        other.port, other.ports = 16000, {"web": 16001}
+        other.write(other.text())
+        run = subprocess.run([HERALDD, "-c", other.conf_path, "--run-dir", other.run_dir], capture_output=True, text=True, timeout=90, check=False)
+        check(run.returncode == 1 and "certificate" in run.stderr, run.stderr)
+        other.folder.cleanup()
 
 
 HOOKS = 'webhook_reach = {{ "127.0.0.1" }}  webhook_retry = "100ms"  webhook_attempts = 3'
