@@ -1,22 +1,29 @@
 #!/usr/bin/env python3
-"""Kamailio (Debian: kamailio) as an edge proxy with a double Record-Route in front of herald: a watcher and a publisher behind it."""
+"""Kamailio (Debian: kamailio, kamailio-tls-modules) as an edge proxy with a double Record-Route in front of herald: a watcher and a
+publisher behind it, and phones that come to it by TLS while it speaks UDP or TCP inside."""
 import os
 import re
 import socket
+import tempfile
 
 from broker import Background, Broker, check, equal, free_port, run_tests, until
+from ca import Authority
+from sip import PIDF, Agent, pidf
 
+# Its processes that speak TLS may hang at the end: exit_timeout.
 # Phones come to the outer sockets, herald is reached from the inner one: two Record-Routes with r2=on.
 CONFIG = """
 debug=1
 log_stderror=yes
 children=1
 tcp_children=1
-disable_tls=yes
+{tls}
 auto_aliases=no
+exit_timeout=2
 listen=udp:127.0.0.1:{outer}
 listen=tcp:127.0.0.1:{outer}
 listen=udp:127.0.0.1:{inner}
+listen=tcp:127.0.0.1:{inner}
 mpath="{modules}"
 loadmodule "tm.so"
 loadmodule "sl.so"
@@ -25,6 +32,8 @@ loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "siputils.so"
 loadmodule "textops.so"
+loadmodule "path.so"
+{more}
 modparam("rr", "enable_double_rr", 1)
 modparam("rr", "append_fromtag", 1)
 request_route {{
@@ -44,25 +53,34 @@ request_route {{
     }}
     if (is_method("SUBSCRIBE"))
         record_route();
-    $fs = "udp:127.0.0.1:{inner}";
-    $du = "sip:127.0.0.1:{herald};transport=udp";
+    if (is_method("REGISTER"))
+        add_path();
+    $fs = "{inside}:127.0.0.1:{inner}";
+    $du = "sip:127.0.0.1:{herald};transport={inside}";
     t_relay();
 }}
 """
 MODULES = [f"/usr/lib/{a}-linux-gnu/kamailio/modules" for a in ("x86_64", "aarch64")]
 
 
-class Edge:
-    """A Kamailio; with Edge(broker) as edge."""
+# Phones' door with TLS; the rest of the configuration goes on between.
+TLS = 'loadmodule "tls.so"\nmodparam("tls", "private_key", "{1}")\nmodparam("tls", "certificate", "{0}")\n' \
+      'modparam("tls", "tls_method", "TLSv1.2+")\nmodparam("tls", "low_mem_threshold1", 0)\nmodparam("tls", "low_mem_threshold2", 0)\n'
 
-    def __init__(self, broker):
-        self.outer, self.inner = free_port(), free_port()
+
+class Edge:
+    """A Kamailio; with Edge(broker) as edge.  pair: phones may come by TLS to its port `secure`; inside: what it speaks to herald."""
+
+    def __init__(self, broker, pair=None, inside="udp"):
+        self.outer, self.inner, self.secure = free_port(), free_port(), free_port()
         self.server = f"127.0.0.1:{self.outer}"
         path = os.path.join(broker.folder.name, "kamailio.cfg")
         modules = [m for m in MODULES if os.path.isdir(m)]
         check(modules, "kamailio has no modules")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(outer=self.outer, inner=self.inner, herald=broker.port, modules=modules[0]))
+            file.write(CONFIG.format(outer=self.outer, inner=self.inner, herald=broker.port, modules=modules[0], inside=inside,
+                                     tls=f"enable_tls=yes\nlisten=tls:127.0.0.1:{self.secure}" if pair else "disable_tls=yes",
+                                     more=TLS.format(*pair) if pair else ""))
         self.run = Background(["kamailio", "-f", path, "-DD", "-E", "-m", "32", "-M", "4", "-Y", broker.folder.name],
                               broker.folder.name)
 
@@ -119,6 +137,44 @@ def test_a_watcher_behind_an_edge_over_udp():
 
 def test_a_watcher_behind_an_edge_over_tcp():
     life("tcp")
+
+
+def phones(inside):
+    """Two phones by TLS outside: registered with the edge's Path, subscribed, notified; the edge speaks something else inside."""
+    with tempfile.TemporaryDirectory(prefix="herald-ca-") as folder:
+        authority = Authority(folder)
+        conf = 'package "presence" {{ authorisation = allow  pace = 0s  registered = all }}\n'
+        with Broker(shards=2, users=("alice", "bob"), conf=conf) as broker, Edge(broker, authority.make("edge"), inside) as edge:
+            alice, bob = (Agent(broker, user, kind="tls", server=("127.0.0.1", edge.secure), tls=authority.client())
+                          for user in ("alice", "bob"))
+            sub = alice.subscribe(bob.aor)
+            check("closed" in sub.notification().body.decode(), "nobody is registered")
+            answer = bob.ask("REGISTER", "sip:127.0.0.1", [("Expires", "600"), ("Supported", "path")], to=f"<{bob.aor}>")
+            equal((answer.status, bob.line.at() in answer.get("contact")), (200, True), "the phone is registered as it came")
+            check(f"127.0.0.1:{edge.inner}" in answer.get("path") or f"127.0.0.1:{edge.outer}" in answer.get("path") or
+                  f"127.0.0.1:{edge.secure}" in answer.get("path"), "the edge's Path", answer.get("path"))
+            check("<basic>open</basic>" in sub.notification().body.decode(), "registered is present")
+            row = broker.subs()[0]
+            equal((row["transport"].lower(), row["remote"]), (inside, f"127.0.0.1:{edge.inner}"), "inside")
+            bob.publish(bob.aor, "presence", PIDF, pidf(bob.aor, note="behind the edge"))
+            notify = sub.notification()
+            check("behind the edge" in notify.body.decode(), notify.body)
+            check(f"127.0.0.1:{edge.secure}" in notify.get("via"), "NOTIFY came by TLS", notify.get("via"))
+            sub.send(600)
+            sub.notification()
+            sub.send(0)
+            check("terminated" in sub.notification().get("subscription-state"), "the last one")
+            until(lambda: not broker.subs(), "it has ended")
+            alice.close()
+            bob.close()
+
+
+def test_phones_by_tls_outside_and_udp_inside():
+    phones("udp")
+
+
+def test_phones_by_tls_outside_and_tcp_inside():
+    phones("tcp")
 
 
 if __name__ == "__main__":

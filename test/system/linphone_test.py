@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """linphone (Debian: linphone-cli), two phones: they register, publish their presence and watch each other's.
 
-liblinphone opens no socket on a machine that has no route out; the test is skipped there."""
+liblinphone opens no socket on a machine that has no route out: there the test runs in a network namespace of its own whose loopback
+has one, and needs root for it."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -98,8 +100,19 @@ def routed():
         return any(line.split()[1:2] == ["00000000"] for line in file)
 
 
+ROUTE = 'ip link set lo up && ip address add 192.0.2.1/32 dev lo && ip route add default dev lo src 192.0.2.1 && exec "$@"'
+
+
+def run_with_a_route():
+    """This test again where there is a route; never returns."""
+    if os.environ.get("HERALD_ROUTED") or os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("ip"):
+        print("no default route, and none can be made: liblinphone opens no socket")
+        sys.exit(77)
+    os.environ["HERALD_ROUTED"] = "1"
+    os.execvp("unshare", ["unshare", "-n", "sh", "-c", ROUTE, "sh", sys.executable, *sys.argv])
+
+
 if __name__ == "__main__":
     if not routed():
-        print("no default route: liblinphone opens no socket")
-        sys.exit(77)
+        run_with_a_route()
     run_tests(globals())

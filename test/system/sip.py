@@ -345,15 +345,18 @@ class Subscription:
     def __init__(self, agent, resource, package, expires, headers, expect=200):
         self.agent, self.resource, self.package = agent, resource, package
         self.call_id, self.tag, self.remote = token(16), token(), None
-        self.target = resource
+        self.target, self.routes = resource, []
         self.response = self.send(expires, headers, expect)
 
     def send(self, expires, headers=(), expect=200):
         rows = [("Event", self.package)] + ([("Expires", str(expires))] if expires is not None else []) + list(headers)
+        rows += [("Route", route) for route in self.routes]
         to = f"<{self.resource}>" + (f";tag={self.remote}" if self.remote else "")
         response = self.agent.ask("SUBSCRIBE", self.target, rows, to=to, call_id=self.call_id, tag=self.tag)
         equal(response.status, expect, f"SUBSCRIBE: {response.reason}")
         if response.status == 200:
+            if not self.remote:
+                self.routes = [r.strip() for field in response.all("record-route") for r in field.split(",")][::-1]
             self.remote = response.to_tag
             self.target = re.search(r"<([^>]+)>", response.get("contact")).group(1)
         return response
