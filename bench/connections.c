@@ -3,8 +3,9 @@
  *     connections tcp|tls|ws|wss N
  *
  * A process of its own has a shard with one listener; N clients connect, send one message each, get
- * it back, and stay.  Says the resident memory of the server per connection, beside the kernel's,
- * at a tenth, a half and all of them: a flat cost is the same at each. */
+ * it back, and stay.  At a tenth, a half and all of them a line of JSON says the resident memory of
+ * the server per connection, beside the kernel's, what a message over one of them costs, and what
+ * the server does in a second in which nothing comes: a flat cost is the same at each. */
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/net.h"
@@ -143,14 +145,29 @@ get(int fd, SSL *ssl, size_t n)
     }
 }
 
-/* One client; its socket stays open, its TLS is forgotten. */
+/* One message there and back, in a frame that is masked with zeros where that is wanted. */
 static void
-visit(enum hd_transport transport, uint16_t port, SSL_CTX *ctx)
+message(int fd, SSL *ssl, bool web)
+{
+    char frame[128] = { (char)0x82, (char)(0x80 | (sizeof(MESSAGE) - 1)) };
+
+    if (!web) {
+        put(fd, ssl, MESSAGE, sizeof(MESSAGE) - 1);
+        get(fd, ssl, sizeof(MESSAGE) - 1);
+        return;
+    }
+    memcpy(frame + 6, MESSAGE, sizeof(MESSAGE) - 1);
+    put(fd, ssl, frame, 6 + sizeof(MESSAGE) - 1);
+    get(fd, ssl, 2 + sizeof(MESSAGE) - 1);
+}
+
+/* One client; its socket stays open, its TLS is forgotten unless it is wanted. */
+static int
+visit(enum hd_transport transport, uint16_t port, SSL_CTX *ctx, SSL **ret_ssl)
 {
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
     bool web = transport == HD_WS || transport == HD_WSS;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    char frame[128] = { (char)0x82, (char)(0x80 | (sizeof(MESSAGE) - 1)) };
     SSL *ssl = NULL;
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -164,14 +181,29 @@ visit(enum hd_transport transport, uint16_t port, SSL_CTX *ctx)
     if (web) {
         put(fd, ssl, REQUEST, sizeof(REQUEST) - 1);
         get(fd, ssl, UPGRADED);
-        memcpy(frame + 6, MESSAGE, sizeof(MESSAGE) - 1); /* masked with zeros */
-        put(fd, ssl, frame, 6 + sizeof(MESSAGE) - 1);
-        get(fd, ssl, 2 + sizeof(MESSAGE) - 1);
-    } else {
-        put(fd, ssl, MESSAGE, sizeof(MESSAGE) - 1);
-        get(fd, ssl, sizeof(MESSAGE) - 1);
     }
-    SSL_free(ssl);
+    message(fd, ssl, web);
+    if (ret_ssl)
+        *ret_ssl = ssl;
+    else
+        SSL_free(ssl);
+    return fd;
+}
+
+/* CPU time of the server, user and system, in nanoseconds. */
+static double
+cpu_ns(pid_t pid)
+{
+    char path[64];
+    double ns = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
+    file = fopen(path, "r");
+    if (!file || fscanf(file, "%lf", &ns) != 1)
+        fail(path);
+    (void)fclose(file);
+    return ns;
 }
 
 static long
@@ -187,6 +219,33 @@ resident_kib(pid_t pid)
         fail(path);
     (void)fclose(file);
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+#define MESSAGES 2000
+
+/* The figures with n connections, one more of which carries messages meanwhile. */
+static void
+figures(const char *name, enum hd_transport transport, uint16_t port, SSL_CTX *ctx, pid_t pid,
+        long before, unsigned n)
+{
+    bool web = transport == HD_WS || transport == HD_WSS;
+    double kib = (double)(resident_kib(pid) - before) / n, start, idle, busy;
+    SSL *ssl = NULL;
+    int fd = visit(transport, port, ctx, &ssl);
+
+    start = cpu_ns(pid);
+    (void)sleep(1);
+    idle = cpu_ns(pid) - start;
+    start = cpu_ns(pid);
+    for (unsigned i = 0; i < MESSAGES; i++)
+        message(fd, ssl, web);
+    busy = (cpu_ns(pid) - start) / MESSAGES;
+    (void)printf("{\"transport\": \"%s\", \"connections\": %u, \"kib\": %.2f, "
+                 "\"idle_us_per_s\": %.0f, \"message_us\": %.2f}\n",
+                 name, n, kib, idle / 1000, busy / 1000);
+    (void)fflush(stdout);
+    SSL_free(ssl);
+    (void)close(fd);
 }
 
 int
@@ -219,13 +278,12 @@ main(int argc, char **argv)
     if (read(tell[0], &port, sizeof(port)) != sizeof(port))
         fail("server");
     for (unsigned i = 0; i < 10; i++) /* what is made once */
-        visit((enum hd_transport)transport, port, ctx);
+        (void)visit((enum hd_transport)transport, port, ctx, NULL);
     before = resident_kib(pid);
     for (unsigned i = 1; i <= n; i++) {
-        visit((enum hd_transport)transport, port, ctx);
+        (void)visit((enum hd_transport)transport, port, ctx, NULL);
         if (i == n / 10 || i == n / 2 || i == n)
-            printf("%s: %u connections, %.2f KiB each\n", argv[1], i,
-                   (double)(resident_kib(pid) - before) / i);
+            figures(argv[1], (enum hd_transport)transport, port, ctx, pid, before, i);
     }
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);

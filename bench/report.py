@@ -204,6 +204,18 @@ class Report:
                              f"{d['retransmitted'] + d['repeated']} | {d['needless']} | {d['failed'] + d['missing']} |")
         return lines
 
+    def connections(self):
+        if not self.b.connections:
+            return []
+        limits = {"tcp": 4, "ws": 4, "tls": 20, "wss": 20}
+        lines = ["", "Connections that are open and idle (`bench/connections`), on one shard; memory is the process's, beside the kernel's.", "",
+                 "| over | open | memory each | budget | CPU in a second without traffic | CPU per message, there and back |",
+                 "|---|---:|---:|---:|---:|---:|"]
+        for d in self.b.connections:
+            lines.append(f"| {d['transport']} | {d['connections']:,} | {d['kib']:.2f} KiB | {limits[d['transport']]} KiB | "
+                         f"{d['idle_us_per_s']:.0f} us | {d['message_us']:.1f} us |")
+        return lines
+
     # --- plots ----------------------------------------------------------------------------------
 
     def value(self, column, key):
@@ -273,7 +285,7 @@ def write(bench, before):
     if bench.args.plots:
         folder = os.path.relpath(bench.args.plots, os.path.dirname(os.path.abspath(bench.args.out)))
         lines += [""] + [f"![{title}]({folder}/{name}.svg)" for name, title in r.plots(bench.args.plots)]
-    lines += r.main_table() + r.latency_table() + r.store_table() + r.rest() + r.details()
+    lines += r.main_table() + r.latency_table() + r.store_table() + r.connections() + r.rest() + r.details()
     with open(bench.args.out, "w") as f:
         f.write("\n".join(lines) + "\n")
     print("\n".join(lines))

@@ -19,9 +19,9 @@ from contest import Failed, forget_cached, has_kamailio, load, load_command, mak
 
 FULL = {"one": [1000, 10000, 100000], "one_notifies": 200000, "subs": 100000, "resources": 10000, "rounds": 3,
         "publish": 50000, "wire": 400000, "slow": 500, "paced": 5000, "memory": 100000, "many": 1000000, "restart": 1000000,
-        "side": 20000}
+        "side": 20000, "connections": 15000}
 QUICK = {"one": [10000], "one_notifies": 40000, "subs": 20000, "resources": 2000, "rounds": 2, "publish": 15000, "wire": 150000,
-         "slow": 0, "paced": 2000, "memory": 0, "many": 0, "restart": 100000, "side": 10000}
+         "slow": 0, "paced": 2000, "memory": 0, "many": 0, "restart": 100000, "side": 10000, "connections": 1000}
 
 
 class Bench:
@@ -31,6 +31,7 @@ class Bench:
         self.memory = {}  # (column, subscriptions, of each phone) -> octets per subscription
         self.restart = {}
         self.parse = {}
+        self.connections = []
         self.skipped = []
         self.deadline = time.monotonic() + args.minutes * 60
 
@@ -188,6 +189,13 @@ class Bench:
             counts.append(int(re.search(r"Collected : (\d+)", text)[1]))
         self.parse["instructions"] = (counts[1] - counts[0]) / 1000
 
+    def connections_of(self, n):
+        """What open connections cost, by transport: lines of bench/connections."""
+        for transport in ("tcp", "tls", "ws", "wss"):
+            run = subprocess.run([os.path.join(self.args.build, "bench/connections"), transport, str(n)], check=True,
+                                 capture_output=True, text=True)
+            self.connections += [json.loads(line) for line in run.stdout.splitlines()]
+
     # --- all ------------------------------------------------------------------------------------
 
     def herald_main(self):
@@ -210,6 +218,7 @@ class Bench:
         self.step("memory, message-summary", 10, self.publish, "memory", "message-summary", "publish-summary")
         self.step("memory, opaque", 10, self.publish, "memory", "x-bench", "publish-opaque")
         self.step("parse alone", 10, self.parse_alone)
+        self.step(f"{size['connections']} connections", 60, self.connections_of, size["connections"])
         if size["memory"]:
             for column in ("memory", "commit"):
                 self.step(f"{column}, memory of {size['memory']}", 15, self.memory_of, column, size["memory"])
