@@ -37,6 +37,9 @@ struct evt_listener {
                                          From, at one of them, is who From says */
     size_t n_certified;
     enum evt_nat nat;
+    struct hd_slice
+        next_hop;            /* SIP or SIPS URI of the proxy for NOTIFYs that no Record-Route, no
+                                connection and no translator says the way of; empty: Contact says */
     struct hd_slice contact; /* configured Contact URI, empty: made from the local address */
 };
 

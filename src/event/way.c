@@ -196,6 +196,23 @@ source_is_way(const struct evt_shard *shard, const struct hd_flow *came, const s
     return sip_uri_param(uri, HD_LIT("ob"), NULL);
 }
 
+/* A configured proxy stands in for what Contact says (RFC 3261 section 8.1.2); what is for a sips
+ * target goes to it by TLS.  False: there is none. */
+static bool
+take_next_hop(const struct evt_shard *shard, const struct hd_flow *came, struct sip_hop *hop)
+{
+    struct sip_uri uri;
+
+    if (came->listener >= shard->config->n_listeners ||
+        !shard->config->listeners[came->listener].next_hop.n ||
+        sip_uri_parse(shard->config->listeners[came->listener].next_hop, &uri))
+        return false;
+    if (hop->next.scheme == SIP_SCHEME_SIPS)
+        uri.scheme = SIP_SCHEME_SIPS;
+    hop->next = uri;
+    return true;
+}
+
 /* A stream that the subscriber opened is the way back to him; so is his source when his Contact is
  * a name that cannot be looked up. */
 enum hd_err
@@ -216,11 +233,12 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
         return !direct && evt_listener_trusts(shard->config, came) ? HD_OK : HD_ENOTSUP;
     if (direct && (came->conn || source_is_way(shard, came, &hop.next)))
         return HD_OK;
+    bool through = !route.n && take_next_hop(shard, came, &hop);
     if (sip_uri_addr(&hop.next, &transport, &addr)) { /* no literal address */
         if (!sip_uri_transport(&hop.next) || !is_name(shard, &hop.next))
             return back ? HD_OK : HD_ENOMATCH;
         ret_way->name = name_of(&hop.next);
-        ret_way->back = back;
+        ret_way->back = back && !through; /* one next hop for all who go through it */
         return HD_OK;
     }
     if (!same_family(came, &addr))

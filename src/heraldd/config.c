@@ -280,16 +280,6 @@ hd_conf_bind(struct hd_conf *conf, const struct hd_addr *bound, const struct hd_
 }
 
 static bool
-same_origins(const struct hd_conf_secure *a, const struct hd_conf_secure *b)
-{
-    bool same = a->n_origins == b->n_origins;
-
-    for (size_t i = 0; i < a->n_origins && same; i++)
-        same = hd_slice_eq(a->origins[i], b->origins[i]);
-    return same;
-}
-
-static bool
 same_text(const char *a, const char *b)
 {
     return hd_slice_eq(hd_slice_str(a), hd_slice_str(b));
@@ -332,9 +322,6 @@ hd_conf_fixed_change(const struct hd_conf *running, const struct hd_conf *wanted
         if (running->listeners[i].transport != wanted->listeners[i].transport ||
             !hd_addr_eq(&running->written[i], &wanted->written[i]))
             return "the addresses of the listen sections";
-    for (size_t i = 0; i < running->n_listeners; i++)
-        if (!same_origins(&running->secure[i], &wanted->secure[i]))
-            return "the origins of a listen section";
     if (running->shards != wanted->shards)
         return "shards";
     if (!hd_slice_eq(running->store_path, wanted->store_path))

@@ -4,7 +4,8 @@
 #include "heraldd/config_file.h"
 #include "sip/uri.h"
 
-const char *const hd_listen_keys[] = { "authentication", "contact", "verify_clients", "ca", "nat" };
+const char *const hd_listen_keys[] = { "authentication", "contact", "verify_clients", "ca", "nat",
+                                       "next_hop" };
 const char *const hd_listen_lists[] = { "trusted",     "trusted_names", "certified",
                                         "certificate", "key",           "origins" };
 const char *const hd_tls_keys[] = { "ca", "certificate", "key", "verify_servers" };
@@ -272,6 +273,25 @@ read_contact(struct hd_reader *r, cfg_t *sec, struct evt_listener *listener)
 }
 
 static void
+read_next_hop(struct hd_reader *r, cfg_t *sec, struct evt_listener *listener)
+{
+    const struct hd_value *value = hd_read_value(sec, "next_hop");
+    struct sip_uri uri;
+
+    if (!value)
+        return;
+    if (sip_uri_parse(hd_value_slice(value), &uri) ||
+        (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS) || uri.headers.n > 0 ||
+        uri.user.n > 0)
+        hd_problem(r->problems, value->line,
+                   "next_hop = \"%s\"; expected the SIP or SIPS URI of a proxy, without user and "
+                   "headers, such as sip:edge.example.test;transport=tcp",
+                   value->text);
+    else
+        listener->next_hop = hd_read_keep(r, hd_value_slice(value));
+}
+
+static void
 read_nat(struct hd_reader *r, cfg_t *sec, struct evt_listener *listener)
 {
     static const char *const words[] = { "asked", "private", "always", "never" };
@@ -311,6 +331,7 @@ read_listener(struct hd_reader *r, cfg_t *sec, unsigned line)
     read_trusted(r, sec, listener);
     read_contact(r, sec, listener);
     read_nat(r, sec, listener);
+    read_next_hop(r, sec, listener);
     hd_read_list(r, sec, "trusted_names", hd_check_domain, &listener->trusted_names,
                  &listener->n_trusted_names);
     hd_read_list(r, sec, "certified", hd_check_domain, &listener->certified,

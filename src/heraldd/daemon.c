@@ -514,7 +514,8 @@ hd_daemon_free(struct hd_daemon *daemon)
 
 struct change {
     struct evt_config *config;
-    struct net_tls *tls; /* of connections that begin from now on, may be NULL */
+    struct hd_conf *conf; /* what config was made from, which holds it */
+    struct net_tls *tls;  /* of connections that begin from now on, may be NULL */
     hd_done_f done;
     void *context;
     size_t changed_len;
@@ -529,6 +530,9 @@ run_change(void *context, unsigned shard, struct evt_shard *evt, struct net_shar
 
     (void)shard;
     net_shard_tls(net, change->tls);
+    for (size_t i = 0; i < change->conf->n_listeners; i++)
+        net_shard_origins(net, i, change->conf->secure[i].origins,
+                          change->conf->secure[i].n_origins);
     evt_shard_configure(evt, change->config, hd_slice(change->changed, change->changed_len),
                         now_us);
 }
@@ -561,6 +565,7 @@ change_new(struct hd_daemon *daemon, struct hd_conf *conf, struct net_tls *tls,
         free(change);
         return NULL;
     }
+    change->conf = conf;
     change->tls = tls ? net_tls_ref(tls) : NULL;
     change->done = done;
     change->context = context;

@@ -330,6 +330,15 @@ net_shard_tls(struct net_shard *net, struct net_tls *tls)
     (void)net_tls_unref(before);
 }
 
+void
+net_shard_origins(struct net_shard *net, size_t listener, const struct hd_slice *origins, size_t n)
+{
+    HD_ASSERT_OBJ(net, NET_SHARD_MAGIC);
+    HD_ASSERT(listener < net->params.n_listeners);
+    net->listeners[listener].origins = origins;
+    net->listeners[listener].n_origins = n;
+}
+
 uint32_t
 net_host(struct net_shard *net, struct hd_slice name)
 {

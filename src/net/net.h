@@ -24,7 +24,7 @@ struct net_listener {
     struct hd_addr addr; /* may be a wildcard; port 0: chosen by the kernel (first shard), see
                             net_shard_bound */
     const struct hd_slice *origins; /* WebSocket: the pages that may connect; n 0: any.  Outlives
-                                       the shard */
+                                       the shard, or until net_shard_origins() */
     size_t n_origins;
 };
 
@@ -140,6 +140,10 @@ char *net_reserve(struct net_shard *net, size_t size);
  * @param owner  0: nobody wants to know; otherwise send_failed tells
  */
 void net_commit(struct net_shard *net, const struct hd_flow *flow, size_t n, uint64_t owner);
+/** Has pages of these origins alone connect to a listener from now on; borrowed, until it is called
+ * again. */
+void net_shard_origins(struct net_shard *net, size_t listener, const struct hd_slice *origins,
+                       size_t n);
 /**
  * A number for the name of a host that was looked up, to be put into flows: a connection with TLS
  * that is opened or chosen for such a flow is to one whose certificate names it (RFC 5922 section

@@ -100,6 +100,20 @@ def test_origins_and_what_is_no_upgrade():
         page.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         check(page.http_head().startswith(b"HTTP/1.1 426 Upgrade Required"), "a browser's page")
         equal(web.net("not_upgraded"), 3)
+        # Others from the next reload on; who is connected stays.
+        alice = web.agent("alice", "ws")
+        sub = alice.subscribe(alice.aor)
+        sub.notification()
+        web.broker.write(web.broker.text().replace("https://phone.example.test", "https://other.example.test"))
+        web.broker.admin("reload")
+        WebSocket(web.server("ws"), origin="https://other.example.test").close()
+        try:
+            WebSocket(web.server("ws"), origin="https://phone.example.test")
+            raise AssertionError("it was taken")
+        except Failed as problem:
+            check("403 Forbidden" in str(problem), problem)
+        sub.send(600)
+        sub.notification()
 
 
 def test_bad_frames_disturb_nobody():
