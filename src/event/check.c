@@ -131,6 +131,9 @@ check_sub(struct evt_shard *shard, const struct evt_sub *sub)
         map_holds(&shard->sub_by_call, sub->call_hash, sub->index) != 1 ||
         evt_sub_find(shard, sub->id) != sub)
         return "a subscription is not found by its id and its call, once";
+    if (sub->rare && map_holds(&shard->sub_by_device, sub->rare->device, sub->index) !=
+                         (sub->rare->device_noted ? 1 : 0))
+        return "a subscription is not found by its device, once";
     if (hd_bucket_shard(hd_id_bucket(sub->id), shard->count) != shard->index)
         return "a subscription is another shard's";
     if (hd_timer_running(&sub->timer) && sub->timer.kind != EVT_TIMER_SUB)

@@ -23,6 +23,7 @@
 #include "event/ask.h"
 #include "event/binding.h"
 #include "event/condition.h"
+#include "event/device.h"
 #include "event/hop.h"
 #include "event/kept.h"
 #include "event/mail.h"
@@ -138,7 +139,8 @@ enum evt_reason {
     EVT_REASON_GIVEUP,
     EVT_REASON_NORESOURCE,
     EVT_REASON_INVARIANT,
-    EVT_REASON_SILENT /* the subscriber is gone: nobody to tell */
+    EVT_REASON_SILENT,    /* the subscriber is gone: nobody to tell */
+    EVT_REASON_SUPERSEDED /* his device has a newer one: nobody is told */
 };
 struct hd_slice evt_reason_name(enum evt_reason reason);
 
@@ -239,6 +241,8 @@ struct evt_sub_rare {
     uint32_t n_waiting;
     struct evt_queue *queue;
     struct evt_filtered *filtered; /* NULL: everything is told (condition.c) */
+    uint64_t device;               /* of packages whose devices have one subscription; 0: none */
+    bool device_noted, device_ordered; /* see device.c */
 };
 
 struct evt_sub {
@@ -856,8 +860,8 @@ struct evt_shard {
     struct hd_wheel wheel;
 
     struct hd_table subs, mirrors, hops, resources, pubs, accounts;
-    struct hd_map sub_by_id, sub_by_call, mirror_by_key, hop_by_flow, resource_by_key, pub_by_id,
-        account_by_key, hop_by_conn, cond_by_key;
+    struct hd_map sub_by_id, sub_by_call, sub_by_device, mirror_by_key, hop_by_flow,
+        resource_by_key, pub_by_id, account_by_key, hop_by_conn, cond_by_key;
     struct hd_tally watchers;     /* subscriptions of each, by the keyed hash of his name */
     struct hd_table asked, waits; /* who watches, see watch.h */
     struct hd_map asked_by_key, waiting_by_key, waiting_by_watcher;

@@ -24,6 +24,7 @@
     X(guesses_slowed, "credentials not looked at because too many from there were wrong before")   \
     X(subscriptions_made, "subscriptions created")                                                 \
     X(subscriptions_ended, "subscriptions ended")                                                  \
+    X(subscriptions_superseded, "subscriptions ended because their device has a newer one")        \
     X(subscriptions_timed_out, "subscriptions ended because a NOTIFY was never answered")          \
     X(publications_made, "publications created")                                                   \
     X(publications_ended, "publications removed or expired")                                       \

@@ -65,6 +65,8 @@ evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint32_t 
 struct hd_slice
 evt_reason_word(unsigned reason)
 {
+    if (reason == EVT_REASON_SUPERSEDED)
+        return HD_LIT("superseded");
     return reason <= EVT_REASON_SILENT ? evt_reason_name((enum evt_reason)reason)
                                        : hd_slice(NULL, 0);
 }

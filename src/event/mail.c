@@ -62,6 +62,7 @@ evt_mail_free(struct hd_mail *mail)
     case EVT_MAIL_FAILED:
     case EVT_MAIL_MERGED:
     case EVT_MAIL_JUDGED:
+    case EVT_MAIL_DEVICE:
         break;
     }
     free(mail);

@@ -25,7 +25,8 @@ enum evt_mail_kind {
     EVT_MAIL_MERGED,     /* has the same SUBSCRIBE come by another way? */
     EVT_MAIL_JUDGED,     /* and the answer */
     EVT_MAIL_CALL,
-    EVT_MAIL_ASK /* a request that came by no message, see ask.h */
+    EVT_MAIL_DEVICE, /* a subscription that may end others of its device, see device.h */
+    EVT_MAIL_ASK     /* a request that came by no message, see ask.h */
 };
 
 /* Asked of the shard of the Call-ID's bucket, and sent back. */

@@ -166,6 +166,7 @@ struct evt_package {
     uint32_t min_expires_s, default_expires_s, max_expires_s; /* subscriptions and publications */
     uint32_t max_body;                                        /* octets; 0: the general limit */
     uint32_t pace_ms; /* least time between two NOTIFYs of one subscription, 0: none */
+    bool supersede;   /* a device's new subscription ends its former one */
     enum evt_delivery delivery;
     uint32_t queue_max; /* EVT_DELIVER_EVERY: events kept per subscription */
     enum evt_compose compose;

@@ -177,6 +177,7 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
         hd_bytes_put_slice(&out, texts[i]);
     hd_bytes_put_u8(&out, after.texts->proof);
     put_filtered(&out, f);
+    hd_bytes_put_u64(&out, sub->rare ? sub->rare->device : 0);
     err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
     if (!err)
         sub->leased = (uint16_t)ahead;
@@ -551,6 +552,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
         sub.texts[i] = hd_bytes_get_slice(&in);
     sub.proof = hd_bytes_get_u8(&in);
     get_filtered(&in, &sub);
+    sub.device = hd_bytes_get_u64(&in);
     if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
         sub.proof > EVT_PROOF_TOKEN || flags > 63 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
         sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||

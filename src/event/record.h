@@ -41,6 +41,7 @@ struct evt_stored_sub {
     uint32_t fired, cleared, fired_cseq, fired_branch; /* a firing that is being told */
     bool has_last;
     struct hd_slice last_type, last_body; /* what was sent last; both empty: nothing */
+    uint64_t device;                      /* evt_device_hash(); 0: none */
 };
 
 /* Conditions of one filter in one shard, and their last firing. */

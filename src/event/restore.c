@@ -303,6 +303,7 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     hop->proven = hop->proven || (stored.proven && !stored.named);
     hop->authenticated = hop->authenticated || stored.authenticated;
     sub->hop = hop->index;
+    evt_device_restored(shard, sub, stored.device);
     sub_judge(shard, sub);
     err = sub_filter(shard, sub, &stored);
     evt_sub_rearm(shard, sub);

@@ -79,6 +79,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     hd_map_init(&shard->cond_by_key);
     hd_map_init(&shard->sub_by_id);
     hd_map_init(&shard->sub_by_call);
+    hd_map_init(&shard->sub_by_device);
     hd_map_init(&shard->mirror_by_key);
     hd_map_init(&shard->hop_by_flow);
     hd_map_init(&shard->resource_by_key);
@@ -160,12 +161,13 @@ evt_shard_free(struct evt_shard *shard)
                                   &shard->asked,     &shard->waits,   &shard->conds };
     for (size_t i = 0; i < HD_ARRAY_LEN(tables); i++)
         hd_table_done(tables[i]);
-    struct hd_map *maps[] = { &shard->sub_by_id,          &shard->sub_by_call,
-                              &shard->mirror_by_key,      &shard->hop_by_flow,
-                              &shard->resource_by_key,    &shard->pub_by_id,
-                              &shard->account_by_key,     &shard->hop_by_conn,
-                              &shard->asked_by_key,       &shard->waiting_by_key,
-                              &shard->waiting_by_watcher, &shard->cond_by_key };
+    struct hd_map *maps[] = { &shard->sub_by_id,      &shard->sub_by_call,
+                              &shard->sub_by_device,  &shard->mirror_by_key,
+                              &shard->hop_by_flow,    &shard->resource_by_key,
+                              &shard->pub_by_id,      &shard->account_by_key,
+                              &shard->hop_by_conn,    &shard->asked_by_key,
+                              &shard->waiting_by_key, &shard->waiting_by_watcher,
+                              &shard->cond_by_key };
     for (size_t i = 0; i < HD_ARRAY_LEN(maps); i++)
         hd_map_done(maps[i]);
     hd_tally_done(&shard->watchers);
@@ -360,6 +362,9 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
         return;
     case EVT_MAIL_JUDGED:
         evt_merged_judged(shard, (struct evt_mail_merged *)(void *)mail);
+        return;
+    case EVT_MAIL_DEVICE:
+        evt_device_mail(shard, (struct evt_mail_device *)(void *)mail);
         return;
     case EVT_MAIL_CALL: {
         struct evt_call *call = (struct evt_call *)(void *)mail;

@@ -28,6 +28,7 @@ evt_reason_name(enum evt_reason reason)
         return HD_LIT("invariant");
     case EVT_REASON_NONE:
     case EVT_REASON_SILENT:
+    case EVT_REASON_SUPERSEDED:
         break;
     }
     return hd_slice(NULL, 0);
@@ -213,7 +214,7 @@ static void
 sub_rare_settle(struct evt_sub *sub)
 {
     if (!sub->rare || sub->rare->waiting || sub->rare->queue || sub->rare->filtered ||
-        (sub->change && sub->change->filtered))
+        sub->rare->device || (sub->change && sub->change->filtered))
         return;
     free(sub->rare);
     sub->rare = NULL;
@@ -239,6 +240,7 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
     evt_dequeue(shard, sub);
     evt_sub_drop_flight(shard, sub, false);
     evt_cond_leave(shard, sub);
+    evt_device_leaves(shard, sub);
     if (evt_sub_filtered(sub)) {
         evt_filtered_free(shard, sub->rare->filtered);
         sub->rare->filtered = NULL;
@@ -595,6 +597,7 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
     sub->reason = (uint8_t)reason;
     sub->retry_after_s = (uint16_t)(retry_after_s < UINT16_MAX ? retry_after_s : UINT16_MAX);
     sub->again = false;
+    evt_device_leaves(shard, sub);
     evt_watch_ended(shard, sub, was_pending);
     if (!sub->fetch)
         evt_audit_note(shard, sub, EVT_AUDIT_ENDED, 0);
@@ -606,7 +609,7 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
         /* Nobody waits for this one: a record that stays behind expires by itself. */
         (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id, 0);
     }
-    if (reason == EVT_REASON_SILENT) {
+    if (reason == EVT_REASON_SILENT || reason == EVT_REASON_SUPERSEDED) {
         if (sub->parked) {
             sub->parked = false;
             evt_gauge(shard, &shard->counters.parked, -1);

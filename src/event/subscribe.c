@@ -145,8 +145,10 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch && !change->head->ask;
     sub->tombstone = change->kind == EVT_CHANGE_END &&
                      !hd_transport_reliable((enum hd_transport)came->transport);
-    if (change->kind == EVT_CHANGE_CREATE)
+    if (change->kind == EVT_CHANGE_CREATE) {
+        evt_device_begins(shard, sub);
         evt_audit_note(shard, sub, sub->fetch ? EVT_AUDIT_FETCHED : EVT_AUDIT_BEGAN, change->rule);
+    }
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
     evt_rec_sub(shard, sub, change->rule);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
@@ -188,6 +190,7 @@ struct wanted {
     struct sip_body filter_body; /* type empty: none */
     bool refilters;              /* the filter will be another than it was */
     struct evt_filter *filter;   /* then: it, a reference, or NULL: none */
+    uint64_t device;             /* evt_device_hash(), 0: it ends no other */
 };
 
 static bool
@@ -671,7 +674,10 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
     if (mirror)
         sub->mirror = mirror->index;
     hd_id_text(&shard->keys.id, HD_ID_TAG, id, 0, tag);
-    if (mirror && (!want->filter || evt_sub_rare(sub)))
+    const bool room = !(want->filter || want->device) || evt_sub_rare(sub);
+    if (room && want->device)
+        sub->rare->device = want->device;
+    if (mirror && room)
         sub->change = change_new(shard, request, want, EVT_CHANGE_CREATE, hd_slice(tag, HD_ID_TEXT),
                                  &way, EVT_NONE);
     if (!sub->change) {
@@ -712,6 +718,11 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     const bool here = evt_merged_here(shard, request->msg);
     if (here && evt_merged(shard, request))
         return;
+    if (want.package->supersede && want.expires_s)
+        want.device = evt_device_hash(
+            shard, evt_key_hash(shard, hd_slice(want.key, want.key_n), want.package->name),
+            want.event.id, hd_slice(request->identity.key, request->identity.key_len),
+            &want.contact);
     struct evt_sub *sub = initial_prepare(shard, request, &want, call_hash);
     drop_filter(shard, &want);
     if (!sub)

@@ -273,6 +273,8 @@ event_of(enum evt_reason reason)
     case EVT_REASON_NORESOURCE:
     case EVT_REASON_INVARIANT:
         return EVT_WATCHER_NORESOURCE;
+    case EVT_REASON_SUPERSEDED: /* he goes on in another one (RFC 3857 section 4.7.1) */
+        return EVT_WATCHER_DEACTIVATED;
     case EVT_REASON_TIMEOUT:
     case EVT_REASON_NONE:
     case EVT_REASON_SILENT: /* he does not answer any more, or said that he is gone */

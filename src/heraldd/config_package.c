@@ -13,11 +13,11 @@
 
 #define DAY_S ((uint64_t)24 * 3600)
 
-const char *const hd_package_keys[] = { "enabled",       "min_expires",     "default_expires",
-                                        "max_expires",   "max_body",        "pace",
-                                        "delivery",      "queue",           "compose",
-                                        "authorisation", "neutral_type",    "neutral",
-                                        "partial",       "registered_rule", "registered_calls" };
+const char *const hd_package_keys[] = {
+    "enabled",  "min_expires",     "default_expires",  "max_expires",   "max_body",     "pace",
+    "delivery", "queue",           "compose",          "authorisation", "neutral_type", "neutral",
+    "partial",  "registered_rule", "registered_calls", "supersede"
+};
 const char *const hd_package_lists[] = { "types", "publishers", "registered", "latest",
                                          "list",  "sum",        "max",        "min" };
 const size_t hd_n_package_keys = HD_ARRAY_LEN(hd_package_keys),
@@ -299,6 +299,7 @@ read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builti
     package->authorisation = (enum evt_authorisation)hd_read_word(
         r, sec, "authorisation", authorisations, 4, (int)package->authorisation);
     hd_read_list(r, sec, "publishers", hd_check_name, &package->publishers, &package->n_publishers);
+    package->supersede = hd_read_bool(r, sec, "supersede", false);
     package->partial = hd_read_bool(r, sec, "partial", package->partial);
     if (package->partial && !package->ops->render)
         hd_problem(r->problems, hd_read_value(sec, "partial")->line,

@@ -470,7 +470,8 @@ a_whole_configuration_is_read_into_its_fields(void **state)
         "package \"message-summary\" { enabled = no }\n"
         "package \"x-inventory\" { types = { \"application/json\", \"text/plain\" }  min_expires = "
         "1s\n"
-        "  delivery = every  queue = 5  compose = list  max_body = 2KiB  pace = 500ms\n"
+        "  supersede = yes  delivery = every  queue = 5  compose = list  max_body = 2KiB  pace = "
+        "500ms\n"
         "  neutral_type = \"application/json\"  neutral = '{}' }\n"
         "log { level = debug  format = json }\n"
         "admin { socket = \"/tmp/x.sock\" }\n");
@@ -524,6 +525,8 @@ a_whole_configuration_is_read_into_its_fields(void **state)
     assert_int_equal(p->min_expires_s, 1);
     assert_int_equal(p->delivery, EVT_DELIVER_EVERY);
     assert_int_equal(p->queue_max, 5);
+    assert_true(p->supersede);
+    assert_false(package(conf, "presence")->supersede);
     assert_int_equal(p->compose, EVT_COMPOSE_LIST);
     assert_int_equal(p->max_body, 2048);
     assert_int_equal(p->pace_ms, 500);
