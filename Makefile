@@ -30,11 +30,12 @@ MESON = meson
 NINJA = ninja -j$(JOBS)
 MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
 
-.PHONY: help all run quick test test-tsan test-clang fuzz soak coverage bench bench-quick profile install deb clean deps deps-test format
+.PHONY: help all run demo quick test test-tsan test-clang fuzz soak coverage bench bench-quick profile install deb clean deps deps-test format
 
 help:
 	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
 	@echo "                 (LISTEN=127.0.0.1: not for others on the network)"
+	@echo "make demo        a guided tour through the six stories of examples/"
 	@echo "make quick       tests that take less than two minutes"
 	@echo "make test        all tests, under AddressSanitizer and UBSan (TESTS='--suite system' narrows it)"
 	@echo "make test-tsan   the short tests under ThreadSanitizer"
@@ -70,6 +71,9 @@ all: deps $(BUILD)/build.ninja
 
 run: all
 	@LISTEN="$(LISTEN)" exec $(BUILD)/heraldd -c $(CONF) --run-dir $(RUN_DIR) --tool $(BUILD)/herald
+
+demo: all
+	@HERALD=$(CURDIR)/$(BUILD)/src/herald/herald HERALDD=$(CURDIR)/$(BUILD)/src/heraldd/heraldd tools/demo.sh
 
 # --- tests -------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-# What the examples share.  A run.sh sets `example` to its folder, sources this file, and calls in order
-# begin, broker_start, user, phone, service, say, heard ... end.  Everything happens in a temporary folder, on a port of
+# What the examples share.  A run.sh sets `example` to its folder, sources this file, and calls begin, broker_start and user, then
+# watcher, publisher, tell ... and at the end ladder or trace, and expect.  Everything happens in a temporary folder, on a port of
 # 127.0.0.1 that the system chooses; every process that was started is ended by its pid.
 #
 # Environment: HERALD and HERALDD, the programs (default: those of ../build, which `make all` makes).
@@ -7,18 +7,22 @@ set -eu
 top=$(cd "$example/../.." && pwd)
 full=
 keep=
+stable=
 for word; do
     case $word in
     --full) full=--full ;;
     --keep) keep=1 ;;
+    --stable) stable=--stable ;;
     *)
-        echo "usage: $0 [--full] [--keep]
-  --full  show every SIP message under its line of the ladder
-  --keep  leave the temporary folder (traces, logs) in place" >&2
+        echo "usage: $0 [--full] [--keep] [--stable]
+  --full    show every SIP message under its line of the ladder
+  --keep    leave the temporary folder (traces, logs) in place
+  --stable  print the trace alone, with names that are the same in every run (doc/stories)" >&2
         exit 2
         ;;
     esac
 done
+[ -z "$stable" ] || exec 9>&1 >/dev/null
 
 say() {
     printf '\n%s\n' "$*"
@@ -38,7 +42,7 @@ pids=
 cleanup() {
     status=$?
     trap - EXIT INT TERM
-    exec 3>&- 4>&- || :
+    exec 3>&- 4>&- 5>&- 6>&- || :
     for pid in $pids; do
         kill "$pid" 2>/dev/null || :
     done
@@ -105,6 +109,66 @@ broker_start() {
 user() {
     printf 'secret-of-%s\n' "$1" >"$dir/$1.password"
     "$HERALD" user add "$1" --password-file "$dir/$1.password"
+}
+
+# watcher NAME RESOURCE OPTION...: a program that subscribes; what it prints is in NAME.out.
+watcher() {
+    name=$1 resource=$2
+    shift 2
+    (
+        exec 3>&- 4>&- 5>&- 6>&-
+        exec "$HERALD" sub "$resource" --user "$name" --password-file "$dir/$name.password" --trace-to "$dir/$name.trace" "$@"
+    ) >"$dir/$name.out" 2>"$dir/$name.err" &
+    eval "pid_$name=$!"
+    pids="$pids $!"
+}
+
+# publisher NAME FD RESOURCE OPTION...: a program that publishes each line that is written to FD (3 to 6), and takes back the last
+# one when FD is closed.
+publisher() {
+    name=$1 fd=$2 resource=$3
+    shift 3
+    mkfifo "$dir/$name.in"
+    (
+        exec 3>&- 4>&- 5>&- 6>&-
+        exec "$HERALD" pub "$resource" --user "$name" --password-file "$dir/$name.password" --trace-to "$dir/$name.trace" "$@" -
+    ) <"$dir/$name.in" >"$dir/$name.out" 2>"$dir/$name.err" &
+    eval "pid_$name=$! fd_$name=$fd"
+    pids="$pids $!"
+    eval "exec $fd>\"\$dir/\$name.in\""
+}
+
+# tell NAME TEXT: it publishes a line.  published NAME COUNT: until so many were answered with 200.
+tell() {
+    eval "printf '%s\\n' \"\$2\" >&\$fd_$1"
+}
+published() {
+    wait_for "$dir/$1.trace" '^20.* 200 OK (.*PUBLISH' "$2"
+}
+
+# finish NAME: a publisher removes its publication; a watcher has seen enough; it ends.
+finish() {
+    eval "fd=\${fd_$1:-}"
+    [ -z "$fd" ] || eval "exec $fd>&-"
+    eval "wait_end \"\$pid_$1\" \"\$1\""
+}
+
+# trace WORD: what the broker recorded of a resource or of somebody: messages and decisions.
+trace() {
+    say "What the broker recorded of $1:"
+    echo
+    if [ -n "$stable" ]; then
+        "$HERALD" trace "$1" --stable >&9
+    else
+        "$HERALD" trace "$1" $full
+    fi
+}
+
+# show NAME TITLE: what a watcher was shown.
+show() {
+    say "$2"
+    echo
+    cat "$dir/$1.out"
 }
 
 # ladder NAME=FILE...: the call flow of all that was traced.

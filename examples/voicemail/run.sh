@@ -39,6 +39,7 @@ exec 3>&-
 wait_end "$service" "the service"
 
 ladder "voicemail service=service.trace" "phone 2001=phone.trace"
+trace sip:2001@example.test
 say "What the phone showed:"
 echo
 cat "$dir/phone.out"
