@@ -4,12 +4,14 @@
 #ifndef HD_EVENT_TEST_REFUSE_H
 #define HD_EVENT_TEST_REFUSE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-static unsigned refuse_left;
-static int refuse_paused = 1;
-static bool refused;
+/* Threads under test allocate too. */
+static atomic_int refuse_left;
+static atomic_int refuse_paused = 1;
+static atomic_bool refused;
 
 /* Of the test's host: what it takes itself is not meant. */
 void test_alloc_pause(int by);
@@ -26,7 +28,7 @@ void *__wrap_aligned_alloc(size_t align, size_t size);
 static void
 refuse_begin(unsigned n)
 {
-    refuse_left = n;
+    refuse_left = (int)n;
     refused = false;
     refuse_paused = 0;
 }
@@ -51,7 +53,7 @@ test_alloc_pause(int by)
 static bool
 refuse_passes(void)
 {
-    if (refuse_paused > 0 || refused || refuse_left-- > 0)
+    if (refuse_paused > 0 || refused || atomic_fetch_sub(&refuse_left, 1) != 0)
         return true;
     refused = true;
     return false;
