@@ -299,6 +299,7 @@ cond_look(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_cond *c
     struct evt_step step;
 
     ops(shard)->step(cond->filter, cond->state, reading, sign, shard->now_ms, &step);
+    evt_rec_cond(shard, cond, reading, first ? 0 : step.fired ? 1 : step.cleared ? 2 : 0);
     EVT_COUNT(shard, conditions_looked_at);
     EVT_COUNT_ADD(shard, conditions_missing, step.missing);
     cond->started = cond->started || reading;
@@ -340,6 +341,7 @@ cond_compare(struct evt_shard *shard, struct evt_cond *cond, struct evt_reading 
             known = f->last;
             has_known = true;
         }
+        evt_did(shard, sub->id, EVT_DID_FILTER, mask ? 1 : 0);
         if (!(mask & ~f->fired))
             continue;
         EVT_COUNT(shard, firings);

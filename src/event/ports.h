@@ -264,6 +264,10 @@ struct evt_filter_ops {
                         struct hd_slice saved);
     /** The name of a trigger, a token. */
     struct hd_slice (*name)(const struct evt_filter *filter, unsigned trigger);
+    /** The conditions in words, with what they were compared with (reading NULL: nothing): at most
+     * cap octets, NUL included; returns the length. */
+    size_t (*say)(const struct evt_filter *filter, const void *state, struct evt_reading *reading,
+                  char *text, size_t cap);
 };
 
 /* --- subscribers without SIP ----------------------------------------------------------------- */
@@ -300,6 +304,8 @@ enum evt_did {
     EVT_DID_PUBLISH,    /* a publication was applied; detail: snapshot number */
     EVT_DID_EXPIRE,     /* a publication expired */
     EVT_DID_TELL,       /* a subscriber without SIP was told; detail: CSeq */
+    EVT_DID_FILTER,     /* conditions were looked at; id: theirs, or the subscription's when they
+                           compare with what it was sent; detail: 0 nothing, 1 fired, 2 cleared */
     EVT_DID_DENY,       /* policy refused; id: the request's call, detail: the rule */
     EVT_DID_UNKEPT,     /* the store could not keep what a request asked for; id: its call */
 };

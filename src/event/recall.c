@@ -57,6 +57,7 @@ add_subjects(struct gathered *g, uint64_t key)
         const struct evt_entry_subject *subject = evt_entry_payload(entry);
         add_key(g, entry->key);
         add_key(g, subject->links[0].key);
+        add_key(g, subject->cond);
     }
 }
 
@@ -67,6 +68,7 @@ add_sub(struct gathered *g, const struct evt_sub *sub)
         return;
     add_key(g, sub->id);
     add_key(g, evt_rec_call(g->shard, evt_texts_get(sub->texts, EVT_TEXT_CALL_ID)));
+    add_key(g, evt_rec_cond_of(g->shard, sub));
 }
 
 static bool

@@ -68,6 +68,7 @@ struct evt_entry_link {
 /* Who asked for what: what an id stands for. */
 struct evt_entry_subject {
     struct evt_entry_link links[EVT_SUBJECT_LINKS];
+    uint64_t cond;   /* key of its filter's conditions, 0: none */
     uint32_t rule;   /* that decided, 0: the package's default */
     uint16_t n[4];   /* octets of Call-ID, resource, who, package; their order behind this */
     uint16_t status; /* of a refusal */

@@ -343,6 +343,30 @@ evt_rec_did(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t de
     evt_rec_note(shard, id, what, detail, hd_slice(NULL, 0));
 }
 
+#define SAID_MOST 600 /* octets of what a filter says */
+
+void
+evt_rec_cond(struct evt_shard *shard, const struct evt_cond *cond, struct evt_reading *reading,
+             unsigned verdict)
+{
+    char words[SAID_MOST];
+    size_t n = 0;
+
+    if (!shard->recorder)
+        return;
+    if (shard->ports.filter->say)
+        n = shard->ports.filter->say(cond->filter, cond->state, reading, words, sizeof(words));
+    evt_rec_note(shard, evt_cond_id(shard, cond), EVT_DID_FILTER, verdict, hd_slice(words, n));
+}
+
+uint64_t
+evt_rec_cond_of(struct evt_shard *shard, const struct evt_sub *sub)
+{
+    const struct evt_filtered *f = evt_sub_filtered(sub);
+
+    return f && f->cond != EVT_NONE ? evt_cond_id(shard, evt_cond_at(shard, f->cond)) : 0;
+}
+
 /* --- subjects --------------------------------------------------------------------------------- */
 
 enum { PART_CALL_ID = 0, PART_RESOURCE, PART_WHO, PART_PACKAGE, PARTS };
@@ -389,6 +413,7 @@ evt_rec_sub(struct evt_shard *shard, const struct evt_sub *sub, uint32_t rule)
     };
     subject_put(shard, sub->id, evt_rec_call(shard, parts[PART_CALL_ID]),
                 &(struct evt_entry_subject){ .kind = EVT_SUBJECT_SUB,
+                                             .cond = evt_rec_cond_of(shard, sub),
                                              .rule = rule,
                                              .state = sub->state,
                                              .transform = sub->transform,

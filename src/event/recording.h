@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "event/ports.h"
 
+struct evt_cond;
 struct evt_pub;
 struct evt_request;
 struct evt_shard;
@@ -40,6 +41,11 @@ void evt_rec_did(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64
 /** The same with words, which are wire data. */
 void evt_rec_note(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t detail,
                   struct hd_slice words);
+/** A filter's conditions were looked at; verdict: as with EVT_DID_FILTER. */
+void evt_rec_cond(struct evt_shard *shard, const struct evt_cond *cond, struct evt_reading *reading,
+                  unsigned verdict);
+/** Under what the conditions of a subscription are found, 0: it has none. */
+uint64_t evt_rec_cond_of(struct evt_shard *shard, const struct evt_sub *sub);
 /** Who subscribed, published, or was refused. */
 void evt_rec_sub(struct evt_shard *shard, const struct evt_sub *sub, uint32_t rule);
 void evt_rec_pub(struct evt_shard *shard, const struct evt_pub *pub, uint64_t call);

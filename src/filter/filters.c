@@ -413,6 +413,13 @@ compare(const struct evt_filter *filter, const void *state, struct evt_reading *
     return flt_compare(filter, state, before ? &before->reading : NULL, &now->reading);
 }
 
+static size_t
+say(const struct evt_filter *filter, const void *state, struct evt_reading *reading, char *text,
+    size_t cap)
+{
+    return flt_say(filter, state, reading ? &reading->reading : NULL, text, cap);
+}
+
 static enum hd_err
 cut(void *context, const struct evt_filter *filter, struct evt_doc *doc, struct evt_doc **ret_doc)
 {
@@ -461,6 +468,7 @@ flt_filter_ops(void)
         .save = flt_save,
         .load = flt_load,
         .name = name,
+        .say = say,
     };
     return &ops;
 }

@@ -196,6 +196,11 @@ HD_NODISCARD enum hd_err flt_load(const struct evt_filter *filter, void *state, 
 HD_NODISCARD enum hd_err flt_cut(const struct flt_set *set, struct flt_reading *reading,
                                  struct hd_slice body, struct hd_str *out);
 
+/** The conditions in words, with the values of a document that they were compared with; NULL: none
+ * was looked at.  Writes at most cap octets (> 0) with a NUL; returns the length. */
+size_t flt_say(const struct evt_filter *filter, const void *state, struct flt_reading *reading,
+               char *text, size_t cap);
+
 static inline const struct flt_set *
 flt_set_of(const struct evt_filter *filter)
 {

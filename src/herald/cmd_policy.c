@@ -557,6 +557,34 @@ proof_words(const char *proof)
 }
 
 static void
+print_evidence(const json_t *line)
+{
+    const json_int_t at_us = json_integer_value(json_object_get(line, "at_us"));
+    const time_t seconds = (time_t)(at_us / 1000000);
+    char time_text[32], *words;
+    struct tm tm;
+
+    localtime_r(&seconds, &tm);
+    strftime(time_text, sizeof(time_text), "%H:%M:%S", &tm);
+    words = text_escaped(hd_slice_str(json_string_value(json_object_get(line, "words"))), false);
+    printf("    %s.%03d  %s\n", time_text, (int)(at_us / 1000 % 1000), words ? words : "");
+    free(words);
+}
+
+/* One sentence, and what it rests on. */
+static void
+print_why(const json_t *sub)
+{
+    const json_t *line;
+    size_t i;
+
+    if (!json_object_get(sub, "sentence"))
+        return;
+    show_text("  in short   ", json_object_get(sub, "sentence"));
+    json_array_foreach(json_object_get(sub, "evidence"), i, line) print_evidence(line);
+}
+
+static void
 print_subscription(const json_t *sub)
 {
     show_text("subscription in ", json_object_get(sub, "package"));
@@ -566,6 +594,7 @@ print_subscription(const json_t *sub)
            (long long)json_integer_value(json_object_get(sub, "expires_s")));
     printf("  who he is  %s\n", proof_words(json_string_value(json_object_get(sub, "proof"))));
     show_text("  from       ", json_object_get(sub, "remote"));
+    print_why(sub);
 }
 
 static void
@@ -616,8 +645,10 @@ explain_main(int argc, char **argv)
         }
         json_array_foreach(json_object_get(result, "subscriptions"), i, row)
             print_subscription(row);
-        if (json_array_size(json_object_get(result, "subscriptions")) == 0)
-            puts("no subscription");
+        if (json_object_get(result, "sentence"))
+            show_text("in short ", json_object_get(result, "sentence"));
+        else if (json_array_size(json_object_get(result, "subscriptions")) == 0)
+            puts("no subscription, and nothing is recorded of one");
     }
     json_decref(result);
     return code;

@@ -3,6 +3,7 @@
 #ifndef HD_HERALDD_CALLS_CORE_H
 #define HD_HERALDD_CALLS_CORE_H
 
+#include "base/str.h"
 #include "heraldd/calls.h"
 #include "heraldd/daemon.h"
 
@@ -26,6 +27,12 @@ struct hd_call_row {
 /** The calls about users, and about rules. */
 const struct hd_call_row *hd_calls_user(size_t *ret_n);
 const struct hd_call_row *hd_calls_policy(size_t *ret_n);
+/** A decision in words; config NULL: without the words of a rule. / Why a NOTIFY is held back. */
+void hd_did_words(const struct evt_config *config, const struct evt_recalled *row,
+                  struct hd_str *out);
+const char *hd_held_words(uint64_t why);
+/** Microseconds to be added to the shards' clock for those since 1970. */
+int64_t hd_wall_offset_us(void);
 /** The call that reads the flow recorder. */
 const struct hd_call_row *hd_calls_trace(size_t *ret_n);
 

@@ -5,6 +5,7 @@
 
 #include "format/position.h"
 #include "heraldd/calls_core.h"
+#include "heraldd/calls_explain.h"
 #include "policy/judge.h"
 #include "policy/policy.h"
 
@@ -750,13 +751,20 @@ struct explained {
     struct hd_key watcher, resource;
     char package[EVT_PACKAGE_NAME_MAX]; /* empty: all */
     size_t package_n;
+    int64_t wall_us; /* to be added to the shards' clock */
     unsigned shards;
-    json_t *parts[]; /* the subscriptions of each shard; NULL: memory was short */
+    struct {
+        json_t *rows;         /* the subscriptions of a shard; NULL: memory was short */
+        struct hd_str absent; /* it has none: why, as far as it knows */
+        uint64_t absent_us;   /* and since when */
+    } parts[];
 };
 
 struct explained_part {
     const struct explained *explained;
     json_t **rows;
+    struct evt_shard *evt;
+    uint64_t now_us;
 };
 
 static void
@@ -773,6 +781,10 @@ visit_explained(void *context, const struct evt_sub_row *row)
                      "state", row->state, "health", row->health, "expires_s",
                      (json_int_t)row->expires_s, "proof", hd_json_slice(row->proof), "remote",
                      hd_json_addr(&row->flow.remote), "shard", (int)row->shard);
+    if (json && !hd_explain_sub(part->evt, row, part->now_us, e->wall_us, json)) {
+        json_decref(json);
+        json = NULL;
+    }
     if (json && json_array_append_new(*part->rows, json) == 0)
         return;
     json_decref(*part->rows);
@@ -784,12 +796,34 @@ run_explained(void *context, unsigned shard, struct evt_shard *evt, struct net_s
               uint64_t now_us)
 {
     struct explained *e = context;
-    struct explained_part part = { e, &e->parts[shard] };
+    struct explained_part part = { e, &e->parts[shard].rows, evt, now_us };
 
     (void)net;
-    e->parts[shard] = json_array();
+    e->parts[shard].rows = json_array();
     evt_shard_list_subs(evt, hd_key_slice(&e->resource), EXPLAINED_MOST, now_us, visit_explained,
                         &part);
+    if (json_array_size(*part.rows) == 0)
+        e->parts[shard].absent_us =
+            hd_explain_absent(evt, hd_key_slice(&e->watcher), hd_key_slice(&e->resource),
+                              hd_slice(e->package, e->package_n), now_us, &e->parts[shard].absent);
+}
+
+/* Of who has no subscription anywhere: what is known of it, the newest. */
+static bool
+set_absent(struct explained *e)
+{
+    const struct hd_str *newest = NULL;
+    uint64_t at_us = 0;
+
+    for (unsigned i = 0; i < e->shards; i++)
+        if (e->parts[i].absent_us > at_us) {
+            at_us = e->parts[i].absent_us;
+            newest = &e->parts[i].absent;
+        }
+    if (!newest)
+        return true;
+    return !newest->err &&
+           json_object_set_new(e->result, "sentence", hd_json_slice(hd_str_slice(newest))) == 0;
 }
 
 static void
@@ -800,9 +834,13 @@ finish_explained(void *context)
     bool ok = subs != NULL;
 
     for (unsigned i = 0; i < e->shards; i++) {
-        ok = ok && e->parts[i] && json_array_extend(subs, e->parts[i]) == 0;
-        json_decref(e->parts[i]);
+        ok = ok && e->parts[i].rows && json_array_extend(subs, e->parts[i].rows) == 0;
+        json_decref(e->parts[i].rows);
     }
+    if (ok && json_array_size(subs) == 0)
+        ok = set_absent(e);
+    for (unsigned i = 0; i < e->shards; i++)
+        hd_str_done(&e->parts[i].absent);
     ok = ok && json_object_set(e->result, "subscriptions", subs) == 0;
     json_decref(subs);
     if (!ok) {
@@ -839,6 +877,7 @@ call_explain(const struct hd_call *call)
     }
     e->reply = call->reply;
     e->shards = shards;
+    e->wall_us = hd_wall_offset_us();
     e->watcher = asked.watcher;
     e->resource = asked.resource;
     e->package_n = asked.package.n;

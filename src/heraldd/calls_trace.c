@@ -64,7 +64,7 @@ visit_rule(void *context, const struct pol_rule *rule)
 static void
 rule_words(const struct evt_config *config, uint32_t id, struct hd_str *out)
 {
-    const struct pol_settings *settings = config->policy;
+    const struct pol_settings *settings = config ? config->policy : NULL;
     struct wanted_rule wanted = { .id = id };
 
     if (!id) {
@@ -75,7 +75,7 @@ rule_words(const struct evt_config *config, uint32_t id, struct hd_str *out)
         pol_book_each_rule(settings->book, visit_rule, &wanted);
     hd_str_addf(out, "rule %" PRIu32 " decides", id);
     if (!wanted.rule) {
-        hd_str_add_str(out, " (it is no more)");
+        hd_str_add_str(out, config ? " (it is no more)" : "");
         return;
     }
     hd_str_add_str(out, " (");
@@ -87,8 +87,8 @@ rule_words(const struct evt_config *config, uint32_t id, struct hd_str *out)
 
 /* --- decisions in words ----------------------------------------------------------------------- */
 
-static const char *
-held_words(uint64_t why)
+const char *
+hd_held_words(uint64_t why)
 {
     switch ((enum evt_held)why) {
     case EVT_HELD_IN_FLIGHT:
@@ -125,8 +125,8 @@ end_words(const struct evt_recalled *row, struct hd_str *out)
     }
 }
 
-static void
-did_words(const struct evt_config *config, const struct evt_recalled *row, struct hd_str *out)
+void
+hd_did_words(const struct evt_config *config, const struct evt_recalled *row, struct hd_str *out)
 {
     switch ((enum evt_did)row->what) {
     case EVT_DID_ACCEPT:
@@ -139,7 +139,7 @@ did_words(const struct evt_config *config, const struct evt_recalled *row, struc
         hd_str_add_str(out, "no answer within 32 s (Timer F)");
         break;
     case EVT_DID_HOLD:
-        hd_str_add_str(out, held_words(row->detail));
+        hd_str_add_str(out, hd_held_words(row->detail));
         break;
     case EVT_DID_DROP:
         hd_str_add_str(out, "an event was dropped: the queue is full");
@@ -155,6 +155,11 @@ did_words(const struct evt_config *config, const struct evt_recalled *row, struc
         break;
     case EVT_DID_TELL:
         hd_str_add_str(out, "told over HTTP");
+        break;
+    case EVT_DID_FILTER:
+        hd_str_add_str(out, row->detail == 1   ? "the filter fires"
+                            : row->detail == 2 ? "the filter is armed again"
+                                               : "the filter does not fire");
         break;
     case EVT_DID_DENY:
         hd_str_add_str(out, "not allowed: ");
@@ -184,7 +189,8 @@ did_name(unsigned what)
         [EVT_DID_HOLD] = "hold",         [EVT_DID_DROP] = "drop",
         [EVT_DID_END] = "end",           [EVT_DID_PUBLISH] = "publish",
         [EVT_DID_EXPIRE] = "expire",     [EVT_DID_UNKEPT] = "unkept",
-        [EVT_DID_DENY] = "deny",         [EVT_DID_TELL] = "tell",
+        [EVT_DID_FILTER] = "filter",     [EVT_DID_DENY] = "deny",
+        [EVT_DID_TELL] = "tell",
     };
 
     return what < HD_ARRAY_LEN(names) && names[what] ? names[what] : "unknown";
@@ -271,7 +277,7 @@ did_json(const struct evt_config *config, const struct evt_recalled *row)
                              "detail", (json_int_t)row->detail);
     struct hd_str words = { 0 };
 
-    did_words(config, row, &words);
+    hd_did_words(config, row, &words);
     if (set_words(json, &words))
         return json;
     json_decref(json);
@@ -520,8 +526,8 @@ read_since(const struct hd_call *call, struct trace *trace)
     return true;
 }
 
-static int64_t
-wall_offset_us(void)
+int64_t
+hd_wall_offset_us(void)
 {
     struct timespec now;
 
@@ -553,7 +559,7 @@ call_trace(const struct hd_call *call)
     trace->about = about;
     trace->shards = shards;
     trace->recall.limit = (uint32_t)most;
-    trace->wall_us = wall_offset_us();
+    trace->wall_us = hd_wall_offset_us();
     read_about(call, trace);
     if (!read_since(call, trace)) {
         hd_reply_error(call->reply, "since is what the last answer had in \"next\"");
