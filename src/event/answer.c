@@ -485,10 +485,11 @@ evt_out_allow_events(struct evt_shard *shard, struct sip_out *out)
 }
 
 void
-evt_out_accept(const struct evt_package *package, struct hd_slice more, struct sip_out *out)
+evt_out_accept(const struct evt_package *package, size_t n, struct hd_slice more,
+               struct sip_out *out)
 {
     sip_out_lit(out, "Accept: ");
-    for (size_t i = 0; i < package->n_types; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (i)
             sip_out_lit(out, ", ");
         sip_out_slice(out, package->types[i]);

@@ -423,6 +423,7 @@ struct evt_mirror {
     struct evt_doc *neutral;       /* for EVT_SEE_NEUTRAL, made when first needed */
     struct evt_shown *shown;       /* what transformations leave of snapshots, the newest first */
     struct evt_past *past; /* of packages with partial documents: the snapshots before this one */
+    bool formed;           /* somebody is shown a form of what is published */
     uint32_t members;      /* subscriptions that refer to it */
     uint32_t *subs;        /* places; EVT_NONE: free */
     uint32_t n_subs, cap_subs, free_places;
@@ -749,7 +750,9 @@ void evt_out_local(struct evt_shard *shard, struct sip_out *out, const struct hd
 void evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow,
                      bool secure);
 void evt_out_allow_events(struct evt_shard *shard, struct sip_out *out);
-void evt_out_accept(const struct evt_package *package, struct hd_slice more, struct sip_out *out);
+/** Accept with the first n types of a package, and one more, which may be empty. */
+void evt_out_accept(const struct evt_package *package, size_t n, struct hd_slice more,
+                    struct sip_out *out);
 void evt_out_allow(const struct evt_shard *shard, struct sip_out *out);
 void evt_send(struct evt_shard *shard, const struct hd_flow *flow, size_t n, char *octets,
               uint64_t owner);

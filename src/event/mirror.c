@@ -148,6 +148,8 @@ past_add(struct evt_mirror *mirror)
 
     if (!package->partial || !package->ops->render || package->delivery != EVT_DELIVER_STATE)
         return;
+    if (package->n_published && !mirror->formed)
+        return; /* only forms have partial documents, and nobody takes one */
     if (!mirror->past)
         mirror->past = calloc(1, sizeof(*mirror->past));
     struct evt_past *past = mirror->past;
@@ -631,7 +633,10 @@ evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_s
                                 .types = types,
                                 .transform = transform };
     struct evt_view **end = &mirror->views, *view;
+    const size_t published = evt_package_published(mirror->package);
     unsigned n = 0;
+
+    mirror->formed = mirror->formed || types >> published; /* 0xff, with no types: harmless */
 
     for (; (view = *end); end = &view->next, n++) {
         if (view->key.snapshot == key.snapshot && view->key.types == types &&

@@ -392,7 +392,7 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     if (f)
         flight_tells(shard, sub, shown);
     /* RFC 4235 section 4.1 counts documents, not NOTIFYs: one without body takes no number. */
-    flight->version = sub->version;
+    flight->version = mirror->package->first_version + sub->version;
     sub->version += flight->view->has_hole;
     sub->seen = shown->number;
     sub->owed = false;

@@ -163,6 +163,9 @@ struct evt_package {
     const struct hd_slice *types; /* media types that may be published and are shown; the first is
                                      the default of Accept */
     size_t n_types;
+    size_t n_published; /* of them the first so many may be published; the others are forms in which
+                           these are shown to subscribers that name them in Accept.  0: all */
+    uint32_t first_version; /* of the first document with a version that a subscription is sent */
     uint32_t min_expires_s, default_expires_s, max_expires_s; /* subscriptions and publications */
     uint32_t max_body;                                        /* octets; 0: the general limit */
     uint32_t pace_ms; /* least time between two NOTIFYs of one subscription, 0: none */
@@ -190,5 +193,12 @@ struct evt_package {
                                           ".winfo" behind it; NULL: there is none */
     const struct evt_package *watched; /* of a template package: whose watchers it shows */
 };
+
+/** How many of its types may be published. */
+static inline size_t
+evt_package_published(const struct evt_package *package)
+{
+    return package->n_published ? package->n_published : package->n_types;
+}
 
 #endif

@@ -297,7 +297,7 @@ refuse_type(struct evt_shard *shard, struct evt_request *request, const struct e
     if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
                          &reply))
         return;
-    evt_out_accept(package, package->patch_type, &reply.out);
+    evt_out_accept(package, evt_package_published(package), package->patch_type, &reply.out);
     evt_reply_send(shard, &reply);
 }
 
@@ -310,7 +310,7 @@ find_body(struct evt_shard *shard, struct evt_request *request, struct wanted *w
     size_t n = 0;
 
     HD_ASSERT(package->n_types <= EVT_PACKAGE_TYPES_MAX);
-    for (; n < package->n_types; n++)
+    for (; n < evt_package_published(package); n++)
         types[n] = package->types[n];
     if (package->patch_type.n)
         types[n++] = package->patch_type;
@@ -348,7 +348,7 @@ asked_body(struct evt_shard *shard, struct evt_request *request, struct wanted *
         return false;
     }
     bool known = package->patch_type.n && sip_media_same(ask->type, package->patch_type);
-    for (size_t i = 0; i < package->n_types && !known; i++)
+    for (size_t i = 0; i < evt_package_published(package) && !known; i++)
         known = sip_media_same(ask->type, package->types[i]);
     if (known)
         want->body = (struct sip_body){ .type = ask->type, .octets = ask->body };

@@ -233,6 +233,27 @@ read_expires(struct evt_shard *shard, struct evt_request *request, struct wanted
     }
 }
 
+/* RFC 5263 section 4.3: a form is shown to who names it and likes it no less than what is
+ * published; who does not know of it may well take everything. */
+static uint8_t
+accepted_types(const struct sip_msg *msg, const struct evt_package *package)
+{
+    const size_t published = evt_package_published(package);
+    unsigned best = 0;
+    uint8_t types = 0;
+
+    for (size_t i = 0; i < package->n_types && i < EVT_PACKAGE_TYPES_MAX; i++) {
+        const unsigned quality = i < published
+                                     ? sip_accept_quality(msg, package->types[i], package->types[0])
+                                     : sip_accept_named(msg, package->types[i]);
+        if (i < published && quality > best)
+            best = quality;
+        if (quality > 0 && (i < published || quality >= best))
+            types = (uint8_t)(types | 1u << i);
+    }
+    return types;
+}
+
 /* RFC 6665 4.2.1.1 with RFC 3261 21.4.7: none of our types is acceptable. */
 static bool
 read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
@@ -240,16 +261,13 @@ read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted 
     const struct evt_package *package = want->package;
     struct evt_reply reply;
 
-    want->types = package->n_types ? 0 : 0xff;
-    for (size_t i = 0; i < package->n_types && i < EVT_PACKAGE_TYPES_MAX; i++)
-        if (sip_accept_quality(request->msg, package->types[i], package->types[0]) > 0)
-            want->types = (uint8_t)(want->types | 1u << i);
+    want->types = package->n_types ? accepted_types(request->msg, package) : 0xff;
     if (want->types)
         return true;
     evt_refused(shard, request, 406);
     if (!evt_reply_begin(shard, request, 406, HD_LIT("Not Acceptable"), hd_slice(NULL, 0), &reply))
         return false;
-    evt_out_accept(package, hd_slice(NULL, 0), &reply.out);
+    evt_out_accept(package, package->n_types, hd_slice(NULL, 0), &reply.out);
     evt_reply_send(shard, &reply);
     return false;
 }

@@ -87,6 +87,13 @@ package_defaults(struct hd_reader *r, struct hd_slice name, const struct builtin
     *type = pkg_default_type(name);
     package->types = type;
     package->n_types = 1;
+    if (hd_slice_eq(name, HD_LIT("presence"))) {
+        package->partial = package->ops->render != NULL;
+        package->first_version = 1; /* RFC 5263 section 4.4 */
+        package->types = pkg_presence_types;
+        package->n_types = 2;
+        package->n_published = 1;
+    }
 }
 
 static bool
@@ -301,6 +308,10 @@ read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builti
     hd_read_list(r, sec, "publishers", hd_check_name, &package->publishers, &package->n_publishers);
     package->supersede = hd_read_bool(r, sec, "supersede", false);
     package->partial = hd_read_bool(r, sec, "partial", package->partial);
+    if (!package->partial && package->n_published) { /* its forms are partial documents */
+        package->n_types = package->n_published;
+        package->n_published = 0;
+    }
     if (package->partial && !package->ops->render)
         hd_problem(r->problems, hd_read_value(sec, "partial")->line,
                    "partial = yes for package \"%s\", which knows whole documents only; expected "

@@ -331,7 +331,7 @@ types_of(const struct evt_package *package, struct hd_slice accept)
 
     if (package->n_types == 0)
         return 0xff;
-    for (size_t i = 0; i < package->n_types && i < EVT_PACKAGE_TYPES_MAX; i++)
+    for (size_t i = 0; i < evt_package_published(package) && i < EVT_PACKAGE_TYPES_MAX; i++)
         if (api_accepts(accept, package->types[i]))
             types = (uint8_t)(types | 1u << i);
     return types;

@@ -44,6 +44,9 @@ pkg_ops(struct hd_slice name)
     return ops ? ops : pkg_generic_ops();
 }
 
+const struct hd_slice pkg_presence_types[2] = { { "application/pidf+xml", 20 },
+                                                { "application/pidf-diff+xml", 25 } };
+
 struct hd_slice
 pkg_default_type(struct hd_slice name)
 {

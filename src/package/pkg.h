@@ -55,6 +55,8 @@ const struct evt_package_ops *pkg_find_builtin(struct hd_slice name);
 const struct evt_keeper *pkg_keeper(struct hd_slice name);
 /** The same, and the generic ones for any other name; never NULL. */
 const struct evt_package_ops *pkg_ops(struct hd_slice name);
+/** The types of presence: PIDF, and the form of it that RFC 5263 sends to who keeps a copy. */
+extern const struct hd_slice pkg_presence_types[2];
 /** The media type that an absent Accept means in a built-in package (its only type), empty for any
  * other name. */
 struct hd_slice pkg_default_type(struct hd_slice name);

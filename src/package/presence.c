@@ -12,10 +12,15 @@
 #include "event/reg.h"
 #include "format/dialoginfo.h"
 #include "format/pidf.h"
+#include "format/pidf_diff.h"
+#include "format/xml_keyed.h"
 #include "package/body.h"
 #include "package/pkg.h"
+#include "sip/header.h"
 
 #define PIDF_TYPE HD_LIT("application/pidf+xml")
+#define PIDF_DIFF_TYPE HD_LIT("application/pidf-diff+xml")
+#define PIDF_DIFF_BIT 2u /* the second of the types */
 
 static enum hd_err
 presence_validate(const struct evt_package *package, struct hd_slice type, struct hd_slice body,
@@ -170,10 +175,39 @@ pkg_presence_keeper(void)
     return &presence_keeper;
 }
 
+/* RFC 5263 section 4.4: what those are shown who keep a copy. */
+static enum hd_err
+presence_render(const struct evt_package *package, struct hd_slice entity, uint8_t types,
+                const struct evt_doc *base, struct evt_doc *doc, struct evt_doc **ret_doc)
+{
+    struct hd_str out = { 0 };
+
+    HD_ASSERT_OBJ(package, EVT_PACKAGE_MAGIC);
+    (void)entity;
+    if (!(types & PIDF_DIFF_BIT) || !sip_media_same(doc->type, PIDF_TYPE))
+        return HD_ENOTSUP;
+    const enum hd_err err =
+        base ? fmt_pidf_diff(base->body, doc->body, &out) : fmt_pidf_full(doc->body, &out);
+    if (!err)
+        return pkg_doc_take(PIDF_DIFF_TYPE, &out, ret_doc);
+    hd_str_done(&out);
+    return err;
+}
+
+static bool
+presence_hole(const struct evt_package *package, const struct evt_doc *doc,
+              struct hd_slice *ret_hole)
+{
+    HD_ASSERT_OBJ(package, EVT_PACKAGE_MAGIC);
+    return sip_media_same(doc->type, PIDF_DIFF_TYPE) && fmt_xml_root_version(doc->body, ret_hole);
+}
+
 static const struct evt_package_ops presence_ops = {
     .validate = presence_validate,
     .compose = presence_compose,
     .neutral = presence_neutral,
+    .hole = presence_hole,
+    .render = presence_render,
 };
 
 const struct evt_package_ops *

@@ -585,14 +585,15 @@ qvalue_read(struct hd_slice value, unsigned *ret_q)
     return true;
 }
 
+enum { RANGE_NONE = 0, RANGE_ALL, RANGE_TYPE, RANGE_NAMED };
+
 /* RFC 3261 section 20.1, RFC 2616 section 14.1: the most specific range that fits gives the
  * quality. */
-unsigned
-sip_accept_quality(const struct sip_msg *msg, struct hd_slice type, struct hd_slice default_type)
+static unsigned
+accept_quality(const struct sip_msg *msg, struct hd_slice type, unsigned *ret_rank)
 {
-    if (!sip_msg_has(msg, SIP_HDR_ACCEPT))
-        return sip_media_same(type, default_type) ? 1000 : 0;
     struct sip_media want;
+    *ret_rank = RANGE_NONE;
     if (media_split(type, &want))
         return 0;
     struct sip_walk walk = { 0 };
@@ -602,13 +603,13 @@ sip_accept_quality(const struct sip_msg *msg, struct hd_slice type, struct hd_sl
         struct sip_media range;
         if (sip_media_parse(item, &range))
             continue;
-        unsigned rank = 0;
+        unsigned rank = RANGE_NONE;
         if (hd_slice_ieq(range.type, want.type))
-            rank = hd_slice_ieq(range.subtype, want.subtype) ? 3
-                   : hd_slice_eq(range.subtype, HD_LIT("*")) ? 2
-                                                             : 0;
+            rank = hd_slice_ieq(range.subtype, want.subtype) ? RANGE_NAMED
+                   : hd_slice_eq(range.subtype, HD_LIT("*")) ? RANGE_TYPE
+                                                             : RANGE_NONE;
         else if (hd_slice_eq(range.type, HD_LIT("*")) && hd_slice_eq(range.subtype, HD_LIT("*")))
-            rank = 1;
+            rank = RANGE_ALL;
         unsigned q = 1000;
         struct hd_slice qvalue;
         if (sip_param_find(range.params, HD_LIT("q"), &qvalue) && !qvalue_read(qvalue, &q))
@@ -618,5 +619,25 @@ sip_accept_quality(const struct sip_msg *msg, struct hd_slice type, struct hd_sl
             best_rank = rank;
         }
     }
+    *ret_rank = best_rank;
     return best;
+}
+
+unsigned
+sip_accept_quality(const struct sip_msg *msg, struct hd_slice type, struct hd_slice default_type)
+{
+    unsigned rank;
+
+    if (!sip_msg_has(msg, SIP_HDR_ACCEPT))
+        return sip_media_same(type, default_type) ? 1000 : 0;
+    return accept_quality(msg, type, &rank);
+}
+
+unsigned
+sip_accept_named(const struct sip_msg *msg, struct hd_slice type)
+{
+    unsigned rank;
+    const unsigned quality = accept_quality(msg, type, &rank);
+
+    return rank == RANGE_NAMED ? quality : 0;
 }

@@ -78,5 +78,7 @@ bool sip_media_same(struct hd_slice a, struct hd_slice b);
  */
 unsigned sip_accept_quality(const struct sip_msg *msg, struct hd_slice type,
                             struct hd_slice default_type);
+/** The same where a range names the type itself; 0: none does. */
+unsigned sip_accept_named(const struct sip_msg *msg, struct hd_slice type);
 
 #endif

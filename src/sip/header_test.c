@@ -483,6 +483,31 @@ a_type_that_is_none_is_never_accepted(void **state)
 }
 
 static void
+a_type_is_named_or_only_covered(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *accept;
+        unsigned named;
+    } row[] = {
+        { "", 0 },
+        { "Accept: */*\r\n", 0 },
+        { "Accept: a/*, c/d\r\n", 0 },
+        { "Accept: */*;q=0.2, A/B;q=0.5\r\n", 500 },
+        { "Accept: a/b;q=0\r\n", 0 },
+        { "Accept: c/d\r\nAccept: a/b;x=y\r\n", 1000 },
+    };
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        char text[1024];
+        struct parsed p;
+        snprintf(text, sizeof(text), START("SUBSCRIBE") COMMON("SUBSCRIBE") "%s\r\n",
+                 row[i].accept);
+        parse_good(&p, text);
+        assert_int_equal(sip_accept_named(&p.msg, HD_LIT("a/b")), row[i].named);
+    }
+}
+
+static void
 tags_are_read_with_their_address(void **state)
 {
     (void)state;
@@ -546,6 +571,7 @@ main(void)
         cmocka_unit_test(media_types_are_split_and_compared),
         cmocka_unit_test(the_most_specific_accept_range_decides),
         cmocka_unit_test(a_type_that_is_none_is_never_accepted),
+        cmocka_unit_test(a_type_is_named_or_only_covered),
         cmocka_unit_test(tags_are_read_with_their_address),
         cmocka_unit_test(without_accept_only_the_default_type_is_taken),
     };
