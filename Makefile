@@ -30,7 +30,7 @@ MESON = meson
 NINJA = ninja -j$(JOBS)
 MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
 
-.PHONY: help all run demo quick test test-tsan test-clang fuzz soak coverage bench bench-quick profile install deb clean deps deps-test format
+.PHONY: help all run demo quick test test-tsan test-clang fuzz soak coverage bench bench-quick profile install deb clean deps deps-test deps-bench format
 
 help:
 	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
@@ -56,6 +56,10 @@ deps:
 
 deps-test:
 	@tools/deps.sh test
+
+# What cannot be had leaves rows out.
+deps-bench:
+	-@tools/deps.sh bench
 
 # --- run ---------------------------------------------------------------------------------------
 
@@ -129,15 +133,15 @@ format:
 
 # --- figures -----------------------------------------------------------------------------------
 
-bench: all
+bench: all deps-bench
 	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/parse bench/connections
 	@bench/run.py --build $(BUILD) --out bench/RESULTS.md --plots bench/plots --command "make bench"
 
-bench-quick: all
+bench-quick: all deps-bench
 	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/parse bench/connections
 	@bench/run.py --build $(BUILD) --quick --rounds 1 --minutes 2.6 --out $(BUILD)/bench-quick.md --command "make bench-quick"
 
-profile: all
+profile: all deps-bench
 	@$(NINJA) -C $(BUILD) --quiet bench/load
 	@bench/profile.py $(BUILD) bench/PROFILE.md
 

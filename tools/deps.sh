@@ -1,15 +1,16 @@
 #!/bin/sh
 # Makes sure that the Debian packages of packaging/debian-packages.txt are there.
-#   tools/deps.sh build|test
+#   tools/deps.sh build|test|bench
 # Asks dpkg once when nothing is missing.  As root it installs what is missing without a question; anyone else is told the
 # one command to run.
 set -eu
-part=${1:?build or test}
+part=${1:?build, test or bench}
 list=$(dirname "$0")/../packaging/debian-packages.txt
 case $part in
 build) wanted=$(awk '$1 == "build" { print $2 }' "$list") ;;
 test) wanted=$(awk '$1 == "build" || $1 == "test" { print $2 }' "$list") ;;
-*) echo "deps.sh: build or test, not $part" >&2; exit 2 ;;
+bench) wanted=$(awk '$1 == "build" || $1 == "bench" { print $2 }' "$list") ;;
+*) echo "deps.sh: build, test or bench, not $part" >&2; exit 2 ;;
 esac
 
 # Packages whose program somebody has from elsewhere.

@@ -529,6 +529,30 @@ a_disk_is_found_to_be_well_again_though_nobody_writes(void **state)
     assert_int_equal(told(f, 0), 1);
 }
 
+/* A disk that does not answer is none that lost something: nothing is rescued, nothing written. */
+static void
+a_disk_that_cannot_be_read_ends_the_start_and_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct found found = { 0 };
+    struct sto_journal_visitor visitor = { .visit = note, .context = &found };
+
+    for (uint64_t i = 1; i <= 3000; i++)
+        assert_int_equal(put(f, 0, i, "a record of some length, so that there are pages", i),
+                         HD_OK);
+    (void)sto_sqlite_flush(f->store, 0);
+    assert_int_equal(sto_sqlite_start(f->store), HD_OK);
+    await_told(f, 0, 3000);
+    sto_sqlite_free(f->store);
+    open_store(f);
+    fault_disk_fail(f->disk, FAULT_READ, 20);
+    assert_int_equal(sto_sqlite_load(f->store, &visitor, f->problem), HD_EIO);
+    assert_true(fault_disk_struck(f->disk) > 0);
+    assert_non_null(strstr(f->problem, "disk I/O error"));
+    fault_disk_fail(f->disk, FAULT_NONE, 0);
+    assert_int_equal(found_after_restart(f).records, 3000);
+}
+
 /* A batch of which one commit took a part, when not even a transaction can be begun. */
 static void
 what_is_left_of_a_batch_is_refused_once(void **state)
@@ -741,6 +765,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_disk_that_failed_is_asked_for_as_much_as_it_did_not_take,
                                         setup_faults, teardown),
         cmocka_unit_test_setup_teardown(a_disk_is_found_to_be_well_again_though_nobody_writes,
+                                        setup_faults, teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_cannot_be_read_ends_the_start_and_loses_nothing,
                                         setup_faults, teardown),
         TEST(what_is_left_of_a_batch_is_refused_once),
         cmocka_unit_test_setup_teardown(a_slow_disk_makes_large_commits_and_not_long_queues,
