@@ -22,10 +22,11 @@
 struct sto_audit {
     unsigned magic;
     sqlite3 *db;
-    sqlite3_stmt *insert, *oldest, *trim, *begin, *commit, *rollback;
+    sqlite3_stmt *insert, *oldest, *newest, *trim, *begin, *commit, *rollback;
     uint64_t keep_ms;
     uint32_t most;
-    bool open; /* a transaction */
+    sqlite3_int64 first, last, first_ms; /* numbers of the ends, 0: no line; when the oldest was */
+    bool open;                           /* a transaction */
 };
 
 static const char schema[] =
@@ -74,7 +75,8 @@ prepare(struct sto_audit *audit)
         { &audit->insert, "INSERT INTO audit(at_ms, what, state, transform, proof, reason, rule,"
                           " subscription, resource, package, watcher, address)"
                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)" },
-        { &audit->oldest, "SELECT min(n), max(n) FROM audit" },
+        { &audit->oldest, "SELECT n, at_ms FROM audit ORDER BY n LIMIT 1" },
+        { &audit->newest, "SELECT n FROM audit ORDER BY n DESC LIMIT 1" },
         { &audit->trim, "DELETE FROM audit WHERE n < ?1 AND (at_ms < ?2 OR n <= ?3)" },
         { &audit->begin, "BEGIN" },
         { &audit->commit, "COMMIT" },
@@ -85,6 +87,21 @@ prepare(struct sto_audit *audit)
         if (sqlite3_prepare_v2(audit->db, all[i].text, -1, all[i].statement, NULL) != SQLITE_OK)
             return HD_EIO;
     return HD_OK;
+}
+
+/* Looked for once, and when lines went: a search in each commit would grow with the trail. */
+static void
+find_ends(struct sto_audit *audit)
+{
+    audit->first = audit->last = audit->first_ms = 0;
+    if (sqlite3_step(audit->oldest) == SQLITE_ROW) {
+        audit->first = sqlite3_column_int64(audit->oldest, 0);
+        audit->first_ms = sqlite3_column_int64(audit->oldest, 1);
+    }
+    (void)sqlite3_reset(audit->oldest);
+    if (sqlite3_step(audit->newest) == SQLITE_ROW)
+        audit->last = sqlite3_column_int64(audit->newest, 0);
+    (void)sqlite3_reset(audit->newest);
 }
 
 static int
@@ -122,6 +139,7 @@ sto_audit_open(const struct sto_audit_params *params, char ret_problem[256],
         sto_audit_close(audit);
         return version > VERSION ? HD_EVERSION : HD_EIO;
     }
+    find_ends(audit);
     *ret_audit = audit;
     return HD_OK;
 }
@@ -132,7 +150,7 @@ sto_audit_close(struct sto_audit *audit)
     if (!audit)
         return;
     HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
-    sqlite3_stmt *const all[] = { audit->insert, audit->oldest, audit->trim,
+    sqlite3_stmt *const all[] = { audit->insert, audit->oldest, audit->newest,  audit->trim,
                                   audit->begin,  audit->commit, audit->rollback };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         (void)sqlite3_finalize(all[i]);
@@ -178,25 +196,32 @@ sto_audit_add(struct sto_audit *audit, uint64_t wall_ms, struct hd_slice packed)
         bind_text(insert, i, hd_bytes_get_slice(&in));
     if (hd_bytes_in_end(&in))
         return HD_ESYNTAX;
-    return step(insert);
+    enum hd_err err = step(insert);
+    if (!err)
+        audit->last = sqlite3_last_insert_rowid(audit->db);
+    if (!err && !audit->first) {
+        audit->first = audit->last;
+        audit->first_ms = (sqlite3_int64)wall_ms;
+    }
+    return err;
 }
 
 /* The oldest lines, as far as they are old or too many. */
 static enum hd_err
 trim(struct sto_audit *audit, uint64_t wall_ms)
 {
-    sqlite3_int64 first = 0, last = 0;
+    const sqlite3_int64 old_ms =
+        (sqlite3_int64)(wall_ms > audit->keep_ms ? wall_ms - audit->keep_ms : 0);
+    const sqlite3_int64 too_many = audit->last - (sqlite3_int64)audit->most;
 
-    if (sqlite3_step(audit->oldest) == SQLITE_ROW) {
-        first = sqlite3_column_int64(audit->oldest, 0);
-        last = sqlite3_column_int64(audit->oldest, 1);
-    }
-    (void)sqlite3_reset(audit->oldest);
-    (void)sqlite3_bind_int64(audit->trim, 1, first + (sqlite3_int64)TRIM);
-    (void)sqlite3_bind_int64(
-        audit->trim, 2, (sqlite3_int64)(wall_ms > audit->keep_ms ? wall_ms - audit->keep_ms : 0));
-    (void)sqlite3_bind_int64(audit->trim, 3, last - (sqlite3_int64)audit->most);
-    return step(audit->trim);
+    if (!audit->first || (audit->first_ms >= old_ms && audit->first > too_many))
+        return HD_OK;
+    (void)sqlite3_bind_int64(audit->trim, 1, audit->first + (sqlite3_int64)TRIM);
+    (void)sqlite3_bind_int64(audit->trim, 2, old_ms);
+    (void)sqlite3_bind_int64(audit->trim, 3, too_many);
+    enum hd_err err = step(audit->trim);
+    find_ends(audit);
+    return err;
 }
 
 enum hd_err
@@ -209,6 +234,7 @@ sto_audit_commit(struct sto_audit *audit, uint64_t wall_ms)
     if (trim(audit, wall_ms) == HD_OK && step(audit->commit) == HD_OK)
         return HD_OK;
     (void)!step(audit->rollback);
+    find_ends(audit);
     return HD_EIO;
 }
 

@@ -186,6 +186,24 @@ what_cannot_be_opened_or_read_is_told(void **state)
     assert_int_equal(sto_audit_open(&newer, problem, &other), HD_EVERSION);
 }
 
+/* A trail of a million lines costs a commit no more than one of ten. */
+static void
+a_commit_does_not_search_what_is_kept(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 500; i++) {
+        note("sip:a@example.test", "sip:b@example.test", i, 1000);
+        assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    }
+    assert_int_equal(sqlite3_stmt_status(audit->trim, SQLITE_STMTSTATUS_RUN, 0), 0);
+    assert_true(sqlite3_stmt_status(audit->oldest, SQLITE_STMTSTATUS_VM_STEP, 0) < 50);
+    assert_true(sqlite3_stmt_status(audit->newest, SQLITE_STMTSTATUS_VM_STEP, 0) < 50);
+    sto_audit_close(audit);
+    open_it(100, 1000000);
+    assert_true(sqlite3_stmt_status(audit->oldest, SQLITE_STMTSTATUS_VM_STEP, 0) < 50);
+    assert_true(sqlite3_stmt_status(audit->newest, SQLITE_STMTSTATUS_VM_STEP, 0) < 50);
+}
+
 int
 main(void)
 {
@@ -196,6 +214,7 @@ main(void)
         TEST(old_lines_go),
         TEST(no_more_than_so_many_stay),
         TEST(what_cannot_be_opened_or_read_is_told),
+        TEST(a_commit_does_not_search_what_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

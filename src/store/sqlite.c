@@ -30,6 +30,8 @@
 #define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
 #define RETRY_US 100000u                  /* STO_ASYNC: after a commit that failed */
 #define EARLY_OUTCOMES 64u                /* STO_ASYNC: told in one piece */
+#define AUDIT_US 20000u                   /* how long lines of the audit trail wait for others */
+#define AUDIT_LINES 1000u                 /* and how many of them at most */
 #define PROBE_US 1000000u                 /* how often a disk that failed is asked */
 #define PROBE_MOST ((uint64_t)1 << 20)    /* octets that it is asked to take at most */
 
@@ -78,6 +80,8 @@ struct sto_sqlite {
     struct sto_audit *audit; /* NULL: no trail is kept */
     _Atomic uint64_t audit_lost;
     bool audit_failed;
+    uint32_t audit_lines; /* added and not yet committed */
+    uint64_t audit_us;    /* when they are */
     struct hd_mailbox box;
     int wake_fd;
     pthread_t thread;
@@ -267,16 +271,20 @@ wake(void *context)
         ;
 }
 
-/* Until something comes, or a disk that failed is to be asked again. */
+/* Until something comes, lines of the trail have waited enough, or a disk that failed is to be
+ * asked again. */
 static void
 sleep_until_woken(struct sto_sqlite *store)
 {
     struct pollfd woken = { .fd = store->wake_fd, .events = POLLIN };
+    int most_ms = store->audit_lines   ? (int)(AUDIT_US / 1000)
+                  : store->owed_octets ? (int)(PROBE_US / 1000)
+                                       : -1;
     uint64_t count;
 
     if (!hd_mailbox_sleep(&store->box))
         return;
-    int ready = poll(&woken, 1, store->owed_octets ? (int)(PROBE_US / 1000) : -1);
+    int ready = poll(&woken, 1, most_ms);
     while (ready > 0 && read(store->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;
     hd_mailbox_awake(&store->box);
@@ -326,6 +334,23 @@ audit_item(struct sto_sqlite *store, struct hd_slice packed, struct sto_stamp st
 
     if (err)
         audit_outcome(store, 1, err);
+    else if (store->audit_lines++ == 0)
+        store->audit_us = now_us() + AUDIT_US;
+}
+
+/* Nobody waits for the trail, so its lines wait for others: one write to the disk for the answers
+ * of some turns. */
+static void
+audit_commit(struct sto_sqlite *store)
+{
+    if (!store->audit_lines ||
+        (store->audit_lines < AUDIT_LINES && !store->stopping && now_us() < store->audit_us))
+        return;
+    if (sto_audit_commit(store->audit, store->clock().wall_ms))
+        audit_outcome(store, store->audit_lines, HD_EIO);
+    else
+        audit_outcome(store, 0, HD_OK);
+    store->audit_lines = 0;
 }
 
 /* What one commit tried. */
@@ -487,8 +512,6 @@ commit_some(struct sto_sqlite *store)
         err = sto_journal_commit(store->journal);
     else
         sto_journal_rollback(store->journal);
-    if (store->audit && sto_audit_commit(store->audit, stamp.wall_ms))
-        audit_outcome(store, 1, HD_EIO);
     note_commit(store, taken.items, now_us() - start, err);
     note_health(store, taken.octets, err);
     if (err && store->durability == STO_ASYNC && !store->stopping)
@@ -541,10 +564,12 @@ store_run(void *context)
         } else if (!store->backup) {
             sleep_until_woken(store);
         }
+        audit_commit(store);
         if (store->backup)
             backup_step(store);
         probe(store);
     }
+    audit_commit(store);
     if (store->given_up)
         HD_LOG(HD_ERROR, "records that were acknowledged could not be kept",
                hd_f_u64("records", store->given_up),
