@@ -1,6 +1,7 @@
 /* backup.c - a folder with a copy of the state folder's files.
  *
- * The live state first, which the store's thread copies between its commits, then the state file,
+ * The live state and the audit trail first, which the store's thread copies between its commits,
+ * then the state file,
  * which is small: what the live state refers to (users, keys) is in a state file that is at least
  * as new. Invariants: done is called once, and after it nothing is left in memory; a folder that
  * failed holds nothing of ours. */
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "heraldd/daemon.h"
 #include "heraldd/live.h"
+#include "store/audit.h"
 
 struct backup {
     struct hd_daemon *daemon;
@@ -30,8 +32,11 @@ struct backup {
 };
 
 /* Everything that SQLite may have made beside the file, too. */
-static const char *const files[] = { HD_LIVE_FILE, HD_LIVE_FILE "-journal", HD_LIVE_FILE "-wal",
-                                     HD_LIVE_FILE "-shm", HD_STATE_FILE };
+static const char *const files[] = { HD_LIVE_FILE,          HD_LIVE_FILE "-journal",
+                                     HD_LIVE_FILE "-wal",   HD_LIVE_FILE "-shm",
+                                     STO_AUDIT_FILE,        STO_AUDIT_FILE "-journal",
+                                     STO_AUDIT_FILE "-wal", STO_AUDIT_FILE "-shm",
+                                     HD_STATE_FILE };
 
 static void HD_PRINTF(2, 3) fail(struct backup *backup, const char *format, ...)
 {
@@ -95,6 +100,13 @@ sync_at(const struct backup *backup, const char *name)
     return ok;
 }
 
+/* For its owner alone, and on the disk. */
+static bool
+seal(const struct backup *backup, const char *name)
+{
+    return fchmodat(backup->fd, name, 0600, 0) == 0 && sync_at(backup, name);
+}
+
 static uint64_t
 count_octets(const struct backup *backup)
 {
@@ -155,7 +167,8 @@ live_done(void *context, enum hd_err err)
         fail(backup, "the daemon is about to end");
     else if (err)
         fail(backup, "%.1000s: it could not be copied; is the disk full?", backup->path);
-    else if (fchmodat(backup->fd, HD_LIVE_FILE, 0600, 0) != 0 || !sync_at(backup, HD_LIVE_FILE))
+    else if (!seal(backup, HD_LIVE_FILE) ||
+             (faccessat(backup->fd, STO_AUDIT_FILE, F_OK, 0) == 0 && !seal(backup, STO_AUDIT_FILE)))
         fail(backup, "%.1000s: %s", backup->path, strerror(errno));
     if (err || backup->problem[0])
         end(backup, true);

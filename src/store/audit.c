@@ -17,7 +17,8 @@
 
 #define AUDIT_MAGIC 0x53415544u
 #define VERSION 1
-#define TRIM 1000u /* lines that one commit removes at most; more than a commit's records */
+#define COPY_PAGES 64 /* in one step */
+#define TRIM 1000u    /* lines that one commit removes at most; more than a commit's records */
 
 struct sto_audit {
     unsigned magic;
@@ -27,6 +28,8 @@ struct sto_audit {
     uint32_t most;
     sqlite3_int64 first, last, first_ms; /* numbers of the ends, 0: no line; when the oldest was */
     bool open;                           /* a transaction */
+    sqlite3 *copy;                       /* under way */
+    sqlite3_backup *backup;
 };
 
 static const char schema[] =
@@ -144,6 +147,15 @@ sto_audit_open(const struct sto_audit_params *params, char ret_problem[256],
     return HD_OK;
 }
 
+static void
+end_copy(struct sto_audit *audit)
+{
+    (void)sqlite3_backup_finish(audit->backup);
+    (void)sqlite3_close(audit->copy);
+    audit->backup = NULL;
+    audit->copy = NULL;
+}
+
 void
 sto_audit_close(struct sto_audit *audit)
 {
@@ -154,6 +166,7 @@ sto_audit_close(struct sto_audit *audit)
                                   audit->begin,  audit->commit, audit->rollback };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         (void)sqlite3_finalize(all[i]);
+    end_copy(audit);
     (void)sqlite3_close(audit->db);
     audit->magic = 0;
     free(audit);
@@ -235,6 +248,28 @@ sto_audit_commit(struct sto_audit *audit, uint64_t wall_ms)
         return HD_OK;
     (void)!step(audit->rollback);
     find_ends(audit);
+    return HD_EIO;
+}
+
+enum hd_err
+sto_audit_copy(struct sto_audit *audit, const char *path, bool *ret_done)
+{
+    HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
+    HD_ASSERT(!audit->open);
+    if (!audit->backup && access(path, F_OK) != 0 && sqlite3_open(path, &audit->copy) == SQLITE_OK)
+        audit->backup = sqlite3_backup_init(audit->copy, "main", audit->db, "main");
+    if (!audit->backup) {
+        end_copy(audit);
+        return HD_EIO;
+    }
+    int code = sqlite3_backup_step(audit->backup, COPY_PAGES);
+    *ret_done = code == SQLITE_DONE;
+    if (code == SQLITE_OK || code == SQLITE_BUSY)
+        return HD_OK;
+    end_copy(audit);
+    if (code == SQLITE_DONE)
+        return HD_OK;
+    (void)unlink(path);
     return HD_EIO;
 }
 

@@ -40,6 +40,14 @@ HD_NODISCARD enum hd_err sto_audit_add(struct sto_audit *audit, uint64_t wall_ms
 /** Commits what was added, and lets some of what is old go.  HD_EIO: what was added is lost. */
 HD_NODISCARD enum hd_err sto_audit_commit(struct sto_audit *audit, uint64_t wall_ms);
 
+/**
+ * Copies the trail to a path, which must not exist, in steps, between which lines may be added and
+ * committed; none is open.  A copy that fails is removed.
+ * @param ret_done  false: call again
+ * @return HD_OK, HD_EIO
+ */
+HD_NODISCARD enum hd_err sto_audit_copy(struct sto_audit *audit, const char *path, bool *ret_done);
+
 struct sto_audit_line {
     uint64_t at_ms; /* wall clock */
     uint64_t id;

@@ -204,6 +204,32 @@ a_commit_does_not_search_what_is_kept(void **state)
     assert_true(sqlite3_stmt_status(audit->newest, SQLITE_STMTSTATUS_VM_STEP, 0) < 50);
 }
 
+static void
+a_copy_holds_what_was_committed_and_overwrites_nothing(void **state)
+{
+    struct seen seen = { 0 };
+    char copy[64];
+    bool done = false;
+    unsigned steps = 0;
+
+    (void)state;
+    (void)snprintf(copy, sizeof(copy), "%s-copy", path);
+    for (uint32_t i = 0; i < 3000; i++)
+        note("sip:a@example.test", "sip:b@example.test", i, 1000);
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    for (; !done; steps++) {
+        assert_int_equal(sto_audit_copy(audit, copy, &done), HD_OK);
+        note("sip:late@example.test", "sip:b@example.test", steps, 1000);
+        assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    }
+    assert_true(steps > 1);
+    assert_int_equal(sto_audit_copy(audit, copy, &done), HD_EIO); /* it is there */
+    assert_int_equal(sto_audit_read(copy, hd_slice_str("sip:a@example.test"), 0, 5000, see, &seen),
+                     HD_OK);
+    assert_int_equal(seen.n, 3000);
+    (void)unlink(copy);
+}
+
 int
 main(void)
 {
@@ -215,6 +241,7 @@ main(void)
         TEST(no_more_than_so_many_stay),
         TEST(what_cannot_be_opened_or_read_is_told),
         TEST(a_commit_does_not_search_what_is_kept),
+        TEST(a_copy_holds_what_was_committed_and_overwrites_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

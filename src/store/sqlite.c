@@ -60,6 +60,8 @@ struct backup {
     struct hd_mail mail;
     void (*done)(void *context, enum hd_err err);
     void *context;
+    bool live_done;   /* the trail comes next */
+    char *audit_path; /* behind the other one */
     char path[];
 };
 
@@ -532,18 +534,32 @@ space(struct sto_sqlite *store)
     store->last_start_us = now_us();
 }
 
+/* The live file first, then the trail, some pages at a time. */
+static enum hd_err
+copy_step(struct sto_sqlite *store, struct backup *backup, bool *ret_done)
+{
+    if (!backup->live_done) {
+        enum hd_err err = sto_journal_backup(store->journal, backup->path, &backup->live_done);
+        *ret_done = !store->audit && backup->live_done;
+        return err;
+    }
+    store->audit_us = 0; /* what waits goes first: no line is half-way in the copy */
+    audit_commit(store);
+    return sto_audit_copy(store->audit, backup->audit_path, ret_done);
+}
+
 static void
 backup_step(struct sto_sqlite *store)
 {
     struct backup *backup = store->backup;
     bool done = false;
-    enum hd_err err = sto_journal_backup(store->journal, backup->path, &done);
+    enum hd_err err = copy_step(store, backup, &done);
 
     if (!err && !done)
         return;
     store->backup = NULL;
     atomic_store(&store->backing_up, false);
-    backup->done(backup->context, err);
+    backup->done(backup->context, err ? HD_ESTORE : HD_OK);
     free(backup);
 }
 
@@ -747,10 +763,13 @@ sto_sqlite_backup(struct sto_sqlite *store, const char *path,
                   void (*done)(void *context, enum hd_err err), void *context)
 {
     size_t n = strlen(path) + 1;
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash + 1 - path) : 0;
+    size_t audit_n = (size_t)folder + sizeof(STO_AUDIT_FILE);
 
     if (atomic_exchange(&store->backing_up, true))
         return HD_EBUSY;
-    struct backup *backup = malloc(sizeof(*backup) + n);
+    struct backup *backup = calloc(1, sizeof(*backup) + n + audit_n);
     if (!backup) {
         atomic_store(&store->backing_up, false);
         return HD_ENOMEM;
@@ -759,6 +778,8 @@ sto_sqlite_backup(struct sto_sqlite *store, const char *path,
     backup->done = done;
     backup->context = context;
     memcpy(backup->path, path, n);
+    backup->audit_path = backup->path + n;
+    (void)snprintf(backup->audit_path, audit_n, "%.*s" STO_AUDIT_FILE, folder, path);
     hd_mailbox_post(&store->box, &backup->mail);
     return HD_OK;
 }

@@ -73,8 +73,8 @@ struct sto_status {
 };
 void sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status);
 
-/** Asks for a copy at path (which must not exist); done is called on the store's thread with HD_OK
- * or HD_ESTORE.  HD_EBUSY: one is under way; HD_ENOMEM. */
+/** Asks for a copy at path (which must not exist), and of the trail in the same folder; done is
+ * called on the store's thread with HD_OK or HD_ESTORE.  HD_EBUSY: one is under way; HD_ENOMEM. */
 HD_NODISCARD enum hd_err sto_sqlite_backup(struct sto_sqlite *store, const char *path,
                                            void (*done)(void *context, enum hd_err err),
                                            void *context);

@@ -190,8 +190,8 @@ def test_a_daemon_that_starts_on_a_backup_goes_on_from_there():
         folder = os.path.join(broker.folder.name, "copy")
         out = broker.tool("backup", folder, "--socket", broker.socket_path)
         check(folder in out and "octets" in out, out)
-        equal(sorted(os.listdir(folder)), ["herald.state", "live-0.db"], "files of the copy")
-        for path, mode in ((folder, 0o700), (folder + "/herald.state", 0o600), (folder + "/live-0.db", 0o600)):
+        equal(sorted(os.listdir(folder)), ["audit.db", "herald.state", "live-0.db"], "files of the copy")
+        for path, mode in ((folder, 0o700), (folder + "/herald.state", 0o600), (folder + "/audit.db", 0o600), (folder + "/live-0.db", 0o600)):
             equal(stat.S_IMODE(os.stat(path).st_mode), mode, path)
         # What comes after it is not in it.
         later = alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, tuple_id="t2")).get("SIP-ETag")
@@ -202,6 +202,7 @@ def test_a_daemon_that_starts_on_a_backup_goes_on_from_there():
         equal([p["etag"] for p in broker.pubs()], [etag], "publications")
         equal(sorted(u["name"] for u in broker.admin("user-list")["users"]), ["alice", "bob", "carol"], "users")
         equal(len(broker.admin("policy-list")["rules"]), 1, "rules")
+        check("sip:bob@127.0.0.1" in str(broker.admin("audit", resource="alice")["audit"]), "who watched whom")
         check(metrics(broker)["herald_store_live_records"].value() >= 2, "what was restored is counted")
         status = broker.tool("status", "--socket", broker.socket_path)
         check(re.search(r"store +commit\n +\d+ records, a commit takes \d+ us\n", status), status)
@@ -267,7 +268,7 @@ def test_a_backup_that_cannot_be_leaves_nothing():
         check("folder is missing" in broker.call("backup")["error"], "a call without folder")
         os.mkdir(top + "/empty")
         broker.admin("backup", folder=top + "/empty")
-        equal(sorted(os.listdir(top + "/empty")), ["herald.state", "live-0.db"], "an empty folder is taken")
+        equal(sorted(os.listdir(top + "/empty")), ["audit.db", "herald.state", "live-0.db"], "an empty folder is taken")
 
 
 def test_a_path_is_the_tool_s_and_a_store_in_memory_is_told():
