@@ -213,7 +213,8 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
         break;
     case EVT_AUTH_SLOWED:
         EVT_COUNT(shard, guesses_slowed);
-        /* fall through */
+        request_challenge(shard, request, false);
+        return EVT_ANSWERED;
     case EVT_AUTH_CHALLENGE:
     case EVT_AUTH_WRONG:
         request_challenge(shard, request, false);

@@ -173,6 +173,8 @@ display_end(const char *p, const char *end)
 static enum hd_err
 addr_split(struct hd_slice value, struct sip_addr *ret_addr)
 {
+    if (value.n == 0) /* it may be no text at all, from which nothing can be counted */
+        return HD_ESYNTAX;
     const char *end = sip_end(value);
     const char *p = sip_skip_lws(value.p, end);
     struct sip_addr addr = { .value = sip_trim(p, end) };

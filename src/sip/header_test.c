@@ -192,6 +192,8 @@ bad_addresses_are_refused(void **state)
         if (sip_addr_parse(row[i], &addr) != HD_ESYNTAX)
             fail_msg("\"%.*s\" was taken", HD_FMT(row[i]));
     }
+    struct sip_addr none;
+    assert_int_equal(sip_addr_parse(hd_slice(NULL, 0), &none), HD_ESYNTAX);
 }
 
 static void
