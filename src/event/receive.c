@@ -337,6 +337,28 @@ parse(const struct hd_flow *flow, struct hd_slice octets, struct hd_arena *arena
     return HD_ESYNTAX;
 }
 
+/* RFC 5923 section 8.2: a peer with a certificate may say in his Via that requests for its sent-by
+ * can come down his own connection.  A name has to be one of his; an address the one he comes from.
+ */
+static void
+note_alias(struct evt_shard *shard, const struct hd_flow *flow, const struct sip_msg *msg)
+{
+    struct hd_slice names = conn_peer(shard, flow);
+    struct hd_addr addr;
+    bool proved = false;
+
+    if (!names.n || !shard->ports.net->alias ||
+        !sip_param_find(msg->via.params, HD_LIT("alias"), NULL))
+        return;
+    if (sip_host_addr(msg->via.host, 0, &addr) == HD_OK)
+        proved = hd_addr_same_ip(&addr, &flow->remote);
+    while (!proved && names.n)
+        proved = hd_slice_ieq(hd_slice_cut(&names, ' '), msg->via.host);
+    if (proved)
+        shard->ports.net->alias(shard->ports.net_context, flow->conn,
+                                msg->via.port ? msg->via.port : 5061);
+}
+
 void
 evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd_slice octets,
                   uint64_t now_us)
@@ -364,6 +386,8 @@ evt_shard_receive(struct evt_shard *shard, const struct hd_flow *flow, struct hd
         receive_response(shard, flow, octets, &msg);
         return;
     }
+    if (flow->transport == HD_TLS)
+        note_alias(shard, flow, &msg);
     unsigned to = route_request(shard, flow, &msg);
     if (to != shard->index) {
         forward_octets(shard, flow, octets, to);

@@ -7,9 +7,9 @@ import tempfile
 import threading
 import time
 
-from broker import Broker, check, equal, run_tests, until
+from broker import Broker, check, equal, free_port, run_tests, until
 from ca import Authority
-from sip import Agent, Message, PIDF, pidf
+from sip import Agent, Message, PIDF, pidf, token
 
 A, CNAME, AAAA, SRV, NAPTR = 1, 5, 28, 33, 35
 
@@ -261,6 +261,37 @@ def test_who_answers_by_tls_has_to_be_the_domain_that_was_looked_up():
             phone.close()
         dns.close()
         edge.close()
+
+
+def test_an_edge_is_reached_by_the_connection_that_it_opened():
+    with tempfile.TemporaryDirectory(prefix="herald-ca-") as folder:
+        authority, dns, port = Authority(folder), NameServer(), free_port()  # nobody listens there
+        dns.a("edge.example.test", "127.0.0.1")
+        conf = authority.listen('verify_clients = optional  ca = "%s"  trusted_names = {{ "edge.example.test", "other.example.test" }}'
+                                % authority.certificate)
+        conf += 'names {{ servers = {{ "127.0.0.1:%d" }} }}\ntls {{ ca = "%s" }}\n' % (dns.port, authority.certificate)
+
+        def subscribe(name, alias):
+            """Through a proxy that shows a certificate for name."""
+            edge = Agent(broker, "bob", kind="tls", server=("127.0.0.1", broker.ports["tls"]),
+                         tls=authority.client(authority.make(name, alts=f"DNS:{name}.example.test"), check_name=False))
+            rows = [("Via", f"SIP/2.0/TLS edge.example.test:{port};branch=z9hG4bK{token()}{alias}"),
+                    ("Via", "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKphone"),
+                    ("Record-Route", f"<sip:edge.example.test:{port};transport=tls;lr>"),
+                    ("P-Asserted-Identity", "<sip:bob@127.0.0.1>")]
+            return edge, edge.subscribe("sip:bob@127.0.0.1", headers=rows)
+
+        with Broker(conf=conf, ports=("tls",)) as broker:
+            for name, alias in (("edge", ""), ("other", ";alias")):  # who does not say so, or says what is not his
+                edge, _ = subscribe(name, alias)
+                until(lambda: all(s["health"] == "parked" for s in broker.subs()), "nobody is there")
+                edge.quiet(0.2)
+                edge.close()
+            edge, sub = subscribe("edge", ";alias")
+            check("<basic>closed</basic>" in sub.notification().body.decode(), "the NOTIFY")
+            equal(broker.admin("status")["net"]["streams_opened"], 0, "connections that herald opened")
+            edge.close()
+        dns.close()
 
 
 def test_an_end_with_open_questions_is_clean():
