@@ -1,5 +1,6 @@
 /* geo_test.c - places and regions: distances at poles and date line, uncertainty, RFC 6447's
  * triggers. */
+#include "base/str.h"
 #include "filter/test_filter.h"
 
 #include <math.h>
@@ -503,6 +504,43 @@ what_rfc_6447_forbids_is_refused(void **state)
                             HD_ESYNTAX));
 }
 
+/* A text with a million times the same in the middle; to be freed. */
+static char *
+million(const char *begin, const char *corner, const char *end)
+{
+    struct hd_str text = { 0 };
+
+    hd_str_add_str(&text, begin);
+    for (unsigned i = 0; i < 1000000; i++)
+        hd_str_add_str(&text, corner);
+    hd_str_add_str(&text, end);
+    char *taken = hd_str_take(&text);
+    assert_non_null(taken);
+    return taken;
+}
+
+static void
+a_polygon_of_a_million_corners_is_refused(void **state)
+{
+    char *json = million("{\"enters\":{\"polygon\":[[0,0]", ",[0,1]", "]}}");
+    char *xml = million("<filter-set xmlns='urn:ietf:params:xml:ns:simple-filter'><filter id='1' "
+                        "uri='" RESOURCE "'><trigger><enterOrExit "
+                        "xmlns='urn:ietf:params:xml:ns:location-filter' "
+                        "xmlns:gml='http://www.opengis.net/gml'><gml:Polygon><gml:exterior>"
+                        "<gml:LinearRing><gml:posList>",
+                        "1 2 ",
+                        "</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon>"
+                        "</enterOrExit></trigger></filter></filter-set>");
+
+    (void)state;
+    assert_null(filter_make(JSON_TYPE, json, NULL, HD_EDENIED));
+    assert_string_equal(phrase, "Bad Filter: too large"); /* before it is read */
+    assert_null(filter_make(XML_TYPE, xml, NULL, HD_EDENIED));
+    assert_string_equal(phrase, "Bad Filter: too large"); /* before it is read */
+    free(json);
+    free(xml);
+}
+
 /* Ten miles around a warehouse: a drive of 200 positions, out, in, out, in, out, with a halt at the
  * border each time, where it jitters by ten metres to either side. */
 static void
@@ -567,6 +605,7 @@ main(void)
         GEO_TEST(civic_addresses_change_from_any_and_all),
         GEO_TEST(an_exact_location_type_leaves_out_the_other),
         GEO_TEST(what_rfc_6447_forbids_is_refused),
+        GEO_TEST(a_polygon_of_a_million_corners_is_refused),
         GEO_TEST(a_drive_with_jitter_gives_the_true_entries_and_exits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
