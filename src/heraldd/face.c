@@ -115,6 +115,26 @@ job_metrics(struct hd_face *face, struct api_job *job)
     api_job_done(job);
 }
 
+/* It goes through the main thread, so that an answer says something of that as well. */
+static void
+job_health(const struct hd_face *face, struct api_job *job)
+{
+    struct sto_status store;
+    const char *text = "{\"status\":\"ok\"}\n";
+
+    job->failed = true;
+    job->status = 503;
+    if (face->daemon->phase != HD_PHASE_RUNNING)
+        text = "the broker is stopping";
+    else if (hd_host_store(face->daemon->host, &store) && !store.healthy)
+        text = "what is to be kept cannot be kept";
+    else
+        job->failed = false;
+    job->text = hd_slice_strdup(hd_slice_str(text));
+    job->n = strlen(text);
+    api_job_done(job);
+}
+
 static void
 call_answered(void *context, bool failed, const json_t *value)
 {
@@ -205,6 +225,9 @@ job_run(struct hd_face *face, struct api_job *job)
         return;
     case API_JOB_CALL:
         job_call(face, job);
+        return;
+    case API_JOB_HEALTH:
+        job_health(face, job);
         return;
     }
 }

@@ -63,7 +63,7 @@ struct api_counters {
 #undef API_FIELD
 
 /* Something that the main thread is asked for. */
-enum api_job_kind { API_JOB_METRICS = 1, API_JOB_CALL };
+enum api_job_kind { API_JOB_METRICS = 1, API_JOB_CALL, API_JOB_HEALTH };
 struct api_job {
     struct hd_mail mail;
     enum api_job_kind kind;

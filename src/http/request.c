@@ -411,7 +411,7 @@ route(struct api_request *request)
         return;
     case API_HEALTH:
         if (no_params(request))
-            api_answer(request, 200, "application/json", HD_LIT("{\"status\":\"ok\"}\n"));
+            post_job(request, API_JOB_HEALTH);
         return;
     case API_METRICS:
         if (no_params(request))

@@ -38,7 +38,7 @@ def test_a_curl_command_publishes_and_the_lamp_of_a_phone_lights():
 
 
 def test_a_phone_publishes_and_an_event_stream_shows_it():
-    with server(users=("alice", "bob")) as broker:
+    with server(shards=3, users=("alice", "bob")) as broker:
         phone, page = Agent(broker, "alice"), Web(broker, "bob")
         stream = page.stream("/v1/events/presence/alice")
         name, data, _ = stream.event()
@@ -163,7 +163,7 @@ def test_a_politely_blocked_reader_sees_what_an_idle_resource_shows():
 
 
 def test_a_stream_goes_on_where_it_was():
-    with server(users=("alice",)) as broker:
+    with server(shards=2, users=("alice",)) as broker:
         web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
         web.put(target, "one", "text/plain")
         stream = web.stream(target)
