@@ -102,6 +102,8 @@ userinfo_of(const char *begin, const char *at)
     for (const char *p = at; p > begin && !ends_word(p[-1]); p--) {
         const size_t n = (size_t)(p - begin);
 
+        if (p[-1] != ':' && p[-1] != '/')
+            continue;
         if ((n >= 4 && hd_slice_ieq(hd_slice(p - 4, 4), HD_LIT("sip:"))) ||
             (n >= 5 && hd_slice_ieq(hd_slice(p - 5, 5), HD_LIT("sips:"))) ||
             (n >= 3 && hd_slice_eq(hd_slice(p - 3, 3), HD_LIT("://"))))
