@@ -202,7 +202,7 @@ flow_add(struct flow *flow, const json_t *result)
     flow->truncated = json_is_true(json_object_get(result, "truncated"));
     json_array_foreach(events, i, json)
     {
-        struct flow_event event = { 0 };
+        struct flow_event event = { .at_us = 0 };
         const enum hd_err err = event_room(flow) ? read_event(json, &event) : HD_ENOMEM;
 
         if (err) {
