@@ -869,8 +869,8 @@ write_entries(FILE *file, const char *name, const struct gather *gather,
 static bool
 write_http(FILE *file, const struct api_book *http)
 {
-    const struct gather tokens = { (const void **)http->tokens, http->n_tokens };
-    const struct gather hooks = { (const void **)http->hooks, http->n_hooks };
+    const struct gather tokens = { (const void **)(uintptr_t)http->tokens, http->n_tokens };
+    const struct gather hooks = { (const void **)(uintptr_t)http->hooks, http->n_hooks };
 
     if (tokens.n) {
         fputs(",\n", file);
