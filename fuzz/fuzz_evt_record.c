@@ -20,6 +20,11 @@ check_sub(const struct host *host, struct hd_slice whole, const struct evt_store
     FUZZ_CHECK(evt_stored_sub_read(put->record, &again) == HD_OK);
     FUZZ_CHECK(hd_slice_eq(again.key, sub->key) && hd_slice_eq(again.package, sub->package));
     FUZZ_CHECK(again.cseq_remote == sub->cseq_remote && again.types == sub->types);
+    if (again.left_ms) /* what is over has none */
+        FUZZ_CHECK(again.state == EVT_SUB_TERMINATED || again.rated == sub->rated);
+    if (again.rated && sub->rated)
+        FUZZ_CHECK(again.rates.max == sub->rates.max && again.rates.min == sub->rates.min &&
+                   again.rates.adaptive == sub->rates.adaptive);
     FUZZ_CHECK(again.done[0].txn == sub->done[0].txn && again.done[1].txn == sub->done[1].txn);
     FUZZ_CHECK(again.left_ms <= sub->left_ms || sub->left_ms < 10000);
 }

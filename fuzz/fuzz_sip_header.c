@@ -4,6 +4,7 @@
 
 #include "sip/header.h"
 #include "sip/out.h"
+#include "sip/rate.h"
 
 #define OUT_MAX (1 << 17)
 
@@ -110,6 +111,22 @@ check_single(struct hd_slice value)
 }
 
 static void
+check_rates(struct hd_slice value)
+{
+    struct sip_rates rates, again;
+    if (sip_rates_parse(value, &rates))
+        return;
+    FUZZ_CHECK(rates.max <= SIP_RATE_MOST && rates.min <= SIP_RATE_MOST &&
+               rates.adaptive <= SIP_RATE_MOST);
+    struct sip_out out;
+    sip_out_init(&out, buffer, OUT_MAX);
+    sip_out_rates(&out, &rates);
+    FUZZ_CHECK(sip_rates_parse(finish(&out), &again) == HD_OK);
+    FUZZ_CHECK(again.max == rates.max && again.min == rates.min &&
+               again.adaptive == rates.adaptive);
+}
+
+static void
 check_unfolded(struct hd_slice value)
 {
     struct sip_out out;
@@ -132,6 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_params(value);
     check_list(value);
     check_single(value);
+    check_rates(value);
     check_unfolded(value);
     free(copy);
     return 0;

@@ -68,14 +68,24 @@ publish(struct writer *w, unsigned resource)
         hd_str_addf(&w->text, "    fill 1500\n");
 }
 
+/* RFC 6446, now and then. */
+static const char *
+rates(struct writer *w)
+{
+    static const char *const some[] = { ";max-rate=2", ";min-rate=0.05",
+                                        ";max-rate=0.5;adaptive-min-rate=0.1" };
+
+    return below(w, 3) ? "" : some[below(w, HD_ARRAY_LEN(some))];
+}
+
 static void
 subscribe(struct writer *w, const char *kind, unsigned i, unsigned resource, bool begun)
 {
     if (!begun || below(w, 4) == 0)
         hd_str_addf(
             &w->text,
-            "%s%u > SUBSCRIBE sip:r%u@example.test\n    Event: x-state\n    Expires: 86400\n", kind,
-            i, resource);
+            "%s%u > SUBSCRIBE sip:r%u@example.test\n    Event: x-state%s\n    Expires: 86400\n",
+            kind, i, resource, rates(w));
     else
         hd_str_addf(&w->text, "%s%u > SUBSCRIBE in dialog\n    Expires: 86400\n", kind, i);
 }
@@ -86,9 +96,9 @@ good_does(struct writer *w, unsigned i)
 {
     if (!w->watching[i]) {
         hd_str_addf(&w->text,
-                    "good%u > SUBSCRIBE sip:r%u@example.test\n    Event: x-state\n"
+                    "good%u > SUBSCRIBE sip:r%u@example.test\n    Event: x-state%s\n"
                     "    Expires: 86400\n",
-                    i, i % RESOURCES);
+                    i, i % RESOURCES, rates(w));
         w->watching[i] = true;
     } else if (!w->held) {
         hd_str_addf(&w->text, "good%u > SUBSCRIBE in dialog\n    Expires: 86400\n", i);

@@ -241,6 +241,13 @@ the_same_on_one_shard(void **state)
 }
 
 static void
+rates_survive_each_refused_allocation(void **state)
+{
+    (void)state;
+    assert_true(each_refused(whole, "x-state;max-rate=0.25;min-rate=0.2", false, false) > 30);
+}
+
+static void
 a_fetch_survives_each_refused_allocation(void **state)
 {
     (void)state;
@@ -282,6 +289,7 @@ main(void)
         cmocka_unit_test(
             subscriptions_and_publications_on_two_shards_survive_each_refused_allocation),
         cmocka_unit_test(the_same_on_one_shard),
+        cmocka_unit_test(rates_survive_each_refused_allocation),
         cmocka_unit_test(a_fetch_survives_each_refused_allocation),
         cmocka_unit_test(a_registration_survives_each_refused_allocation),
         cmocka_unit_test(watcher_information_survives_each_refused_allocation),

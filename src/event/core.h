@@ -27,10 +27,12 @@
 #include "event/hop.h"
 #include "event/kept.h"
 #include "event/mail.h"
+#include "event/rate.h"
 #include "event/recorder.h"
 #include "event/recording.h"
 #include "event/shard.h"
 #include "event/snapshot.h"
+#include "event/suppress.h"
 #include "event/watch.h"
 #include "sip/header.h"
 #include "sip/reply.h"
@@ -115,7 +117,10 @@ struct evt_head {
 struct evt_done {
     uint64_t txn; /* 0: none */
     uint32_t expires_s;
-    uint32_t etag; /* publications: sequence of the entity-tag given */
+    union {
+        uint32_t etag;  /* publications: sequence of the entity-tag given */
+        uint32_t quiet; /* subscriptions: 1: by 204, and no NOTIFY followed (RFC 5839) */
+    };
 };
 
 enum evt_queued { EVT_QUEUED_NOT = 0, EVT_QUEUED_READY, EVT_QUEUED_HOP };
@@ -196,6 +201,7 @@ struct evt_flight {
     uint32_t branch, cseq, version, expires_s, retry_after_s;
     uint8_t state, reason;
     uint8_t way;  /* of its hop when it left */
+    bool bare;    /* its body is suppressed (RFC 5839) */
     bool counted; /* against the hop's window */
     bool on_udp;  /* it left as a datagram: so do its repetitions */
     bool on_conn; /* in the list of its connection's hop: next and previous subscription */
@@ -226,6 +232,8 @@ struct evt_sub_change {
     enum hd_err err;
     bool refilters;                /* the filter is another */
     struct evt_filtered *filtered; /* then: it, or NULL: none */
+    struct evt_rated *rated;       /* the rates that it asks for; NULL: none */
+    uint64_t match;                /* its Suppress-If-Match, see suppress.h */
 };
 
 /* Events that wait for a subscription of a package with delivery every. */
@@ -243,6 +251,8 @@ struct evt_sub_rare {
     struct evt_filtered *filtered; /* NULL: everything is told (condition.c) */
     uint64_t device;               /* of packages whose devices have one subscription; 0: none */
     bool device_noted, device_ordered; /* see device.c */
+    struct evt_rated *rated;           /* NULL: no rates were asked for (rate.c) */
+    uint64_t match;                    /* Suppress-If-Match in force (suppress.c) */
 };
 
 struct evt_sub {
@@ -266,7 +276,8 @@ struct evt_sub {
     bool direct : 1;        /* no proxy between us */
     bool whole : 1;         /* its versions made a leap: the next document is no partial one */
     bool approved : 1;      /* it was pending once */
-    uint16_t leased;        /* NOTIFYs that the store's record still lets go */
+    uint16_t leased : 14;   /* NOTIFYs that the store's record still lets go */
+    uint16_t quiet : 2;     /* which of the requests in done_txn were answered 204, a bit each */
     uint16_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     uint32_t mirror, place, hop;
     uint32_t came; /* a hop: how the last SUBSCRIBE came; its local address is in our Contact */
@@ -325,6 +336,8 @@ void evt_sub_free(struct evt_shard *shard, struct evt_sub *sub);
 /** Ends a subscription: reason SILENT sends nothing, others owe a last NOTIFY. */
 void evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
                        uint32_t retry_after_s);
+/** Ends it as the subscriber asked, who needs no NOTIFY to know it (RFC 5839 section 6.3). */
+void evt_sub_end_quietly(struct evt_shard *shard, struct evt_sub *sub);
 /** Starts, keeps or moves the one timer to the nearest deadline. */
 void evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub);
 void evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub);
@@ -357,6 +370,8 @@ void evt_queue_free(struct evt_sub *sub);
  * queue. */
 void evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed);
 void evt_notify_send(struct evt_shard *shard, struct evt_sub *sub);
+/** What a NOTIFY shows that is sent now: a transformation. */
+uint8_t evt_notify_sees(struct evt_shard *shard, const struct evt_sub *sub);
 /** Handles what waited behind a change that is over. */
 void evt_sub_waiting(struct evt_shard *shard, struct evt_sub *sub);
 void evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub);
@@ -399,6 +414,13 @@ evt_sub_is_told(const struct evt_sub *sub)
     const struct evt_filtered *filtered = evt_sub_filtered(sub);
 
     return filtered && filtered->cond != EVT_NONE;
+}
+
+/** Whether it waits for conditions of ours, which no pace and no rate holds back. */
+static inline bool
+evt_sub_alarms(const struct evt_sub *sub)
+{
+    return evt_sub_is_told(sub) && evt_sub_filtered(sub)->filter->own;
 }
 
 /* --- mirrors (mirror.c) ---------------------------------------------------------------------- */

@@ -39,6 +39,10 @@
     X(notifies_failed, "NOTIFY requests answered otherwise or never")                              \
     X(events_dropped, "events dropped from full queues of packages with delivery every")           \
     X(held_by_pace, "notifications held back by the package's pace")                               \
+    X(held_by_rate, "notifications held back by a subscriber's max-rate")                          \
+    X(repeated, "states sent again for a subscriber's min-rate or adaptive-min-rate")              \
+    X(suppressed, "SUBSCRIBEs answered 204: the subscriber has the state (RFC 5839)")              \
+    X(rates_ignored, "rates in answers to NOTIFY that could not be taken")                         \
     X(held_by_window, "notifications held back by a next hop's window")                            \
     X(held_unproven, "notifications held back because the address has not proven itself")          \
     X(held_by_name, "notifications held back until their next hop's name is resolved")             \

@@ -8,8 +8,9 @@
 
 #include "event/core.h"
 
-#define VIEWS_KEPT 16u  /* renderings of one mirror */
-#define SHOWN_KEPT 256u /* what transformations leave of its snapshots */
+#define VIEWS_KEPT 16u    /* renderings of one mirror */
+#define EVT_VIEW_HEAD 96u /* octets of what a view's head says beside the type */
+#define SHOWN_KEPT 256u   /* what transformations leave of its snapshots */
 
 struct evt_mirror *
 evt_mirror_at(struct evt_shard *shard, uint32_t index)
@@ -546,16 +547,18 @@ evt_mirror_shown(struct evt_shard *shard, struct evt_mirror *mirror,
     return err;
 }
 
-/* What the subscribers of a key are shown of a document: *ret_doc, one reference, NULL: nothing.
- * base is what they have, or NULL.  HD_OK, HD_ENOMEM. */
+/* What the subscribers of a key are shown of a document: *ret_doc, one reference, NULL: nothing;
+ * and the entity-tag of the whole of it.  base is what they have, or NULL.  HD_OK, HD_ENOMEM. */
 static enum hd_err
-mirror_rendered(const struct evt_mirror *mirror, uint8_t types, const struct evt_doc *base,
-                struct evt_doc *doc, struct evt_doc **ret_doc)
+mirror_rendered(const struct evt_shard *shard, const struct evt_mirror *mirror, uint8_t types,
+                const struct evt_doc *base, struct evt_doc *doc, struct evt_doc **ret_doc,
+                uint64_t *ret_tag)
 {
     const struct evt_package *package = mirror->package;
     struct evt_doc *whole = NULL, *partial = NULL;
 
     *ret_doc = NULL;
+    *ret_tag = evt_tag_of(shard, mirror, NULL);
     if (!doc)
         return HD_OK;
     enum hd_err err = package->ops->render
@@ -565,6 +568,8 @@ mirror_rendered(const struct evt_mirror *mirror, uint8_t types, const struct evt
         return err;
     if (err)
         whole = evt_doc_ref(doc);
+    if (type_bit(package, whole) & types)
+        *ret_tag = evt_tag_of(shard, mirror, whole);
     if (base && package->ops->render(package, mirror->key, types, base, doc, &partial) == HD_OK &&
         partial->body.n < whole->body.n && (type_bit(package, partial) & types)) {
         evt_doc_unref(whole);
@@ -579,11 +584,32 @@ mirror_rendered(const struct evt_mirror *mirror, uint8_t types, const struct evt
     return HD_OK;
 }
 
+/* What every NOTIFY with this view says of it. */
+static void
+view_write_head(struct evt_view *view, size_t cap)
+{
+    char tag[EVT_TAG_TEXT];
+    struct sip_out out;
+
+    evt_tag_text(view->tag, tag);
+    sip_out_init(&out, view->head, cap);
+    sip_out_header(&out, HD_LIT("SIP-ETag"), hd_slice(tag, EVT_TAG_TEXT));
+    view->n_tag = (uint16_t)out.n;
+    if (view->doc && view->type.n)
+        sip_out_header(&out, HD_LIT("Content-Type"), view->type);
+    sip_out_lit(&out, "Content-Length: ");
+    HD_ASSERT(!out.full && out.n <= UINT16_MAX);
+    view->n_head = (uint16_t)out.n;
+}
+
 /* doc is taken. */
 static struct evt_view *
-view_new(const struct evt_mirror *mirror, const struct evt_view_key *key, struct evt_doc *doc)
+view_new(const struct evt_mirror *mirror, const struct evt_view_key *key, struct evt_doc *doc,
+         uint64_t tag)
 {
-    struct evt_view *view = calloc(1, sizeof(*view));
+    const size_t head = EVT_VIEW_HEAD + (doc ? doc->type.n : 0);
+    struct evt_view *view = head <= UINT16_MAX ? calloc(1, sizeof(*view) + head)
+                                               : NULL; /* a type is a header's value */
 
     if (!view) {
         evt_doc_unref(doc);
@@ -598,6 +624,8 @@ view_new(const struct evt_mirror *mirror, const struct evt_view_key *key, struct
         view->before = doc->body;
         view_cut(mirror->package, view);
     }
+    view->tag = tag;
+    view_write_head(view, head);
     return view;
 }
 
@@ -607,6 +635,7 @@ view_render(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt
 {
     const struct evt_snapshot *past = key->base ? evt_mirror_past(mirror, key->base) : NULL;
     struct evt_doc *doc, *base = NULL, *cut = NULL, *shown;
+    uint64_t tag = 0;
 
     if (past && evt_mirror_shown(shard, mirror, past, key->transform, &base))
         return NULL;
@@ -617,10 +646,10 @@ view_render(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt
         doc = cut;
     }
     if (!err)
-        err = mirror_rendered(mirror, key->types, base, doc, &shown);
+        err = mirror_rendered(shard, mirror, key->types, base, doc, &shown, &tag);
     evt_doc_unref(cut);
     evt_doc_unref(base);
-    return err ? NULL : view_new(mirror, key, shown);
+    return err ? NULL : view_new(mirror, key, shown, tag);
 }
 
 struct evt_view *

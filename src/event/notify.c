@@ -85,7 +85,7 @@ out_event(struct sip_out *out, const struct evt_sub *sub, const struct evt_mirro
 
 /* RFC 6665 8.2.3: expires with active and pending, reason and retry-after with terminated. */
 static void
-out_state(struct sip_out *out, const struct evt_flight *flight)
+out_state(struct sip_out *out, const struct evt_sub *sub, const struct evt_flight *flight)
 {
     sip_out_lit(out, "Subscription-State: ");
     if (flight->state == EVT_SUB_TERMINATED) {
@@ -100,19 +100,25 @@ out_state(struct sip_out *out, const struct evt_flight *flight)
         sip_out_lit(out, ";expires=");
         sip_out_u32(out, flight->expires_s);
     }
+    if (sub->rare && sub->rare->rated)
+        sip_out_rates(out, &sub->rare->rated->told);
     sip_out_crlf(out);
 }
 
+/* The tag of what there is to see, also when the body of it is suppressed (RFC 5839 section 6.2).
+ */
 static void
 out_body(struct sip_out *out, const struct evt_flight *flight)
 {
     const struct evt_view *view = flight->view;
-    size_t n = evt_view_size(view, flight->version);
 
-    if (n)
-        sip_out_header(out, HD_LIT("Content-Type"), view->type);
-    sip_out_lit(out, "Content-Length: ");
-    sip_out_u64(out, n);
+    if (flight->bare) {
+        sip_out_slice(out, hd_slice(view->head, view->n_tag));
+        sip_out_lit(out, "Content-Length: 0\r\n\r\n");
+        return;
+    }
+    sip_out_slice(out, hd_slice(view->head, view->n_head));
+    sip_out_u64(out, evt_view_size(view, flight->version));
     sip_out_lit(out, "\r\n\r\n");
     evt_view_write(view, flight->version, out);
 }
@@ -128,7 +134,7 @@ notify_room(const struct evt_shard *shard, const struct evt_sub *sub, const stru
 
     if (came->listener < config->n_listeners)
         contact += config->listeners[came->listener].contact.n;
-    return 2048 + contact + evt_view_size(flight->view, flight->version) + flight->view->type.n +
+    return 2048 + contact + evt_view_size(flight->view, flight->version) + flight->view->n_head +
            evt_texts_size(sub->texts) +
            (evt_sub_filtered(sub) && evt_sub_filtered(sub)->in_flight ? EVT_FIRED_ROOM : 0);
 }
@@ -157,7 +163,7 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     out_dialog(out, shard, sub, mirror, flight);
     evt_out_contact(shard, out, came, secure);
     out_event(out, sub, mirror);
-    out_state(out, flight);
+    out_state(out, sub, flight);
     if (evt_sub_filtered(sub))
         evt_cond_out(shard, evt_sub_filtered(sub), out);
     out_body(out, flight);
@@ -319,8 +325,8 @@ flight_base(const struct evt_sub *sub, const struct evt_mirror *mirror)
 }
 
 /* With conditions of our own there is nothing to see but what fired, or is true. */
-static uint8_t
-flight_sees(struct evt_shard *shard, const struct evt_sub *sub)
+uint8_t
+evt_notify_sees(struct evt_shard *shard, const struct evt_sub *sub)
 {
     const struct evt_filtered *f = evt_sub_filtered(sub);
 
@@ -339,6 +345,7 @@ flight_tells(struct evt_shard *shard, struct evt_sub *sub, const struct evt_snap
 
     f->in_flight = f->keep == EVT_KEEP_DONE;
     if (f->filter->differs && (sub->flight->view->doc || !f->has_last) && shown->number &&
+        (!sub->flight->bare || sub->rare->match != EVT_SUPPRESS_ANY) &&
         !evt_mirror_shown(shard, evt_mirror_at(shard, sub->mirror), shown, sub->transform, &doc))
         evt_cond_sent(f, doc);
 }
@@ -376,13 +383,14 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
         shown = flight->event;
     sub->flight = flight;
     flight->view = evt_mirror_view(shard, mirror, shown, flight_base(sub, mirror),
-                                   flight_sees(shard, sub), sub->types, f ? f->filter : NULL);
+                                   evt_notify_sees(shard, sub), sub->types, f ? f->filter : NULL);
     if (!flight->view) {
         evt_sub_drop_flight(shard, sub, true);
         sub->hold_until_ms = shard->now_ms + SIP_T1_MS;
         evt_sub_rearm(shard, sub);
         return;
     }
+    flight->bare = sub->rare && sub->rare->match && evt_match_sent(sub, flight->view);
     flight->snapshot = shown->number;
     flight->state = sub->state;
     flight->reason = sub->reason;
@@ -391,9 +399,11 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     flight->cseq = f && f->cseq ? f->cseq : ++sub->cseq_local;
     if (f)
         flight_tells(shard, sub, shown);
+    if (sub->rare && sub->rare->rated)
+        evt_rate_sent(shard, sub);
     /* RFC 4235 section 4.1 counts documents, not NOTIFYs: one without body takes no number. */
     flight->version = mirror->package->first_version + sub->version;
-    sub->version += flight->view->has_hole;
+    sub->version += flight->view->has_hole && !flight->bare;
     sub->seen = shown->number;
     sub->owed = false;
     sub->again = false;
@@ -681,6 +691,8 @@ notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *
     if (sub->state == EVT_SUB_TERMINATED)
         return;
     evt_seen_due(shard, evt_mirror_at(shard, sub->mirror));
+    if (msg && sub->rare)
+        evt_rate_answered(shard, sub, msg);
     if (msg && sip_msg_has(msg, SIP_HDR_CONTACT))
         target_refresh(shard, sub, msg);
 }

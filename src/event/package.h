@@ -168,8 +168,10 @@ struct evt_package {
     uint32_t first_version; /* of the first document with a version that a subscription is sent */
     uint32_t min_expires_s, default_expires_s, max_expires_s; /* subscriptions and publications */
     uint32_t max_body;                                        /* octets; 0: the general limit */
-    uint32_t pace_ms; /* least time between two NOTIFYs of one subscription, 0: none */
-    bool supersede;   /* a device's new subscription ends its former one */
+    uint32_t pace_ms;   /* least time between two NOTIFYs of one subscription, 0: none */
+    uint32_t repeat_ms; /* the same where a subscriber wants the state repeated (RFC 6446 sections 6
+                           and 7), when it is longer */
+    bool supersede;     /* a device's new subscription ends its former one */
     enum evt_delivery delivery;
     uint32_t queue_max; /* EVT_DELIVER_EVERY: events kept per subscription */
     enum evt_compose compose;

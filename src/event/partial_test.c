@@ -283,6 +283,27 @@ a_package_that_does_without_keeps_no_past(void **state)
     assert_null(evt_mirror_find(host_shard(&host, 0), HD_LIT(BOB), HD_LIT("x-words"))->past);
 }
 
+/* RFC 5839 section 4: with partial notification the tag is that of the full state. */
+static void
+a_partial_document_has_the_tag_of_the_whole(void **state)
+{
+    char part[EVT_TAG_TEXT];
+
+    (void)state;
+    begin();
+    subscribe("c1", NULL, 1, NULL);
+    host_answer(&host, expect("v0:ann is in the garden"), 200, NULL);
+    publish("v0:ann is in the garden today");
+    const struct host_sent *sent = expect("v1+ today");
+    assert_int_equal(host_value(sent, SIP_HDR_SIP_ETAG).n, EVT_TAG_TEXT);
+    memcpy(part, host_value(sent, SIP_HDR_SIP_ETAG).p, EVT_TAG_TEXT);
+    host_answer(&host, sent, 200, NULL);
+    subscribe("c2", NULL, 1, NULL); /* another version number inside */
+    sent = expect("v0:ann is in the garden today");
+    assert_memory_equal(part, host_value(sent, SIP_HDR_SIP_ETAG).p, EVT_TAG_TEXT);
+    host_answer(&host, sent, 200, NULL);
+}
+
 int
 main(void)
 {
@@ -296,6 +317,7 @@ main(void)
         TEST(an_old_base_is_not_known_any_more),
         TEST(a_partial_document_that_is_longer_is_not_used),
         TEST(a_package_that_does_without_keeps_no_past),
+        TEST(a_partial_document_has_the_tag_of_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

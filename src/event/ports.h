@@ -320,7 +320,8 @@ enum evt_held {
     EVT_HELD_PARKED,
     EVT_HELD_UNPROVEN,
     EVT_HELD_ROUTE,
-    EVT_HELD_NAME /* its next hop is being looked up */
+    EVT_HELD_NAME, /* its next hop is being looked up */
+    EVT_HELD_RATE  /* the subscriber's max-rate (RFC 6446 section 5) */
 };
 
 /* --- the audit trail -------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@ evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
 
     if (!evt_sees_state(sub->transform) || sub->state == EVT_SUB_TERMINATED || evt_sub_is_told(sub))
         return;
+    if (sub->rare && sub->rare->match == EVT_SUPPRESS_ANY) /* he wants none of them */
+        return;
     struct evt_sub_rare *rare = evt_sub_rare(sub);
     if (rare && !rare->queue)
         rare->queue = queue_new(cap ? cap : 1);

@@ -70,7 +70,9 @@ struct sub_after {
 static struct evt_done
 sub_done(const struct evt_sub *sub, int i)
 {
-    return (struct evt_done){ .txn = sub->done_txn[i], .expires_s = sub->done_expires_s[i] };
+    return (struct evt_done){ .txn = sub->done_txn[i],
+                              .expires_s = sub->done_expires_s[i],
+                              .quiet = sub->quiet >> i & 1 };
 }
 
 static struct sub_after
@@ -129,6 +131,31 @@ put_filtered(struct hd_bytes_out *out, const struct evt_filtered *f)
     }
 }
 
+/* The rates after the change, how long ago the last NOTIFY was, and what need not be sent. */
+static void
+put_rated(struct hd_bytes_out *out, const struct evt_rated *rated, uint64_t quiet_ms,
+          uint64_t match)
+{
+    hd_bytes_put_u8(out, (uint8_t)((rated != NULL) | (match != EVT_SUPPRESS_NONE) << 1));
+    if (match)
+        hd_bytes_put_u64(out, match);
+    if (!rated)
+        return;
+    hd_bytes_put_u64(out, rated->asked.max);
+    hd_bytes_put_u64(out, rated->asked.min);
+    hd_bytes_put_u64(out, rated->asked.adaptive);
+    hd_bytes_put_u64(out, quiet_ms);
+}
+
+/* Who has rates now was sent his last NOTIFY then; 0: never. */
+static uint64_t
+sub_quiet_ms(const struct evt_shard *shard, const struct evt_sub *sub)
+{
+    uint64_t sent_ms = sub->rare && sub->rare->rated ? sub->rare->rated->sent_ms : 0;
+
+    return sent_ms && sent_ms < shard->now_ms ? shard->now_ms - sent_ms : 0;
+}
+
 static size_t
 filtered_size(const struct evt_filtered *f)
 {
@@ -178,9 +205,17 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     hd_bytes_put_u8(&out, after.texts->proof);
     put_filtered(&out, f);
     hd_bytes_put_u64(&out, sub->rare ? sub->rare->device : 0);
+    put_rated(&out,
+              change      ? change->rated
+              : sub->rare ? sub->rare->rated
+                          : NULL,
+              ahead ? 0 : sub_quiet_ms(shard, sub),
+              change      ? change->match
+              : sub->rare ? sub->rare->match
+                          : EVT_SUPPRESS_NONE);
     err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
     if (!err)
-        sub->leased = (uint16_t)ahead;
+        sub->leased = ahead & 0x3fff;
     if (f)
         free(memory);
     return err;
@@ -485,6 +520,39 @@ get_filtered(struct hd_bytes_in *in, struct evt_stored_sub *sub)
         hd_bytes_in_fail(in, HD_ESYNTAX);
 }
 
+static uint64_t
+get_rate(struct hd_bytes_in *in)
+{
+    uint64_t rate = hd_bytes_get_u64(in);
+
+    if (rate > SIP_RATE_MOST)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    return rate;
+}
+
+static void
+get_rated(struct hd_bytes_in *in, struct evt_stored_sub *sub)
+{
+    uint8_t flags = hd_bytes_get_u8(in);
+
+    if (flags > 3)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    sub->rated = flags & 1;
+    if (flags & 2) {
+        sub->match = hd_bytes_get_u64(in);
+        if (sub->match == EVT_SUPPRESS_NONE)
+            hd_bytes_in_fail(in, HD_ESYNTAX);
+    }
+    if (!sub->rated)
+        return;
+    sub->rates.max = get_rate(in);
+    sub->rates.min = get_rate(in);
+    sub->rates.adaptive = get_rate(in);
+    sub->quiet_ms = hd_bytes_get_u64(in);
+    if (sub->quiet_ms > (uint64_t)UINT32_MAX * 1000)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+}
+
 enum hd_err
 evt_stored_cond_read(struct hd_slice record, struct evt_stored_cond *ret_cond)
 {
@@ -553,11 +621,13 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.proof = hd_bytes_get_u8(&in);
     get_filtered(&in, &sub);
     sub.device = hd_bytes_get_u64(&in);
-    if (sub.state < EVT_SUB_PENDING || sub.state > EVT_SUB_TERMINATED ||
-        sub.proof > EVT_PROOF_TOKEN || flags > 63 || sub.ahead > EVT_RECORD_AHEAD_MOST ||
-        sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||
-        sub.version > EVT_RECORD_CSEQ_MOST || sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX ||
-        sub.left_ms > (uint64_t)UINT32_MAX * 1000 || !sub_texts_fit(&sub))
+    get_rated(&in, &sub);
+    if (sub.done[0].etag > 1 || sub.done[1].etag > 1 || sub.state < EVT_SUB_PENDING ||
+        sub.state > EVT_SUB_TERMINATED || sub.proof > EVT_PROOF_TOKEN || flags > 63 ||
+        sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||
+        sub.branch > EVT_RECORD_CSEQ_MOST || sub.version > EVT_RECORD_CSEQ_MOST ||
+        sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000 ||
+        !sub_texts_fit(&sub))
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);
     if (!err)

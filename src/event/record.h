@@ -11,6 +11,7 @@
 #include "base/addr.h"
 #include "base/bytes.h"
 #include "base/slice.h"
+#include "sip/rate.h"
 
 #define EVT_RECORD_VERSION 1u
 #define EVT_RECORD_SEEN_MOST 4096u /* exceptions in one record */
@@ -20,7 +21,7 @@
 
 struct evt_stored_done {
     uint64_t txn;
-    uint32_t expires_s, etag;
+    uint32_t expires_s, etag; /* etag: of a subscription 1: answered 204 */
 };
 
 struct evt_stored_sub {
@@ -42,6 +43,10 @@ struct evt_stored_sub {
     bool has_last;
     struct hd_slice last_type, last_body; /* what was sent last; both empty: nothing */
     uint64_t device;                      /* evt_device_hash(); 0: none */
+    bool rated;
+    struct sip_rates rates; /* as they were asked for */
+    uint64_t quiet_ms;      /* since the last NOTIFY, when nothing is ahead */
+    uint64_t match;         /* Suppress-If-Match in force */
 };
 
 /* Conditions of one filter in one shard, and their last firing. */

@@ -274,7 +274,8 @@ evt_rec_notify(struct evt_shard *shard, const struct evt_sub *sub, const struct 
 
     if (!shard->recorder)
         return;
-    if (shared > SMALL_BODY && sizeof(uint64_t) + shared <= evt_recorder_most(shard->recorder)) {
+    if (!sub->flight->bare && shared > SMALL_BODY &&
+        sizeof(uint64_t) + shared <= evt_recorder_most(shard->recorder)) {
         body = body_place(shard, view);
         n -= shared;
     }

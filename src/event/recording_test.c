@@ -226,6 +226,24 @@ a_notify_is_told_as_it_was_sent(void **state)
     assert_true(host_shard(&host, 0)->recorder->head - before < 2 * sizeof(large) + 8000);
 }
 
+/* RFC 5839: the view has a large body, and its NOTIFY has none. */
+static void
+a_notify_without_its_body_is_told_as_it_was_sent(void **state)
+{
+    (void)state;
+    fill_large('x');
+    host_publish(&host, "sip:bob@example.test", "x-state", NULL, large, NULL);
+    host_request(&host, &(struct host_request){ .call_id = "c9",
+                                                .expires = 600,
+                                                .headers = "Suppress-If-Match: *\r\n" });
+    (void)host_take_status(&host, 200);
+    const struct host_sent *notify = host_take_notify(&host);
+    assert_int_equal(notify->msg.body.n, 0);
+    recall((struct evt_recall){ .call_id = notify->msg.call_id });
+    assert_int_equal(last_n, notify->text.n);
+    assert_memory_equal(last_octets, notify->text.p, last_n);
+}
+
 /* A body is written again before it would be the oldest; however long it goes on, of the newest
  * half every NOTIFY is whole. */
 static void
@@ -408,6 +426,7 @@ main(void)
         T(of_too_many_the_newest_are_told),
         T(a_refusal_is_found_with_its_reason),
         T(a_notify_is_told_as_it_was_sent),
+        T(a_notify_without_its_body_is_told_as_it_was_sent),
         T(a_shared_body_is_there_as_long_as_half_of_the_ring),
         T(what_is_too_large_for_the_ring_is_cut),
         T(credentials_are_cut_out),

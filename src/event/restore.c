@@ -170,6 +170,7 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     for (int i = 0; i < 2; i++) {
         sub->done_txn[i] = stored->done[i].txn;
         sub->done_expires_s[i] = stored->done[i].expires_s;
+        sub->quiet |= (stored->done[i].etag & 1) << i;
     }
     sub->born = stored->born;
     if (stored->born > shard->last_born)
@@ -253,6 +254,28 @@ sub_filter(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored
     return HD_OK;
 }
 
+/* After a crash the last NOTIFY may have left just before it. */
+static enum hd_err
+sub_rates(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_sub *stored,
+          uint64_t age_ms)
+{
+    if (stored->match) {
+        if (!evt_sub_rare(sub))
+            return HD_ENOMEM;
+        evt_match_set(sub, stored->match);
+    }
+    if (!stored->rated)
+        return HD_OK;
+    struct evt_rated *rated = evt_rated_new(&stored->rates);
+    if (!rated || !evt_sub_rare(sub)) {
+        free(rated);
+        return HD_ENOMEM;
+    }
+    evt_rated_set(sub, rated);
+    evt_rate_restored(shard, sub, stored->ahead ? 0 : stored->quiet_ms + age_ms);
+    return HD_OK;
+}
+
 static enum hd_err
 restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64_t age_ms)
 {
@@ -306,6 +329,8 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     evt_device_restored(shard, sub, stored.device);
     sub_judge(shard, sub);
     err = sub_filter(shard, sub, &stored);
+    if (!err)
+        err = sub_rates(shard, sub, &stored, age_ms);
     evt_sub_rearm(shard, sub);
     return err;
 }
@@ -382,6 +407,12 @@ evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror)
         if (!sub->restored)
             continue;
         sub->restored = false;
+        evt_match_restored(sub, sub->seen == content);
+        if (sub->rare && sub->rare->match == EVT_SUPPRESS_ANY) {
+            sub->again = sub->seen == 0; /* what was not acknowledged said something of itself */
+            sub->seen = mirror->snapshot->number;
+            continue;
+        }
         if (evt_sub_is_told(sub)) {
             const struct evt_filtered *f = evt_sub_filtered(sub);
             sub->again = sub->seen == 0 || (f->filter->differs && !f->has_last);

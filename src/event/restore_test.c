@@ -156,6 +156,95 @@ assert_no_other(const struct host_sent *sent)
         assert_int_equal(cseq_of(host_take(is)), cseq);
 }
 
+/* --- rates (RFC 6446) ------------------------------------------------------------------------ */
+
+static void
+subscribe_rated(const char *event)
+{
+    host_subscribe(was, &(struct host_request){ .expires = 3600, .event = event }, tag);
+}
+
+static void
+a_rate_counts_from_the_last_notify_over_a_clean_stop(void **state)
+{
+    (void)state;
+    subscribe_rated("x-state;max-rate=0.1;min-rate=0.05");
+    publish(was, NULL, "one");
+    host_take_nothing(was);
+    host_wait(was, 2000);
+    restart(CLEAN, 1, 3000);
+    host_wait(is, 4999);
+    host_take_nothing(is);
+    host_wait(is, 1);
+    struct host_sent *notify = host_take_notify(is);
+    assert_says(notify, ";max-rate=0.1;min-rate=0.05\r\n");
+    assert_says(notify, "\r\n\r\none");
+    host_answer(is, notify, 200, NULL);
+    host_wait(is, 19999);
+    host_take_nothing(is);
+    host_wait(is, 1);
+    assert_says(host_take_notify(is), "\r\n\r\none");
+}
+
+static void
+after_a_crash_a_max_rate_counts_from_the_start(void **state)
+{
+    (void)state;
+    subscribe_rated("x-state;max-rate=0.1");
+    publish(was, NULL, "one");
+    host_wait(was, 9000);
+    restart(CRASH, 1, 3000);
+    host_wait(is, 9999);
+    host_take_nothing(is);
+    host_wait(is, 1);
+    assert_says(host_take_notify(is), "\r\n\r\none");
+}
+
+static void
+repetitions_that_became_due_meanwhile_come_one_after_the_other(void **state)
+{
+    static const char *const calls[] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+    uint64_t first = UINT64_MAX, last = 0;
+    unsigned n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(calls); i++)
+        host_subscribe(was,
+                       &(struct host_request){
+                           .expires = 3600, .call_id = calls[i], .event = "x-state;min-rate=0.02" },
+                       tag);
+    restart(CLEAN, 1, 600000);
+    host_take_nothing(is);
+    for (unsigned i = 0; i < 101; i++) {
+        host_wait(is, 100);
+        while (host_count(is)) {
+            struct host_sent *sent = host_take_notify(is);
+            first = sent->at_ms < first ? sent->at_ms : first;
+            last = sent->at_ms > last ? sent->at_ms : last;
+            n++;
+            host_answer(is, sent, 200, NULL);
+        }
+    }
+    assert_int_equal(n, HD_ARRAY_LEN(calls));
+    assert_true(last - first > 1000);
+}
+
+static void
+what_an_answer_said_of_rates_is_kept(void **state)
+{
+    (void)state;
+    subscribe_rated("x-state;min-rate=0.1");
+    host_wait(was, 10000);
+    host_answer(was, host_take_notify(was), 200, "Event: x-state;max-rate=0.01\r\n");
+    restart(CRASH, 2, 0);
+    host_wait(is, 1000);
+    answer_all(is);
+    refresh(2, 600); /* takes all of it back */
+    host_take_status(is, 200);
+    struct host_sent *notify = host_take_notify(is);
+    assert_false(host_has(notify, "-rate="));
+}
+
 /* --- subscriptions --------------------------------------------------------------------------- */
 
 static void
@@ -704,7 +793,7 @@ a_record_that_was_cut_or_changed_is_refused_or_read_and_never_more(void **state)
 {
     (void)state;
     publish(was, NULL, "one");
-    subscribe(3600);
+    subscribe_rated("x-state;max-rate=0.5;adaptive-min-rate=0.1");
     host_request(was, &(struct host_request){ .method = "REGISTER",
                                               .uri = "sip:example.test",
                                               .to_uri = "sip:alice@example.test",
@@ -743,6 +832,10 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(a_rate_counts_from_the_last_notify_over_a_clean_stop),
+        TEST(after_a_crash_a_max_rate_counts_from_the_start),
+        TEST(repetitions_that_became_due_meanwhile_come_one_after_the_other),
+        TEST(what_an_answer_said_of_rates_is_kept),
         TEST(a_clean_stop_says_nothing_and_cseq_goes_on),
         TEST(after_a_crash_cseq_leaps_ahead),
         TEST(who_can_only_connect_himself_is_waited_for),

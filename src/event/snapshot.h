@@ -67,7 +67,10 @@ struct evt_view {
     struct hd_slice type, before, after;
     bool has_hole;
     uint64_t recorded;     /* the place of its body in the recorder, see recorder.h */
+    uint64_t tag;          /* entity-tag of the whole state that it shows, see suppress.h */
     struct evt_view *next; /* in the mirror's list */
+    uint16_t n_tag, n_head;
+    char head[]; /* of a NOTIFY: SIP-ETag to "Content-Length: " */
 };
 struct evt_view *evt_view_unref(struct evt_view *view);
 size_t evt_view_size(const struct evt_view *view, uint32_t version);

@@ -191,6 +191,7 @@ sub_change_free(struct evt_shard *shard, struct evt_sub *sub)
     if (change->came != EVT_NONE)
         evt_hop_forget(shard, change->came);
     evt_filtered_free(shard, change->filtered);
+    free(change->rated);
     evt_head_free(change->head);
     free(change->texts);
     free(change);
@@ -213,8 +214,11 @@ evt_sub_rare(struct evt_sub *sub)
 static void
 sub_rare_settle(struct evt_sub *sub)
 {
-    if (!sub->rare || sub->rare->waiting || sub->rare->queue || sub->rare->filtered ||
-        sub->rare->device || (sub->change && sub->change->filtered))
+    const struct evt_sub_rare *rare = sub->rare;
+
+    if (!rare || rare->waiting || rare->queue || rare->filtered || rare->rated || rare->match ||
+        rare->device ||
+        (sub->change && (sub->change->filtered || sub->change->rated || sub->change->match)))
         return;
     free(sub->rare);
     sub->rare = NULL;
@@ -246,6 +250,8 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
         sub->rare->filtered = NULL;
     }
     evt_queue_free(sub);
+    evt_rated_set(sub, NULL);
+    evt_match_set(sub, EVT_SUPPRESS_NONE);
     sub_rare_settle(sub);
     if (sub->in_mirror)
         evt_mirror_unplace(shard, sub);
@@ -293,7 +299,7 @@ earlier(uint64_t a, uint64_t b)
 }
 
 static uint64_t
-sub_deadline(const struct evt_sub *sub)
+sub_deadline(struct evt_shard *shard, const struct evt_sub *sub)
 {
     uint64_t due = UINT64_MAX;
 
@@ -308,6 +314,8 @@ sub_deadline(const struct evt_sub *sub)
     }
     if (sub->hold_until_ms && !sub->lingering)
         due = earlier(due, sub->hold_until_ms);
+    if (sub->rare)
+        due = earlier(due, evt_rate_due(shard, sub));
     if (!sub->change) /* nobody waits behind it */
         return due;
     if (!sub->change->trying_sent)
@@ -320,7 +328,7 @@ sub_deadline(const struct evt_sub *sub)
 void
 evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub)
 {
-    uint64_t due = sub_deadline(sub);
+    uint64_t due = sub_deadline(shard, sub);
 
     if (due == UINT64_MAX || (hd_timer_running(&sub->timer) && sub->timer.due_ms <= due))
         return;
@@ -398,6 +406,8 @@ evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub)
         sub->hold_until_ms = 0;
         evt_sub_kick(shard, sub);
     }
+    if (sub->rare)
+        evt_rate_fired(shard, sub);
     sub_settle(shard, sub);
     evt_sub_rearm(shard, sub);
 }
@@ -444,11 +454,23 @@ sub_sees_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *m
     return false;
 }
 
+/* What he has already is no news to him, but an alarm is (RFC 5839 section 6.3). */
 static bool
-sub_has_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mirror)
+sub_has_it(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mirror *mirror)
 {
-    if (sub->again)
-        return true;
+    struct evt_filtered *f = evt_sub_filtered(sub);
+
+    if (evt_sub_alarms(sub) || (f && f->keep != EVT_KEEP_NOT) || !evt_sub_is_suppressed(shard, sub))
+        return false;
+    if (f)
+        f->fired = f->cleared = 0;
+    sub->seen = mirror->snapshot->number;
+    return true;
+}
+
+static bool
+sub_has_other(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mirror)
+{
     if (evt_sub_is_told(sub))
         return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
     if (!evt_sees_state(sub->transform) || !mirror->snapshot)
@@ -458,6 +480,16 @@ sub_has_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mi
     if (mirror->snapshot->number == sub->seen)
         return false;
     return !evt_is_transformed(sub->transform) || sub_sees_news(shard, sub, mirror);
+}
+
+static bool
+sub_has_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mirror)
+{
+    if (sub->again)
+        return true;
+    if (!sub_has_other(shard, sub, mirror))
+        return false;
+    return !sub->rare || !sub->rare->match || !sub_has_it(shard, sub, mirror);
 }
 
 /* Whether what is owed has all it needs: a body needs the snapshot. */
@@ -523,6 +555,27 @@ sub_pace_left(const struct evt_shard *shard, const struct evt_sub *sub,
     return gone_ms < package->pace_ms ? package->pace_ms - gone_ms : 0;
 }
 
+/* The package's pace or the subscriber's max-rate holds it back; no alarm. */
+static bool
+sub_is_early(struct evt_shard *shard, struct evt_sub *sub, const struct evt_package *package)
+{
+    const uint64_t rate_until_ms = sub->rare ? evt_rate_held_until(shard, sub) : 0;
+    uint32_t pace_ms = sub_pace_left(shard, sub, package);
+
+    if (!pace_ms && !rate_until_ms)
+        return false;
+    if (sub->rare && evt_sub_alarms(sub))
+        return false;
+    if (rate_until_ms > shard->now_ms + pace_ms) {
+        EVT_COUNT(shard, held_by_rate);
+        sub_hold(shard, sub, rate_until_ms, EVT_HELD_RATE);
+    } else {
+        EVT_COUNT(shard, held_by_pace);
+        sub_hold(shard, sub, shard->now_ms + pace_ms, EVT_HELD_PACE);
+    }
+    return true;
+}
+
 void
 evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -541,14 +594,8 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (sub->hold_until_ms > shard->now_ms)
         return;
-    /* No pace holds back an alarm. */
-    bool alarm = evt_sub_is_told(sub) && evt_sub_filtered(sub)->filter->own;
-    uint32_t pace_ms = alarm ? 0 : sub_pace_left(shard, sub, mirror->package);
-    if (pace_ms) {
-        EVT_COUNT(shard, held_by_pace);
-        sub_hold(shard, sub, shard->now_ms + pace_ms, EVT_HELD_PACE);
+    if (sub_is_early(shard, sub, mirror->package))
         return;
-    }
     struct evt_hop *hop = evt_hop_at(shard, sub->hop);
     if (sub_waits_for_name(shard, sub, hop))
         return;
@@ -585,9 +632,9 @@ evt_sub_owe(struct evt_shard *shard, struct evt_sub *sub)
 
 /* --- ends and rules -------------------------------------------------------------------------- */
 
-void
-evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
-                  uint32_t retry_after_s)
+static void
+sub_end(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
+        uint32_t retry_after_s, bool tell)
 {
     bool was_pending = sub->state == EVT_SUB_PENDING;
 
@@ -609,7 +656,7 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
         /* Nobody waits for this one: a record that stays behind expires by itself. */
         (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id, 0);
     }
-    if (reason == EVT_REASON_SILENT || reason == EVT_REASON_SUPERSEDED) {
+    if (!tell) {
         if (sub->parked) {
             sub->parked = false;
             evt_gauge(shard, &shard->counters.parked, -1);
@@ -621,6 +668,21 @@ evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason 
     }
     sub_settle(shard, sub);
     evt_sub_rearm(shard, sub);
+}
+
+void
+evt_sub_terminate(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
+                  uint32_t retry_after_s)
+{
+    const bool gone = reason == EVT_REASON_SILENT || reason == EVT_REASON_SUPERSEDED;
+
+    sub_end(shard, sub, reason, retry_after_s, !gone);
+}
+
+void
+evt_sub_end_quietly(struct evt_shard *shard, struct evt_sub *sub)
+{
+    sub_end(shard, sub, EVT_REASON_TIMEOUT, 0, false);
 }
 
 /* What a decision means for what a subscriber sees; false: nothing, he is refused. */
@@ -739,11 +801,20 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (state == sub->state && transform == sub->transform)
         return;
+    /* RFC 6446 section 5.2 excepts what approves a subscription, not what shows less or more. */
+    bool approves = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
+    bool waits = !approves && sub->rare && evt_rate_held_until(shard, sub);
     evt_sub_enter(shard, sub, state);
     sub->transform = transform;
     evt_cond_rejoin(shard, sub);
     evt_audit_note(shard, sub, EVT_AUDIT_CHANGED, shard->last_rule);
-    evt_sub_owe(shard, sub);
+    if (waits) {
+        evt_sub_drop_flight(shard, sub, true);
+        sub->again = true;
+        evt_sub_kick(shard, sub);
+    } else {
+        evt_sub_owe(shard, sub);
+    }
     evt_sub_rearm(shard, sub);
 }
 

@@ -30,14 +30,15 @@ out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct evt_
 /* A repeated SUBSCRIBE hears what the first one heard. */
 static void
 answer_again(struct evt_shard *shard, struct evt_request *request, const struct evt_sub *sub,
-             uint32_t expires_s)
+             unsigned status, uint32_t expires_s)
 {
     struct evt_reply reply;
     char tag[HD_ID_TEXT];
 
     EVT_COUNT(shard, retransmitted);
     hd_id_text(&shard->keys.id, HD_ID_TAG, sub->id, 0, tag);
-    if (!evt_reply_begin(shard, request, 200, hd_slice(NULL, 0), hd_slice(tag, HD_ID_TEXT), &reply))
+    if (!evt_reply_begin(shard, request, status, hd_slice(NULL, 0), hd_slice(tag, HD_ID_TEXT),
+                         &reply))
         return;
     sip_route_echo(request->msg, &reply.out);
     out_accepted(shard, &reply, sub, expires_s);
@@ -54,7 +55,8 @@ repeated(struct evt_shard *shard, struct evt_request *request, const struct evt_
     }
     for (int i = 0; i < 2; i++) {
         if (sub->done_txn[i] == request->txn) {
-            answer_again(shard, request, sub, sub->done_expires_s[i]);
+            answer_again(shard, request, sub, sub->quiet >> i & 1 ? 204 : 200,
+                         sub->done_expires_s[i]);
             return true;
         }
     }
@@ -100,6 +102,42 @@ change_moves(const struct evt_sub *sub, const struct evt_sub_change *change)
                                           evt_texts_get(sub->texts, EVT_TEXT_ROUTE)));
 }
 
+/* RFC 5839 section 6.3: in a dialog, when he has what he would be sent, and its header says nothing
+ * new either. */
+static bool
+change_is_quiet(struct evt_shard *shard, const struct evt_sub *sub,
+                const struct evt_sub_change *change, bool changed)
+{
+    return change->match && change->kind != EVT_CHANGE_CREATE && !changed && !sub->owed &&
+           !sub->again && !evt_sub_has_events(sub) && evt_match_is_true(shard, sub, change->match);
+}
+
+/* What the store was told of the answer was a guess: by now it is another. */
+static void
+quiet_settle(struct evt_shard *shard, struct evt_sub *sub, bool quiet)
+{
+    const bool guessed = sub->change->done.quiet;
+
+    sub->quiet = (sub->quiet << 1 | quiet) & 3;
+    if (guessed == quiet || !sub->stored)
+        return;
+    struct evt_sub_change *change = sub->change;
+    sub->change = NULL; /* as it is from now on */
+    (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
+    sub->change = change;
+}
+
+/* Nothing follows the 204, which has been sent. */
+static void
+sub_go_on_quietly(struct evt_shard *shard, struct evt_sub *sub, uint32_t expires_s)
+{
+    EVT_COUNT(shard, suppressed);
+    sub->seen = evt_mirror_at(shard, sub->mirror)->snapshot->number;
+    sub->backoff_s = 0;
+    if (expires_s == 0)
+        evt_sub_end_quietly(shard, sub);
+}
+
 void
 evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -107,6 +145,7 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     struct evt_reply reply;
 
     HD_ASSERT(change != NULL && sub->state != EVT_SUB_TERMINATED);
+    bool changed = sub->state != change->state;
     if (change_moves(sub, change))
         sub->target_branch = sub->branch + 1;
     if (change->kind == EVT_CHANGE_CREATE) {
@@ -134,6 +173,13 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     } else {
         evt_cond_rejoin(shard, sub);
     }
+    if (sub->rare) {
+        changed = changed || (!change->rated && evt_rate_is_told(sub));
+        evt_rated_set(sub, change->rated);
+        change->rated = NULL;
+        evt_match_set(sub, change->match);
+        changed = changed || evt_rate_is_news(shard, sub);
+    }
     sub->types = change->types;
     sub->cseq_remote = change->cseq;
     sub->done_txn[1] = sub->done_txn[0];
@@ -143,6 +189,8 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     sub->expires_at_ms = shard->now_ms + (uint64_t)change->done.expires_s * 1000;
     /* One that came by no message ends with who asked for it. */
     sub->stored = change->kind != EVT_CHANGE_END && !sub->fetch && !change->head->ask;
+    const bool quiet = change_is_quiet(shard, sub, change, changed);
+    quiet_settle(shard, sub, quiet);
     sub->tombstone = change->kind == EVT_CHANGE_END &&
                      !hd_transport_reliable((enum hd_transport)came->transport);
     if (change->kind == EVT_CHANGE_CREATE) {
@@ -154,9 +202,13 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
     if (change->head->ask) {
         evt_ask_subscribed(change->head, sub, change->done.expires_s);
-    } else if (evt_reply_begin_head(shard, change->head, 200, &reply)) {
+    } else if (evt_reply_begin_head(shard, change->head, quiet ? 204 : 200, &reply)) {
         evt_octets(&evt_hop_at(shard, sub->hop)->octets_out, reply.out.n);
         out_accepted(shard, &reply, sub, change->done.expires_s);
+    }
+    if (quiet) {
+        sub_go_on_quietly(shard, sub, change->done.expires_s);
+        return;
     }
     if (change->done.expires_s == 0) {
         evt_sub_terminate(shard, sub, EVT_REASON_TIMEOUT, 0);
@@ -191,6 +243,8 @@ struct wanted {
     bool refilters;              /* the filter will be another than it was */
     struct evt_filter *filter;   /* then: it, a reference, or NULL: none */
     uint64_t device;             /* evt_device_hash(), 0: it ends no other */
+    struct sip_rates rates;
+    uint64_t match; /* Suppress-If-Match */
 };
 
 static bool
@@ -252,6 +306,35 @@ accepted_types(const struct sip_msg *msg, const struct evt_package *package)
             types = (uint8_t)(types | 1u << i);
     }
     return types;
+}
+
+/* RFC 6446 section 9.2; after the duration, which bounds them. */
+static bool
+read_rates(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    if (!want->event.params.n)
+        return true;
+    if (sip_rates_parse(want->event.params, &want->rates)) {
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Rate Of Notifications"));
+        return false;
+    }
+    evt_rates_bound(&want->rates, want->expires_s);
+    return true;
+}
+
+static bool
+read_match(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    if (evt_match_read(request->msg, &want->match) == HD_OK)
+        return true;
+    evt_refuse(shard, request, 400, HD_LIT("Malformed Suppress-If-Match"));
+    return false;
+}
+
+static bool
+wants_rates(const struct wanted *want)
+{
+    return want->rates.max || want->rates.min || want->rates.adaptive;
 }
 
 /* RFC 6665 4.2.1.1 with RFC 3261 21.4.7: none of our types is acceptable. */
@@ -485,6 +568,13 @@ hop_learn(struct evt_hop *hop, const struct evt_request *request)
         evt_octets(&hop->octets_in, request->octets.n);
 }
 
+/* For what few subscriptions have: applying it needs no memory. */
+static bool
+has_room(struct evt_sub *sub, const struct wanted *want)
+{
+    return !(want->filter || want->device || wants_rates(want) || want->match) || evt_sub_rare(sub);
+}
+
 static struct evt_sub_change *
 change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
            enum evt_change_kind kind, struct hd_slice tag, const struct evt_way *way,
@@ -502,6 +592,15 @@ change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *
         }
         want->filter = NULL;
     }
+    if (wants_rates(want)) {
+        change->rated = evt_rated_new(&want->rates);
+        if (!change->rated) {
+            evt_filtered_free(shard, change->filtered);
+            free(change);
+            return NULL;
+        }
+    }
+    change->match = want->match;
     change->refilters = want->refilters;
     change->kind = kind;
     change->done = (struct evt_done){ .txn = request->txn, .expires_s = want->expires_s };
@@ -523,6 +622,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *
         if (hop)
             evt_hop_put(shard, hop->index);
         evt_filtered_free(shard, change->filtered);
+        free(change->rated);
         free(change->head);
         free(change);
         return NULL;
@@ -556,6 +656,8 @@ change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *
     enum hd_err err;
 
     evt_request_working(shard, request);
+    if (sub->change->match)
+        sub->change->done.quiet = change_is_quiet(shard, sub, sub->change, false);
     if (sub->fetch) {
         evt_sub_stored(shard, sub, HD_OK);
         return;
@@ -692,7 +794,7 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
     if (mirror)
         sub->mirror = mirror->index;
     hd_id_text(&shard->keys.id, HD_ID_TAG, id, 0, tag);
-    const bool room = !(want->filter || want->device) || evt_sub_rare(sub);
+    const bool room = has_room(sub, want);
     if (room && want->device)
         sub->rare->device = want->device;
     if (mirror && room)
@@ -725,7 +827,8 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     want.package = evt_request_package(shard, request, &want.event);
     if (!want.package || !read_contact(shard, request, &want) ||
         !read_accept(shard, request, &want) || !read_body(shard, request, &want) ||
-        !read_expires(shard, request, &want) || !read_verdict(shard, request, &want, NULL))
+        !read_expires(shard, request, &want) || !read_rates(shard, request, &want) ||
+        !read_match(shard, request, &want) || !read_verdict(shard, request, &want, NULL))
         return;
     if (shard->draining) {
         evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
@@ -812,7 +915,7 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
     bool moved = !hd_slice_eq(want->contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)) ||
                  request->identity.proof != sub->texts->proof;
     struct evt_texts *texts = moved ? moved_texts(shard, request, want, sub) : NULL;
-    if ((texts || !moved) && (!want->filter || evt_sub_rare(sub)))
+    if ((texts || !moved) && has_room(sub, want))
         sub->change =
             change_new(shard, request, want, want->expires_s ? EVT_CHANGE_REFRESH : EVT_CHANGE_END,
                        hd_slice(NULL, 0), &way, sub->hop);
@@ -870,7 +973,8 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
     memcpy(want.key, mirror->key.p, mirror->key.n);
     want.key_n = mirror->key.n;
     if (!read_contact(shard, request, &want) || !read_body(shard, request, &want) ||
-        !read_expires(shard, request, &want) || !read_verdict(shard, request, &want, sub))
+        !read_expires(shard, request, &want) || !read_rates(shard, request, &want) ||
+        !read_match(shard, request, &want) || !read_verdict(shard, request, &want, sub))
         return;
     want.types = sub->types;
     if (sip_msg_has(request->msg, SIP_HDR_ACCEPT) && !read_accept(shard, request, &want))

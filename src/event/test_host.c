@@ -483,6 +483,8 @@ host_shards_begin(struct host *host, unsigned n)
     }
     for (unsigned i = 0; i < n; i++)
         evt_shard_connect(peers[i], peers);
+    if (host->begun)
+        host->begun(host);
 }
 
 void

@@ -86,8 +86,9 @@ struct host {
     uint64_t nonce_id;
     uint32_t seen_counts[64];
     unsigned n_counts;
-    unsigned asked; /* how often a rule about SUBSCRIBE was asked for */
-    bool made_up;   /* the test hands mirrors states that no home has */
+    unsigned asked;                   /* how often a rule about SUBSCRIBE was asked for */
+    bool made_up;                     /* the test hands mirrors states that no home has */
+    void (*begun)(struct host *host); /* shards were made, nothing is in them; or NULL */
 };
 
 /* A request, as text that is put together. */

@@ -14,21 +14,36 @@
 #include "herald/text.h"
 #include "herald/tool.h"
 #include "herald/trace.h"
+#include "sip/rate.h"
 
 #define FILTER_MAX 60000u
 
-enum { KEY_ONCE = 0x200, KEY_FETCH, KEY_FILTER, KEY_FILTER_TYPE, KEY_WHEN, KEY_TIMEOUT };
+#define EVENT_MAX 255u
+
+enum {
+    KEY_ONCE = 0x200,
+    KEY_FETCH,
+    KEY_FILTER,
+    KEY_FILTER_TYPE,
+    KEY_WHEN,
+    KEY_TIMEOUT,
+    KEY_MAX_RATE,
+    KEY_MIN_RATE,
+    KEY_ADAPTIVE
+};
 
 struct options {
     struct peer_options peer;
     const char *uri, *package, *accept, *filter, *filter_type, *when;
     uint32_t expires_s, timeout_s, count;
+    struct sip_rates rates;
     bool fetch;
 };
 
 struct job {
     struct options options;
     struct peer peer;
+    char event[EVENT_MAX];
     char *filter;
     size_t filter_n;
     struct link *link;
@@ -103,6 +118,24 @@ fired_of(const struct ua_notification *notification)
     return hd_slice(NULL, 0);
 }
 
+/* The rates that were granted (RFC 6446). */
+static struct sip_rates
+rates_of(const struct ua_notification *notification)
+{
+    struct hd_slice value = sip_msg_value(notification->msg, SIP_HDR_SUBSCRIPTION_STATE);
+    struct sip_rates rates = { 0 };
+
+    (void)!sip_rates_parse(hd_slice_from(value, hd_slice_find(value, ';')), &rates);
+    return rates;
+}
+
+static void
+json_set_rate(json_t *line, const char *name, uint64_t rate)
+{
+    if (rate)
+        json_set(line, name, json_real((double)rate / (double)SIP_RATE_ONE));
+}
+
 static void
 print_json(const struct ua_notification *notification)
 {
@@ -122,6 +155,10 @@ print_json(const struct ua_notification *notification)
     if (state->has_retry_after)
         json_set(line, "retry_after", json_integer(state->retry_after_s));
     json_set(line, "cseq", json_integer(notification->cseq));
+    const struct sip_rates rates = rates_of(notification);
+    json_set_rate(line, "max_rate", rates.max);
+    json_set_rate(line, "min_rate", rates.min);
+    json_set_rate(line, "adaptive_min_rate", rates.adaptive);
     struct hd_slice fired = fired_of(notification);
     if (fired.n)
         json_set(line, "fired", json_text(fired));
@@ -143,6 +180,23 @@ print_slice(struct hd_slice text, bool lines)
     free(escaped);
 }
 
+/* ", max-rate=0.2, min-rate=0.05" */
+static void
+print_rates(const struct sip_rates *rates)
+{
+    char text[128];
+    struct sip_out out;
+
+    sip_out_init(&out, text, sizeof text);
+    sip_out_rates(&out, rates);
+    for (size_t i = 0; i < out.n; i++) {
+        if (text[i] == ';')
+            fputs(", ", stdout);
+        else
+            putchar(text[i]);
+    }
+}
+
 static void
 print_human(const struct job *job, const struct ua_notification *notification)
 {
@@ -160,6 +214,8 @@ print_human(const struct job *job, const struct ua_notification *notification)
         printf(", %u s left", (unsigned)state->expires_s);
     if (state->has_retry_after)
         printf(", try again after %u s", (unsigned)state->retry_after_s);
+    const struct sip_rates rates = rates_of(notification);
+    print_rates(&rates);
     struct hd_slice fired = fired_of(notification);
     if (fired.n) {
         fputs(", fired: ", stdout);
@@ -329,7 +385,7 @@ begin(void *context)
         ua_sub_new(&(struct ua_sub_params){ .client = link_client(job->link),
                                             .uri = hd_slice_str(job->peer.uri),
                                             .from = hd_slice_str(job->peer.from),
-                                            .event = hd_slice_str(o->package),
+                                            .event = hd_slice_str(job->event),
                                             .accept = hd_slice_str(accept),
                                             .expires_s = o->fetch ? 0 : o->expires_s,
                                             .type = hd_slice_str(o->filter_type),
@@ -369,6 +425,13 @@ static const struct argp_option options[] = {
       "tell me only when this becomes true: \"hr above 140 clear 120 for 5s\", \"stock below 20 "
       "clear 40 or stale-for 1h\", \"within 10mi of 41.97,-87.91\" (needs herald at the other end)",
       1 },
+    { "max-rate", KEY_MAX_RATE, "N", 0,
+      "at most N notifications a second, such as 0.2 (RFC 6446); the newest state is never lost",
+      1 },
+    { "min-rate", KEY_MIN_RATE, "N", 0,
+      "at least N a second: the state again when nothing has changed", 1 },
+    { "adaptive-min-rate", KEY_ADAPTIVE, "N", 0,
+      "as --min-rate, but the more was sent lately the longer it waits", 1 },
     { "fetch", KEY_FETCH, NULL, 0, "ask for the state once, without a subscription", 2 },
     { "once", KEY_ONCE, NULL, 0, "end after the first notification", 2 },
     { "count", 'n', "N", 0, "end after N notifications", 2 },
@@ -376,6 +439,16 @@ static const struct argp_option options[] = {
       "end after this time; exit code 3 if nothing, or fewer than --count, came", 2 },
     { 0 }
 };
+
+static void
+rate_option(struct argp_state *state, const char *name, const char *arg, uint64_t *ret_rate)
+{
+    if (sip_rate_parse(hd_slice_str(arg), ret_rate) != HD_OK)
+        argp_error(state,
+                   "%s: \"%s\" is no rate; expected a number above 0 and below 100, with at most "
+                   "ten digits behind the point",
+                   name, arg);
+}
 
 static error_t
 parse(int key, char *arg, struct argp_state *state)
@@ -417,6 +490,15 @@ parse(int key, char *arg, struct argp_state *state)
         break;
     case KEY_WHEN:
         o->when = arg;
+        return 0;
+    case KEY_MAX_RATE:
+        rate_option(state, "--max-rate", arg, &o->rates.max);
+        return 0;
+    case KEY_MIN_RATE:
+        rate_option(state, "--min-rate", arg, &o->rates.min);
+        return 0;
+    case KEY_ADAPTIVE:
+        rate_option(state, "--adaptive-min-rate", arg, &o->rates.adaptive);
         return 0;
     case ARGP_KEY_ARG:
         if (o->uri)
@@ -482,6 +564,22 @@ filter_read(struct job *job)
     return job->filter != NULL;
 }
 
+/* The package with the rates behind it. */
+static bool
+event_write(struct job *job)
+{
+    struct sip_out out;
+    size_t n;
+
+    sip_out_init(&out, job->event, sizeof job->event - 1);
+    sip_out_slice(&out, hd_slice_str(job->options.package));
+    sip_out_rates(&out, &job->options.rates);
+    if (sip_out_finish(&out, &n) == HD_OK)
+        return true;
+    tool_problem("--package: too long");
+    return false;
+}
+
 int
 sub_main(int argc, char **argv)
 {
@@ -492,7 +590,7 @@ sub_main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &job.options);
     job.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     int code = peer_resolve(&job.options.peer, job.options.uri, &job.peer);
-    if (!code && !filter_read(&job))
+    if (!code && (!event_write(&job) || !filter_read(&job)))
         code = TOOL_FAILED;
     if (!code)
         code = link_open(&(struct link_params){ .options = &job.options.peer,

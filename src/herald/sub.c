@@ -21,6 +21,7 @@
 #define HEADERS_MAX 2048u
 #define EVENT_MAX 255u
 #define ACCEPT_MAX 1024u
+#define ETAG_MAX 128u
 
 #define SUB_MAGIC 0x55417362u
 struct ua_sub {
@@ -43,7 +44,9 @@ struct ua_sub {
     uint64_t born_ms;     /* first NOTIFY of this dialog */
     unsigned brief;       /* 423 in a row */
     unsigned short_lived; /* subscriptions in a row that ended soon */
-    uint32_t cseq;        /* of the last NOTIFY taken; valid with has_cseq */
+    char etag[ETAG_MAX];  /* of the last NOTIFY (RFC 5839), etag_n octets; 0: none */
+    size_t etag_n;
+    uint32_t cseq; /* of the last NOTIFY taken; valid with has_cseq */
     bool has_cseq;
     struct ua_timer refresh, timer_n, expiry, retry;
     struct ua_uri uri, from;
@@ -183,8 +186,13 @@ accepted(struct ua_sub *sub, const struct ua_answer *answer)
 
     sub->known = true;
     sub->brief = 0;
-    if (answer->status == 204) /* RFC 5839 7: no NOTIFY follows */
+    if (answer->status == 204) { /* RFC 5839 7: no NOTIFY follows */
         ua_timer_stop(sub->client, &sub->timer_n);
+        if (sub->closing) {
+            sub_end_as(sub, UA_SUB_DONE);
+            return;
+        }
+    }
     if (sip_msg_has(answer->msg, SIP_HDR_EXPIRES)) {
         uint32_t s;
         if (sip_delta_parse(sip_msg_value(answer->msg, SIP_HDR_EXPIRES), &s) == HD_OK &&
@@ -276,6 +284,8 @@ sub_send(struct ua_sub *sub)
     sip_out_header_u32(&out, HD_LIT("Expires"), sub->closing ? 0 : sub->expires_s);
     if (params->accept.n)
         sip_out_header(&out, HD_LIT("Accept"), params->accept);
+    if (sub->dialog.remote_tag_n && sub->etag_n) /* what we have is not sent again */
+        sip_out_header(&out, HD_LIT("Suppress-If-Match"), hd_slice(sub->etag, sub->etag_n));
     if (sip_out_finish(&out, &n) != HD_OK ||
         ua_request_send(sub->client,
                         &(struct ua_request){ .method = SIP_SUBSCRIBE,
@@ -442,6 +452,16 @@ notify_check(struct ua_sub *sub, const struct sip_msg *msg, struct sip_substate 
     return HD_OK;
 }
 
+static void
+etag_take(struct ua_sub *sub, const struct sip_msg *msg)
+{
+    struct hd_slice etag = sip_msg_value(msg, SIP_HDR_SIP_ETAG);
+
+    sub->etag_n = etag.n <= ETAG_MAX ? etag.n : 0;
+    if (sub->etag_n)
+        memcpy(sub->etag, etag.p, etag.n);
+}
+
 static bool
 notify_take(void *context, const struct sip_msg *msg, const struct hd_flow *flow,
             struct ua_reply *ret_reply)
@@ -477,6 +497,7 @@ notify_take(void *context, const struct sip_msg *msg, const struct hd_flow *flow
     sub->has_cseq = true;
     sub->ever = true;
     sub->cseq = msg->cseq.number;
+    etag_take(sub, msg);
     ua_dialog_retarget(&sub->dialog, msg);
     ua_timer_stop(sub->client, &sub->timer_n);
     if (sub->closing || sub->params.expires_s == 0) /* perhaps not yet the last one */
@@ -565,6 +586,7 @@ ua_sub_start(struct ua_sub *sub)
         return;
     }
     sub->has_cseq = false;
+    sub->etag_n = 0;
     sub->known = false;
     sub->born_ms = 0;
     sub->brief = 0;

@@ -320,6 +320,56 @@ a_204_to_a_refresh_stops_timer_n(void **state)
     bench_done(&b);
 }
 
+/* A NOTIFY with an entity-tag. */
+static void
+notify_tagged(struct bench *b, uint32_t cseq, const char *headers, const char *body)
+{
+    size_t i = b->fake.n_sent;
+    do
+        i--;
+    while (!fake_sent(&b->fake, i)->request);
+    fake_notify(&b->fake, &(struct fake_notify){ .subscribe = fake_sent(&b->fake, i),
+                                                 .cseq = cseq,
+                                                 .state = "active;expires=3600",
+                                                 .headers = headers,
+                                                 .body = body });
+}
+
+static void
+what_it_has_is_not_asked_for_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_active(&b);
+    notify_tagged(&b, 2, "SIP-ETag: aba91\r\n", "second");
+    fake_pass(&b.fake, 3600000 - 40000);
+    assert_string_equal(fake_value(last_subscribe(&b), "Suppress-If-Match"), "aba91");
+    fake_reply(&b.fake, 204, "Expires: 3600\r\n");
+    notify_tagged(&b, 3, NULL, "from a server that has none");
+    fake_pass(&b.fake, 3600000 - 40000);
+    assert_int_equal(subscribes(&b), 3);
+    assert_null(fake_value(last_subscribe(&b), "Suppress-If-Match"));
+    bench_done(&b);
+}
+
+static void
+a_204_to_the_end_ends_it(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_active(&b);
+    notify_tagged(&b, 2, "SIP-ETag: ega23\r\n", "second");
+    ua_sub_leave(b.sub);
+    const struct sip_msg *msg = last_subscribe(&b);
+    assert_string_equal(fake_value(msg, "Expires"), "0");
+    assert_string_equal(fake_value(msg, "Suppress-If-Match"), "ega23");
+    assert_int_equal(b.ended, 0);
+    fake_reply(&b.fake, 204, NULL);
+    assert_int_equal(b.ended, 1);
+    assert_int_equal(b.why, UA_SUB_DONE);
+    bench_done(&b);
+}
+
 static void
 a_481_to_a_refresh_means_a_new_subscription_at_once(void **state)
 {
@@ -731,6 +781,8 @@ main(void)
         cmocka_unit_test(a_shorter_expires_in_a_notify_is_followed),
         cmocka_unit_test(a_refresh_without_notify_means_a_new_subscription),
         cmocka_unit_test(a_204_to_a_refresh_stops_timer_n),
+        cmocka_unit_test(what_it_has_is_not_asked_for_again),
+        cmocka_unit_test(a_204_to_the_end_ends_it),
         cmocka_unit_test(a_481_to_a_refresh_means_a_new_subscription_at_once),
         cmocka_unit_test(codes_that_end_a_subscription_end_it_at_a_refresh),
         cmocka_unit_test(other_codes_leave_it_and_it_is_refreshed_again),

@@ -107,6 +107,8 @@ hd_held_words(uint64_t why)
         return "held back a moment: through a proxy the NOTIFY might overtake the 200";
     case EVT_HELD_NAME:
         return "held back: the name of its next hop is being looked up";
+    case EVT_HELD_RATE:
+        return "held back: the subscriber's max-rate; the newest state follows when it allows";
     }
     return "held back";
 }

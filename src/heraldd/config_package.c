@@ -16,7 +16,7 @@
 const char *const hd_package_keys[] = {
     "enabled",  "min_expires",     "default_expires",  "max_expires",   "max_body",     "pace",
     "delivery", "queue",           "compose",          "authorisation", "neutral_type", "neutral",
-    "partial",  "registered_rule", "registered_calls", "supersede"
+    "partial",  "registered_rule", "registered_calls", "supersede",     "repeat"
 };
 const char *const hd_package_lists[] = { "types", "publishers", "registered", "latest",
                                          "list",  "sum",        "max",        "min" };
@@ -65,6 +65,7 @@ package_defaults(struct hd_reader *r, struct hd_slice name, const struct builtin
                                      .min_expires_s = 60,
                                      .default_expires_s = 3600,
                                      .max_expires_s = 86400,
+                                     .repeat_ms = 1000,
                                      .delivery = EVT_DELIVER_STATE,
                                      .queue_max = 64,
                                      .compose = EVT_COMPOSE_LATEST,
@@ -300,6 +301,7 @@ read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builti
     hd_read_number(r, sec, "max_body", HD_CONF_SIZE, 1, r->conf->limits.max_body,
                    &package->max_body);
     hd_read_number(r, sec, "pace", HD_CONF_MS, 0, DAY_S * 1000, &package->pace_ms);
+    hd_read_number(r, sec, "repeat", HD_CONF_MS, 100, DAY_S * 1000, &package->repeat_ms);
     hd_read_number(r, sec, "queue", HD_CONF_COUNT, 1, 65536, &package->queue_max);
     package->delivery =
         (enum evt_delivery)hd_read_word(r, sec, "delivery", deliveries, 2, (int)package->delivery);
