@@ -170,7 +170,7 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     for (int i = 0; i < 2; i++) {
         sub->done_txn[i] = stored->done[i].txn;
         sub->done_expires_s[i] = stored->done[i].expires_s;
-        sub->quiet |= (stored->done[i].etag & 1) << i;
+        sub->quiet = (sub->quiet | (stored->done[i].etag & 1u) << i) & 3u;
     }
     sub->born = stored->born;
     if (stored->born > shard->last_born)

@@ -118,7 +118,7 @@ quiet_settle(struct evt_shard *shard, struct evt_sub *sub, bool quiet)
 {
     const bool guessed = sub->change->done.quiet;
 
-    sub->quiet = (sub->quiet << 1 | quiet) & 3;
+    sub->quiet = (sub->quiet << 1 | (quiet ? 1u : 0u)) & 3u;
     if (guessed == quiet || !sub->stored)
         return;
     struct evt_sub_change *change = sub->change;

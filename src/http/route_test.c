@@ -16,7 +16,7 @@ static void
 assert_slice(struct hd_slice have, const char *want)
 {
     if (!hd_slice_eq(have, hd_slice_str(want)))
-        print_error("have \"%.*s\", want \"%s\"\n", HD_FMT(have), want);
+        print_error("have \"%.*s\", want \"%s\"\n", HD_FMT(have), want ? want : "");
     assert_true(hd_slice_eq(have, hd_slice_str(want)));
 }
 
