@@ -10,8 +10,8 @@ from sip import Agent
 
 JSON = "application/json"
 CONF = """
-package "x-ekg" { types = { "application/json" }  authorisation = allow }
-profile "oncall" { package = "x-ekg"  when = "hr above 140 clear 120 as serious" }
+package "x-ekg" {{ types = {{ "application/json" }}  authorisation = allow }}
+profile "oncall" {{ package = "x-ekg"  when = "hr above 140 clear 120 as serious" }}
 """
 
 
