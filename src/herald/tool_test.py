@@ -570,7 +570,7 @@ class Administration(unittest.TestCase):
                  {"call": "policy-list-add", "name": "l", "members": ["a", "b"]}),
                 (("policy", "list", "remove", "l"), {"call": "policy-list-remove", "name": "l", "members": []}),
                 (("policy", "test", "--watcher", "w", "--resource", "r", "--package", "p", "--anonymous"),
-                 {"call": "policy-test", "watcher": "w", "resource": "r", "package": "p", "authenticated": False}),
+                 {"call": "policy-test", "watcher": "w", "resource": "r", "package": "p", "proof": ["from"]}),
                 (("policy", "transform", "set", "t", "--hide", "/a", "--only", "//b", "--provide", "services",
                   "--circle", "1km", "--civic", "city"),
                  {"call": "policy-transform-set", "name": "t", "hide": ["/a"], "only": ["//b"],

@@ -79,7 +79,7 @@ ROWS = {
     "Require": row("SUBSCRIBE", 420, headers=SUBSCRIBE + [("Require", "recipient-list-subscribe")], says=("unsupported",)),
     "Require in PUBLISH": row("PUBLISH", 420, headers=PUBLISH + [("Require", "a, b")], body=pidf("sip:a@b"), says=("unsupported",)),
     "Require in OPTIONS": row("OPTIONS", 420, headers=[("Require", "x")], says=("unsupported",)),
-    "Accept of nothing that we have": row("SUBSCRIBE", 406, headers=SUBSCRIBE + [("Accept", "application/pidf-diff+xml")]),
+    "Accept of nothing that we have": row("SUBSCRIBE", 406, headers=SUBSCRIBE + [("Accept", "application/xpidf+xml")]),
     "Accept with q=0": row("SUBSCRIBE", 406, headers=SUBSCRIBE + [("Accept", PIDF + ";q=0")]),
     # bodies
     "a body of another type": row("PUBLISH", 415, headers=[("Event", "presence"), ("Content-Type", "text/plain")], body="here",
