@@ -274,12 +274,9 @@ static int
 follow(const struct options *o, struct flow *flow, struct flow_parties *parties,
        struct flow_draw *draw)
 {
-    const struct sigaction action = { .sa_handler = on_signal };
     json_t *result = NULL;
     int code = TOOL_OK;
 
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
     while (!interrupted && !code && !ferror(draw->to)) {
         const size_t from = flow->n;
 
@@ -309,12 +306,17 @@ tell_gaps(const struct options *o, const struct flow *flow)
 int
 trace_main(int argc, char **argv)
 {
+    const struct sigaction action = { .sa_handler = on_signal };
     struct options o = { 0 };
     struct flow flow = { 0 };
     struct flow_parties parties = { 0 };
     json_t *result = NULL;
 
     argp_parse(&argp, argc, argv, 0, NULL, &o);
+    if (o.follow) { /* from here on, so that what came before is told whole */
+        (void)sigaction(SIGINT, &action, NULL);
+        (void)sigaction(SIGTERM, &action, NULL);
+    }
     struct flow_draw draw = { .full = o.full, .stable = o.stable, .to = stdout, .capture = -1 };
     if (o.hep && (draw.capture = capture_open(o.hep)) < 0)
         return TOOL_UNREACHABLE;

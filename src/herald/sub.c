@@ -284,7 +284,8 @@ sub_send(struct ua_sub *sub)
     sip_out_header_u32(&out, HD_LIT("Expires"), sub->closing ? 0 : sub->expires_s);
     if (params->accept.n)
         sip_out_header(&out, HD_LIT("Accept"), params->accept);
-    if (sub->dialog.remote_tag_n && sub->etag_n) /* what we have is not sent again */
+    /* What we have is not sent again; the end is to be shown (RFC 6665 section 4.1.2.3). */
+    if (sub->dialog.remote_tag_n && sub->etag_n && !sub->closing)
         sip_out_header(&out, HD_LIT("Suppress-If-Match"), hd_slice(sub->etag, sub->etag_n));
     if (sip_out_finish(&out, &n) != HD_OK ||
         ua_request_send(sub->client,

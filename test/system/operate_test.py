@@ -243,7 +243,7 @@ def test_a_daemon_that_ends_gives_a_backup_up_or_finishes_it():
                 broker.stop()
                 whole = b"result" in s.recv(65536)
             have = sorted(os.listdir(folder)) if os.path.exists(folder) else []
-            equal(have, ["herald.state", "live-0.db"] if whole else [], "files")
+            equal(have, ["audit.db", "herald.state", "live-0.db"] if whole else [], "files")
             broker.users = ()
             broker.start(attempts=1)
 
