@@ -259,7 +259,7 @@ main(int argc, char **argv)
     uint16_t port;
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     long before;
-    pid_t pid;
+    pid_t pid = -1;
 
     for (int i = 0; i < 4 && argc == 3; i++)
         if (strcmp(argv[1], names[i]) == 0)
