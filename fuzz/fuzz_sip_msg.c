@@ -61,18 +61,19 @@ read_all(const struct sip_msg *msg)
 }
 
 static void
-check_routes(const struct sip_msg *msg, char *buffer)
+check_routes(const struct sip_msg *msg, bool secure, char *buffer)
 {
     struct sip_out out;
     sip_out_init(&out, buffer, OUT_MAX);
     size_t n;
-    if (sip_route_set(msg, &out) || sip_out_finish(&out, &n))
+    if (sip_route_set(msg, secure, &out) || sip_out_finish(&out, &n))
         return;
     struct sip_hop hop;
     if (sip_dialog_hop(hd_slice(buffer, n), HD_LIT("sip:a@192.0.2.1"), &hop) == HD_OK) {
         enum hd_transport transport;
         struct hd_addr addr;
         FUZZ_CHECK(hop.request_uri.n > 0);
+        FUZZ_CHECK(!secure || n == 0 || hop.next.scheme == SIP_SCHEME_SIPS);
         if (sip_uri_addr(&hop.next, &transport, &addr) == HD_OK)
             FUZZ_CHECK(addr.port != 0 && transport != 0);
     } else {
@@ -222,7 +223,8 @@ run(struct hd_slice octets, bool stream, char *buffer)
             check_reply(&msg, false, buffer);
         return;
     }
-    check_routes(&msg, buffer);
+    check_routes(&msg, false, buffer);
+    check_routes(&msg, true, buffer);
     if (msg.request)
         check_reply(&msg, true, buffer);
     const struct hd_slice written = write_back(&msg, buffer);

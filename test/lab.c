@@ -182,8 +182,7 @@ wire_find(struct lab *lab, uint64_t conn)
 }
 
 static struct lab_wire *
-wire_open(struct lab *lab, unsigned shard, struct play_actor *actor, const struct hd_addr *local,
-          uint8_t listener)
+wire_open(struct lab *lab, unsigned shard, struct play_actor *actor, const struct hd_flow *flow)
 {
     struct lab_wire *wire;
 
@@ -191,8 +190,9 @@ wire_open(struct lab *lab, unsigned shard, struct play_actor *actor, const struc
     wire = &lab->wires[lab->n_wires++];
     *wire = (struct lab_wire){ .conn = hd_conn_make(shard, 1, (uint32_t)lab->n_wires),
                                .actor = actor,
-                               .local = *local,
-                               .listener = listener,
+                               .local = flow->local,
+                               .transport = flow->transport,
+                               .listener = flow->listener,
                                .open = true };
     return wire;
 }
@@ -211,14 +211,14 @@ wire_for(struct lab_seat *seat, const struct hd_flow *flow, bool *ret_ignored)
         return wire_find(lab, flow->conn);
     for (size_t i = 0; i < lab->n_wires; i++)
         if (lab->wires[i].open && hd_conn_shard(lab->wires[i].conn) == shard &&
+            lab->wires[i].transport == flow->transport &&
             hd_addr_eq(&lab->wires[i].actor->addr, &flow->remote))
             return &lab->wires[i];
     if (!actor)
         return NULL;
     peer = actor->host;
     *ret_ignored = peer->tcp == TCP_IGNORES;
-    return peer->tcp == TCP_ACCEPTS ? wire_open(lab, shard, actor, &flow->local, flow->listener)
-                                    : NULL;
+    return peer->tcp == TCP_ACCEPTS ? wire_open(lab, shard, actor, flow) : NULL;
 }
 
 static void
@@ -260,7 +260,8 @@ net_commit_octets(void *net, const struct hd_flow *flow, size_t n, uint64_t owne
     }
     wire = wire_for(seat, flow, &ignored);
     if (wire)
-        play_deliver(seat->lab->play, wire->actor, HD_TCP, &wire->local, wire->conn, octets);
+        play_deliver(seat->lab->play, wire->actor, (enum hd_transport)wire->transport, &wire->local,
+                     wire->conn, octets);
     else if (!ignored && owner)
         HD_ASSERT(enqueue(&seat->failures, flow, hd_slice(NULL, 0), owner));
 }
@@ -657,20 +658,20 @@ flow_from(struct lab *lab, struct play_actor *actor, const struct play_message *
 
     if (peer->on_shard >= 0)
         shard = (unsigned)peer->on_shard;
-    if (reply_to && reply_to->transport == HD_TCP) {
+    if (reply_to && hd_transport_reliable(reply_to->transport)) {
         wire = wire_find(lab, reply_to->path);
     } else if (reply_to && reply_to->transport == HD_UDP) {
         flow.transport = HD_UDP;
         flow.local = reply_to->peer;
-    } else if (actor->transport == HD_TCP) {
+    } else if (hd_transport_reliable(actor->transport)) {
         wire = wire_find(lab, peer->conn);
         if (!wire) {
-            wire = wire_open(lab, shard, actor, &peer->server, peer->listener);
+            wire = wire_open(lab, shard, actor, &flow);
             peer->conn = wire->conn;
         }
     }
     if (wire) {
-        flow.transport = HD_TCP;
+        flow.transport = wire->transport;
         flow.conn = wire->conn;
         flow.local = wire->local;
         flow.listener = wire->listener;

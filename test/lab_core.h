@@ -30,6 +30,7 @@ struct lab_wire {
     uint64_t conn;
     struct play_actor *actor;
     struct hd_addr local;
+    uint8_t transport; /* enum hd_transport: tcp or tls, which is only said here */
     uint8_t listener;
     bool open;
 };

@@ -414,6 +414,24 @@ evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t 
     evt_reply_send(shard, &reply);
 }
 
+void
+evt_refuse_sips(struct evt_shard *shard, struct evt_request *request, struct hd_slice phrase)
+{
+    struct evt_reply reply;
+
+    evt_refused(shard, request, 480);
+    if (request->ask) {
+        evt_ask_refuse(request->ask, 480, phrase, 0);
+        return;
+    }
+    if (!evt_reply_begin(shard, request, 480, phrase, hd_slice(NULL, 0), &reply))
+        return;
+    sip_out_lit(&reply.out, "Warning: 380 ");
+    evt_out_local(shard, &reply.out, &request->flow->local);
+    sip_out_lit(&reply.out, " \"SIPS Not Allowed\"\r\n");
+    evt_reply_send(shard, &reply);
+}
+
 /* --- header fields that several answers share ------------------------------------------------ */
 
 /* Nearly always the address of the last time: its text is kept. */
@@ -448,7 +466,7 @@ contact_transport(enum hd_transport transport, bool secure)
 }
 
 /* Contact: configured, or the address on which the peer reaches us, with our GRUU's parameter (RFC
- * 5627, RFC 6665 4.5.1). */
+ * 5627, RFC 6665 4.5.1).  What is configured is a SIP URI. */
 void
 evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_flow *flow,
                 bool secure)
@@ -456,10 +474,10 @@ evt_out_contact(struct evt_shard *shard, struct sip_out *out, const struct hd_fl
     const struct evt_config *config = shard->config;
 
     sip_out_lit(out, "Contact: <");
+    sip_out_slice(out, secure ? HD_LIT("sips:") : HD_LIT("sip:"));
     if (flow->listener < config->n_listeners && config->listeners[flow->listener].contact.n) {
-        sip_out_slice(out, config->listeners[flow->listener].contact);
+        sip_out_slice(out, hd_slice_from(config->listeners[flow->listener].contact, 4));
     } else {
-        sip_out_slice(out, secure ? HD_LIT("sips:") : HD_LIT("sip:"));
         evt_out_local(shard, out, &flow->local);
         sip_out_slice(out, contact_transport((enum hd_transport)flow->transport, secure));
         if (config->instance.n) {

@@ -135,6 +135,18 @@ evt_path_read(const struct sip_msg *msg, char ret[EVT_PATH_MAX], size_t *ret_n)
 }
 
 bool
+evt_path_is_sips(struct hd_slice path)
+{
+    struct hd_slice item;
+    struct sip_uri uri;
+
+    while (sip_list_next(&path, &item))
+        if (!path_item_fits(item, &uri) || uri.scheme != SIP_SCHEME_SIPS)
+            return false;
+    return true;
+}
+
+bool
 evt_path_fits(struct hd_slice path)
 {
     struct hd_slice item;
@@ -166,8 +178,8 @@ evt_path_has_ob(struct hd_slice path)
     return ob;
 }
 
-bool
-evt_binding_same_uri(const struct evt_binding *a, const struct evt_binding *b)
+static bool
+same_uri(const struct evt_binding *a, const struct evt_binding *b, bool fold_sips)
 {
     struct sip_uri x, y;
 
@@ -176,7 +188,17 @@ evt_binding_same_uri(const struct evt_binding *a, const struct evt_binding *b)
     /* Of schemes that are not ours only the text is known. */
     if (x.scheme == SIP_SCHEME_OTHER || y.scheme == SIP_SCHEME_OTHER)
         return hd_slice_eq(a->contact, b->contact);
+    if (fold_sips && x.scheme == SIP_SCHEME_SIPS)
+        x.scheme = SIP_SCHEME_SIP;
+    if (fold_sips && y.scheme == SIP_SCHEME_SIPS)
+        y.scheme = SIP_SCHEME_SIP;
     return sip_uri_equal(&x, &y);
+}
+
+bool
+evt_binding_same_uri(const struct evt_binding *a, const struct evt_binding *b)
+{
+    return same_uri(a, b, false);
 }
 
 struct evt_binding *
@@ -190,7 +212,7 @@ evt_binding_find(struct evt_binding *bindings, uint32_t n, const struct evt_bind
         /* Two flows are two bindings, also when their Contact is the same. */
         if (wanted->reg_id && bindings[i].reg_id)
             continue;
-        if (evt_binding_same_uri(&bindings[i], wanted))
+        if (same_uri(&bindings[i], wanted, true))
             return &bindings[i];
     }
     return NULL;

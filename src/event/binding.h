@@ -97,21 +97,26 @@ HD_NODISCARD enum hd_err evt_path_read(const struct sip_msg *msg, char ret[EVT_P
                                        size_t *ret_n);
 /** Whether the first or the last URI of a Path has the ob parameter (RFC 5626 section 6). */
 bool evt_path_has_ob(struct hd_slice path);
+/** Whether all URIs of a Path are SIPS ones. */
+bool evt_path_is_sips(struct hd_slice path);
 /** Whether text can be a Path. */
 bool evt_path_fits(struct hd_slice path);
 /** The binding that a contact is for: by instance and reg-id when it has both (RFC 5626 section 6),
- * else by its URI (RFC 3261 19.1.4).  NULL: none. */
+ * else by its URI (RFC 3261 19.1.4), where sip and sips are the same (RFC 5630 section 5.1.1.1).
+ * NULL: none. */
 struct evt_binding *evt_binding_find(struct evt_binding *bindings, uint32_t n,
                                      const struct evt_binding *wanted);
 bool evt_binding_same_uri(const struct evt_binding *a, const struct evt_binding *b);
 
 /* --- GRUUs (gruu.c) -------------------------------------------------------------------------- */
 
-/** Writes the public GRUU of an address of record and instance (RFC 5627 section 5.4). */
-void evt_gruu_public(struct sip_out *out, struct hd_slice key, struct hd_slice instance);
-/** Writes a temporary one; nobody can tell from two whether they are of the same address. */
+/** Writes the public GRUU of an address of record and the binding's instance (RFC 5627 section
+ * 5.4): a SIPS one where its contact is one (RFC 5630 section 5.2.1). */
+void evt_gruu_public(struct sip_out *out, struct hd_slice key, const struct evt_binding *binding);
+/** Writes a temporary one of the binding's generation and nonce; nobody can tell from two whether
+ * they are of the same address. */
 void evt_gruu_temporary(const struct evt_shard *shard, struct sip_out *out, struct hd_slice key,
-                        uint32_t generation, uint64_t nonce);
+                        const struct evt_binding *binding);
 /**
  * Reads a resource key that was made of a temporary GRUU.
  * @param key  *n octets "sip:tgruu.TOKEN@domain"; becomes the key of the address of record

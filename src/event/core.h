@@ -175,6 +175,7 @@ struct evt_texts {
     uint16_t ends[];
 };
 struct evt_mirror;
+struct sip_hop;
 /** A string, borrowed; not LOCAL. */
 struct hd_slice evt_texts_get(const struct evt_texts *texts, enum evt_text which);
 /** LOCAL, borrowed from texts or mirror. */
@@ -384,8 +385,12 @@ void evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub,
                             const struct hd_flow *flow);
 /** What a subscription without a dialog was told has arrived. */
 void evt_notify_taken(struct evt_shard *shard, struct evt_sub *sub, uint32_t branch);
-/** Whether a remote target is a sips URI. */
-bool evt_notify_is_secure(struct hd_slice target);
+bool evt_uri_is_sips(struct hd_slice uri);
+bool evt_flow_is_secure(const struct hd_flow *flow);
+/** Whether the NOTIFYs of a dialog are secure, and so our Contact in it is a sips URI: where the
+ * remote target or the first of the route set is one (RFC 3261 sections 8.1.1.8 and 12.1.1).
+ * @param hop  as sip_dialog_hop made it; without a route set the target alone decides */
+bool evt_notify_is_secure(const struct sip_hop *hop, struct hd_slice target);
 /** Whether a URI can be a remote target. */
 bool evt_notify_reaches(struct hd_slice target);
 /** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came; ret_way borrows
@@ -721,8 +726,12 @@ bool evt_request_unsupported(struct evt_shard *shard, struct evt_request *reques
 /** The package of the Event header, or NULL: answered with 489 or 400. */
 const struct evt_package *evt_request_package(struct evt_shard *shard, struct evt_request *request,
                                               struct sip_event *ret_event);
-/** The resource key of the Request-URI, or false: answered with 404, 414, 416, 400. */
-bool evt_request_resource(struct evt_shard *shard, struct evt_request *request, struct hd_slice uri,
+/** The resource key of a URI in the request, or false: answered with 404, 414, 416, 400. */
+bool evt_request_address(struct evt_shard *shard, struct evt_request *request, struct hd_slice uri,
+                         char key[SIP_KEY_MAX], size_t *ret_n);
+/** The resource key of the Request-URI, or false: answered as well, with 480 when it is a sips one
+ * and came in the clear. */
+bool evt_request_resource(struct evt_shard *shard, struct evt_request *request,
                           char key[SIP_KEY_MAX], size_t *ret_n);
 
 void evt_subscribe(struct evt_shard *shard, struct evt_request *request);
@@ -784,6 +793,8 @@ HD_NODISCARD enum hd_err evt_grant(struct evt_shard *shard, const struct sip_msg
                                    uint32_t min_s, uint32_t default_s, uint32_t max_s,
                                    bool hour_is_enough, uint32_t *ret_s);
 void evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t min_s);
+/** Answers 480 with the Warning "SIPS Not Allowed" (RFC 5630 section 5.1.2). */
+void evt_refuse_sips(struct evt_shard *shard, struct evt_request *request, struct hd_slice phrase);
 /** The same for a duration at hand. */
 HD_NODISCARD enum hd_err evt_grant_asked(struct evt_shard *shard, uint32_t asked_s, uint32_t min_s,
                                          uint32_t default_s, uint32_t max_s, bool hour_is_enough,

@@ -8,7 +8,7 @@
 #include "event/binding.h"
 #include "event/core.h"
 
-#define PREFIX "sip:tgruu."
+#define PREFIX "sip:tgruu." /* in a resource key */
 #define NONCE 8u
 #define CHECK 12u
 #define BLOCK 16u
@@ -85,12 +85,21 @@ evt_gruu_fits(struct hd_slice key)
            sizeof(PREFIX) + 2 * (NONCE + padded(user.n) + CHECK) + 1 + domain.n <= SIP_KEY_MAX;
 }
 
+/* Writes the scheme for what begins "sip:" otherwise. */
+static void
+out_scheme(struct sip_out *out, const struct evt_binding *binding)
+{
+    sip_out_slice(out, evt_uri_is_sips(binding->contact) ? HD_LIT("sips:") : HD_LIT("sip:"));
+}
+
 void
-evt_gruu_public(struct sip_out *out, struct hd_slice key, struct hd_slice instance)
+evt_gruu_public(struct sip_out *out, struct hd_slice key, const struct evt_binding *binding)
 {
     static const char plain[] = "-_.!~*'()[]/:&+$", digits[] = "0123456789ABCDEF";
+    const struct hd_slice instance = binding->instance;
 
-    sip_out_slice(out, key);
+    out_scheme(out, binding);
+    sip_out_slice(out, hd_slice_from(key, 4));
     sip_out_lit(out, ";gr=");
     for (size_t i = 0; i < instance.n; i++) {
         char c = instance.p[i];
@@ -107,7 +116,7 @@ evt_gruu_public(struct sip_out *out, struct hd_slice key, struct hd_slice instan
 
 void
 evt_gruu_temporary(const struct evt_shard *shard, struct sip_out *out, struct hd_slice key,
-                   uint32_t generation, uint64_t nonce)
+                   const struct evt_binding *binding)
 {
     uint8_t octets[NONCE + PLAIN_MAX + CHECK] = { 0 };
     struct hd_slice user, domain;
@@ -116,14 +125,15 @@ evt_gruu_temporary(const struct evt_shard *shard, struct sip_out *out, struct hd
     HD_ASSERT(evt_gruu_fits(key) && key_parts(key, &user, &domain));
     n = padded(user.n);
     for (unsigned i = 0; i < NONCE; i++)
-        octets[i] = (uint8_t)(nonce >> (56 - 8 * i));
+        octets[i] = (uint8_t)(binding->gruu_nonce >> (56 - 8 * i));
     for (unsigned i = 0; i < 4; i++)
-        octets[NONCE + i] = (uint8_t)(generation >> (24 - 8 * i));
+        octets[NONCE + i] = (uint8_t)(binding->gruu_generation >> (24 - 8 * i));
     octets[NONCE + 4] = (uint8_t)user.n;
     memcpy(octets + NONCE + 5, user.p, user.n);
     cipher(shard, octets, octets + NONCE, n);
     check_of(shard, octets, NONCE + n, domain, octets + NONCE + n);
-    sip_out_lit(out, PREFIX);
+    out_scheme(out, binding);
+    sip_out_slice(out, hd_slice_from(HD_LIT(PREFIX), 4));
     sip_out_hex(out, octets, NONCE + n + CHECK);
     sip_out_char(out, '@');
     sip_out_slice(out, domain);

@@ -149,10 +149,10 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     char *buffer = shard->ports.net->reserve(shard->ports.net_context, room);
     struct sip_hop hop = { .request_uri = evt_texts_get(sub->texts, EVT_TEXT_TARGET) };
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
-    const bool secure = evt_notify_is_secure(hop.request_uri);
+    const struct hd_slice target = hop.request_uri;
 
     /* Without a route set the request goes to the target as it stands. */
-    if (!buffer || (route.n && sip_dialog_hop(route, hop.request_uri, &hop)))
+    if (!buffer || (route.n && sip_dialog_hop(route, target, &hop)))
         return false;
     sip_out_init(out, buffer, room);
     sip_out_lit(out, "NOTIFY ");
@@ -161,7 +161,7 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     out_via(out, shard, sub, flight, flow);
     out_route(out, &hop);
     out_dialog(out, shard, sub, mirror, flight);
-    evt_out_contact(shard, out, came, secure);
+    evt_out_contact(shard, out, came, evt_notify_is_secure(&hop, target));
     out_event(out, sub, mirror);
     out_state(out, sub, flight);
     if (evt_sub_filtered(sub))
@@ -641,10 +641,11 @@ status_verdict(unsigned status)
 }
 
 /* A 2xx to NOTIFY updates the remote target (RFC 3261 12.2.1.2); one that we could not reach is not
- * taken. */
+ * taken, and none that makes a sips target one in the clear (RFC 5630 section 5.1.1). */
 static void
 target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *msg)
 {
+    const struct hd_slice target = evt_texts_get(sub->texts, EVT_TEXT_TARGET);
     struct hd_slice pieces[EVT_TEXT_COUNT];
     struct sip_addr contact;
     struct evt_way way;
@@ -652,7 +653,8 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
     struct evt_texts *texts;
 
     if (sip_contact_one(msg, &contact) || !evt_notify_reaches(contact.uri) ||
-        hd_slice_eq(contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)))
+        hd_slice_eq(contact.uri, target) ||
+        (evt_uri_is_sips(target) && !evt_uri_is_sips(contact.uri)))
         return;
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     evt_texts_all(sub->texts, mirror, pieces);

@@ -594,7 +594,7 @@ static bool
 read_publish(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
              const struct evt_pub *pub)
 {
-    if (!evt_request_resource(shard, request, request->msg->uri, want->key, &want->key_n) ||
+    if (!evt_request_resource(shard, request, want->key, &want->key_n) ||
         evt_request_unsupported(shard, request))
         return false;
     want->package = evt_request_package(shard, request, &want->event);

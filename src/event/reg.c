@@ -45,13 +45,12 @@ visit_one(struct evt_shard *shard, const struct evt_account *account,
     contact.held_s = (uint32_t)(((int64_t)shard->now_ms - binding->since_ms) / 1000);
     sip_out_init(&out, pub, sizeof(pub));
     if (binding->instance.n)
-        evt_gruu_public(&out, account->key, binding->instance);
+        evt_gruu_public(&out, account->key, binding);
     if (binding->instance.n && sip_out_finish(&out, &n) == HD_OK)
         contact.pub_gruu = hd_slice(pub, n);
     sip_out_init(&out, temp, sizeof(temp));
     if (binding->gruu_nonce && !over)
-        evt_gruu_temporary(shard, &out, account->key, binding->gruu_generation,
-                           binding->gruu_nonce);
+        evt_gruu_temporary(shard, &out, account->key, binding);
     if (binding->gruu_nonce && !over && sip_out_finish(&out, &n) == HD_OK)
         contact.temp_gruu = hd_slice(temp, n);
     visit(context, &contact);

@@ -20,12 +20,12 @@ out_gruus(const struct evt_shard *shard, struct sip_out *out, const struct evt_a
           const struct evt_binding *binding)
 {
     sip_out_lit(out, ";pub-gruu=\"");
-    evt_gruu_public(out, account->key, binding->instance);
+    evt_gruu_public(out, account->key, binding);
     sip_out_char(out, '"');
     if (!binding->gruu_nonce)
         return;
     sip_out_lit(out, ";temp-gruu=\"");
-    evt_gruu_temporary(shard, out, account->key, binding->gruu_generation, binding->gruu_nonce);
+    evt_gruu_temporary(shard, out, account->key, binding);
     sip_out_char(out, '"');
 }
 

@@ -568,7 +568,7 @@ apply_request(struct evt_shard *shard, struct evt_request *request, struct evt_a
     struct sip_addr contact;
     struct wanted wanted;
     struct hd_slice item;
-    unsigned n_living = 0;
+    unsigned n_living = 0, n_sips = 0;
     bool valid;
 
     if (is_star(request->msg, &valid)) {
@@ -586,7 +586,13 @@ apply_request(struct evt_shard *shard, struct evt_request *request, struct evt_a
         if (outcome != OUTCOME_OK)
             return outcome;
         n_living += wanted.expires_s > 0;
+        n_sips += wanted.expires_s > 0 && evt_uri_is_sips(contact.uri);
         wishes->flow = wishes->flow || (wanted.expires_s > 0 && wanted.binding.reg_id > 0);
+    }
+    if (n_sips && !(n_sips == n_living && evt_uri_is_sips(request->msg->uri) &&
+                    evt_path_is_sips(wishes->path))) { /* RFC 5630 section 5.2 */
+        evt_refuse(shard, request, 400, HD_LIT("SIPS Contact Where Not All Is SIPS"));
+        return OUTCOME_ANSWERED;
     }
     return check_flows(shard, request, n_living, wishes->flow);
 }
@@ -737,7 +743,7 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
         }
         return;
     }
-    if (!evt_request_resource(shard, request, request->msg->uri, domain, &domain_n))
+    if (!evt_request_resource(shard, request, domain, &domain_n))
         return;
     if (evt_request_authenticate(shard, request) != EVT_AUTHED)
         return;
@@ -749,7 +755,7 @@ evt_register(struct evt_shard *shard, struct evt_request *request)
     }
     if (evt_request_unsupported(shard, request))
         return;
-    if (!evt_request_resource(shard, request, request->msg->to.uri, key, &n))
+    if (!evt_request_address(shard, request, request->msg->to.uri, key, &n))
         return;
     if (!same_domain(hd_slice(domain, domain_n), hd_slice(key, n))) {
         evt_refuse(shard, request, 404, HD_LIT("Not Of The Domain In The Request-URI"));

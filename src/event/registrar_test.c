@@ -228,7 +228,8 @@ temporary(const char *address, uint32_t generation, uint64_t nonce, char key[SIP
     size_t n;
 
     sip_out_init(&out, key, SIP_KEY_MAX);
-    evt_gruu_temporary(host_shard(&host, 0), &out, hd_slice_str(address), generation, nonce);
+    evt_gruu_temporary(host_shard(&host, 0), &out, hd_slice_str(address),
+                       &(struct evt_binding){ .gruu_generation = generation, .gruu_nonce = nonce });
     assert_int_equal(sip_out_finish(&out, &n), HD_OK);
     return n - 3; /* as a key it has no ";gr" */
 }

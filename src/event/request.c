@@ -347,23 +347,14 @@ evt_request_package(struct evt_shard *shard, struct evt_request *request,
 }
 
 bool
-evt_request_resource(struct evt_shard *shard, struct evt_request *request, struct hd_slice text,
-                     char key[SIP_KEY_MAX], size_t *ret_n)
+evt_request_address(struct evt_shard *shard, struct evt_request *request, struct hd_slice text,
+                    char key[SIP_KEY_MAX], size_t *ret_n)
 {
     struct sip_uri uri;
 
     if (sip_uri_parse(text,
                       &uri)) { /* one that is too long does not come here, see sip_msg_parse */
         evt_refuse(shard, request, 400, HD_LIT("Malformed Request-URI"));
-        return false;
-    }
-    /* RFC 5630 3.1: a sips resource is not served over plain transport, but to a proxy that the
-     * operator trusts to have taken TLS off. */
-    if (uri.scheme == SIP_SCHEME_SIPS && request->flow->transport != HD_TLS &&
-        request->flow->transport != HD_WSS &&
-        (evt_direct(shard, request->flow, request->msg) ||
-         !evt_listener_trusts(shard->config, request->flow))) {
-        evt_refuse(shard, request, 480, HD_LIT("SIPS Needs A Secure Transport"));
         return false;
     }
     switch (evt_resource_asked(shard, request->flow, &uri, key, ret_n)) {
@@ -385,6 +376,26 @@ evt_request_resource(struct evt_shard *shard, struct evt_request *request, struc
         evt_refuse(shard, request, 400, HD_LIT("Malformed Request-URI"));
         return false;
     }
+}
+
+/* RFC 5630 section 4.1: a sips resource is not served over plain transport, but to a proxy that the
+ * operator trusts to have taken TLS off. */
+static bool
+came_in_the_clear(const struct evt_shard *shard, const struct evt_request *request)
+{
+    return !evt_flow_is_secure(request->flow) &&
+           (evt_direct(shard, request->flow, request->msg) ||
+            !evt_listener_trusts(shard->config, request->flow));
+}
+
+bool
+evt_request_resource(struct evt_shard *shard, struct evt_request *request, char key[SIP_KEY_MAX],
+                     size_t *ret_n)
+{
+    if (!evt_uri_is_sips(request->msg->uri) || !came_in_the_clear(shard, request))
+        return evt_request_address(shard, request, request->msg->uri, key, ret_n);
+    evt_refuse_sips(shard, request, HD_LIT("SIPS Needs A Secure Transport"));
+    return false;
 }
 
 enum hd_err

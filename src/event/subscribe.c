@@ -19,9 +19,13 @@ out_accepted(struct evt_shard *shard, struct evt_reply *reply, const struct evt_
              uint32_t expires_s)
 {
     const struct hd_flow *came = &evt_hop_at(shard, sub->came)->flow;
+    const struct hd_slice target = evt_texts_get(sub->texts, EVT_TEXT_TARGET);
+    const struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
+    struct sip_hop hop = { 0 };
 
-    evt_out_contact(shard, &reply->out, came,
-                    evt_notify_is_secure(evt_texts_get(sub->texts, EVT_TEXT_TARGET)));
+    if (route.n)
+        (void)!sip_dialog_hop(route, target, &hop);
+    evt_out_contact(shard, &reply->out, came, evt_notify_is_secure(&hop, target));
     sip_out_header_u32(&reply->out, HD_LIT("Expires"), expires_s);
     evt_out_allow_events(shard, &reply->out); /* RFC 6665 4.4.4 */
     evt_reply_send(shard, reply);
@@ -263,10 +267,16 @@ read_contact(struct evt_shard *shard, struct evt_request *request, struct wanted
         evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
         return false;
     }
-    if (evt_notify_reaches(want->contact.uri))
-        return true;
-    evt_refuse(shard, request, 400, HD_LIT("Contact Is No SIP URI"));
-    return false;
+    if (!evt_notify_reaches(want->contact.uri)) {
+        evt_refuse(shard, request, 400, HD_LIT("Contact Is No SIP URI"));
+        return false;
+    }
+    /* RFC 3261 section 8.1.1.8, RFC 5630 section 5.1.2 */
+    if (evt_uri_is_sips(request->msg->uri) && !evt_uri_is_sips(want->contact.uri)) {
+        evt_refuse(shard, request, 400, HD_LIT("SIPS Request-URI Needs A SIPS Contact"));
+        return false;
+    }
+    return true;
 }
 
 static bool
@@ -727,7 +737,7 @@ static void
 refuse_way(struct evt_shard *shard, struct evt_request *request, enum hd_err err)
 {
     if (err == HD_ENOTSUP)
-        evt_refuse(shard, request, 480, HD_LIT("SIPS Contact Needs A Secure Transport"));
+        evt_refuse_sips(shard, request, HD_LIT("SIPS Contact Needs A Secure Transport"));
     else
         evt_refuse(shard, request, 400, HD_LIT("Contact Cannot Be Reached"));
 }
@@ -740,8 +750,10 @@ initial_way(struct evt_shard *shard, struct evt_request *request, const struct w
     enum hd_err err;
     size_t n;
 
+    /* An edge that took TLS off is reached in the clear, as it wishes. */
+    const bool secure = evt_uri_is_sips(want->contact.uri) && evt_flow_is_secure(request->flow);
     sip_out_init(&out, route_text, ROUTE_MAX);
-    if (sip_route_set(request->msg, &out) || sip_out_finish(&out, &n)) {
+    if (sip_route_set(request->msg, secure, &out) || sip_out_finish(&out, &n)) {
         evt_refuse(shard, request, 400, HD_LIT("Malformed Record-Route"));
         return false;
     }
@@ -821,7 +833,7 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     if (evt_request_authenticate(shard, request) != EVT_AUTHED)
         return;
     /* RFC 3261 8.2 in its order: Request-URI, merged, Require, then what the method asks for. */
-    if (!evt_request_resource(shard, request, request->msg->uri, want.key, &want.key_n) ||
+    if (!evt_request_resource(shard, request, want.key, &want.key_n) ||
         initial_merged(shard, request, call_hash) || evt_request_unsupported(shard, request))
         return;
     want.package = evt_request_package(shard, request, &want.event);

@@ -57,8 +57,8 @@ way_change(const struct evt_config *config, const struct hd_flow *came, enum hd_
     return true;
 }
 
-static bool
-is_secure(const struct hd_flow *flow)
+bool
+evt_flow_is_secure(const struct hd_flow *flow)
 {
     return flow->transport == HD_TLS || flow->transport == HD_WSS;
 }
@@ -219,7 +219,7 @@ enum hd_err
 evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct,
                 struct hd_slice route, struct hd_slice target, struct evt_way *ret_way)
 {
-    bool back = direct || came->conn;
+    const bool back = direct || came->conn;
     struct sip_hop hop;
     enum hd_transport transport;
     struct hd_addr addr;
@@ -227,10 +227,16 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
     if (sip_dialog_hop(route, target, &hop))
         return HD_ESYNTAX;
     *ret_way = (struct evt_way){ .flow = *came };
-    /* RFC 5630 section 3.1: what is for a sips target never travels in the clear, but to a proxy
-     * that the operator trusts to go on as it has to. */
-    if (hop.next.scheme == SIP_SCHEME_SIPS && !is_secure(came))
-        return !direct && evt_listener_trusts(shard->config, came) ? HD_OK : HD_ENOTSUP;
+    if (evt_notify_is_secure(&hop, target)) {
+        /* RFC 5630 section 5.1.1: what is for a sips target never travels in the clear, but to a
+         * proxy that the operator trusts to go on as it has to. */
+        if (!evt_flow_is_secure(came) && (direct || !evt_listener_trusts(shard->config, came)))
+            return HD_ENOTSUP;
+        if (!evt_flow_is_secure(came) && hop.next.scheme == SIP_SCHEME_SIPS)
+            return HD_OK;
+        if (evt_flow_is_secure(came))
+            hop.next.scheme = SIP_SCHEME_SIPS;
+    }
     if (direct && (came->conn || source_is_way(shard, came, &hop.next)))
         return HD_OK;
     bool through = !route.n && take_next_hop(shard, came, &hop);
@@ -248,9 +254,14 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
     return HD_OK;
 }
 
-/* RFC 3261 section 12.1.1: our Contact is secure where the peer's is. */
 bool
-evt_notify_is_secure(struct hd_slice target)
+evt_uri_is_sips(struct hd_slice uri)
 {
-    return hd_slice_istarts(target, HD_LIT("sips:"));
+    return hd_slice_istarts(uri, HD_LIT("sips:"));
+}
+
+bool
+evt_notify_is_secure(const struct sip_hop *hop, struct hd_slice target)
+{
+    return hop->next.scheme == SIP_SCHEME_SIPS || evt_uri_is_sips(target);
 }

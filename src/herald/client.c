@@ -146,7 +146,7 @@ ua_dialog_create(struct ua_dialog *dialog, const struct sip_msg *notify)
     if (err)
         return HD_ESYNTAX;
     sip_out_init(&out, route, sizeof route);
-    err = sip_route_set(notify, &out);
+    err = sip_route_set(notify, hd_slice_istarts(contact.uri, HD_LIT("sips:")), &out);
     if (err)
         return err;
     err = sip_out_finish(&out, &route_n);

@@ -509,7 +509,7 @@ step_actor(struct play *play, const struct hd_slice *words, unsigned n)
     size_t colon;
 
     if (n < 4)
-        return play_fail(play, 0, "expected: actor NAME udp|tcp ADDRESS:PORT");
+        return play_fail(play, 0, "expected: actor NAME udp|tcp|tls ADDRESS:PORT");
     if (play_actor_find(play, words[1]))
         return play_fail(play, 0, "there is an actor %.*s already", HD_FMT(words[1]));
     actor = calloc(1, sizeof(*actor));
@@ -524,8 +524,10 @@ step_actor(struct play *play, const struct hd_slice *words, unsigned n)
         actor->transport = HD_UDP;
     else if (hd_slice_eq(words[2], HD_LIT("tcp")))
         actor->transport = HD_TCP;
+    else if (hd_slice_eq(words[2], HD_LIT("tls")))
+        actor->transport = HD_TLS;
     else
-        return play_fail(play, 0, "the transport is udp or tcp");
+        return play_fail(play, 0, "the transport is udp, tcp or tls");
     for (colon = words[3].n; colon > 0 && words[3].p[colon - 1] != ':'; colon--)
         ;
     host = hd_slice(words[3].p, colon ? colon - 1 : 0);

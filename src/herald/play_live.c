@@ -166,6 +166,10 @@ live_actor(void *context, struct play_actor *actor, const struct hd_slice *words
 
     (void)words; /* which listener and shard: the laboratory's business */
     (void)n;
+    if (actor->transport == HD_TLS) {
+        (void)snprintf(problem, PROBLEM, "only the laboratory has actors with TLS");
+        return false;
+    }
     if (live->n == ACTORS_MAX) {
         (void)snprintf(problem, PROBLEM, "more than %d actors", ACTORS_MAX);
         return false;

@@ -320,7 +320,9 @@ add_contact(struct draft *draft)
     size_t n = hd_addr_text(&actor->addr, addr);
 
     hd_str_addf(&value, "<sip:%s@%.*s%s>", actor->name, (int)n, addr,
-                actor->transport == HD_TCP ? ";transport=tcp" : "");
+                actor->transport == HD_TCP   ? ";transport=tcp"
+                : actor->transport == HD_TLS ? ";transport=tls"
+                                             : "");
     add_default(draft, HD_LIT("Contact"), hd_str_slice(&value));
     hd_str_done(&value);
 }

@@ -381,7 +381,7 @@ failures_name_line_expectation_and_message(void **state)
         { ALICE "alice > 200\n", "t:2: alice has got no request to answer" },
         { ALICE "alice > SUBSCRIBE in dialog\n", "t:2: alice has no dialog \"dialog\"" },
         { ALICE ALICE, "t:2: there is an actor alice already" },
-        { "actor a sctp 1.2.3.4:5\n", "t:1: the transport is udp or tcp" },
+        { "actor a sctp 1.2.3.4:5\n", "t:1: the transport is udp, tcp or tls" },
         { "actor a udp 1.2.3:5\n", "t:1: \"1.2.3:5\" is no ADDRESS:PORT" },
         { "actor a udp 1.2.3.4:5 strange\n", "t:1: unknown word strange" },
         { "wait 5\n", "t:1: expected: wait DURATION" },

@@ -3,9 +3,19 @@
 
 #include "sip/header.h"
 
+/* Writes a value of a Record-Route whose URI is a SIP one as if that were a SIPS one. */
+static void
+out_secured(struct sip_out *out, struct hd_slice item, struct hd_slice uri)
+{
+    const size_t before = (size_t)(uri.p - item.p);
+    sip_out_unfolded(out, hd_slice(item.p, before));
+    sip_out_lit(out, "sips");
+    sip_out_unfolded(out, hd_slice_from(item, before + 3)); /* behind "sip" */
+}
+
 /* 12.1.1: the UAS takes the Record-Route values in their order, with all parameters. */
 enum hd_err
-sip_route_set(const struct sip_msg *request, struct sip_out *out)
+sip_route_set(const struct sip_msg *request, bool secure, struct sip_out *out)
 {
     struct sip_walk walk = { 0 };
     struct hd_slice item;
@@ -18,7 +28,10 @@ sip_route_set(const struct sip_msg *request, struct sip_out *out)
             return HD_ESYNTAX;
         if (!first)
             sip_out_char(out, ',');
-        sip_out_unfolded(out, item);
+        if (secure && uri.scheme == SIP_SCHEME_SIP)
+            out_secured(out, item, addr.uri);
+        else
+            sip_out_unfolded(out, item);
         first = false;
     }
     return HD_OK;

@@ -10,9 +10,11 @@
 /**
  * The route set of a UAS from a request's Record-Route, in order, as one comma-joined list of
  * name-addr without folds (12.1.1), written to out.  Nothing is written when there is none.
- * HD_ESYNTAX: a value that is no SIP URI in brackets.
+ * @param secure  for requests to a SIPS URI: each SIP URI becomes a SIPS one (RFC 5630 5.1.1)
+ * @return HD_OK; HD_ESYNTAX a value that is no SIP URI in brackets
  */
-HD_NODISCARD enum hd_err sip_route_set(const struct sip_msg *request, struct sip_out *out);
+HD_NODISCARD enum hd_err sip_route_set(const struct sip_msg *request, bool secure,
+                                       struct sip_out *out);
 /** Writes the Record-Route fields of a request as they stand into its response. */
 void sip_route_echo(const struct sip_msg *request, struct sip_out *out);
 

@@ -13,7 +13,7 @@ the_route_set_is_the_record_route_in_its_order(void **state)
     char buffer[512];
     struct sip_out out;
     sip_out_init(&out, buffer, sizeof(buffer));
-    assert_int_equal(sip_route_set(&p.msg, &out), HD_OK);
+    assert_int_equal(sip_route_set(&p.msg, false, &out), HD_OK);
     assert_slice(hd_slice(buffer, out.n),
                  "<sip:p1.example.test;lr;transport=tcp>;x=\"a,b\",P <sip:192.0.2.2;lr>,<sips:p3>");
     sip_out_init(&out, buffer, sizeof(buffer));
@@ -21,6 +21,23 @@ the_route_set_is_the_record_route_in_its_order(void **state)
     assert_slice(hd_slice(buffer, out.n),
                  "Record-Route: <sip:p1.example.test;lr;transport=tcp>;x=\"a,b\"\r\n"
                  "Record-Route: P <sip:192.0.2.2;lr> , <sips:p3>\r\n");
+}
+
+static void
+for_a_sips_target_the_route_set_is_sips_throughout(void **state)
+{
+    (void)state;
+    struct parsed p;
+    parse_good(&p, REQUEST("SUBSCRIBE", "Record-Route: <sip:p1.example.test:5061;lr>;x=sip:y\r\n"
+                                        "Record-Route: \"sip:P\" \r\n <SIP:192.0.2.2;lr>, "
+                                        "<sips:p3;lr>\r\n"));
+    char buffer[512];
+    struct sip_out out;
+    sip_out_init(&out, buffer, sizeof(buffer));
+    assert_int_equal(sip_route_set(&p.msg, true, &out), HD_OK);
+    assert_slice(hd_slice(buffer, out.n),
+                 "<sips:p1.example.test:5061;lr>;x=sip:y,\"sip:P\" <sips:192.0.2.2;lr>,"
+                 "<sips:p3;lr>");
 }
 
 static void
@@ -32,7 +49,7 @@ without_record_route_there_is_no_route_set(void **state)
     char buffer[8];
     struct sip_out out;
     sip_out_init(&out, buffer, sizeof(buffer));
-    assert_int_equal(sip_route_set(&p.msg, &out), HD_OK);
+    assert_int_equal(sip_route_set(&p.msg, false, &out), HD_OK);
     sip_route_echo(&p.msg, &out);
     assert_int_equal(out.n, 0);
 }
@@ -51,7 +68,7 @@ a_record_route_that_is_no_sip_uri_in_brackets_is_refused(void **state)
                  START("SUBSCRIBE") COMMON("SUBSCRIBE") "Record-Route: %s\r\n\r\n", row[i]);
         parse_good(&p, text);
         sip_out_init(&out, buffer, sizeof(buffer));
-        if (sip_route_set(&p.msg, &out) != HD_ESYNTAX)
+        if (sip_route_set(&p.msg, false, &out) != HD_ESYNTAX)
             fail_msg("%s", row[i]);
     }
 }
@@ -151,6 +168,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_route_set_is_the_record_route_in_its_order),
+        cmocka_unit_test(for_a_sips_target_the_route_set_is_sips_throughout),
         cmocka_unit_test(without_record_route_there_is_no_route_set),
         cmocka_unit_test(a_record_route_that_is_no_sip_uri_in_brackets_is_refused),
         cmocka_unit_test(the_hop_is_the_first_route_or_the_target),
