@@ -4,6 +4,7 @@
 
 #include "sip/header.h"
 #include "sip/out.h"
+#include "sip/priority.h"
 #include "sip/rate.h"
 
 #define OUT_MAX (1 << 17)
@@ -126,6 +127,18 @@ check_rates(struct hd_slice value)
                again.adaptive == rates.adaptive);
 }
 
+/* A value that is registered is written as it is read; both have the form of one. */
+static void
+check_priority(struct hd_slice value)
+{
+    const uint8_t number = sip_priority_find(value);
+    if (number == SIP_PRIORITY_NONE)
+        return;
+    FUZZ_CHECK(sip_priority_is_value(value) && hd_slice_ieq(sip_priority_text(number), value));
+    const struct hd_slice name = hd_slice(value.p, hd_slice_find(value, '.'));
+    FUZZ_CHECK(sip_priority_namespace(name) >> number & 1);
+}
+
 static void
 check_unfolded(struct hd_slice value)
 {
@@ -150,6 +163,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_list(value);
     check_single(value);
     check_rates(value);
+    check_priority(value);
     check_unfolded(value);
     free(copy);
     return 0;

@@ -5,6 +5,7 @@
 #include "sip/dialog.h"
 #include "sip/header.h"
 #include "sip/msg.h"
+#include "sip/priority.h"
 #include "sip/reply.h"
 #include "sip/txn.h"
 
@@ -54,6 +55,9 @@ read_all(const struct sip_msg *msg)
                 FUZZ_CHECK(sip_media_same(item, item));
         }
     }
+    uint32_t values;
+    if (sip_priorities_read(msg, SIP_HDR_RESOURCE_PRIORITY, &values) == HD_OK)
+        FUZZ_CHECK(!(values & 1) && (values == 0) == (sip_priority_highest(values) == 0));
     FUZZ_CHECK(sip_accept_quality(msg, HD_LIT("application/pidf+xml"), HD_LIT("a/b")) <= 1000);
     struct sip_addr contact;
     if (sip_contact_one(msg, &contact) == HD_OK)
