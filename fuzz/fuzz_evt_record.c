@@ -22,6 +22,8 @@ check_sub(const struct host *host, struct hd_slice whole, const struct evt_store
     FUZZ_CHECK(again.cseq_remote == sub->cseq_remote && again.types == sub->types);
     if (again.left_ms) /* what is over has none */
         FUZZ_CHECK(again.state == EVT_SUB_TERMINATED || again.rated == sub->rated);
+    if (again.left_ms)
+        FUZZ_CHECK(again.state == EVT_SUB_TERMINATED || again.priority == sub->priority);
     if (again.rated && sub->rated)
         FUZZ_CHECK(again.rates.max == sub->rates.max && again.rates.min == sub->rates.min &&
                    again.rates.adaptive == sub->rates.adaptive);
@@ -35,6 +37,7 @@ check_pub(struct hd_slice whole, const struct evt_stored_pub *pub)
     FUZZ_CHECK(fuzz_inside(pub->key, whole) && fuzz_inside(pub->package, whole));
     FUZZ_CHECK(fuzz_inside(pub->publisher, whole) && fuzz_inside(pub->type, whole));
     FUZZ_CHECK(fuzz_inside(pub->body, whole));
+    FUZZ_CHECK(pub->priority < SIP_PRIORITY_COUNT);
 }
 
 static void

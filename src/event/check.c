@@ -158,18 +158,24 @@ check_list(struct evt_shard *shard, const struct evt_list *list, enum evt_queued
            uint32_t hop, uint32_t *count)
 {
     uint32_t before = EVT_NONE;
+    bool first = list->first != EVT_NONE;
 
     for (uint32_t i = list->head; i != EVT_NONE;) {
         const struct evt_sub *sub = evt_sub_at(shard, i);
-        if (sub->queued != where || sub->prev_queued != before ||
+        const enum evt_queued here =
+            where == EVT_QUEUED_HOP && first ? EVT_QUEUED_HOP_FIRST : where;
+        if (sub->queued != here || (i != list->head && sub->prev_queued != before) ||
             (where == EVT_QUEUED_HOP && sub->hop != hop))
             return "a queue holds a subscription that is not in it";
+        first = first && i != list->first;
         before = i;
         i = sub->next_queued;
         if (++*count > shard->subs.count)
             return "a queue has no end";
     }
-    return list->tail == before ? NULL : "a queue ends elsewhere";
+    if (first || (before != EVT_NONE && evt_sub_at(shard, list->head)->prev_queued != before))
+        return "a queue ends elsewhere";
+    return NULL;
 }
 
 static const char *
@@ -223,15 +229,26 @@ check_subs(struct evt_shard *shard)
 static const char *
 check_walks(struct evt_shard *shard)
 {
-    uint32_t walking = 0, listed = 0, last = EVT_NONE;
+    uint32_t walking = 0, listed = 0, last = EVT_NONE, first = EVT_NONE;
 
     for (uint32_t i = 0; (i = hd_table_next(&shard->mirrors, i)) != HD_TABLE_NONE; i++)
         walking += evt_mirror_at(shard, i)->walking;
-    for (uint32_t i = shard->walk_head; i != EVT_NONE && listed <= walking; listed++) {
+    for (uint32_t i = shard->walks.head; i != EVT_NONE && listed <= walking; listed++) {
+        const struct evt_mirror *mirror = evt_mirror_at(shard, i);
+        if (listed > 0 && mirror->prev_walk != last)
+            return "a fan-out under way does not know the one before";
+        if (mirror->walking_first) {
+            if (first != last)
+                return "a fan-out that goes first stands behind one that does not";
+            first = i;
+        }
         last = i;
-        i = evt_mirror_at(shard, i)->next_walk;
+        i = mirror->next_walk;
     }
-    return listed == walking && (listed == 0 || shard->walk_tail == last)
+    if (shard->walks.first != first)
+        return "the fan-outs that go first end elsewhere";
+    return listed == walking &&
+                   (listed == 0 || evt_mirror_at(shard, shard->walks.head)->prev_walk == last)
                ? NULL
                : "a fan-out under way is not in the list";
 }

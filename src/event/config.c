@@ -61,6 +61,7 @@ evt_limits_default(void)
         .bindings_per_user = 16,
         .waiting_per_record = 16,
         .waiting = 8192,
+        .priority_reserve = 1024,
         .retry_after_s = 5,
         .failures_burst = 1000,
         .failures_per_s = 20,

@@ -55,6 +55,7 @@ struct evt_limits {
     uint32_t bindings_per_user;
     uint32_t waiting_per_record; /* requests queued behind one change: 16 */
     uint32_t waiting;            /* requests waiting for the store in one shard: 8192 */
+    uint32_t priority_reserve;   /* beyond waiting, for those with Resource-Priority: 1024 */
     uint32_t retry_after_s;      /* said with 500 and 503 */
     uint32_t failures_burst; /* refused requests of one source in a row before it is not answered;
                                 0: no bound */
@@ -89,6 +90,14 @@ struct evt_right {
     size_t n_packages;
 };
 
+/* A namespace of Resource-Priority that is understood here, and who may use it (RFC 4412). */
+struct evt_priority {
+    uint32_t values;              /* a bit each, see sip/priority.h; not 0 */
+    bool trusted;                 /* trusted hops may, for whomever they speak */
+    const struct hd_slice *users; /* names of users, or addresses */
+    size_t n_users;
+};
+
 struct evt_registrar {
     bool enabled;
     uint32_t min_expires_s, default_expires_s, max_expires_s;
@@ -110,6 +119,8 @@ struct evt_config {
     size_t n_profiles;
     const struct evt_right *rights;
     size_t n_rights;
+    const struct evt_priority *priorities;
+    size_t n_priorities; /* 0: Resource-Priority is not understood */
     struct evt_limits limits;
     struct evt_registrar registrar;
     enum evt_on_timeout on_timeout;

@@ -27,6 +27,7 @@
 #include "event/hop.h"
 #include "event/kept.h"
 #include "event/mail.h"
+#include "event/priority.h"
 #include "event/rate.h"
 #include "event/recorder.h"
 #include "event/recording.h"
@@ -99,6 +100,7 @@ struct evt_request {
     bool authenticated;
     bool stale;
     bool counted;        /* the same octets took their nonce's count before */
+    uint8_t priority;    /* its Resource-Priority, which it may have: see sip/priority.h */
     struct evt_ask *ask; /* it came by no message: msg is NULL, octets are empty, txn is 0 */
 };
 
@@ -123,7 +125,12 @@ struct evt_done {
     };
 };
 
-enum evt_queued { EVT_QUEUED_NOT = 0, EVT_QUEUED_READY, EVT_QUEUED_HOP };
+enum evt_queued {
+    EVT_QUEUED_NOT = 0,
+    EVT_QUEUED_READY,
+    EVT_QUEUED_HOP,
+    EVT_QUEUED_HOP_FIRST /* among those of the hop that go first */
+};
 
 /* --- subscriptions (sub.c, subscribe.c, notify.c) -------------------------------------------- */
 
@@ -201,11 +208,12 @@ struct evt_flight {
     uint32_t interval_ms;
     uint32_t branch, cseq, version, expires_s, retry_after_s;
     uint8_t state, reason;
-    uint8_t way;  /* of its hop when it left */
-    bool bare;    /* its body is suppressed (RFC 5839) */
-    bool counted; /* against the hop's window */
-    bool on_udp;  /* it left as a datagram: so do its repetitions */
-    bool on_conn; /* in the list of its connection's hop: next and previous subscription */
+    uint8_t way;      /* of its hop when it left */
+    uint8_t priority; /* said in Resource-Priority, SIP_PRIORITY_NONE: not */
+    bool bare;        /* its body is suppressed (RFC 5839) */
+    bool counted;     /* against the hop's window */
+    bool on_udp;      /* it left as a datagram: so do its repetitions */
+    bool on_conn;     /* in the list of its connection's hop: next and previous subscription */
     uint32_t next_on_conn, prev_on_conn;
     struct evt_flight *next_free;
 };
@@ -225,6 +233,7 @@ struct evt_sub_change {
     uint32_t came, hop; /* how it came, and the next hop: references */
     uint32_t cseq;
     uint8_t state, transform, types;
+    uint8_t priority;
     bool direct;
     bool trying_sent;
     bool asked;  /* whether it is merged: the answer is not here yet */
@@ -241,6 +250,7 @@ struct evt_sub_change {
 struct evt_queue {
     uint32_t n, first, cap;
     uint32_t dropped;
+    uint32_t urgent; /* of them: with Resource-Priority */
     struct evt_snapshot *ring[];
 };
 
@@ -254,6 +264,8 @@ struct evt_sub_rare {
     bool device_noted, device_ordered; /* see device.c */
     struct evt_rated *rated;           /* NULL: no rates were asked for (rate.c) */
     uint64_t match;                    /* Suppress-If-Match in force (suppress.c) */
+    uint8_t priority;                  /* Resource-Priority of the last SUBSCRIBE (priority.c) */
+    uint32_t first_place;              /* among the mirror's firsts, EVT_NONE: not there */
 };
 
 struct evt_sub {
@@ -408,8 +420,9 @@ void evt_notify_transports(struct evt_shard *shard, const struct hd_flow *came,
                            struct evt_name *name);
 /** Its next hop cannot be found: as when its connection is refused. */
 void evt_notify_unreachable(struct evt_shard *shard, struct evt_sub *sub);
-/** Puts a subscription into the ready list or its hop's; takes it out of the one it is in. */
-void evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where);
+/** Puts a subscription into the ready list or its hop's, behind all or behind those that go first;
+ * takes it out of the one it is in. */
+void evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where, bool first);
 void evt_dequeue(struct evt_shard *shard, struct evt_sub *sub);
 
 /** Whether a subscription is told of nothing but what its conditions say. */
@@ -456,16 +469,18 @@ struct evt_mirror {
     uint32_t n_subs, cap_subs, free_places;
     uint32_t walk_at, walk_left; /* fan-out under way */
     bool walking;
+    bool walking_first;
     bool leaving; /* nobody needs it, and memory was short for telling the home */
     bool seen_stored;
     bool watched; /* the home wants to know who watches */
-    uint32_t next_walk;
+    uint32_t next_walk, prev_walk;
     uint32_t seen_next, seen_prev; /* those with a record due, see seen.c */
     uint64_t seen_due_ms;          /* 0: none is due */
     uint64_t seen_sum;             /* of what was written last */
     uint32_t conds;                /* conditions of its subscriptions; EVT_NONE: none */
     uint32_t n_told;               /* subscriptions that these tell, and nothing else does */
     bool wants_signs;              /* the home tells signs of life */
+    struct evt_firsts *firsts;     /* subscriptions with Resource-Priority; NULL: none */
 };
 /** Finds or makes the mirror and counts one member; asks the home when it is new.  NULL: HD_EFULL
  * or HD_ENOMEM. */
@@ -500,6 +515,8 @@ HD_NODISCARD enum hd_err evt_mirror_shown(struct evt_shard *shard, struct evt_mi
 void evt_mirror_want_signs(struct evt_shard *shard, struct evt_mirror *mirror);
 /** Goes on with fan-outs until the turn's sends are used up. */
 void evt_mirror_walk(struct evt_shard *shard);
+/** The same with those alone that go first. */
+void evt_mirror_walk_first(struct evt_shard *shard);
 /** Tells the homes of what could not be told before. */
 void evt_mirror_catch_up(struct evt_shard *shard);
 void evt_mirror_drop_all(struct evt_shard *shard);
@@ -519,6 +536,7 @@ struct evt_resource {
     uint64_t missed;               /* of these: memory was short for the mail with the snapshot */
     uint64_t lively;               /* of these: they are told signs of life */
     bool sign;                     /* what is composed next comes from a publisher */
+    uint8_t priority;              /* and has this Resource-Priority, whatever is still published */
     bool behind, behind_event;     /* memory was short for composing it; an event is due */
     uint32_t newest; /* publications, newest applied first; those not yet applied are in it too */
     uint32_t n_pubs, n_live;
@@ -534,6 +552,7 @@ struct evt_pub_change {
     struct evt_head *head;
     struct evt_doc *doc; /* NULL: body as it is */
     uint64_t order;      /* of the document after the change */
+    uint8_t priority;    /* of the request */
     uint64_t started_ms;
     bool trying_sent;
 };
@@ -542,10 +561,11 @@ struct evt_pub {
     unsigned magic;
     uint32_t index;
     uint32_t resource, newer, older;
-    uint32_t etag;  /* sequence of the entity-tag in force */
-    bool live;      /* applied and not over */
-    bool gone;      /* over; kept for retransmissions */
-    bool tombstone; /* the store holds a record of its end */
+    uint32_t etag;    /* sequence of the entity-tag in force */
+    bool live;        /* applied and not over */
+    bool gone;        /* over; kept for retransmissions */
+    bool tombstone;   /* the store holds a record of its end */
+    uint8_t priority; /* Resource-Priority of the request that made its document */
     uint64_t id;
     uint64_t order; /* of its document, see evt_order */
     uint64_t expires_at_ms;
@@ -593,6 +613,8 @@ void evt_resource_interest(struct evt_shard *shard, struct evt_mail_interest *ma
 void evt_resource_catch_up(struct evt_shard *shard);
 void evt_resource_configure(struct evt_shard *shard, struct evt_config *config);
 struct evt_pub *evt_pub_at(struct evt_shard *shard, uint32_t index);
+/** Its Resource-Priority when a change of it is applied. */
+uint8_t evt_pub_priority_after(const struct evt_pub *pub, const struct evt_pub_change *change);
 struct evt_pub *evt_pub_find(struct evt_shard *shard, uint64_t id);
 struct evt_pub *evt_pub_new(struct evt_shard *shard, struct evt_resource *resource,
                             struct hd_slice publisher);
@@ -909,7 +931,7 @@ struct evt_shard {
     struct hd_table nameds; /* see named.c */
     uint32_t nowhere;      /* those of them that lead nowhere: their subscriptions are to hear it */
     struct evt_list ready; /* subscriptions whose turn it is */
-    uint32_t walk_head, walk_tail; /* mirrors with a fan-out under way */
+    struct evt_list walks; /* mirrors with a fan-out under way */
     uint32_t seen_head, seen_tail; /* mirrors with a record due */
     uint32_t sends_left;           /* in this turn */
     uint32_t waiting;              /* requests behind changes, and changes under way */

@@ -54,6 +54,9 @@
     X(filters_refused, "filters refused")                                                          \
     X(store_failures, "changes that the store could not keep")                                     \
     X(refused_busy, "requests refused because too many wait")                                      \
+    X(requests_from_reserve, "requests with Resource-Priority taken while others are refused")     \
+    X(priorities_refused, "requests refused because their Resource-Priority is not allowed")       \
+    X(notifies_first, "NOTIFY requests sent with Resource-Priority")                               \
     X(caps_reached, "requests refused because a table or a quota is full")                         \
     X(watchers_unlisted, "watchers left out of watcher information that is too long")              \
     X(recorded, "messages and decisions recorded")                                                 \

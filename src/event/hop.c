@@ -79,7 +79,7 @@ evt_hop_new(struct evt_shard *shard, const struct hd_flow *flow, uint32_t hash)
     hop->window =
         (uint16_t)(evt_limits(shard)->window_start < UINT16_MAX ? evt_limits(shard)->window_start
                                                                 : UINT16_MAX);
-    hop->waiting = (struct evt_list){ EVT_NONE, EVT_NONE };
+    hop->waiting = EVT_LIST_EMPTY;
     hop->on_conn = hop->named = EVT_NONE;
     hop->proven = flow->conn != 0 || evt_listener_trusts(shard->config, flow);
     if (hd_map_put(&shard->hop_by_flow, hop->hash, hop->index)) {
@@ -152,7 +152,8 @@ void
 evt_hop_release(struct evt_shard *shard, struct evt_hop *hop)
 {
     for (uint32_t room = hop_room(shard, hop); room > 0 && hop->waiting.head != EVT_NONE; room--)
-        evt_enqueue(shard, evt_sub_at(shard, hop->waiting.head), EVT_QUEUED_READY);
+        evt_enqueue(shard, evt_sub_at(shard, hop->waiting.head), EVT_QUEUED_READY,
+                    hop->waiting.first != EVT_NONE);
 }
 
 void

@@ -15,10 +15,14 @@ struct evt_sub;
 #define EVT_HOP_MAGIC 0x45484f50u
 #define EVT_NONE HD_TABLE_NONE
 
-/* Subscriptions in a row, linked through themselves. */
+/* Subscriptions in a row, or mirrors, linked through themselves; the one at the head knows the last
+ * as its previous one.  Those with Resource-Priority (RFC 4412 section 4.5.2) stand before all
+ * others. */
 struct evt_list {
-    uint32_t head, tail; /* EVT_NONE: empty */
+    uint32_t head;  /* EVT_NONE: empty */
+    uint32_t first; /* the last of those that go first, EVT_NONE: there are none */
 };
+#define EVT_LIST_EMPTY ((struct evt_list){ EVT_NONE, EVT_NONE })
 
 struct evt_hop {
     unsigned magic;

@@ -86,7 +86,8 @@ mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_packag
     mirror->key = hd_slice(copy + 1, key.n);
     mirror->config = evt_config_ref(shard->config);
     mirror->package = package;
-    mirror->next_walk = mirror->seen_next = mirror->seen_prev = mirror->conds = EVT_NONE;
+    mirror->next_walk = mirror->prev_walk = EVT_NONE;
+    mirror->seen_next = mirror->seen_prev = mirror->conds = EVT_NONE;
     mirror->watched = shard->asked.count > 0 && evt_watch_asked(shard, mirror);
     if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
         goto fail;
@@ -173,18 +174,20 @@ evt_mirror_past(const struct evt_mirror *mirror, uint64_t number)
 static void
 mirror_walk_remove(struct evt_shard *shard, struct evt_mirror *mirror)
 {
-    uint32_t before = EVT_NONE;
+    struct evt_list *walks = &shard->walks;
+    const bool is_head = walks->head == mirror->index;
 
-    for (uint32_t i = shard->walk_head; i != mirror->index; i = evt_mirror_at(shard, i)->next_walk)
-        before = i;
-    if (before == EVT_NONE)
-        shard->walk_head = mirror->next_walk;
+    if (walks->first == mirror->index)
+        walks->first = is_head ? EVT_NONE : mirror->prev_walk;
+    if (is_head)
+        walks->head = mirror->next_walk;
     else
-        evt_mirror_at(shard, before)->next_walk = mirror->next_walk;
-    if (shard->walk_tail == mirror->index)
-        shard->walk_tail = before;
-    mirror->walking = false;
-    mirror->next_walk = EVT_NONE;
+        evt_mirror_at(shard, mirror->prev_walk)->next_walk = mirror->next_walk;
+    const uint32_t behind = mirror->next_walk != EVT_NONE ? mirror->next_walk : walks->head;
+    if (behind != EVT_NONE)
+        evt_mirror_at(shard, behind)->prev_walk = mirror->prev_walk;
+    mirror->walking = mirror->walking_first = false;
+    mirror->next_walk = mirror->prev_walk = EVT_NONE;
 }
 
 static void
@@ -203,6 +206,7 @@ mirror_free(struct evt_shard *shard, struct evt_mirror *mirror)
     hd_map_remove(&shard->mirror_by_key, mirror->hash, index);
     evt_config_unref(mirror->config);
     free(mirror->subs);
+    free(mirror->firsts);
     free((void *)((uintptr_t)mirror->key.p - 1));
     mirror->magic = 0;
     hd_table_remove(&shard->mirrors, index);
@@ -310,19 +314,36 @@ evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub)
 
 /* --- snapshots and views --------------------------------------------------------------------- */
 
+/* first: the state has Resource-Priority.  One that goes first keeps its place when an ordinary
+ * state replaces what not all have seen. */
 static void
-mirror_walk_add(struct evt_shard *shard, struct evt_mirror *mirror)
+mirror_walk_add(struct evt_shard *shard, struct evt_mirror *mirror, bool first)
 {
+    struct evt_list *walks = &shard->walks;
+
     mirror->walk_left = mirror->n_subs;
-    if (mirror->walking || mirror->n_subs == 0)
+    if (mirror->n_subs == 0 || (mirror->walking && (!first || mirror->walking_first)))
         return;
+    if (mirror->walking)
+        mirror_walk_remove(shard, mirror);
     mirror->walking = true;
-    mirror->next_walk = EVT_NONE;
-    if (shard->walk_head == EVT_NONE)
-        shard->walk_head = mirror->index;
-    else
-        evt_mirror_at(shard, shard->walk_tail)->next_walk = mirror->index;
-    shard->walk_tail = mirror->index;
+    mirror->walking_first = first;
+    const uint32_t head = walks->head;
+    const uint32_t last = head != EVT_NONE ? evt_mirror_at(shard, head)->prev_walk : mirror->index;
+    const bool to_head = head == EVT_NONE || (first && walks->first == EVT_NONE);
+    mirror->prev_walk = to_head || !first ? last : walks->first;
+    if (to_head) {
+        mirror->next_walk = head;
+        walks->head = mirror->index;
+    } else {
+        struct evt_mirror *before = evt_mirror_at(shard, mirror->prev_walk);
+        mirror->next_walk = before->next_walk;
+        before->next_walk = mirror->index;
+    }
+    const uint32_t behind = mirror->next_walk != EVT_NONE ? mirror->next_walk : walks->head;
+    evt_mirror_at(shard, behind)->prev_walk = mirror->index;
+    if (first)
+        walks->first = mirror->index;
 }
 
 /* The same state in other words: it is shown from now on, and no news to those who saw it. */
@@ -371,7 +392,9 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
     /* Who is told by conditions alone is not walked to, unless the first state is what he waits
      * for. */
     if (first || mirror->n_told < mirror->n_subs - mirror->free_places)
-        mirror_walk_add(shard, mirror);
+        mirror_walk_add(shard, mirror, snapshot->priority != SIP_PRIORITY_NONE);
+    if (mirror->firsts)
+        evt_firsts_ready(shard, mirror);
 }
 
 /* Which of the package's types a document has, as a bit; one that is none of them (a list of
@@ -706,19 +729,33 @@ mirror_step(struct evt_shard *shard, struct evt_mirror *mirror)
         evt_sub_kick(shard, evt_sub_at(shard, mirror->subs[at]));
 }
 
+/* Goes on with the one at the head, as far as the turn lets it. */
+static void
+mirror_walk_head(struct evt_shard *shard)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, shard->walks.head);
+
+    while (mirror->walk_left > 0 && mirror->n_subs > 0 && shard->sends_left > 0)
+        mirror_step(shard, mirror);
+    if (mirror->walk_left > 0 && mirror->n_subs > 0)
+        return;
+    mirror_walk_remove(shard, mirror);
+    if (mirror->free_places > 32 && mirror->free_places > mirror->n_subs / 2)
+        mirror_compact(shard, mirror);
+}
+
+void
+evt_mirror_walk_first(struct evt_shard *shard)
+{
+    while (shard->walks.first != EVT_NONE && shard->sends_left > 0)
+        mirror_walk_head(shard);
+}
+
 void
 evt_mirror_walk(struct evt_shard *shard)
 {
-    while (shard->walk_head != EVT_NONE && shard->sends_left > 0) {
-        struct evt_mirror *mirror = evt_mirror_at(shard, shard->walk_head);
-        while (mirror->walk_left > 0 && mirror->n_subs > 0 && shard->sends_left > 0)
-            mirror_step(shard, mirror);
-        if (mirror->walk_left > 0 && mirror->n_subs > 0)
-            return;
-        mirror_walk_remove(shard, mirror);
-        if (mirror->free_places > 32 && mirror->free_places > mirror->n_subs / 2)
-            mirror_compact(shard, mirror);
-    }
+    while (shard->walks.head != EVT_NONE && shard->sends_left > 0)
+        mirror_walk_head(shard);
 }
 
 /* A package that the new configuration no longer has lives on for the subscriptions that use it. */

@@ -227,10 +227,10 @@ a_mirror_goes_with_its_last_subscription_also_during_a_walk(void **state)
     limit_sends(1);
     new_state("one");
     turn();
-    assert_int_not_equal(shard->walk_head, EVT_NONE);
+    assert_int_not_equal(shard->walks.head, EVT_NONE);
     for (uint32_t i = 0; i < 5; i++)
         evt_sub_terminate(shard, evt_sub_at(shard, i), EVT_REASON_SILENT, 0);
-    assert_int_equal(shard->walk_head, EVT_NONE);
+    assert_int_equal(shard->walks.head, EVT_NONE);
     assert_int_equal(shard->mirrors.count, 0);
     host_settle(&host);
     assert_int_equal(shard->resources.count, 0);

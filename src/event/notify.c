@@ -166,6 +166,8 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
     out_state(out, sub, flight);
     if (evt_sub_filtered(sub))
         evt_cond_out(shard, evt_sub_filtered(sub), out);
+    if (flight->priority)
+        sip_out_header(out, HD_LIT("Resource-Priority"), sip_priority_text(flight->priority));
     out_body(out, flight);
     return sip_out_finish(out, &n) == HD_OK;
 }
@@ -361,6 +363,15 @@ seconds_left(const struct evt_shard *shard, const struct evt_sub *sub)
     return left > sub->done_expires_s[0] ? sub->done_expires_s[0] : (uint32_t)left;
 }
 
+/* Who watches with it is told with it, and so is whoever is shown what was published with it. */
+static uint8_t
+flight_priority(const struct evt_sub *sub, const struct evt_snapshot *shown, uint8_t sees)
+{
+    const uint8_t own = sub->rare ? sub->rare->priority : SIP_PRIORITY_NONE;
+
+    return shown->priority > own && evt_sees_state(sees) ? shown->priority : own;
+}
+
 void
 evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -382,8 +393,9 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     if (flight->event)
         shown = flight->event;
     sub->flight = flight;
-    flight->view = evt_mirror_view(shard, mirror, shown, flight_base(sub, mirror),
-                                   evt_notify_sees(shard, sub), sub->types, f ? f->filter : NULL);
+    const uint8_t sees = evt_notify_sees(shard, sub);
+    flight->view = evt_mirror_view(shard, mirror, shown, flight_base(sub, mirror), sees, sub->types,
+                                   f ? f->filter : NULL);
     if (!flight->view) {
         evt_sub_drop_flight(shard, sub, true);
         sub->hold_until_ms = shard->now_ms + SIP_T1_MS;
@@ -391,6 +403,9 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
         return;
     }
     flight->bare = sub->rare && sub->rare->match && evt_match_sent(sub, flight->view);
+    flight->priority = flight_priority(sub, shown, sees);
+    if (flight->priority)
+        EVT_COUNT(shard, notifies_first);
     flight->snapshot = shown->number;
     flight->state = sub->state;
     flight->reason = sub->reason;

@@ -128,6 +128,9 @@ struct evt_policy_ops {
     struct evt_verdict (*publish)(void *policy, const struct evt_config *config,
                                   const struct evt_identity *publisher, struct hd_slice resource,
                                   const struct evt_package *package);
+    /** Whether who was authenticated may use the values of a namespace (RFC 4412 section 11.2). */
+    bool (*priority)(void *policy, const struct evt_config *config, const struct evt_identity *user,
+                     const struct evt_priority *of);
     struct evt_verdict (*registration)(void *policy, const struct evt_config *config,
                                        const struct evt_identity *user, struct hd_slice resource);
     /**
@@ -311,6 +314,7 @@ enum evt_did {
                            compare with what it was sent; detail: 0 nothing, 1 fired, 2 cleared */
     EVT_DID_DENY,       /* policy refused; id: the request's call, detail: the rule */
     EVT_DID_UNKEPT,     /* the store could not keep what a request asked for; id: its call */
+    EVT_DID_PRIORITY,   /* it goes first; detail: its Resource-Priority, see sip/priority.h */
 };
 enum evt_held {
     EVT_HELD_IN_FLIGHT = 1,

@@ -112,6 +112,7 @@ pub_end(struct evt_shard *shard, struct evt_pub *pub)
     }
     pub->gone = true;
     pub->doc = evt_doc_unref(pub->doc);
+    resource->priority = pub->priority; /* that it is over is as urgent */
     pub->expires_at_ms = shard->now_ms + EVT_LINGER_MS;
     pub_rearm(shard, pub);
     evt_resource_compose(shard, resource);
@@ -146,6 +147,13 @@ evt_pub_fired(struct evt_shard *shard, struct evt_pub *pub)
 
 /* --- the store's word ------------------------------------------------------------------------ */
 
+/* The document has that of the request that made it; one that leaves it as it is may raise it. */
+uint8_t
+evt_pub_priority_after(const struct evt_pub *pub, const struct evt_pub_change *change)
+{
+    return change->doc || change->priority > pub->priority ? change->priority : pub->priority;
+}
+
 static void
 pub_apply(struct evt_shard *shard, struct evt_pub *pub)
 {
@@ -162,6 +170,7 @@ pub_apply(struct evt_shard *shard, struct evt_pub *pub)
         EVT_COUNT(shard, publications_made);
         evt_resource_count(shard, resource, 1);
     }
+    pub->priority = evt_pub_priority_after(pub, change);
     if (change->kind == EVT_CHANGE_END) {
         pub->tombstone = true;
         pub_end(shard, pub);
@@ -177,6 +186,8 @@ pub_apply(struct evt_shard *shard, struct evt_pub *pub)
     }
     evt_rec_pub(shard, pub, change->head->call);
     evt_did(shard, pub->id, EVT_DID_PUBLISH, resource->snapshot ? resource->snapshot->number : 0);
+    if (change->priority)
+        evt_did(shard, pub->id, EVT_DID_PRIORITY, change->priority);
     /* The new state is in the mirrors' mailboxes before the 200 leaves: a fetch after it sees it.
      */
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
@@ -451,6 +462,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, const struct wa
     else if (want->body.octets.n)
         change->doc = evt_doc_new(want->body.type, want->body.octets);
     change->order = change->doc ? evt_order(shard) : order;
+    change->priority = request->priority;
     if (!change->head || (want->body.octets.n && !change->doc)) {
         free(change->head); /* who asked is told by the caller */
         evt_doc_unref(change->doc);
@@ -633,12 +645,7 @@ read_publish(struct evt_shard *shard, struct evt_request *request, struct wanted
         evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
         return false;
     }
-    if (shard->waiting >= evt_limits(shard)->waiting) {
-        EVT_COUNT(shard, refused_busy);
-        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
-        return false;
-    }
-    return true;
+    return !evt_request_is_too_many(shard, request);
 }
 
 void
@@ -655,7 +662,8 @@ evt_publish(struct evt_shard *shard, struct evt_request *request)
     if ((pub && evt_request_waits(shard, request, pub->waiting)) ||
         evt_request_outdated(shard, request))
         return;
-    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED ||
+        !evt_request_priority(shard, request))
         return;
     if (pub && pub->change) {
         evt_request_wait(shard, request, &pub->waiting_end, &pub->waiting, &pub->n_waiting);

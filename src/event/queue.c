@@ -33,6 +33,7 @@ evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
             queue->dropped++;
         return;
     }
+    queue->urgent += snapshot->priority != SIP_PRIORITY_NONE;
     queue->ring[(queue->first + queue->n++) % queue->cap] = evt_snapshot_ref(snapshot);
 }
 
@@ -51,6 +52,7 @@ evt_queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
     }
     queue->first = (queue->first + queue->cap - 1) % queue->cap;
     queue->ring[queue->first] = event;
+    queue->urgent += event->priority != SIP_PRIORITY_NONE;
     queue->n++;
 }
 
@@ -62,6 +64,7 @@ evt_queue_take(const struct evt_sub *sub)
     struct evt_queue *queue = sub->rare->queue;
     struct evt_snapshot *event = queue->ring[queue->first];
     queue->first = (queue->first + 1) % queue->cap;
+    queue->urgent -= event->priority != SIP_PRIORITY_NONE;
     queue->n--;
     return event;
 }

@@ -59,7 +59,7 @@ time_left(const struct evt_shard *shard, uint64_t at_ms)
 /* What a subscription will be like when its change is applied; without a change, as it is. */
 struct sub_after {
     uint64_t left_ms;
-    uint8_t state, transform, types;
+    uint8_t state, transform, types, priority;
     bool direct, approved;
     uint32_t cseq_remote;
     struct evt_done done[2];
@@ -83,6 +83,7 @@ sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_s
                                    .state = sub->state,
                                    .transform = sub->transform,
                                    .types = sub->types,
+                                   .priority = sub->rare ? sub->rare->priority : SIP_PRIORITY_NONE,
                                    .direct = sub->direct,
                                    .approved = sub->approved,
                                    .cseq_remote = sub->cseq_remote,
@@ -96,6 +97,7 @@ sub_after(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_s
         .state = end ? EVT_SUB_TERMINATED : change->state,
         .transform = change->transform,
         .types = change->types,
+        .priority = change->priority,
         .direct = change->direct,
         .approved = change->state == sub->state ? sub->approved : sub->state == EVT_SUB_PENDING,
         .cseq_remote = change->cseq,
@@ -156,6 +158,14 @@ sub_quiet_ms(const struct evt_shard *shard, const struct evt_sub *sub)
     return sent_ms && sent_ms < shard->now_ms ? shard->now_ms - sent_ms : 0;
 }
 
+/* Few have one: a flag before it says so. */
+static void
+put_priority(struct hd_bytes_out *out, uint8_t priority)
+{
+    if (priority)
+        hd_bytes_put_u8(out, priority);
+}
+
 static size_t
 filtered_size(const struct evt_filtered *f)
 {
@@ -187,7 +197,8 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     hd_bytes_put_u8(&out, after.types);
     hd_bytes_put_u8(&out, (uint8_t)(after.direct | after.hop->proven << 1 |
                                     after.hop->authenticated << 2 | after.texts->has_event_id << 3 |
-                                    (after.hop->named != EVT_NONE) << 4 | after.approved << 5));
+                                    (after.hop->named != EVT_NONE) << 4 | after.approved << 5 |
+                                    (after.priority != SIP_PRIORITY_NONE) << 6));
     hd_bytes_put_u32(&out, sub->cseq_local);
     hd_bytes_put_u32(&out, after.cseq_remote);
     hd_bytes_put_u32(&out, sub->branch);
@@ -213,6 +224,7 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
               change      ? change->match
               : sub->rare ? sub->rare->match
                           : EVT_SUPPRESS_NONE);
+    put_priority(&out, after.priority);
     err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
     if (!err)
         sub->leased = ahead & 0x3fff;
@@ -265,6 +277,7 @@ evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
     const struct evt_resource *resource = evt_resource_at(shard, pub->resource);
     const struct evt_doc *doc = change->doc ? change->doc : pub->doc;
     bool gone = change->kind == EVT_CHANGE_END;
+    uint8_t priority = evt_pub_priority_after(pub, change);
     struct hd_slice body = gone ? hd_slice(NULL, 0) : doc->body;
     char *memory = shard->record_memory;
     size_t cap = sizeof(shard->record_memory);
@@ -280,7 +293,7 @@ evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
     begin(&out, memory, cap);
     hd_bytes_put_u64(&out, gone ? EVT_LINGER_MS : (uint64_t)change->done.expires_s * 1000);
     hd_bytes_put_u64(&out, change->order);
-    hd_bytes_put_u8(&out, gone);
+    hd_bytes_put_u8(&out, (uint8_t)(gone | (priority != SIP_PRIORITY_NONE) << 1));
     put_done(&out, &change->done);
     put_done(&out, &pub->done[0]);
     hd_bytes_put_slice(&out, resource->key);
@@ -288,6 +301,7 @@ evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
     hd_bytes_put_slice(&out, pub->publisher);
     hd_bytes_put_slice(&out, doc->type);
     hd_bytes_put_slice(&out, body);
+    put_priority(&out, priority);
     err = put(shard, hd_id_bucket(pub->id), EVT_RECORD_PUBLICATION, pub->id, &out, ticket);
     if (memory != shard->record_memory)
         free(memory);
@@ -553,6 +567,16 @@ get_rated(struct hd_bytes_in *in, struct evt_stored_sub *sub)
         hd_bytes_in_fail(in, HD_ESYNTAX);
 }
 
+static uint8_t
+get_priority(struct hd_bytes_in *in, bool has)
+{
+    const uint8_t priority = has ? hd_bytes_get_u8(in) : SIP_PRIORITY_NONE;
+
+    if (has && (priority == SIP_PRIORITY_NONE || priority >= SIP_PRIORITY_COUNT))
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    return priority;
+}
+
 enum hd_err
 evt_stored_cond_read(struct hd_slice record, struct evt_stored_cond *ret_cond)
 {
@@ -622,8 +646,9 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     get_filtered(&in, &sub);
     sub.device = hd_bytes_get_u64(&in);
     get_rated(&in, &sub);
+    sub.priority = get_priority(&in, flags >> 6 & 1);
     if (sub.done[0].etag > 1 || sub.done[1].etag > 1 || sub.state < EVT_SUB_PENDING ||
-        sub.state > EVT_SUB_TERMINATED || sub.proof > EVT_PROOF_TOKEN || flags > 63 ||
+        sub.state > EVT_SUB_TERMINATED || sub.proof > EVT_PROOF_TOKEN || flags > 127 ||
         sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||
         sub.branch > EVT_RECORD_CSEQ_MOST || sub.version > EVT_RECORD_CSEQ_MOST ||
         sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000 ||
@@ -647,8 +672,8 @@ evt_stored_pub_read(struct hd_slice record, struct evt_stored_pub *ret_pub)
     memset(&pub, 0, sizeof(pub));
     pub.left_ms = hd_bytes_get_u64(&in);
     pub.order = hd_bytes_get_u64(&in);
-    uint8_t gone = hd_bytes_get_u8(&in);
-    pub.gone = gone;
+    uint8_t flags = hd_bytes_get_u8(&in);
+    pub.gone = flags & 1;
     pub.done[0] = get_done(&in);
     pub.done[1] = get_done(&in);
     pub.key = get_key(&in);
@@ -656,7 +681,8 @@ evt_stored_pub_read(struct hd_slice record, struct evt_stored_pub *ret_pub)
     pub.publisher = hd_bytes_get_slice(&in);
     pub.type = hd_bytes_get_slice(&in);
     pub.body = hd_bytes_get_slice(&in);
-    if (gone > 1 || pub.left_ms > (uint64_t)UINT32_MAX * 1000)
+    pub.priority = get_priority(&in, flags >> 1 & 1);
+    if (flags > 3 || pub.left_ms > (uint64_t)UINT32_MAX * 1000)
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);
     if (!err)

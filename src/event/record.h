@@ -47,6 +47,7 @@ struct evt_stored_sub {
     struct sip_rates rates; /* as they were asked for */
     uint64_t quiet_ms;      /* since the last NOTIFY, when nothing is ahead */
     uint64_t match;         /* Suppress-If-Match in force */
+    uint8_t priority;       /* Resource-Priority, see sip/priority.h */
 };
 
 /* Conditions of one filter in one shard, and their last firing. */
@@ -61,6 +62,7 @@ struct evt_stored_pub {
     uint64_t left_ms;
     uint64_t order; /* the greater, the newer among the publications of a resource */
     bool gone;
+    uint8_t priority; /* of what made its document */
     struct evt_stored_done done[2];
     struct hd_slice key, package, publisher, type, body;
 };

@@ -33,11 +33,8 @@ evt_request_wait(struct evt_shard *shard, struct evt_request *request, struct ev
         evt_refuse_later(shard, request, 500, HD_LIT("Too Many Changes Under Way"));
         return;
     }
-    if (shard->waiting >= evt_limits(shard)->waiting) {
-        EVT_COUNT(shard, refused_busy);
-        evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
+    if (evt_request_is_too_many(shard, request))
         return;
-    }
     struct evt_packet *packet = request->packet;
     if (!packet)
         packet = evt_packet_new(request->flow, request->octets, request->peer, request->arrived_us);
@@ -247,18 +244,19 @@ evt_request_authenticate(struct evt_shard *shard, struct evt_request *request)
 
 /* --- checks that several methods share ------------------------------------------------------- */
 
-/* RFC 3261 8.2.2.3: the extensions that a request may require, of a REGISTER those of a registrar.
- */
+/* RFC 3261 8.2.2.3: the extensions that a request may require, of a REGISTER those of a registrar,
+ * of the others Resource-Priority when a namespace is configured (RFC 4412 section 4.3). */
 static bool
-knows_tag(const struct sip_msg *msg, struct hd_slice tag)
+knows_tag(const struct evt_shard *shard, const struct sip_msg *msg, struct hd_slice tag)
 {
-    return msg->method == SIP_REGISTER &&
-           (hd_slice_ieq(tag, HD_LIT("path")) || hd_slice_ieq(tag, HD_LIT("outbound")) ||
-            hd_slice_ieq(tag, HD_LIT("gruu")));
+    if (msg->method != SIP_REGISTER)
+        return shard->config->n_priorities > 0 && hd_slice_ieq(tag, HD_LIT("resource-priority"));
+    return hd_slice_ieq(tag, HD_LIT("path")) || hd_slice_ieq(tag, HD_LIT("outbound")) ||
+           hd_slice_ieq(tag, HD_LIT("gruu"));
 }
 
 static bool
-requires_unknown(const struct sip_msg *msg)
+requires_unknown(const struct evt_shard *shard, const struct sip_msg *msg)
 {
     struct sip_walk walk = { 0 };
     struct hd_slice item;
@@ -266,7 +264,7 @@ requires_unknown(const struct sip_msg *msg)
 
     while (sip_msg_walk(msg, SIP_HDR_REQUIRE, &walk, &item)) {
         any = true;
-        if (!knows_tag(msg, item))
+        if (!knows_tag(shard, msg, item))
             return true;
     }
     return !any && sip_msg_has(msg, SIP_HDR_REQUIRE);
@@ -279,14 +277,14 @@ evt_request_unsupported(struct evt_shard *shard, struct evt_request *request)
     struct evt_reply reply;
     struct hd_slice item;
 
-    if (requires_unknown(request->msg)) {
+    if (requires_unknown(shard, request->msg)) {
         evt_refused(shard, request, 420);
         if (!evt_reply_begin(shard, request, 420, HD_LIT("Bad Extension"), hd_slice(NULL, 0),
                              &reply))
             return true;
         sip_out_lit(&reply.out, "Unsupported: ");
         for (bool more = false; sip_msg_walk(request->msg, SIP_HDR_REQUIRE, &walk, &item);) {
-            if (knows_tag(request->msg, item))
+            if (knows_tag(shard, request->msg, item))
                 continue;
             if (more)
                 sip_out_lit(&reply.out, ", ");
@@ -444,6 +442,17 @@ evt_grant_asked(struct evt_shard *shard, uint32_t asked_s, uint32_t min_s, uint3
 
 /* --- methods without state ------------------------------------------------------------------- */
 
+/* RFC 4412 section 4.4, behind the other extensions. */
+static void
+out_priorities(struct evt_shard *shard, struct sip_out *out)
+{
+    if (shard->config->n_priorities) {
+        sip_out_lit(out, ", resource-priority\r\nAccept-Resource-Priority: ");
+        sip_out_priorities(out, evt_priorities(shard));
+    }
+    sip_out_crlf(out);
+}
+
 static void
 request_options(struct evt_shard *shard, struct evt_request *request)
 {
@@ -475,7 +484,8 @@ request_options(struct evt_shard *shard, struct evt_request *request)
         }
     }
     sip_out_lit(&reply.out, "\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n"
-                            "Supported: path, outbound, gruu\r\n");
+                            "Supported: path, outbound, gruu");
+    out_priorities(shard, &reply.out);
     evt_out_allow_events(shard, &reply.out);
     evt_reply_send(shard, &reply);
 }

@@ -121,9 +121,11 @@ published_compose(struct evt_resource *resource, const struct evt_published *pub
 }
 
 /* The document of the live publications, newest first, and the kept one behind them; the neutral
- * one, which may be none, when there is none.  HD_OK, HD_ENOMEM. */
+ * one, which may be none, when there is none.  ret_priority: the highest of their
+ * Resource-Priorities.  HD_OK, HD_ENOMEM. */
 static enum hd_err
-resource_document(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc **ret_doc)
+resource_document(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc **ret_doc,
+                  uint8_t *ret_priority)
 {
     const uint32_t most = published_most(resource);
     struct evt_published few[EVT_PUBLISHED_MAX + 1], *published = few;
@@ -131,6 +133,7 @@ resource_document(struct evt_shard *shard, struct evt_resource *resource, struct
     size_t n = 0;
 
     *ret_doc = NULL;
+    *ret_priority = SIP_PRIORITY_NONE;
     if (most > EVT_PUBLISHED_MAX)
         published = malloc((most + 1) * sizeof(*published));
     if (!published)
@@ -139,6 +142,8 @@ resource_document(struct evt_shard *shard, struct evt_resource *resource, struct
         const struct evt_pub *pub = evt_pub_at(shard, i);
         if (pub->live)
             published[n++] = (struct evt_published){ .doc = pub->doc, .number = number_of(pub) };
+        if (pub->live && pub->priority > *ret_priority)
+            *ret_priority = pub->priority;
         i = pub->older;
     }
     struct evt_doc *kept = evt_kept_doc(resource, n > 0);
@@ -200,12 +205,15 @@ resource_renew(struct evt_shard *shard, struct evt_resource *resource, bool even
 {
     struct evt_doc *doc = NULL;
     struct evt_snapshot *snapshot = NULL;
+    uint8_t priority;
 
     if (resource->kept && !resource->kept->ready)
         return; /* half a state is none */
-    enum hd_err err = resource_document(shard, resource, &doc);
-    if (!err && resource->snapshot && !event && same_document(resource->snapshot->doc, doc))
+    enum hd_err err = resource_document(shard, resource, &doc, &priority);
+    if (!err && resource->snapshot && !event && same_document(resource->snapshot->doc, doc)) {
+        resource->priority = SIP_PRIORITY_NONE;
         goto out;
+    }
     if (!err)
         snapshot = evt_snapshot_new(shard->last_number + 1, doc);
     if (!snapshot) {
@@ -215,11 +223,13 @@ resource_renew(struct evt_shard *shard, struct evt_resource *resource, bool even
         goto out;
     }
     snapshot->sign = resource->sign;
+    snapshot->priority = resource->priority > priority ? resource->priority : priority;
     shard->last_number++;
     EVT_COUNT(shard, snapshots);
     evt_snapshot_unref(resource->snapshot);
     resource->snapshot = snapshot;
     resource_post(shard, resource, resource->interested);
+    resource->priority = SIP_PRIORITY_NONE;
 out:
     resource->sign = false;
     evt_doc_unref(doc);
@@ -247,12 +257,15 @@ evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource)
 {
     struct evt_doc *doc = NULL;
     struct evt_snapshot *snapshot = NULL;
+    uint8_t priority;
 
-    if (resource->behind || !resource->snapshot || resource_document(shard, resource, &doc))
+    if (resource->behind || !resource->snapshot ||
+        resource_document(shard, resource, &doc, &priority))
         return; /* the next change does it */
     if (!same_document(resource->snapshot->doc, doc))
         snapshot = evt_snapshot_new(resource->snapshot->number, doc);
     if (snapshot) {
+        snapshot->priority = resource->snapshot->priority;
         evt_snapshot_unref(resource->snapshot);
         resource->snapshot = snapshot;
         resource_post(shard, resource, resource->interested);

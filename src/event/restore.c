@@ -68,6 +68,7 @@ restore_pub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     }
     pub->doc = doc;
     pub->order = stored.order;
+    pub->priority = stored.priority;
     if (stored.order > shard->last_order)
         shard->last_order = stored.order;
     pub->etag = stored.done[0].etag;
@@ -263,6 +264,11 @@ sub_rates(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_
         if (!evt_sub_rare(sub))
             return HD_ENOMEM;
         evt_match_set(sub, stored->match);
+    }
+    if (stored->priority) {
+        if (!evt_sub_rare(sub))
+            return HD_ENOMEM;
+        evt_priority_set(shard, sub, stored->priority);
     }
     if (!stored->rated)
         return HD_OK;

@@ -92,8 +92,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     hd_map_init(&shard->asked_by_key);
     hd_map_init(&shard->waiting_by_key);
     hd_map_init(&shard->waiting_by_watcher);
-    shard->ready = (struct evt_list){ EVT_NONE, EVT_NONE };
-    shard->walk_head = shard->walk_tail = EVT_NONE;
+    shard->ready = shard->walks = EVT_LIST_EMPTY;
     shard->seen_head = shard->seen_tail = EVT_NONE;
     shard->end_at = EVT_NONE;
     shard->peers[shard->index] = shard;
@@ -513,14 +512,28 @@ turn_terminate(struct evt_shard *shard)
 }
 
 static void
+turn_of(struct evt_shard *shard, struct evt_sub *sub)
+{
+    evt_dequeue(shard, sub);
+    evt_sub_kick(shard, sub);
+    evt_hop_release(shard, evt_hop_at(shard, sub->hop)); /* it may have had nothing to say */
+}
+
+/* What has Resource-Priority, before all others: who waits, then states whose fan-out is under way.
+ */
+static void
+turn_first(struct evt_shard *shard)
+{
+    while (shard->ready.first != EVT_NONE && shard->sends_left > 0)
+        turn_of(shard, evt_sub_at(shard, shard->ready.head));
+    evt_mirror_walk_first(shard);
+}
+
+static void
 turn_ready(struct evt_shard *shard)
 {
-    while (shard->ready.head != EVT_NONE && shard->sends_left > 0) {
-        struct evt_sub *sub = evt_sub_at(shard, shard->ready.head);
-        evt_dequeue(shard, sub);
-        evt_sub_kick(shard, sub);
-        evt_hop_release(shard, evt_hop_at(shard, sub->hop)); /* it may have had nothing to say */
-    }
+    while (shard->ready.head != EVT_NONE && shard->sends_left > 0)
+        turn_of(shard, evt_sub_at(shard, shard->ready.head));
 }
 
 uint64_t
@@ -530,6 +543,7 @@ evt_shard_turn(struct evt_shard *shard, uint64_t now_us)
     evt_shard_tick(shard, now_us);
     shard->sends_left = evt_limits(shard)->sends_per_turn;
     hd_wheel_advance(&shard->wheel, shard->now_ms, timer_fired, shard);
+    turn_first(shard);
     turn_ready(shard);
     evt_named_turn(shard);
     evt_mirror_walk(shard);
@@ -537,7 +551,7 @@ evt_shard_turn(struct evt_shard *shard, uint64_t now_us)
     if (shard->catch_up_ms && shard->now_ms >= shard->catch_up_ms)
         catch_up(shard);
     evt_seen_write_due(shard);
-    if (shard->ready.head != EVT_NONE || shard->walk_head != EVT_NONE ||
+    if (shard->ready.head != EVT_NONE || shard->walks.head != EVT_NONE ||
         shard->end_at != EVT_NONE || shard->nowhere != EVT_NONE)
         return 0;
     uint64_t wait_ms = hd_wheel_wait_ms(&shard->wheel), seen_ms = evt_seen_wait_ms(shard);
@@ -594,5 +608,5 @@ bool
 evt_shard_quiet(const struct evt_shard *shard)
 {
     return shard->n_flights == 0 && shard->waiting == 0 && shard->end_at == EVT_NONE &&
-           shard->ready.head == EVT_NONE && shard->walk_head == EVT_NONE;
+           shard->ready.head == EVT_NONE && shard->walks.head == EVT_NONE;
 }

@@ -23,6 +23,7 @@ struct evt_snapshot {
     uint64_t number;     /* grows with every version; unique within its home shard */
     struct evt_doc *doc; /* NULL: nothing to show, NOTIFY without body */
     bool sign;           /* a publisher made it: the resource is alive */
+    uint8_t priority;    /* Resource-Priority of what is published in it */
 };
 struct evt_snapshot *evt_snapshot_new(uint64_t number,
                                       struct evt_doc *doc); /* takes its own reference of doc */

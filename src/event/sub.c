@@ -74,7 +74,7 @@ evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher)
 static struct evt_list *
 list_of(struct evt_shard *shard, const struct evt_sub *sub)
 {
-    return sub->queued == EVT_QUEUED_HOP ? &evt_hop_at(shard, sub->hop)->waiting : &shard->ready;
+    return sub->queued == EVT_QUEUED_READY ? &shard->ready : &evt_hop_at(shard, sub->hop)->waiting;
 }
 
 void
@@ -83,32 +83,41 @@ evt_dequeue(struct evt_shard *shard, struct evt_sub *sub)
     if (sub->queued == EVT_QUEUED_NOT)
         return;
     struct evt_list *list = list_of(shard, sub);
-    if (sub->prev_queued == EVT_NONE)
+    const bool is_head = list->head == sub->index;
+    if (list->first == sub->index)
+        list->first = is_head ? EVT_NONE : sub->prev_queued;
+    if (is_head)
         list->head = sub->next_queued;
     else
         evt_sub_at(shard, sub->prev_queued)->next_queued = sub->next_queued;
-    if (sub->next_queued == EVT_NONE)
-        list->tail = sub->prev_queued;
-    else
-        evt_sub_at(shard, sub->next_queued)->prev_queued = sub->prev_queued;
+    const uint32_t behind = sub->next_queued != EVT_NONE ? sub->next_queued : list->head;
+    if (behind != EVT_NONE)
+        evt_sub_at(shard, behind)->prev_queued = sub->prev_queued;
     sub->queued = EVT_QUEUED_NOT;
 }
 
 void
-evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where)
+evt_enqueue(struct evt_shard *shard, struct evt_sub *sub, enum evt_queued where, bool first)
 {
     evt_dequeue(shard, sub);
-    if (where == EVT_QUEUED_NOT)
-        return;
-    sub->queued = (unsigned)where & 3;
+    sub->queued = (unsigned)(where == EVT_QUEUED_HOP && first ? EVT_QUEUED_HOP_FIRST : where) & 3;
     struct evt_list *list = list_of(shard, sub);
-    sub->next_queued = EVT_NONE;
-    sub->prev_queued = list->tail;
-    if (list->tail == EVT_NONE)
+    const uint32_t head = list->head;
+    const uint32_t last = head != EVT_NONE ? evt_sub_at(shard, head)->prev_queued : sub->index;
+    const bool to_head = head == EVT_NONE || (first && list->first == EVT_NONE);
+    sub->prev_queued = to_head || !first ? last : list->first;
+    if (to_head) {
+        sub->next_queued = head;
         list->head = sub->index;
-    else
-        evt_sub_at(shard, list->tail)->next_queued = sub->index;
-    list->tail = sub->index;
+    } else {
+        struct evt_sub *before = evt_sub_at(shard, sub->prev_queued);
+        sub->next_queued = before->next_queued;
+        before->next_queued = sub->index;
+    }
+    evt_sub_at(shard, sub->next_queued != EVT_NONE ? sub->next_queued : list->head)->prev_queued =
+        sub->index;
+    if (first)
+        list->first = sub->index;
 }
 
 /* --- making and freeing ---------------------------------------------------------------------- */
@@ -205,8 +214,10 @@ evt_sub_rare(struct evt_sub *sub)
     if (sub->rare)
         return sub->rare;
     sub->rare = calloc(1, sizeof(*sub->rare));
-    if (sub->rare)
+    if (sub->rare) {
         sub->rare->waiting_end = &sub->rare->waiting;
+        sub->rare->first_place = EVT_NONE;
+    }
     return sub->rare;
 }
 
@@ -217,8 +228,9 @@ sub_rare_settle(struct evt_sub *sub)
     const struct evt_sub_rare *rare = sub->rare;
 
     if (!rare || rare->waiting || rare->queue || rare->filtered || rare->rated || rare->match ||
-        rare->device ||
-        (sub->change && (sub->change->filtered || sub->change->rated || sub->change->match)))
+        rare->device || rare->priority ||
+        (sub->change && (sub->change->filtered || sub->change->rated || sub->change->match ||
+                         sub->change->priority)))
         return;
     free(sub->rare);
     sub->rare = NULL;
@@ -252,6 +264,7 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
     evt_queue_free(sub);
     evt_rated_set(sub, NULL);
     evt_match_set(sub, EVT_SUPPRESS_NONE);
+    evt_priority_set(shard, sub, SIP_PRIORITY_NONE);
     sub_rare_settle(sub);
     if (sub->in_mirror)
         evt_mirror_unplace(shard, sub);
@@ -517,7 +530,8 @@ sub_waits_for_name(struct evt_shard *shard, struct evt_sub *sub, struct evt_hop 
         return false;
     EVT_COUNT(shard, held_by_name);
     evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_NAME);
-    evt_enqueue(shard, sub, EVT_QUEUED_HOP);
+    evt_enqueue(shard, sub, EVT_QUEUED_HOP,
+                evt_sub_goes_first(sub, evt_mirror_at(shard, sub->mirror)));
     return true;
 }
 
@@ -535,7 +549,7 @@ sub_kick_owed(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mir
         return;
     if (!hop->proven && !evt_hop_may_send(shard, hop)) {
         EVT_COUNT(shard, held_unproven);
-        evt_enqueue(shard, sub, EVT_QUEUED_HOP);
+        evt_enqueue(shard, sub, EVT_QUEUED_HOP, evt_sub_goes_first(sub, mirror));
         return;
     }
     evt_dequeue(shard, sub);
@@ -555,16 +569,21 @@ sub_pace_left(const struct evt_shard *shard, const struct evt_sub *sub,
     return gone_ms < package->pace_ms ? package->pace_ms - gone_ms : 0;
 }
 
-/* The package's pace or the subscriber's max-rate holds it back; no alarm. */
+/* The package's pace or the subscriber's max-rate holds it back; no alarm, and the pace nothing
+ * that goes first. */
 static bool
-sub_is_early(struct evt_shard *shard, struct evt_sub *sub, const struct evt_package *package)
+sub_is_early(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mirror *mirror)
 {
     const uint64_t rate_until_ms = sub->rare ? evt_rate_held_until(shard, sub) : 0;
-    uint32_t pace_ms = sub_pace_left(shard, sub, package);
+    uint32_t pace_ms = sub_pace_left(shard, sub, mirror->package);
 
     if (!pace_ms && !rate_until_ms)
         return false;
     if (sub->rare && evt_sub_alarms(sub))
+        return false;
+    if (pace_ms && evt_sub_goes_first(sub, mirror))
+        pace_ms = 0;
+    if (!pace_ms && !rate_until_ms)
         return false;
     if (rate_until_ms > shard->now_ms + pace_ms) {
         EVT_COUNT(shard, held_by_rate);
@@ -576,11 +595,31 @@ sub_is_early(struct evt_shard *shard, struct evt_sub *sub, const struct evt_pack
     return true;
 }
 
+/* Who waits for his next hop goes on waiting, among the first when that is what he is by now. */
+static void
+sub_waits_on(struct evt_shard *shard, struct evt_sub *sub)
+{
+    if (sub->queued == EVT_QUEUED_HOP && evt_sub_goes_first(sub, evt_mirror_at(shard, sub->mirror)))
+        evt_enqueue(shard, sub, EVT_QUEUED_HOP, true);
+}
+
+/* A back-off holds everything; what the package's pace held does not hold what goes first. */
+static bool
+sub_is_held(const struct evt_shard *shard, const struct evt_sub *sub,
+            const struct evt_mirror *mirror)
+{
+    return sub->hold_until_ms > shard->now_ms && (sub->again || !evt_sub_goes_first(sub, mirror));
+}
+
 void
 evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
 {
-    if (sub->state == EVT_SUB_INIT || sub->lingering || sub->queued == EVT_QUEUED_HOP)
+    if (sub->state == EVT_SUB_INIT || sub->lingering)
         return;
+    if (sub->queued >= EVT_QUEUED_HOP) {
+        sub_waits_on(shard, sub);
+        return;
+    }
     struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     if (sub->owed) {
         sub_kick_owed(shard, sub, mirror);
@@ -592,9 +631,7 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
         evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_IN_FLIGHT);
         return;
     }
-    if (sub->hold_until_ms > shard->now_ms)
-        return;
-    if (sub_is_early(shard, sub, mirror->package))
+    if (sub_is_held(shard, sub, mirror) || sub_is_early(shard, sub, mirror))
         return;
     struct evt_hop *hop = evt_hop_at(shard, sub->hop);
     if (sub_waits_for_name(shard, sub, hop))
@@ -602,12 +639,13 @@ evt_sub_kick(struct evt_shard *shard, struct evt_sub *sub)
     if (!evt_hop_may_send(shard, hop)) {
         EVT_COUNT(shard, held_by_window);
         evt_did(shard, sub->id, EVT_DID_HOLD, EVT_HELD_WINDOW);
-        evt_enqueue(shard, sub, EVT_QUEUED_HOP);
+        evt_enqueue(shard, sub, EVT_QUEUED_HOP, evt_sub_goes_first(sub, mirror));
         return;
     }
     if (shard->sends_left == 0) {
-        if (sub->queued == EVT_QUEUED_NOT)
-            evt_enqueue(shard, sub, EVT_QUEUED_READY);
+        const bool first = evt_sub_goes_first(sub, mirror);
+        if (sub->queued == EVT_QUEUED_NOT || first)
+            evt_enqueue(shard, sub, EVT_QUEUED_READY, first);
         return;
     }
     shard->sends_left--;

@@ -182,6 +182,7 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
         evt_rated_set(sub, change->rated);
         change->rated = NULL;
         evt_match_set(sub, change->match);
+        evt_priority_set(shard, sub, change->priority);
         changed = changed || evt_rate_is_news(shard, sub);
     }
     sub->types = change->types;
@@ -204,6 +205,8 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     evt_ring_put(shard, change->done.txn, EVT_RING_RECORD);
     evt_rec_sub(shard, sub, change->rule);
     evt_did(shard, sub->id, EVT_DID_ACCEPT, change->done.expires_s);
+    if (change->priority)
+        evt_did(shard, sub->id, EVT_DID_PRIORITY, change->priority);
     if (change->head->ask) {
         evt_ask_subscribed(change->head, sub, change->done.expires_s);
     } else if (evt_reply_begin_head(shard, change->head, quiet ? 204 : 200, &reply)) {
@@ -580,9 +583,11 @@ hop_learn(struct evt_hop *hop, const struct evt_request *request)
 
 /* For what few subscriptions have: applying it needs no memory. */
 static bool
-has_room(struct evt_sub *sub, const struct wanted *want)
+has_room(struct evt_sub *sub, const struct evt_request *request, const struct wanted *want)
 {
-    return !(want->filter || want->device || wants_rates(want) || want->match) || evt_sub_rare(sub);
+    return !(want->filter || want->device || wants_rates(want) || want->match ||
+             request->priority) ||
+           evt_sub_rare(sub);
 }
 
 static struct evt_sub_change *
@@ -620,6 +625,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *
     change->state = want->state;
     change->transform = want->transform;
     change->types = want->types;
+    change->priority = request->priority;
     change->direct = evt_direct(shard, request->flow, request->msg);
     change->judged = shard->configurations;
     change->rule = want->rule;
@@ -645,16 +651,6 @@ change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *
     shard->waiting++;
     evt_gauge(shard, &shard->counters.waiting, 1);
     return change;
-}
-
-static bool
-shard_is_busy(struct evt_shard *shard, struct evt_request *request)
-{
-    if (shard->waiting < evt_limits(shard)->waiting)
-        return false;
-    EVT_COUNT(shard, refused_busy);
-    evt_refuse_later(shard, request, 503, HD_LIT("Server Busy"));
-    return true;
 }
 
 /* Gives a prepared change to the store, or applies it at once when nothing is to be kept. */
@@ -806,7 +802,7 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wan
     if (mirror)
         sub->mirror = mirror->index;
     hd_id_text(&shard->keys.id, HD_ID_TAG, id, 0, tag);
-    const bool room = has_room(sub, want);
+    const bool room = has_room(sub, request, want);
     if (room && want->device)
         sub->rare->device = want->device;
     if (mirror && room)
@@ -830,7 +826,8 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     memset(&want, 0, sizeof(want));
     if (initial_known(shard, request, call_hash) || evt_request_outdated(shard, request))
         return;
-    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED ||
+        !evt_request_priority(shard, request))
         return;
     /* RFC 3261 8.2 in its order: Request-URI, merged, Require, then what the method asks for. */
     if (!evt_request_resource(shard, request, want.key, &want.key_n) ||
@@ -846,7 +843,7 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
         evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
         return;
     }
-    if (shard_is_busy(shard, request) || !read_filter(shard, request, &want, NULL))
+    if (evt_request_is_too_many(shard, request) || !read_filter(shard, request, &want, NULL))
         return;
     const bool here = evt_merged_here(shard, request->msg);
     if (here && evt_merged(shard, request))
@@ -927,7 +924,7 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
     bool moved = !hd_slice_eq(want->contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)) ||
                  request->identity.proof != sub->texts->proof;
     struct evt_texts *texts = moved ? moved_texts(shard, request, want, sub) : NULL;
-    if ((texts || !moved) && has_room(sub, want))
+    if ((texts || !moved) && has_room(sub, request, want))
         sub->change =
             change_new(shard, request, want, want->expires_s ? EVT_CHANGE_REFRESH : EVT_CHANGE_END,
                        hd_slice(NULL, 0), &way, sub->hop);
@@ -962,7 +959,8 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
                  evt_request_waits(shard, request, evt_sub_first_waiting(sub)))) ||
         evt_request_outdated(shard, request))
         return;
-    if (evt_request_authenticate(shard, request) != EVT_AUTHED)
+    if (evt_request_authenticate(shard, request) != EVT_AUTHED ||
+        !evt_request_priority(shard, request))
         return;
     if (sub && sub->change) {
         dialog_wait(shard, request, sub);
@@ -991,7 +989,7 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
     want.types = sub->types;
     if (sip_msg_has(request->msg, SIP_HDR_ACCEPT) && !read_accept(shard, request, &want))
         return;
-    if (shard_is_busy(shard, request) || !read_filter(shard, request, &want, sub))
+    if (evt_request_is_too_many(shard, request) || !read_filter(shard, request, &want, sub))
         return;
     dialog_prepare(shard, request, sub, &want);
     drop_filter(shard, &want);

@@ -416,6 +416,18 @@ policy_publish(void *policy, const struct evt_config *config, const struct evt_i
     return judge(((struct host_seat *)policy)->host, publisher, resource);
 }
 
+static bool
+policy_priority(void *policy, const struct evt_config *config, const struct evt_identity *user,
+                const struct evt_priority *of)
+{
+    (void)policy;
+    (void)config;
+    for (size_t i = 0; i < of->n_users; i++)
+        if (user->authenticated && hd_slice_eq(of->users[i], hd_slice(user->key, user->key_len)))
+            return true;
+    return false;
+}
+
 static struct evt_verdict
 policy_registration(void *policy, const struct evt_config *config, const struct evt_identity *user,
                     struct hd_slice resource)
@@ -444,6 +456,7 @@ static const struct evt_policy_ops policy_ops = {
     .challenge = policy_challenge,
     .subscribe = policy_subscribe,
     .publish = policy_publish,
+    .priority = policy_priority,
     .registration = policy_registration,
     .transform = policy_transform,
 };

@@ -28,6 +28,7 @@ struct lately {
     uint8_t sees;
     uint64_t subject; /* key of the newest subject that fits */
     char filter[LINE];
+    char priority[32]; /* of the last NOTIFY; empty: none */
     struct {
         uint64_t at_us;
         char words[LINE];
@@ -56,6 +57,25 @@ status_of(struct hd_slice octets)
     return status;
 }
 
+/* Our own NOTIFY: the field is written in one way. */
+static void
+see_priority(struct lately *l, struct hd_slice octets)
+{
+    const struct hd_slice name = HD_LIT("Resource-Priority: ");
+
+    l->priority[0] = '\0';
+    while (octets.n) {
+        struct hd_slice line = hd_slice_cut(&octets, '\n');
+        if (line.n < 2)
+            return; /* the body follows */
+        if (!hd_slice_starts(line, name))
+            continue;
+        line = hd_slice_from(line, name.n);
+        (void)snprintf(l->priority, sizeof(l->priority), "%.*s", (int)hd_slice_find(line, '\r'),
+                       line.p);
+    }
+}
+
 static void
 see_message(struct lately *l, const struct evt_recalled *row)
 {
@@ -64,6 +84,7 @@ see_message(struct lately *l, const struct evt_recalled *row)
 
     if (row->out && hd_slice_starts(line, HD_LIT("NOTIFY "))) {
         l->told_us = row->at_us;
+        see_priority(l, row->octets);
         line = HD_LIT("NOTIFY");
     } else if (!row->out && status_of(row->octets)) {
         l->answered_us = row->at_us;
@@ -115,6 +136,7 @@ see_decision(struct lately *l, const struct evt_recalled *row)
     case EVT_DID_PUBLISH:
     case EVT_DID_EXPIRE:
     case EVT_DID_UNKEPT:
+    case EVT_DID_PRIORITY:
         break;
     }
     hd_did_words(NULL, row, &words);
@@ -195,6 +217,11 @@ say_told(const struct evt_sub_row *row, const struct lately *l, struct hd_str *o
         return;
     }
     hd_str_add_str(out, "was sent a NOTIFY ");
+    if (l->priority[0]) {
+        hd_str_add_str(out, "before those of others (Resource-Priority ");
+        hd_str_add_str(out, l->priority);
+        hd_str_add_str(out, ") ");
+    }
     add_ago(out, l->now_us, l->told_us);
     if (l->answered_us >= l->told_us && l->status)
         hd_str_addf(out, " and answered %u", l->status);

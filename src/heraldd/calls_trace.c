@@ -13,6 +13,7 @@
 #include "net/net.h"
 #include "policy/book.h"
 #include "policy/policy.h"
+#include "sip/priority.h"
 #include "sip/uri.h"
 
 #define LIMIT_USUAL 1000u
@@ -170,6 +171,11 @@ hd_did_words(const struct evt_config *config, const struct evt_recalled *row, st
     case EVT_DID_UNKEPT:
         hd_str_add_str(out, "the store could not keep it: nothing has changed");
         break;
+    case EVT_DID_PRIORITY:
+        hd_str_add_str(out, "its Resource-Priority ");
+        hd_str_add(out, sip_priority_text((unsigned)row->detail));
+        hd_str_add_str(out, " is allowed: its NOTIFYs go before those of others");
+        break;
     case EVT_DID_REFUSE:
     case EVT_DID_SEND:
     case EVT_DID_RESEND:
@@ -192,7 +198,7 @@ did_name(unsigned what)
         [EVT_DID_END] = "end",           [EVT_DID_PUBLISH] = "publish",
         [EVT_DID_EXPIRE] = "expire",     [EVT_DID_UNKEPT] = "unkept",
         [EVT_DID_FILTER] = "filter",     [EVT_DID_DENY] = "deny",
-        [EVT_DID_TELL] = "tell",
+        [EVT_DID_TELL] = "tell",         [EVT_DID_PRIORITY] = "priority",
     };
 
     return what < HD_ARRAY_LEN(names) && names[what] ? names[what] : "unknown";

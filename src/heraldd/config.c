@@ -411,6 +411,8 @@ hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s, uin
     p->config.n_packages = conf->n_packages;
     p->config.profiles = conf->profiles;
     p->config.n_profiles = conf->n_profiles;
+    p->config.priorities = conf->priorities;
+    p->config.n_priorities = conf->n_priorities;
     p->config.rights = conf->rights;
     p->config.n_rights = conf->n_rights;
     p->config.limits = conf->limits;

@@ -84,6 +84,8 @@ struct hd_conf {
     struct hd_slice realm;         /* empty: the first domain */
     const struct hd_slice *realms; /* further ones */
     size_t n_realms;
+    const struct evt_priority *priorities; /* namespaces of Resource-Priority */
+    size_t n_priorities;
     const struct evt_right *rights; /* to publish */
     size_t n_rights;
     enum sip_digest_alg algorithms[SIP_DIGEST_COUNT];

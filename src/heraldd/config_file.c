@@ -13,6 +13,7 @@
 #include "filter/filters.h"
 #include "heraldd/config_read.h"
 #include "policy/book.h"
+#include "sip/priority.h"
 #include "sip/uri.h"
 
 #define DAY_S ((uint64_t)24 * 3600)
@@ -43,6 +44,7 @@ static const struct number limit_rows[] = {
     LIMIT("bindings_per_user", limits.bindings_per_user, HD_CONF_COUNT, 1, 1000),
     LIMIT("waiting_per_record", limits.waiting_per_record, HD_CONF_COUNT, 1, 1000),
     LIMIT("waiting", limits.waiting, HD_CONF_COUNT, 16, 1000000),
+    LIMIT("priority_reserve", limits.priority_reserve, HD_CONF_COUNT, 0, 1000000),
     LIMIT("retry_after", limits.retry_after_s, HD_CONF_SECONDS, 1, 3600),
     LIMIT("failures_burst", limits.failures_burst, HD_CONF_COUNT, 0, 1000000),
     LIMIT("failures_per_second", limits.failures_per_s, HD_CONF_COUNT, 1, 1000000),
@@ -80,6 +82,7 @@ static const char *const store_keys[] = { "path", "durability", "commit_spacing"
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
                                               "max_expires", "flow_timer" };
 static const char *const profile_keys[] = { "package", "when" };
+static const char *const priority_keys[] = { "trusted" };
 static const char *const log_keys[] = { "level", "format" };
 static const char *const audit_keys[] = { "enabled", "keep", "most" };
 static const char *const recorder_keys[] = { "memory" };
@@ -168,13 +171,14 @@ confuse_read(struct hd_reader *r)
 {
     static const char *const authentication_lists[] = { "algorithms", "realms" },
                              *const publish_lists[] = { "publishers", "packages" },
+                             *const priority_lists[] = { "users" },
                              *const names_lists[] = { "servers" },
                              *const registrar_lists[] = { "agents" };
     const int single = CFGF_NODEFAULT, titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
         registrar[ROW_MAX], package[ROW_MAX], profile[ROW_MAX], log[ROW_MAX], admin[ROW_MAX],
         tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX], http[ROW_MAX], recorder[ROW_MAX],
-        publish[ROW_MAX];
+        publish[ROW_MAX], priority[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
@@ -184,6 +188,7 @@ confuse_read(struct hd_reader *r)
     fill_keys(authentication, authentication_keys, HD_ARRAY_LEN(authentication_keys),
               authentication_lists, 2);
     fill_keys(publish, NULL, 0, publish_lists, 2);
+    fill_keys(priority, priority_keys, HD_ARRAY_LEN(priority_keys), priority_lists, 1);
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
     fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), registrar_lists, 1);
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
@@ -206,6 +211,7 @@ confuse_read(struct hd_reader *r)
                          section("package", package, titled),
                          section("profile", profile, titled),
                          section("publish", publish, titled),
+                         section("priority", priority, titled),
                          section("authentication", authentication, single),
                          section("store", store, single),
                          section("limits", limits, single),
@@ -520,6 +526,40 @@ read_rights(struct hd_reader *r)
     r->conf->n_rights = rights ? n : 0;
 }
 
+/* --- Resource-Priority ------------------------------------------------------------------- */
+
+/* priority "esnet" { users = { "psap" } } */
+static void
+read_priority(struct hd_reader *r, cfg_t *sec, unsigned line, struct evt_priority *priority)
+{
+    priority->values = sip_priority_namespace(hd_slice_str(cfg_title(sec)));
+    for (size_t i = 0; i < r->conf->n_priorities; i++)
+        if (r->conf->priorities[i].values == priority->values)
+            hd_problem(r->problems, line, "priority \"%s\" is there twice; expected once",
+                       cfg_title(sec));
+    if (!priority->values)
+        hd_problem(r->problems, line,
+                   "priority \"%s\"; expected a namespace of Resource-Priority: esnet, ets, wps, "
+                   "q735, dsn or drsn",
+                   cfg_title(sec));
+    priority->trusted = hd_read_bool(r, sec, "trusted", true);
+    hd_read_list(r, sec, "users", hd_check_name, &priority->users, &priority->n_users);
+}
+
+static void
+read_priorities(struct hd_reader *r)
+{
+    const unsigned n = cfg_size(r->root, "priority");
+    struct evt_priority *priorities = n ? hd_read_room(r, n, sizeof(*priorities)) : NULL;
+
+    r->conf->priorities = priorities;
+    for (unsigned i = 0; priorities && i < n; i++) {
+        read_priority(r, cfg_getnsec(r->root, "priority", i), hd_scan_line(&r->scan, "priority", i),
+                      &priorities[i]);
+        r->conf->n_priorities = i + 1;
+    }
+}
+
 /* --- the rest -------------------------------------------------------------------------- */
 
 static void
@@ -577,6 +617,7 @@ read_all(struct hd_reader *r)
     read_profiles(r);
     hd_read_http(r);
     read_rights(r);
+    read_priorities(r);
     conf->log_level = (enum hd_level)hd_read_word(r, log, "level", levels, 4, (int)conf->log_level);
     conf->log_format =
         (enum hd_log_format)hd_read_word(r, log, "format", formats, 2, (int)conf->log_format);

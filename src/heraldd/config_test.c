@@ -13,6 +13,7 @@
 #include "format/reduce.h"
 #include "heraldd/config_file.h"
 #include "policy/policy.h"
+#include "sip/priority.h"
 
 static const struct evt_package_ops own_ops, generic_ops;
 
@@ -235,6 +236,14 @@ static const struct {
     { "publish \"sip:*@a.test\" { publishers = a }\npublish \"sip:*@a.test\" { publishers = a }\n",
       "x.conf:2: ", "" },
     { "publish \"sip:*@a.test\" { authors = a }\n", "x.conf:1: ", "authors" },
+    /* Resource-Priority */
+    { "\npriority \"emergency\" { }\n", "x.conf:2: ", "expected a namespace" },
+    { "priority \"esnet.1\" { }\n", "x.conf:1: ", "expected a namespace" },
+    { "priority \"esnet\" { }\npriority \"ESNET\" { }\n", "x.conf:2: ", "expected once" },
+    { "priority \"esnet\" {\n users = { \"a:b\" }\n}\n", "x.conf:2: ", "user name" },
+    { "priority \"esnet\" {\n trusted = perhaps\n}\n", "x.conf:2: ", "expected no, yes" },
+    { "priority \"esnet\" {\n level = 3\n}\n", "x.conf:2: ", "level" },
+    { "limits {\n priority_reserve = 1000001\n}\n", "x.conf:2: ", "priority_reserve" },
     /* the audit trail */
     { "audit {\n enabled = sometimes\n}\n", "x.conf:2: ", "expected no, yes" },
     { "audit {\n keep = 59s\n}\n", "x.conf:2: ", "keep" },
@@ -460,10 +469,13 @@ a_whole_configuration_is_read_into_its_fields(void **state)
         "= {"
         " x-inventory } }\n"
         "publish \"sips:%61@fleet.example:5070;x=y\" { publishers = f3 }\n"
+        "priority \"ESNET\" { users = { psap, dispatch }  trusted = no }\n"
+        "priority \"ets\" { }\n"
         "authentication { realm = \"lab\"  realms = { fleet.example }  algorithms = { \"md5\" }  "
         "nonce_lifetime = \"5s\" }\n"
         "store { path = \"/tmp/x\"  durability = async  commit_spacing = 750us }\n"
-        "limits { max_body = \"128KiB\" subscriptions_per_watcher = 10 tcp_try = 250ms\n"
+        "limits { max_body = \"128KiB\" subscriptions_per_watcher = 10 tcp_try = 250ms "
+        "priority_reserve = 77\n"
         "  failures_burst = 0  expires_jitter = 10%  connections = 5  receive_buffer = 1MiB }\n"
         "registrar { enabled = no  min_expires = 1  default_expires = 1m  max_expires = 1h }\n"
         "package \"presence\" { authorisation = allow  publishers = { \"voicemail\" }  pace = 0 }\n"
@@ -502,6 +514,14 @@ a_whole_configuration_is_read_into_its_fields(void **state)
     assert_int_equal(conf->rights[0].n_publishers, 2);
     assert_int_equal(conf->rights[0].n_packages, 1);
     assert_true(hd_slice_eq(conf->rights[1].resource, HD_LIT("sip:a@fleet.example:5070")));
+    assert_int_equal(conf->n_priorities, 2);
+    assert_int_equal(conf->priorities[0].values, sip_priority_namespace(HD_LIT("esnet")));
+    assert_false(conf->priorities[0].trusted);
+    assert_int_equal(conf->priorities[0].n_users, 2);
+    assert_true(hd_slice_eq(conf->priorities[0].users[1], HD_LIT("dispatch")));
+    assert_int_equal(conf->priorities[1].values, sip_priority_namespace(HD_LIT("ets")));
+    assert_true(conf->priorities[1].trusted);
+    assert_int_equal(conf->limits.priority_reserve, 77);
     assert_int_equal(conf->n_algorithms, 1);
     assert_int_equal(conf->algorithms[0], SIP_DIGEST_MD5);
     assert_int_equal(conf->nonce_lifetime_s, 5);

@@ -140,6 +140,15 @@ pol_publish(void *policy, const struct evt_config *config, const struct evt_iden
     return rule ? verdict(EVT_ALLOW, rule->id) : verdict(EVT_DENY, 0);
 }
 
+/* Who was not authenticated has nothing but his word, which is forged as easily as the header. */
+static bool
+pol_priority(void *policy, const struct evt_config *config, const struct evt_identity *user,
+             const struct evt_priority *of)
+{
+    (void)policy;
+    return user->authenticated && is_among(config, user, of->users, of->n_users);
+}
+
 static struct evt_verdict
 pol_registration(void *policy, const struct evt_config *config, const struct evt_identity *user,
                  struct hd_slice resource)
@@ -207,6 +216,7 @@ const struct evt_policy_ops pol_ops = {
     .challenge = pol_challenge,
     .subscribe = pol_subscribe,
     .publish = pol_publish,
+    .priority = pol_priority,
     .registration = pol_registration,
     .transform = pol_transform,
 };

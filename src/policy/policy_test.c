@@ -280,6 +280,27 @@ a_user_publishes_and_registers_each_of_his_addresses(void **state)
         EVT_ALLOW);
 }
 
+/* --- Resource-Priority (RFC 4412 section 11.2) --- */
+
+static void
+a_namespace_is_for_those_whom_it_names_and_who_have_shown_who_they_are(void **state)
+{
+    struct world *w = *state;
+    static const struct hd_slice users[] = { { "psap", 4 }, { "desk@example.test", 17 } };
+    const struct evt_priority of = { .values = 1u << 27, .users = users, .n_users = 2 };
+    const struct evt_priority nobody = { .values = 1u << 27, .trusted = true };
+    const struct evt_identity psap = identity("sip:psap@example.test", true),
+                              desk = identity("sip:desk@example.test", true),
+                              other = identity("sip:bob@example.test", true),
+                              claims = identity("sip:psap@example.test", false);
+
+    assert_true(pol_ops.priority(w->shard, &w->config, &psap, &of));
+    assert_true(pol_ops.priority(w->shard, &w->config, &desk, &of));
+    assert_false(pol_ops.priority(w->shard, &w->config, &other, &of));
+    assert_false(pol_ops.priority(w->shard, &w->config, &claims, &of));
+    assert_false(pol_ops.priority(w->shard, &w->config, &psap, &nobody));
+}
+
 int
 main(void)
 {
@@ -293,6 +314,7 @@ main(void)
         CASE(a_user_registers_himself_and_nobody_else),
         CASE(the_configuration_gives_rights_by_pattern),
         CASE(a_user_publishes_and_registers_each_of_his_addresses),
+        CASE(a_namespace_is_for_those_whom_it_names_and_who_have_shown_who_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
