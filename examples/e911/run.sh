@@ -18,7 +18,7 @@ watcher engine_88 $incidents --package x-incident --count 2 --when 'incident cha
 wait_for "$dir/engine_88.out" '^[0-9:.]*  active'
 
 say "4711: a caller downtown; the service adds the nearest camera.  Engine 13 is told."
-publisher psap 3 $incidents --package x-incident --type application/json
+publisher psap 3 $incidents --package x-incident --type application/json --priority esnet.1
 # incident NUMBER TEL LAT LON CAMERA
 incident() {
     tell psap "{\"incident\":\"$1\",\"caller\":{\"tel\":\"$2\"},\"lat\":$3,\"lon\":$4,\"acc\":18,\"cameras\":[{\"id\":\"$5\",\"stream\":\"https://cctv.example/$5\"}]}"
@@ -45,5 +45,7 @@ expect 0 '"4712"' engine_13.out
 expect 1 '"4713"' engine_13.out
 expect 1 '"4712"' engine_88.out
 expect 0 '"471[13]"' engine_88.out
+expect 2 'priority esnet.1' engine_13.out
+expect 1 'priority esnet.1' engine_88.out
 grep -q '+13125550123.*state-lake' "$dir/engine_13.out" || fail "engine 13 was not told the caller's number and the camera"
 say "As expected: who is near was told number, position and camera; who is not was not."

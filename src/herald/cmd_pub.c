@@ -25,12 +25,13 @@ enum {
     KEY_OPEN,
     KEY_CLOSED,
     KEY_NOTE,
-    KEY_VOICE
+    KEY_VOICE,
+    KEY_PRIORITY
 };
 
 struct options {
     struct peer_options peer;
-    const char *uri, *package, *type, *body, *file, *note, *voice;
+    const char *uri, *package, *type, *body, *file, *note, *voice, *priority;
     uint32_t expires_s, keep_s;
     bool lines, once, leave, open, closed;
 };
@@ -353,11 +354,13 @@ static void
 begin(void *context)
 {
     struct job *job = context;
+    const char *priority = job->options.priority;
     enum hd_err err =
         ua_pub_new(&(struct ua_pub_params){ .client = link_client(job->link),
                                             .uri = hd_slice_str(job->peer.uri),
                                             .from = hd_slice_str(job->peer.from),
                                             .event = hd_slice_str(job->options.package),
+                                            .priority = hd_slice_str(priority ? priority : ""),
                                             .expires_s = job->options.expires_s,
                                             .context = job,
                                             .done = done,
@@ -381,6 +384,8 @@ static const struct argp_option options[] = {
       "event package (default: presence, or message-summary with --voice)", 1 },
     { "type", KEY_TYPE, "TYPE", 0, "media type of the body (default: the package's)", 1 },
     { "expires", 'e', "TIME", 0, "duration to ask for (default 1h)", 1 },
+    { "priority", KEY_PRIORITY, "VALUE", 0,
+      "Resource-Priority of the requests, such as esnet.1 (RFC 4412)", 1 },
     { "body", 'b', "TEXT", 0, "what to publish", 2 },
     { "file", 'f', "FILE", 0, "publish what FILE holds", 2 },
     { "open", KEY_OPEN, NULL, 0, "publish that URI is available (presence)", 2 },
@@ -454,6 +459,11 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_VOICE:
         o->voice = arg;
+        return 0;
+    case KEY_PRIORITY:
+        if (!tool_priority(arg))
+            exit(TOOL_USAGE);
+        o->priority = arg;
         return 0;
     case KEY_ONCE:
         o->once = true;

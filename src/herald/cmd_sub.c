@@ -29,12 +29,13 @@ enum {
     KEY_TIMEOUT,
     KEY_MAX_RATE,
     KEY_MIN_RATE,
-    KEY_ADAPTIVE
+    KEY_ADAPTIVE,
+    KEY_PRIORITY
 };
 
 struct options {
     struct peer_options peer;
-    const char *uri, *package, *accept, *filter, *filter_type, *when;
+    const char *uri, *package, *accept, *filter, *filter_type, *when, *priority;
     uint32_t expires_s, timeout_s, count;
     struct sip_rates rates;
     bool fetch;
@@ -162,6 +163,9 @@ print_json(const struct ua_notification *notification)
     struct hd_slice fired = fired_of(notification);
     if (fired.n)
         json_set(line, "fired", json_text(fired));
+    if (sip_msg_has(notification->msg, SIP_HDR_RESOURCE_PRIORITY))
+        json_set(line, "priority",
+                 json_text(sip_msg_value(notification->msg, SIP_HDR_RESOURCE_PRIORITY)));
     if (notification->body.n) {
         json_set(line, "type", json_text(notification->type));
         json_set(line, "body", json_text(notification->body));
@@ -220,6 +224,10 @@ print_human(const struct job *job, const struct ua_notification *notification)
     if (fired.n) {
         fputs(", fired: ", stdout);
         print_slice(fired, false);
+    }
+    if (sip_msg_has(notification->msg, SIP_HDR_RESOURCE_PRIORITY)) {
+        fputs(", priority ", stdout);
+        print_slice(sip_msg_value(notification->msg, SIP_HDR_RESOURCE_PRIORITY), false);
     }
     if (notification->body.n) {
         fputs("  ", stdout);
@@ -381,20 +389,21 @@ begin(void *context)
     for (size_t i = 0; !accept && i < HD_ARRAY_LEN(usual); i++)
         if (strcmp(usual[i].package, o->package) == 0)
             accept = usual[i].accept;
-    enum hd_err err =
-        ua_sub_new(&(struct ua_sub_params){ .client = link_client(job->link),
-                                            .uri = hd_slice_str(job->peer.uri),
-                                            .from = hd_slice_str(job->peer.from),
-                                            .event = hd_slice_str(job->event),
-                                            .accept = hd_slice_str(accept),
-                                            .expires_s = o->fetch ? 0 : o->expires_s,
-                                            .type = hd_slice_str(o->filter_type),
-                                            .body = hd_slice(job->filter, job->filter_n),
-                                            .context = job,
-                                            .notified = notified,
-                                            .reported = reported,
-                                            .ended = ended },
-                   &job->sub);
+    enum hd_err err = ua_sub_new(
+        &(struct ua_sub_params){ .client = link_client(job->link),
+                                 .uri = hd_slice_str(job->peer.uri),
+                                 .from = hd_slice_str(job->peer.from),
+                                 .event = hd_slice_str(job->event),
+                                 .accept = hd_slice_str(accept),
+                                 .priority = hd_slice_str(o->priority ? o->priority : ""),
+                                 .expires_s = o->fetch ? 0 : o->expires_s,
+                                 .type = hd_slice_str(o->filter_type),
+                                 .body = hd_slice(job->filter, job->filter_n),
+                                 .context = job,
+                                 .notified = notified,
+                                 .reported = reported,
+                                 .ended = ended },
+        &job->sub);
     if (err) {
         tool_problem("subscribe: %s", hd_err_text(err));
         job->code = TOOL_FAILED;
@@ -432,6 +441,8 @@ static const struct argp_option options[] = {
       "at least N a second: the state again when nothing has changed", 1 },
     { "adaptive-min-rate", KEY_ADAPTIVE, "N", 0,
       "as --min-rate, but the more was sent lately the longer it waits", 1 },
+    { "priority", KEY_PRIORITY, "VALUE", 0,
+      "Resource-Priority of the requests, such as esnet.1 (RFC 4412)", 1 },
     { "fetch", KEY_FETCH, NULL, 0, "ask for the state once, without a subscription", 2 },
     { "once", KEY_ONCE, NULL, 0, "end after the first notification", 2 },
     { "count", 'n', "N", 0, "end after N notifications", 2 },
@@ -499,6 +510,11 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_ADAPTIVE:
         rate_option(state, "--adaptive-min-rate", arg, &o->rates.adaptive);
+        return 0;
+    case KEY_PRIORITY:
+        if (!tool_priority(arg))
+            exit(TOOL_USAGE);
+        o->priority = arg;
         return 0;
     case ARGP_KEY_ARG:
         if (o->uri)

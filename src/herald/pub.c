@@ -12,6 +12,7 @@
 
 #define HEADERS_MAX 2048u
 #define EVENT_MAX 255u
+#define PRIORITY_MAX 255u
 #define ETAG_MAX 255u
 #define BRIEF_MAX 3u
 #define EXPIRES_DEFAULT_S 3600u /* for the refresh, when nobody said a duration */
@@ -34,7 +35,7 @@ struct ua_pub {
     size_t type_n, body_n;
     struct ua_timer refresh;
     struct ua_uri uri, from;
-    char event[EVENT_MAX];
+    char event[EVENT_MAX], priority[PRIORITY_MAX];
 };
 
 static enum hd_err pub_send(struct ua_pub *pub, enum ua_pub_op op);
@@ -188,6 +189,8 @@ pub_send(struct ua_pub *pub, enum ua_pub_op op)
 
     sip_out_init(&out, headers, sizeof headers);
     sip_out_header(&out, HD_LIT("Event"), pub->params.event);
+    if (pub->params.priority.n)
+        sip_out_header(&out, HD_LIT("Resource-Priority"), pub->params.priority);
     if (op == UA_PUB_REMOVE)
         sip_out_lit(&out, "Expires: 0\r\n");
     else if (pub->expires_s)
@@ -217,7 +220,7 @@ pub_send(struct ua_pub *pub, enum ua_pub_op op)
 enum hd_err
 ua_pub_new(const struct ua_pub_params *params, struct ua_pub **ret_pub)
 {
-    if (params->event.n > EVENT_MAX)
+    if (params->event.n > EVENT_MAX || params->priority.n > PRIORITY_MAX)
         return HD_ERANGE;
     struct ua_pub *pub = calloc(1, sizeof *pub);
     if (!pub)
@@ -228,6 +231,9 @@ ua_pub_new(const struct ua_pub_params *params, struct ua_pub **ret_pub)
     pub->expires_s = params->expires_s;
     memcpy(pub->event, params->event.p, params->event.n);
     pub->params.event = hd_slice(pub->event, params->event.n);
+    if (params->priority.n)
+        memcpy(pub->priority, params->priority.p, params->priority.n);
+    pub->params.priority = hd_slice(pub->priority, params->priority.n);
     pub->refresh = (struct ua_timer){ .fire = refresh_fire, .context = pub };
     enum hd_err err = ua_uri_set(&pub->uri, params->uri);
     if (!err)

@@ -31,10 +31,11 @@ enum ua_pub_news {
 
 struct ua_pub_params {
     struct ua_client *client;
-    struct hd_slice uri;   /* the resource */
-    struct hd_slice from;  /* who publishes */
-    struct hd_slice event; /* value of the Event header */
-    uint32_t expires_s;    /* asked for; 0: the server chooses, no Expires is sent */
+    struct hd_slice uri;      /* the resource */
+    struct hd_slice from;     /* who publishes */
+    struct hd_slice event;    /* value of the Event header */
+    struct hd_slice priority; /* value of Resource-Priority; empty: none is sent */
+    uint32_t expires_s;       /* asked for; 0: the server chooses, no Expires is sent */
     void *context;
     /** Once for each ua_pub_set and ua_pub_remove, and for each refresh. */
     void (*done)(void *context, const struct ua_pub_result *result);

@@ -20,6 +20,7 @@
 #define BACKOFF_MAX_S 60u
 #define HEADERS_MAX 2048u
 #define EVENT_MAX 255u
+#define PRIORITY_MAX 255u
 #define ACCEPT_MAX 1024u
 #define ETAG_MAX 128u
 
@@ -50,7 +51,7 @@ struct ua_sub {
     bool has_cseq;
     struct ua_timer refresh, timer_n, expiry, retry;
     struct ua_uri uri, from;
-    char event[EVENT_MAX], accept[ACCEPT_MAX];
+    char event[EVENT_MAX], accept[ACCEPT_MAX], priority[PRIORITY_MAX];
     struct sip_event package; /* into event */
     char copy[];
 };
@@ -284,6 +285,8 @@ sub_send(struct ua_sub *sub)
     sip_out_header_u32(&out, HD_LIT("Expires"), sub->closing ? 0 : sub->expires_s);
     if (params->accept.n)
         sip_out_header(&out, HD_LIT("Accept"), params->accept);
+    if (params->priority.n)
+        sip_out_header(&out, HD_LIT("Resource-Priority"), params->priority);
     /* What we have is not sent again; the end is to be shown (RFC 6665 section 4.1.2.3). */
     if (sub->dialog.remote_tag_n && sub->etag_n && !sub->closing)
         sip_out_header(&out, HD_LIT("Suppress-If-Match"), hd_slice(sub->etag, sub->etag_n));
@@ -528,7 +531,8 @@ keep(char *at, struct hd_slice text)
 enum hd_err
 ua_sub_new(const struct ua_sub_params *params, struct ua_sub **ret_sub)
 {
-    if (params->event.n > EVENT_MAX || params->accept.n > ACCEPT_MAX)
+    if (params->event.n > EVENT_MAX || params->accept.n > ACCEPT_MAX ||
+        params->priority.n > PRIORITY_MAX)
         return HD_ERANGE;
     struct ua_sub *sub = calloc(1, sizeof *sub + params->type.n + params->body.n);
     if (!sub)
@@ -539,6 +543,7 @@ ua_sub_new(const struct ua_sub_params *params, struct ua_sub **ret_sub)
     sub->expires_s = params->expires_s;
     sub->params.event = keep(sub->event, params->event);
     sub->params.accept = keep(sub->accept, params->accept);
+    sub->params.priority = keep(sub->priority, params->priority);
     sub->params.type = keep(sub->copy, params->type);
     sub->params.body = keep(sub->copy + params->type.n, params->body);
     sub->refresh = (struct ua_timer){ .fire = refresh_fire, .context = sub };

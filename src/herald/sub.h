@@ -67,6 +67,7 @@ struct ua_sub_params {
     struct hd_slice uri;        /* the resource */
     struct hd_slice from;       /* who asks */
     struct hd_slice event;      /* value of the Event header: package, perhaps with ;id= */
+    struct hd_slice priority;   /* value of Resource-Priority; empty: none is sent */
     struct hd_slice accept;     /* value of Accept; empty: none is sent */
     uint32_t expires_s;         /* asked for; 0: a fetch (RFC 6665 section 4.4.3) */
     struct hd_slice type, body; /* a filter document, or empty; copied */

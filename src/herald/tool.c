@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "base/unit.h"
+#include "herald/text.h"
+#include "sip/header.h"
+#include "sip/priority.h"
 
 void
 tool_problem(const char *format, ...)
@@ -18,6 +21,26 @@ tool_problem(const char *format, ...)
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
+}
+
+bool
+tool_priority(const char *text)
+{
+    struct hd_slice rest = hd_slice_str(text), item;
+    bool good = false;
+
+    while (sip_list_next(&rest, &item)) {
+        good = sip_priority_is_value(item);
+        if (!good)
+            break;
+    }
+    if (!good || !text_is_line(text) || strlen(text) > TOOL_PRIORITY_MAX) {
+        tool_problem("--priority: \"%s\" is no value of Resource-Priority (write esnet.1, or "
+                     "ets.0,wps.0)",
+                     text);
+        return false;
+    }
+    return true;
 }
 
 bool

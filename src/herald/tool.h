@@ -42,6 +42,10 @@ int webhook_main(int argc, char **argv);
 void tool_problem(const char *format, ...) HD_PRINTF(1, 2);
 /** A duration option of at least least_s and at most 2^31-1 seconds; false after a message. */
 bool tool_seconds(const char *option, const char *text, uint32_t least_s, uint32_t *ret_s);
+/** Whether a text can be the value of Resource-Priority (RFC 4412 section 3.1); a line on stderr
+ * when not. */
+#define TOOL_PRIORITY_MAX 255u
+bool tool_priority(const char *text);
 /** HOST[:PORT] or [IPV6]:PORT in two strings, which the caller frees. */
 void tool_host_port(const char *text, const char *usual_port, char **ret_host, char **ret_port);
 /** The whole of a file ("-": standard input), at most max octets; NULL after a message.  Caller
