@@ -104,7 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == EVT_RECORD_PUBLICATION)
         FUZZ_CHECK(is_pub || err);
     check_all(&host);
-    evt_shard_settle(host_shard(&host, 0), host.now_ms * 1000);
+    FUZZ_CHECK(evt_shard_settle(host_shard(&host, 0), host.now_ms * 1000) == HD_OK);
     if (kind == EVT_RECORD_SUBSCRIPTION && !err)
         check_sub(&host, whole, &sub);
     host_wait(&host, 20000);

@@ -407,7 +407,7 @@ evening_end(void)
         assert_int_equal(shard->wheel.count + shard->waiting + shard->watchers.used, 0);
     }
     if (file)
-        sto_sqlite_stop(file);
+        sto_sqlite_stop(file, true);
     host_done(&host);
     sto_memory_free(memory);
     sto_sqlite_free(file);

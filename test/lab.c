@@ -358,6 +358,7 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
                                        .entropy_context = &seat->policy_seed };
     struct evt_shard_params params = { .index = index,
                                        .count = lab->params.shards,
+                                       .start = 1,
                                        .keys = *keys,
                                        .config = lab->config,
                                        .entropy = hd_entropy_seeded,

@@ -420,7 +420,7 @@ firing_take(struct evt_shard *shard, struct evt_sub *sub)
     f->count += f->fresh;
     f->fresh = false;
     f->cseq = ++sub->cseq_local;
-    f->branch = f->told_branch = ++sub->branch;
+    f->branch = f->told_branch = evt_sub_branch(sub);
     if (f->filter->differs && mirror->snapshot &&
         !evt_mirror_shown(shard, evt_mirror_at(shard, sub->mirror), mirror->snapshot,
                           sub->transform, &doc))
@@ -441,7 +441,7 @@ evt_cond_keep(struct evt_shard *shard, struct evt_sub *sub)
     if (!sub->stored)
         return true;
     struct hd_handle handle = hd_table_handle(&shard->subs, sub->index);
-    if (evt_record_sub(shard, sub, NULL, EVT_AHEAD,
+    if (evt_record_sub(shard, sub, NULL,
                        evt_ticket(EVT_RECORD_CONDITION, sub->index, handle.generation))) {
         EVT_COUNT(shard, store_failures); /* an alarm does not wait for a disk */
         return true;
@@ -489,7 +489,7 @@ evt_cond_landed(struct evt_shard *shard, struct evt_sub *sub, bool failed)
     }
     f->told_fired = f->told_cleared = 0;
     if (!failed && !shard->going && sub->stored && !sub->change && sub->state != EVT_SUB_TERMINATED)
-        (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
+        (void)!evt_record_sub(shard, sub, NULL, 0);
 }
 
 /* "Herald-Fired: ekg1.1;seq=17, ekg1.3;seq=17;cleared" */

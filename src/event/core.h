@@ -285,12 +285,13 @@ struct evt_sub {
     bool lingering : 1; /* over: kept for retransmissions only */
     bool parked : 1;
     bool fetch : 1;
-    bool tombstone : 1;     /* over, and the store holds a record for repetitions of its end */
-    bool direct : 1;        /* no proxy between us */
-    bool whole : 1;         /* its versions made a leap: the next document is no partial one */
-    bool approved : 1;      /* it was pending once */
-    uint16_t leased : 14;   /* NOTIFYs that the store's record still lets go */
-    uint16_t quiet : 2;     /* which of the requests in done_txn were answered 204, a bit each */
+    bool tombstone : 1; /* over, and the store holds a record for repetitions of its end */
+    bool direct : 1;    /* no proxy between us */
+    bool whole : 1;     /* its versions made a leap: the next document is no partial one */
+    bool approved : 1;  /* it was pending once */
+    uint16_t
+        leased : 14;    /* NOTIFYs that may still go before it is kept anew; EVT_LEASE: none went */
+    uint16_t quiet : 2; /* which of the requests in done_txn were answered 204, a bit each */
     uint16_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     uint32_t mirror, place, hop;
     uint32_t came; /* a hop: how the last SUBSCRIBE came; its local address is in our Contact */
@@ -317,6 +318,15 @@ struct evt_sub {
 };
 /* A million of them: see bench/RESULTS.md before it grows, and hang what few have off rare. */
 static_assert(sizeof(struct evt_sub) <= 192, "what every subscription costs");
+
+/** The branch of its next NOTIFY, which uses up a little of what may go before it is kept anew. */
+static inline uint32_t
+evt_sub_branch(struct evt_sub *sub)
+{
+    if (sub->leased)
+        sub->leased--;
+    return ++sub->branch;
+}
 
 /** Makes sure that there is one; NULL when memory is short. */
 struct evt_sub_rare *evt_sub_rare(struct evt_sub *sub);
@@ -855,17 +865,17 @@ bool evt_listener_trusts(const struct evt_config *config, const struct hd_flow *
 
 /* --- stored records (record.c) --------------------------------------------------------------- */
 
-#define EVT_AHEAD                                                                                  \
-    1024u /* NOTIFYs that a record lets a subscription send before it is written again */
+/* NOTIFYs that a record, or the lack of a newer one after a restart, lets a subscription send
+ * before it is written anew, for which it asks when a quarter of them is used up.  Each start after
+ * a crash skips so many, whatever was kept in between: no CSeq comes twice. */
+#define EVT_LEASE 4096u
 
 /**
  * Write a record and queue it; HD_ESTORE and others: nothing is queued.
  * @param change  the change under way, or NULL: as it is
- * @param ahead   how many NOTIFYs may be sent before it is written again; 0: it is exact
  */
 HD_NODISCARD enum hd_err evt_record_sub(struct evt_shard *shard, struct evt_sub *sub,
-                                        const struct evt_sub_change *change, uint32_t ahead,
-                                        uint64_t ticket);
+                                        const struct evt_sub_change *change, uint64_t ticket);
 HD_NODISCARD enum hd_err evt_record_pub(struct evt_shard *shard, const struct evt_pub *pub,
                                         const struct evt_pub_change *change, uint64_t ticket);
 HD_NODISCARD enum hd_err evt_record_account(struct evt_shard *shard,
@@ -909,6 +919,8 @@ evt_ticket(enum evt_record_kind kind, uint32_t index, uint32_t generation)
 struct evt_shard {
     unsigned magic;
     unsigned index, count;
+    uint32_t start; /* which start of the broker this is */
+    bool unkept;    /* since the start the store did not take something */
     uint64_t now_us, now_ms;
     struct evt_call *calling; /* the call that runs; NULL: none, or its end was put off */
     struct evt_config *config;

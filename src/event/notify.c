@@ -268,16 +268,13 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
         flight->branch = f->branch;
         f->branch = 0; /* tried another way, it is another transaction */
     } else {
-        flight->branch = ++sub->branch;
-        if (sub->leased)
-            sub->leased--;
+        flight->branch = evt_sub_branch(sub);
     }
     flight->way = evt_hop_at(shard, sub->hop)->way;
-    /* What was kept lets it go so far; a lease is renewed before it is used up, so that the record
-     * is there when it counts.  (After a clean stop there is none: the first NOTIFY asks for it.)
-     */
-    if (sub->stored && !sub->change && sub->leased <= EVT_AHEAD / 4)
-        (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
+    /* Long before it is used up, so that a store that is late, or refuses for a while, is none that
+     * lets a CSeq come twice. */
+    if (sub->stored && !sub->change && sub->leased <= EVT_LEASE / 4 * 3)
+        (void)!evt_record_sub(shard, sub, NULL, 0);
     flight->on_udp = false;
     flight->interval_ms = SIP_T1_MS;
     flight->next_ms = reliable ? UINT64_MAX : shard->now_ms + SIP_T1_MS;

@@ -262,7 +262,7 @@ evt_rate_answered(struct evt_shard *shard, struct evt_sub *sub, const struct sip
         return;
     rated->asked = rates;
     if (sub->stored && !sub->change)
-        (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
+        (void)!evt_record_sub(shard, sub, NULL, 0);
 }
 
 void

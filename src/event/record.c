@@ -14,16 +14,24 @@ static_assert(sizeof(((struct evt_stored_sub *)0)->texts) ==
 /* --- writing --------------------------------------------------------------------------------- */
 
 static enum hd_err
+give(struct evt_shard *shard, unsigned bucket, enum evt_record_kind kind, uint64_t id,
+     struct hd_slice record, uint64_t ticket)
+{
+    enum hd_err err = shard->ports.store->put(shard->ports.store_context, shard->index, bucket,
+                                              kind, id, record, ticket);
+
+    shard->unkept = shard->unkept || err;
+    return err;
+}
+
+static enum hd_err
 put(struct evt_shard *shard, unsigned bucket, enum evt_record_kind kind, uint64_t id,
     const struct hd_bytes_out *out, uint64_t ticket)
 {
     struct hd_slice record;
     enum hd_err err = hd_bytes_out_finish(out, &record);
 
-    if (err)
-        return err;
-    return shard->ports.store->put(shard->ports.store_context, shard->index, bucket, kind, id,
-                                   record, ticket);
+    return err ? err : give(shard, bucket, kind, id, record, ticket);
 }
 
 static void
@@ -175,7 +183,7 @@ filtered_size(const struct evt_filtered *f)
 
 enum hd_err
 evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_sub_change *change,
-               uint32_t ahead, uint64_t ticket)
+               uint64_t ticket)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     struct sub_after after = sub_after(shard, sub, change);
@@ -203,7 +211,7 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     hd_bytes_put_u32(&out, after.cseq_remote);
     hd_bytes_put_u32(&out, sub->branch);
     hd_bytes_put_u32(&out, sub->version);
-    hd_bytes_put_u32(&out, ahead);
+    hd_bytes_put_u32(&out, shard->start);
     put_done(&out, &after.done[0]);
     put_done(&out, &after.done[1]);
     put_flow(&out, &after.came->flow);
@@ -220,14 +228,14 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
               change      ? change->rated
               : sub->rare ? sub->rare->rated
                           : NULL,
-              ahead ? 0 : sub_quiet_ms(shard, sub),
+              sub_quiet_ms(shard, sub),
               change      ? change->match
               : sub->rare ? sub->rare->match
                           : EVT_SUPPRESS_NONE);
     put_priority(&out, after.priority);
     err = put(shard, hd_id_bucket(sub->id), EVT_RECORD_SUBSCRIPTION, sub->id, &out, ticket);
     if (!err)
-        sub->leased = ahead & 0x3fff;
+        sub->leased = EVT_LEASE;
     if (f)
         free(memory);
     return err;
@@ -403,8 +411,7 @@ enum hd_err
 evt_record_remove(struct evt_shard *shard, enum evt_record_kind kind, unsigned bucket, uint64_t id,
                   uint64_t ticket)
 {
-    return shard->ports.store->put(shard->ports.store_context, shard->index, bucket, kind, id,
-                                   hd_slice(NULL, 0), ticket);
+    return give(shard, bucket, kind, id, hd_slice(NULL, 0), ticket);
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
@@ -633,7 +640,7 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.cseq_remote = hd_bytes_get_u32(&in);
     sub.branch = hd_bytes_get_u32(&in);
     sub.version = hd_bytes_get_u32(&in);
-    sub.ahead = hd_bytes_get_u32(&in);
+    sub.start = hd_bytes_get_u32(&in);
     sub.done[0] = get_done(&in);
     sub.done[1] = get_done(&in);
     sub.came = get_flow(&in);
@@ -649,10 +656,9 @@ evt_stored_sub_read(struct hd_slice record, struct evt_stored_sub *ret_sub)
     sub.priority = get_priority(&in, flags >> 6 & 1);
     if (sub.done[0].etag > 1 || sub.done[1].etag > 1 || sub.state < EVT_SUB_PENDING ||
         sub.state > EVT_SUB_TERMINATED || sub.proof > EVT_PROOF_TOKEN || flags > 127 ||
-        sub.ahead > EVT_RECORD_AHEAD_MOST || sub.cseq_local > EVT_RECORD_CSEQ_MOST ||
-        sub.branch > EVT_RECORD_CSEQ_MOST || sub.version > EVT_RECORD_CSEQ_MOST ||
-        sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX || sub.left_ms > (uint64_t)UINT32_MAX * 1000 ||
-        !sub_texts_fit(&sub))
+        sub.cseq_local > EVT_RECORD_CSEQ_MOST || sub.branch > EVT_RECORD_CSEQ_MOST ||
+        sub.version > EVT_RECORD_CSEQ_MOST || sub.texts[EVT_TEXT_WATCHER].n > SIP_KEY_MAX ||
+        sub.left_ms > (uint64_t)UINT32_MAX * 1000 || !sub_texts_fit(&sub))
         hd_bytes_in_fail(&in, HD_ESYNTAX);
     err = hd_bytes_in_end(&in);
     if (!err)

@@ -14,10 +14,9 @@
 #include "sip/rate.h"
 
 #define EVT_RECORD_VERSION 1u
-#define EVT_RECORD_SEEN_MOST 4096u /* exceptions in one record */
-#define EVT_RECORD_AHEAD_MOST (1u << 20)
+#define EVT_RECORD_SEEN_MOST 4096u       /* exceptions in one record */
 #define EVT_RECORD_LAST_MOST 8192u       /* octets of a document that was sent last */
-#define EVT_RECORD_CSEQ_MOST 0x7ff00000u /* with what is ahead below 2^31 (RFC 3261 8.1.1.5) */
+#define EVT_RECORD_CSEQ_MOST 0x7ff00000u /* with a leap below 2^31 (RFC 3261 8.1.1.5) */
 
 struct evt_stored_done {
     uint64_t txn;
@@ -32,7 +31,7 @@ struct evt_stored_sub {
     bool direct, proven, authenticated, has_event_id, approved;
     bool named;                                        /* way is where its next hop's name led */
     uint32_t cseq_local, cseq_remote, branch, version; /* as they were when it was written */
-    uint32_t ahead; /* at most this many NOTIFYs were sent since */
+    uint32_t start;                                    /* in which start of the broker that was */
     struct evt_stored_done done[2];
     struct hd_flow came, way;
     struct hd_slice key, package;
@@ -45,7 +44,7 @@ struct evt_stored_sub {
     uint64_t device;                      /* evt_device_hash(); 0: none */
     bool rated;
     struct sip_rates rates; /* as they were asked for */
-    uint64_t quiet_ms;      /* since the last NOTIFY, when nothing is ahead */
+    uint64_t quiet_ms;      /* between the last NOTIFY and the writing */
     uint64_t match;         /* Suppress-If-Match in force */
     uint8_t priority;       /* Resource-Priority, see sip/priority.h */
 };

@@ -10,9 +10,8 @@
 #include "event/core.h"
 #include "event/record.h"
 
-#define SPREAD_MS 10000u /* over which those that expired meanwhile are told */
-#define LEAP_STEP 64u    /* more NOTIFYs than are sent while one record is being written */
-#define LEAP_STEPS 4096u
+#define SPREAD_MS 10000u   /* over which those that expired meanwhile are told */
+#define STARTS_MOST 65536u /* that a leap counts; more are a number that was damaged */
 
 static struct evt_done
 done_of(const struct evt_stored_done *stored)
@@ -145,10 +144,30 @@ sub_ends_soon(struct evt_shard *shard, struct evt_sub *sub)
     sub->hold_until_ms = sub->expires_at_ms;
 }
 
+/* What may have been used since the record was written: in each start since then a lease, but for
+ * one that ended cleanly, after which the number of the start is the same again. */
+static uint32_t
+sub_leap(const struct evt_shard *shard, const struct evt_stored_sub *stored)
+{
+    uint32_t starts = shard->start - stored->start;
+
+    return EVT_LEASE * (starts < STARTS_MOST ? starts : STARTS_MOST);
+}
+
+/* Whose numbers are used up (RFC 3261 8.1.1.5) is told 481, and subscribes anew. */
+static bool
+numbers_fit(const struct evt_stored_sub *stored, uint32_t leap)
+{
+    uint32_t most = EVT_RECORD_CSEQ_MOST - leap;
+
+    return stored->cseq_local <= most && stored->branch <= most && stored->version <= most;
+}
+
 static void
 sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_sub *stored,
          uint64_t age_ms)
 {
+    uint32_t leap = sub_leap(shard, stored);
     uint64_t left_ms = left_after(stored->left_ms, age_ms);
 
     sub->state = stored->state;
@@ -158,15 +177,12 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
     sub->direct = stored->direct;
     sub->stored = true;
     sub->restored = true;
-    sub->cseq_local = stored->cseq_local + stored->ahead;
+    sub->cseq_local = stored->cseq_local + leap;
     sub->cseq_remote = stored->cseq_remote;
-    /* A lease that was being written when the broker ended is lost, and the CSeq that it let go
-     * comes again.  The branch never: a peer would take the NOTIFY for a repetition (RFC
-     * 3261 17.2.3), answer it, and not look at what it says. */
-    sub->branch =
-        stored->branch + stored->ahead + LEAP_STEP * (1 + hd_rng_below(&shard->rng, LEAP_STEPS));
-    sub->version = stored->version + stored->ahead;
-    sub->whole = stored->ahead > 0;
+    sub->branch = stored->branch + leap;
+    sub->version = stored->version + leap;
+    sub->whole = leap > 0;
+    sub->leased = EVT_LEASE; /* the next start leaps over what this one uses */
     sub->target_branch = stored->branch;
     for (int i = 0; i < 2; i++) {
         sub->done_txn[i] = stored->done[i].txn;
@@ -278,7 +294,7 @@ sub_rates(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_
         return HD_ENOMEM;
     }
     evt_rated_set(sub, rated);
-    evt_rate_restored(shard, sub, stored->ahead ? 0 : stored->quiet_ms + age_ms);
+    evt_rate_restored(shard, sub, sub_leap(shard, stored) ? 0 : stored->quiet_ms + age_ms);
     return HD_OK;
 }
 
@@ -293,7 +309,8 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
         return err;
     const struct evt_package *package = evt_config_package(shard->config, stored.package);
     bool over = stored.state == EVT_SUB_TERMINATED;
-    if (!package || (over && age_ms >= stored.left_ms) || sub_way(shard, &stored, &way)) {
+    if (!package || !numbers_fit(&stored, sub_leap(shard, &stored)) ||
+        (over && age_ms >= stored.left_ms) || sub_way(shard, &stored, &way)) {
         (void)!evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(id), id, 0);
         return HD_OK;
     }
@@ -455,15 +472,23 @@ evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind, uint64_t i
     return HD_ESYNTAX;
 }
 
-void
+/* A change under way is part of it: whoever asked for it was not answered, and may find either. */
+static void
+settle_sub(struct evt_shard *shard, struct evt_sub *sub)
+{
+    if (sub->stored && !sub->lingering && sub->leased < EVT_LEASE &&
+        !(sub->change && sub->change->kind == EVT_CHANGE_END) &&
+        evt_record_sub(shard, sub, sub->change, 0))
+        shard->unkept = true;
+}
+
+enum hd_err
 evt_shard_settle(struct evt_shard *shard, uint64_t now_us)
 {
     HD_ASSERT_OBJ(shard, EVT_SHARD_MAGIC);
     evt_shard_tick(shard, now_us);
-    for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
-        struct evt_sub *sub = evt_sub_at(shard, i);
-        if (sub->stored && !sub->lingering && !sub->change && sub->leased)
-            (void)!evt_record_sub(shard, sub, NULL, 0, 0);
-    }
+    for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++)
+        settle_sub(shard, evt_sub_at(shard, i));
     evt_seen_write_all(shard);
+    return shard->unkept ? HD_ESTORE : HD_OK;
 }

@@ -57,6 +57,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     shard->magic = EVT_SHARD_MAGIC;
     shard->index = params->index;
     shard->count = params->count;
+    shard->start = params->start;
     shard->keys = params->keys;
     shard->ports = params->ports;
     shard->config = evt_config_ref(params->config);

@@ -31,6 +31,8 @@ struct evt_keys {
 
 struct evt_shard_params {
     unsigned index, count;
+    uint32_t
+        start; /* one more than that of the last start, unless that one ended cleanly: the same */
     struct evt_keys keys;
     struct evt_config *config; /* a reference is taken */
     struct evt_ports ports;
@@ -112,8 +114,11 @@ void evt_shard_drain_begin(struct evt_shard *shard);
 HD_NODISCARD enum hd_err evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind,
                                            uint64_t id, struct hd_slice record, uint64_t age_ms,
                                            uint64_t now_us);
-/** Before a clean stop: gives the store what makes the next start exact.  The host commits it. */
-void evt_shard_settle(struct evt_shard *shard, uint64_t now_us);
+/** Before a clean stop: gives the store what makes the next start exact.  The host commits it; the
+ * stop is a clean one when the store has kept all that it took since the start.
+ * @return HD_OK; HD_ESTORE: it did not take all of it, or something before; then the next start is
+ * like one after a crash: what was to be removed may be there again */
+HD_NODISCARD enum hd_err evt_shard_settle(struct evt_shard *shard, uint64_t now_us);
 /** Ends all subscriptions of a store in memory, paced by the turns: reason "deactivated" or
  * "probation" with retry_after_s (> 0). */
 void evt_shard_terminate_all(struct evt_shard *shard, uint32_t retry_after_s, uint64_t now_us);

@@ -203,10 +203,10 @@ stop_and_start(struct kept *kept, size_t cap, bool clean, uint64_t down_ms, unsi
 
     if (clean)
         for (unsigned i = 0; i < host.n; i++)
-            evt_shard_settle(host_shard(&host, i), now_ms * 1000);
+            assert_int_equal(evt_shard_settle(host_shard(&host, i), now_ms * 1000), HD_OK);
     n = keep_all(kept, cap);
     host_done(&host);
-    host_init(&host, shards);
+    host_init_start(&host, shards, clean ? 1 : 2);
     host.now_ms = now_ms + down_ms;
     give_back(kept, n, down_ms);
     return n;
@@ -268,7 +268,7 @@ a_stop_takes_nothing_from_the_store(void **state)
     host_subscribe(&host, &(struct host_request){ .expires = 600, .port = far_port() }, tag);
     host_wait(&host, 5000);
     for (unsigned i = 0; i < host.n; i++)
-        evt_shard_settle(host_shard(&host, i), host.now_ms * 1000);
+        assert_int_equal(evt_shard_settle(host_shard(&host, i), host.now_ms * 1000), HD_OK);
     const unsigned puts = host.n_puts;
     for (unsigned i = 0; i < host.n; i++) {
         evt_shard_free(host.seats[i].shard);

@@ -945,7 +945,7 @@ sub_create_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
 static void
 sub_change_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
 {
-    if (err) { /* the record in the store is as it was */
+    if (err) { /* the record in the store is as it was: the next NOTIFY asks for one */
         sub->leased = 0;
         sub_change_refused(shard, sub, 503);
     } else if (sub->state == EVT_SUB_TERMINATED) { /* it ended meanwhile */

@@ -127,7 +127,7 @@ quiet_settle(struct evt_shard *shard, struct evt_sub *sub, bool quiet)
         return;
     struct evt_sub_change *change = sub->change;
     sub->change = NULL; /* as it is from now on */
-    (void)!evt_record_sub(shard, sub, NULL, EVT_AHEAD, 0);
+    (void)!evt_record_sub(shard, sub, NULL, 0);
     sub->change = change;
 }
 
@@ -674,7 +674,7 @@ change_submit(struct evt_shard *shard, struct evt_sub *sub, struct evt_request *
         err = evt_record_remove(shard, EVT_RECORD_SUBSCRIPTION, hd_id_bucket(sub->id), sub->id,
                                 ticket);
     else
-        err = evt_record_sub(shard, sub, sub->change, EVT_AHEAD, ticket);
+        err = evt_record_sub(shard, sub, sub->change, ticket);
     if (err) {
         EVT_COUNT(shard, store_failures);
         evt_sub_stored(shard, sub, HD_ESTORE);

@@ -301,6 +301,7 @@ host_store_release(struct host *host, unsigned n, enum hd_err err)
         if (!host->puts)
             host->puts_end = &host->puts;
         put->copy->stored = !err;
+        host->lost = host->lost || err;
         put->copy->at_ms = host->now_ms;
         while (evt_stored_post(host->seats[put->shard].shard, &outcome, 1))
             ; /* memory is short for a moment */
@@ -479,6 +480,7 @@ host_shards_begin(struct host *host, unsigned n)
         const struct evt_shard_params params = {
             .index = i,
             .count = n,
+            .start = host->start,
             .keys = keys,
             .config = host->config,
             .ports = { .net = &net_ops,
@@ -503,8 +505,15 @@ host_shards_begin(struct host *host, unsigned n)
 void
 host_init(struct host *host, unsigned n)
 {
+    host_init_start(host, n, 1);
+}
+
+void
+host_init_start(struct host *host, unsigned n, uint32_t start)
+{
     memset(host, 0, sizeof(*host));
     host->now_ms = 1000000;
+    host->start = start;
     host->seed = 7;
     host->sent_end = &host->sent;
     host->puts_end = &host->puts;

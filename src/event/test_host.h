@@ -61,6 +61,7 @@ struct host_seat {
 
 struct host {
     unsigned n;
+    uint32_t start;           /* which one it is; a clean end takes it back */
     uint64_t now_ms, wait_ms; /* wait_ms: until some shard wants a turn */
     uint64_t seed;
     struct host_seat seats[HOST_SHARDS];
@@ -74,6 +75,7 @@ struct host {
     struct host_put *puts, **puts_end; /* waiting for their outcome */
     struct host_put *kept;             /* all records that were put and not refused, newest first */
     unsigned n_puts;
+    bool lost;                                      /* since the start, of what was put */
     size_t (*flush)(void *context, unsigned shard); /* of another store; NULL: none */
     void *flush_context;
     /* policy */
@@ -118,6 +120,8 @@ extern uint64_t host_watcher_ids[4];
 
 /* n shards, all of them connected; free with host_done. */
 void host_init(struct host *host, unsigned n);
+/* The same, as one more start of a broker whose store another host had; 1: the first. */
+void host_init_start(struct host *host, unsigned n, uint32_t start);
 void host_done(struct host *host);
 struct evt_shard *host_shard(struct host *host, unsigned index);
 /* How a host ends before its next start. */

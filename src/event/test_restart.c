@@ -61,16 +61,19 @@ host_restart(struct host *host, unsigned n, const struct host_ending *ending)
                                                   EVT_RECORD_SUBSCRIPTION, EVT_RECORD_SEEN,
                                                   EVT_RECORD_WAITING,      EVT_RECORD_CONDITION };
     unsigned kept = ending->clean ? UINT32_MAX : ending->kept;
+    bool exact = ending->clean && !host->lost;
     struct host_put *records, *next;
 
     for (unsigned i = 0; ending->clean && i < host->n; i++)
-        evt_shard_settle(host->seats[i].shard, host->now_ms * 1000);
+        exact = !evt_shard_settle(host->seats[i].shard, host->now_ms * 1000) && exact;
     for (const struct host_put *put = host->puts; put && kept > 0; put = put->next, kept--) {
         put->copy->stored = true;
         put->copy->at_ms = host->now_ms;
     }
     host_shards_end(host);
     host->n_counts = 0;
+    host->start += !exact;
+    host->lost = false;
     host->now_ms += ending->down_ms;
     records = take_newest(host);
     host_shards_begin(host, n);

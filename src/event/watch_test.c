@@ -333,7 +333,7 @@ restart(void)
     struct host *was = host;
 
     for (unsigned i = 0; i < was->n; i++)
-        evt_shard_settle(host_shard(was, i), was->now_ms * 1000);
+        assert_int_equal(evt_shard_settle(host_shard(was, i), was->now_ms * 1000), HD_OK);
     host = was == &hosts[0] ? &hosts[1] : &hosts[0];
     host_init(host, 2);
     memcpy(host->rules, was->rules, sizeof(was->rules));

@@ -380,8 +380,8 @@ a_position_that_cannot_be_hidden_is_not_shown(void **state)
 {
     (void)state;
     static const char *const infos[] = {
-        "<gml:Point srsName=\"urn:ogc:def:crs:EPSG::31256\"><gml:pos>48.2 "
-        "16.37</gml:pos></gml:Point>",
+        ("<gml:Point srsName=\"urn:ogc:def:crs:EPSG::31256\"><gml:pos>48.2 "
+         "16.37</gml:pos></gml:Point>"),
         "<gml:Point><gml:pos>48.2</gml:pos></gml:Point>",
         "<gml:Point><gml:pos>48.2 north</gml:pos></gml:Point>",
         "<gml:Point><gml:pos>89 16.37</gml:pos></gml:Point>",

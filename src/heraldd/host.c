@@ -416,6 +416,7 @@ make_shard(struct seat *seat, struct evt_config *config)
     err = evt_shard_new(
         &(struct evt_shard_params){ .index = seat->index,
                                     .count = host->shards,
+                                    .start = hd_live_start_number(host->live),
                                     .keys = host->keys,
                                     .config = config,
                                     .ports = { .net = &net_port,

@@ -308,6 +308,12 @@ hd_live_start(struct hd_live *live)
     return err;
 }
 
+uint32_t
+hd_live_start_number(const struct hd_live *live)
+{
+    return live->sqlite ? sto_sqlite_start_number(live->sqlite) : 1;
+}
+
 bool
 hd_live_flush(struct hd_live *live, unsigned shard)
 {
@@ -326,12 +332,14 @@ hd_live_settle(struct hd_live *live, uint64_t now_us)
 {
     if (!live->started || !live->sqlite)
         return;
+    bool exact = true;
+
     live->started = false;
     for (unsigned i = 0; i < live->shards; i++) {
-        evt_shard_settle(live->evt[i], now_us);
+        exact = !evt_shard_settle(live->evt[i], now_us) && exact;
         (void)sto_sqlite_flush(live->sqlite, i);
     }
-    sto_sqlite_stop(live->sqlite);
+    sto_sqlite_stop(live->sqlite, exact);
 }
 
 bool

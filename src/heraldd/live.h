@@ -53,6 +53,9 @@ HD_NODISCARD enum hd_err hd_live_restore(struct hd_live *live, uint64_t now_us,
 /** Begins to keep what is put.  HD_EIO: no thread could be made. */
 HD_NODISCARD enum hd_err hd_live_start(struct hd_live *live);
 
+/** The number of this start, for struct evt_shard_params. */
+uint32_t hd_live_start_number(const struct hd_live *live);
+
 /** Hands on what the shard has put; whether it has outcomes in its mailbox now. */
 bool hd_live_flush(struct hd_live *live, unsigned shard);
 /** Whether a flush would do more. */

@@ -9,6 +9,7 @@
  * live rows: then to three times at most. */
 #include "store/journal.h"
 
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,9 @@
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
 #define CHECKPOINT 500 /* pages in the log before they are moved; more stalls longer */
 #endif
-#define TRIM_PER_ROW 2  /* rows taken off the tail for each one added */
-#define BACKUP_PAGES 64 /* copied in one step */
+#define TRIM_PER_ROW 2    /* rows taken off the tail for each one added */
+#define BACKUP_PAGES 64   /* copied in one step */
+#define BACKUP_STARTS 256 /* that a copy counts for the time after it was made */
 
 /* What an id had before the batch under way touched it. */
 struct change {
@@ -49,7 +51,9 @@ struct sto_journal {
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *rollback;
     struct lane lanes[STO_TABLES];
-    int64_t boot; /* number of this boot in the file */
+    int64_t boot;   /* number of this boot in the file */
+    uint32_t start; /* and of this start */
+    bool start_kept;
     struct sto_stamp opened;
     uint64_t marker_ms;     /* newest wall clock in the file */
     struct change *changes; /* of the batch under way */
@@ -163,7 +167,8 @@ make_tables(struct sto_journal *journal)
     enum hd_err err =
         run(journal, "CREATE TABLE boot (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);"
                      "CREATE TABLE damaged (tab TEXT, row INTEGER, id INTEGER, body "
-                     "BLOB, UNIQUE (tab, row))");
+                     "BLOB, UNIQUE (tab, row));"
+                     "CREATE TABLE start (n INTEGER NOT NULL); INSERT INTO start VALUES(0)");
 
     for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         (void)snprintf(sql, sizeof(sql),
@@ -203,6 +208,40 @@ sto_journal_boot(struct sto_journal *journal, const uint8_t id[STO_BOOT_ID], int
     if (!err)
         *ret_number = boot;
     return err;
+}
+
+enum hd_err
+sto_journal_set_start(struct sto_journal *journal, uint32_t start)
+{
+    char sql[64];
+
+    (void)snprintf(sql, sizeof(sql), "UPDATE start SET n=%" PRIu32, start);
+    return run(journal, sql);
+}
+
+static enum hd_err
+begin_start(struct sto_journal *journal)
+{
+    int64_t last = 0;
+    enum hd_err err = number(journal, "SELECT n FROM start", &last);
+
+    journal->start = (uint32_t)last + 1;
+    if (!err)
+        journal->start_kept = !sto_journal_set_start(journal, journal->start);
+    return err;
+}
+
+uint32_t
+sto_journal_start(const struct sto_journal *journal)
+{
+    return journal->start;
+}
+
+enum hd_err
+sto_journal_end_start(struct sto_journal *journal)
+{
+    HD_ASSERT(!journal->in_batch);
+    return sto_journal_set_start(journal, journal->start - 1);
 }
 
 static enum hd_err
@@ -318,6 +357,8 @@ open_file(struct sto_journal *journal, const struct sto_journal_params *params, 
         err = sto_journal_boot(journal, params->boot_id, &journal->boot);
     if (!err)
         err = run(journal, "COMMIT");
+    if (!err)
+        err = begin_start(journal);
     if (!err)
         err = prepare_all(journal);
     if (!err)
@@ -759,6 +800,8 @@ sto_journal_commit(struct sto_journal *journal)
 
     HD_ASSERT(journal->in_batch);
     err = trim_all(journal, journal->added);
+    if (!err && !journal->start_kept)
+        err = sto_journal_set_start(journal, journal->start);
     if (!err)
         err = step(journal, journal->commit);
     if (err) {
@@ -766,6 +809,7 @@ sto_journal_commit(struct sto_journal *journal)
         return HD_ESTORE;
     }
     journal->in_batch = false;
+    journal->start_kept = true;
     journal->n_changes = 0;
     return HD_OK;
 }
@@ -836,6 +880,16 @@ begin_backup(struct sto_journal *journal, const char *path)
     return HD_OK;
 }
 
+/* Who starts from the copy does not know what was sent since it was made. */
+static int
+age_copy(struct sto_journal *journal)
+{
+    char sql[64];
+
+    (void)snprintf(sql, sizeof(sql), "UPDATE start SET n=n+%d", BACKUP_STARTS);
+    return sqlite3_exec(journal->copy, sql, NULL, NULL, NULL);
+}
+
 enum hd_err
 sto_journal_backup(struct sto_journal *journal, const char *path, bool *ret_done)
 {
@@ -851,8 +905,12 @@ sto_journal_backup(struct sto_journal *journal, const char *path, bool *ret_done
     *ret_done = code == SQLITE_DONE;
     if (code == SQLITE_OK || code == SQLITE_BUSY)
         return HD_OK;
-    end_backup(journal);
+    (void)sqlite3_backup_finish(journal->backup);
+    journal->backup = NULL;
     if (code == SQLITE_DONE)
+        code = age_copy(journal);
+    end_backup(journal);
+    if (code == SQLITE_OK)
         return HD_OK;
     (void)snprintf(journal->problem, sizeof(journal->problem), "%s", sqlite3_errstr(code));
     (void)unlink(path);

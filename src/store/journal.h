@@ -41,6 +41,14 @@ struct sto_journal_params {
  */
 HD_NODISCARD enum hd_err sto_journal_open(const struct sto_journal_params *params,
                                           char ret_problem[256], struct sto_journal **ret_journal);
+/**
+ * The number of this start in the file: one more than that of the last one.  Where it cannot be
+ * written (a full disk) the first batch writes it.
+ */
+uint32_t sto_journal_start(const struct sto_journal *journal);
+/** All that was given to it since it was opened has been kept, and the last row of each record is
+ * exact: the next start gets the number of this one.  HD_ESTORE: it does not. */
+HD_NODISCARD enum hd_err sto_journal_end_start(struct sto_journal *journal);
 /** Closes it; what was not committed is gone.  Accepts NULL. */
 void sto_journal_close(struct sto_journal *journal);
 

@@ -751,6 +751,53 @@ the_place_of_a_removed_id_is_found_by_those_behind_it(void **state)
     sto_index_done(&index);
 }
 
+/* --- the number of a start --------------------------------------------------------------- */
+
+static void
+each_start_has_the_next_number_and_a_clean_end_takes_it_back(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(sto_journal_start(f->journal), 1);
+    open_again(f);
+    assert_int_equal(sto_journal_start(f->journal), 2);
+    assert_int_equal(sto_journal_end_start(f->journal), HD_OK);
+    open_again(f);
+    assert_int_equal(sto_journal_start(f->journal), 2);
+    open_again(f);
+    assert_int_equal(sto_journal_start(f->journal), 3);
+}
+
+/* As on a disk that is full at the start and has room again later. */
+static void
+a_number_that_could_not_be_written_goes_with_the_first_batch(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)load_with(f, HD_OK, HD_OK);
+    assert_int_equal(sto_journal_set_start(f->journal, 0), HD_OK);
+    f->journal->start_kept = false;
+    assert_int_equal(sto_journal_begin(f->journal), HD_OK);
+    sto_journal_rollback(f->journal);
+    keep(f, EVT_RECORD_SUBSCRIPTION, 1, "one");
+    open_again(f);
+    assert_int_equal(sto_journal_start(f->journal), 2);
+}
+
+static void
+a_copy_counts_the_starts_that_it_does_not_know_of(void **state)
+{
+    struct fixture *f = *state;
+    bool done = false;
+
+    (void)snprintf(f->problem, sizeof(f->problem), "%s/copy.db", f->folder);
+    while (!done)
+        assert_int_equal(sto_journal_backup(f->journal, f->problem, &done), HD_OK);
+    (void)snprintf(f->path, sizeof(f->path), "%s/copy.db", f->folder);
+    open_again(f);
+    assert_int_equal(sto_journal_start(f->journal), 1 + BACKUP_STARTS + 1);
+}
+
 /* --- backup ------------------------------------------------------------------------------ */
 
 static void
@@ -815,6 +862,12 @@ main(void)
         cmocka_unit_test_setup_teardown(a_boot_that_comes_back_is_known_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_row_that_was_moved_keeps_its_age, setup, teardown),
         cmocka_unit_test_setup_teardown(a_newer_format_is_refused_with_a_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            each_start_has_the_next_number_and_a_clean_end_takes_it_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_number_that_could_not_be_written_goes_with_the_first_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_copy_counts_the_starts_that_it_does_not_know_of, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_database_of_somebody_else_is_refused_and_left_as_it_is,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_database_is_refused_with_a_line, setup,

@@ -143,6 +143,23 @@ boot_here(const struct rescue *rescue, int64_t there)
     return 0;
 }
 
+/* --- starts ------------------------------------------------------------------------------ */
+
+/* A number that cannot be read is one that is greater than any that was: seconds on the wall's
+ * clock. */
+static enum hd_err
+copy_start(struct rescue *rescue, const struct sto_journal_params *params)
+{
+    uint32_t start = (uint32_t)(params->now.wall_ms / 1000);
+    sqlite3_stmt *s = NULL;
+
+    if (sqlite3_prepare_v2(rescue->from, "SELECT n FROM start", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        start = (uint32_t)sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    return sto_journal_set_start(rescue->to, start);
+}
+
 /* --- rows -------------------------------------------------------------------------------- */
 
 static enum hd_err
@@ -250,6 +267,8 @@ copy_all(struct rescue *rescue, const struct sto_journal_params *params, const c
     err = sto_journal_open(&copy, rescue->problem, &rescue->to);
     if (!err)
         err = copy_boots(rescue);
+    if (!err)
+        err = copy_start(rescue, params);
     for (unsigned i = 0; i < STO_TABLES && !err; i++)
         err = take_table(rescue, i);
     if (!err)

@@ -45,5 +45,8 @@ HD_NODISCARD enum hd_err sto_journal_take(struct sto_journal *journal, unsigned 
  */
 HD_NODISCARD enum hd_err sto_journal_boot(struct sto_journal *journal,
                                           const uint8_t id[STO_BOOT_ID], int64_t *ret_number);
+/** Says which start the last one was, in a file that is not the first of its records.  HD_ESTORE.
+ */
+HD_NODISCARD enum hd_err sto_journal_set_start(struct sto_journal *journal, uint32_t start);
 
 #endif

@@ -88,6 +88,7 @@ struct sto_sqlite {
     int wake_fd;
     pthread_t thread;
     bool runs, stopping;
+    bool lost;                   /* since the start, of what was flushed */
     struct batch *first, **last; /* taken from the box, not yet committed */
     struct backup *backup;
     uint64_t last_start_us;
@@ -404,6 +405,7 @@ settle(struct sto_sqlite *store, uint32_t taken, enum hd_err err)
             post_outcomes(store, batch, from, n, err);
         else if (err)
             store->given_up += n;
+        store->lost = store->lost || err;
         taken -= n;
         if (batch->at < batch->used)
             break;
@@ -706,8 +708,22 @@ sto_sqlite_start(struct sto_sqlite *store)
     return HD_OK;
 }
 
+uint32_t
+sto_sqlite_start_number(const struct sto_sqlite *store)
+{
+    return sto_journal_start(store->journal);
+}
+
+static void
+end_start(struct sto_sqlite *store, bool exact)
+{
+    if (exact && !store->lost && sto_journal_end_start(store->journal))
+        HD_LOG(HD_WARN, "the end cannot be written down: the next start is like one after a crash",
+               hd_f_str("reason", sto_journal_problem(store->journal)));
+}
+
 void
-sto_sqlite_stop(struct sto_sqlite *store)
+sto_sqlite_stop(struct sto_sqlite *store, bool exact)
 {
     struct hd_mail *mail;
 
@@ -719,6 +735,7 @@ sto_sqlite_stop(struct sto_sqlite *store)
     hd_mailbox_post(&store->box, mail);
     (void)pthread_join(store->thread, NULL);
     store->runs = false;
+    end_start(store, exact);
 }
 
 void
@@ -727,7 +744,7 @@ sto_sqlite_free(struct sto_sqlite *store)
     if (!store)
         return;
     HD_ASSERT_OBJ(store, SQLITE_MAGIC);
-    sto_sqlite_stop(store);
+    sto_sqlite_stop(store, false);
     take_mails(store);
     while (store->first) {
         struct batch *next = store->first->next;

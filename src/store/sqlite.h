@@ -45,9 +45,12 @@ HD_NODISCARD enum hd_err sto_sqlite_load(struct sto_sqlite *store,
 void sto_sqlite_attach(struct sto_sqlite *store, unsigned shard, struct evt_shard *event_shard);
 /** HD_OK; HD_EIO no thread could be made. */
 HD_NODISCARD enum hd_err sto_sqlite_start(struct sto_sqlite *store);
+/** The number of this start, see sto_journal_start. */
+uint32_t sto_sqlite_start_number(const struct sto_sqlite *store);
 /** Commits what was flushed and ends the thread; outcomes are still posted.  The shards must be
- * there. */
-void sto_sqlite_stop(struct sto_sqlite *store);
+ * there.  exact: what was flushed last makes the next start exact; when all since the start was
+ * kept, it has the number of this one. */
+void sto_sqlite_stop(struct sto_sqlite *store, bool exact);
 /** Stops and closes; accepts NULL. */
 void sto_sqlite_free(struct sto_sqlite *store);
 

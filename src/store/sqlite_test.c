@@ -218,7 +218,7 @@ a_flush_of_nothing_does_nothing(void **state)
 
     assert_int_equal(sto_sqlite_start(f->store), HD_OK);
     assert_int_equal(sto_sqlite_flush(f->store, 0), 0);
-    sto_sqlite_stop(f->store);
+    sto_sqlite_stop(f->store, true);
     sto_sqlite_status(f->store, &status);
     assert_int_equal(status.commits, 0);
 }
@@ -338,7 +338,7 @@ what_was_flushed_is_kept_when_it_stops(void **state)
         assert_int_equal(put(f, 0, i, "late", i), HD_OK);
         (void)sto_sqlite_flush(f->store, 0);
     }
-    sto_sqlite_stop(f->store);
+    sto_sqlite_stop(f->store, true);
     assert_int_equal(told(f, 0), 600);
     assert_int_equal(found_after_restart(f).records, 600);
 }
@@ -487,6 +487,33 @@ what_is_small_and_finds_room_does_not_make_a_full_disk_well(void **state)
     assert_true(is_healthy(f));
 }
 
+static uint32_t
+number_of_next_start(struct fixture *f)
+{
+    (void)found_after_restart(f);
+    return sto_sqlite_start_number(f->store);
+}
+
+/* What was lost may have been what the next start would be exact by. */
+static void
+a_stop_is_no_clean_one_when_something_was_lost(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t number = sto_sqlite_start_number(f->store);
+
+    assert_int_equal(commit_one(f, 1, "kept"), HD_OK);
+    end_start(f->store, true);
+    assert_int_equal(number_of_next_start(f), number);
+    end_start(f->store, false);
+    assert_int_equal(number_of_next_start(f), number + 1);
+    fault_disk_fail(f->disk, FAULT_WRITE, 0);
+    assert_int_equal(commit_one(f, 2, "lost"), HD_ESTORE);
+    fault_disk_fail(f->disk, FAULT_NONE, 0);
+    assert_int_equal(commit_one(f, 2, "kept"), HD_OK);
+    end_start(f->store, true);
+    assert_int_equal(number_of_next_start(f), number + 2);
+}
+
 /* The largest commit that failed is what counts, and asking leaves nothing behind. */
 static void
 a_disk_that_failed_is_asked_for_as_much_as_it_did_not_take(void **state)
@@ -632,7 +659,7 @@ async_tells_at_the_flush_and_keeps_soon_after(void **state)
     for (size_t i = 0; i < 100; i++)
         assert_told(f, 0, i, 2 * i + 1, HD_OK);
     assert_int_equal(sto_sqlite_start(f->store), HD_OK);
-    sto_sqlite_stop(f->store);
+    sto_sqlite_stop(f->store, true);
     assert_int_equal(told(f, 0), 100);
     assert_int_equal(found_after_restart(f).records, 200);
 }
@@ -671,7 +698,7 @@ async_gives_up_at_the_end_alone(void **state)
     assert_int_equal(put(f, 0, 1, "promised", 1), HD_OK);
     assert_int_equal(sto_sqlite_flush(f->store, 0), 1);
     assert_int_equal(sto_sqlite_start(f->store), HD_OK);
-    sto_sqlite_stop(f->store);
+    sto_sqlite_stop(f->store, true);
     assert_int_equal(f->store->given_up, 1);
     fault_disk_fail(f->disk, FAULT_NONE, 0);
     assert_int_equal(found_after_restart(f).records, 0);
@@ -737,7 +764,7 @@ one_backup_at_a_time(void **state)
     assert_int_equal(sto_sqlite_backup(f->store, copy, backup_ended, &ended), HD_OK);
     assert_int_equal(sto_sqlite_backup(f->store, copy, backup_ended, &ended), HD_EBUSY);
     assert_int_equal(sto_sqlite_start(f->store), HD_OK);
-    sto_sqlite_stop(f->store);
+    sto_sqlite_stop(f->store, true);
     assert_int_equal(atomic_load(&ended.n), 1);
 }
 
@@ -778,6 +805,8 @@ main(void)
                                         setup_async, teardown),
         cmocka_unit_test_setup_teardown(async_gives_up_at_the_end_alone, setup_async, teardown),
         TEST(a_backup_runs_beside_the_commits),
+        cmocka_unit_test_setup_teardown(a_stop_is_no_clean_one_when_something_was_lost,
+                                        setup_faults, teardown),
         TEST(one_backup_at_a_time),
     };
 
