@@ -28,7 +28,7 @@ TITLES = {
     2976: "INFO", 3261: "SIP", 3262: "reliable provisional responses", 3263: "locating SIP servers", 3327: "Path",
     3428: "MESSAGE", 3515: "REFER", 3581: "rport", 3680: "registration event package", 3840: "capabilities",
     3842: "message-summary", 3856: "presence event package", 3857: "watcher information", 3858: "watcher information format",
-    3859: "CPP", 3863: "PIDF", 3903: "PUBLISH", 4119: "geopriv", 4235: "dialog event package", 4320: "non-INVITE transactions",
+    3859: "CPP", 3863: "PIDF", 3903: "PUBLISH", 3966: "tel URIs", 4119: "geopriv", 4235: "dialog event package", 4320: "non-INVITE transactions",
     4321: "problems of non-INVITE transactions", 4479: "presence data model", 4480: "RPID", 4660: "event notification filtering",
     4661: "filter format", 4662: "resource lists", 4745: "common policy", 4825: "XCAP", 5025: "presence rules",
     5057: "multiple dialog usages", 5261: "XML patch", 5262: "partial PIDF", 5263: "partial presence", 5264: "partial publication",

@@ -8,6 +8,7 @@
 
 #include "sip/chars.h"
 #include "sip/msg.h"
+#include "sip/number.h"
 
 /* ---- parsing ---- */
 
@@ -103,9 +104,19 @@ hostport_read(const char **at, const char *end, struct sip_uri *uri)
     return HD_OK;
 }
 
-/* Parameters that decide where a request goes; each may be there once (19.1.1). */
+/* Parameters that decide where a request goes, or whom it means; each may be there once (19.1.1).
+ */
 static const struct hd_slice once[] = {
-    { "transport", 9 }, { "maddr", 5 }, { "user", 4 }, { "method", 6 }, { "ttl", 3 }, { "lr", 2 },
+    { "transport", 9 },
+    { "maddr", 5 },
+    { "user", 4 },
+    { "method", 6 },
+    { "ttl", 3 },
+    { "lr", 2 },
+    /* who a number is (RFC 3966 section 3) */
+    { "isub", 4 },
+    { "ext", 3 },
+    { "phone-context", 13 },
 };
 
 static bool
@@ -466,19 +477,6 @@ user_write(struct sip_out *out, struct hd_slice user)
     }
 }
 
-/* A telephone number without its visual separators (RFC 3966 section 5.1.1). */
-static void
-number_write(struct sip_out *out, struct hd_slice number)
-{
-    for (size_t i = 0; i < number.n; i++) {
-        const char c = number.p[i];
-        if (c == '#')
-            sip_out_lit(out, "%23");
-        else if (c != '-' && c != '.' && c != '(' && c != ')')
-            sip_out_char(out, c);
-    }
-}
-
 static void
 host_write(struct sip_out *out, struct hd_slice host)
 {
@@ -503,48 +501,72 @@ key_finish(const struct sip_out *out, char ret_key[SIP_KEY_MAX], size_t *ret_len
     return HD_OK;
 }
 
+/* The number that a URI names: a tel URI, or the user part of a SIP URI that says so (RFC 3261
+ * section 19.1.1, "user=phone"). */
+static bool
+number_of(const struct sip_uri *uri, struct sip_number *ret_number)
+{
+    struct hd_slice value;
+
+    if (uri->scheme == SIP_SCHEME_TEL) /* one text, as it was read */
+        return sip_number_read(hd_slice(uri->user.p, uri->user.n + uri->params.n), ret_number);
+    return uri->params.n && uri->user.n && sip_uri_param(uri, HD_LIT("user"), &value) &&
+           sip_word(value, "phone") && sip_number_read(uri->user, ret_number);
+}
+
+/* Where it is: a number at the domain that its context names, else at the default domain. */
+static enum hd_err
+key_host(const struct sip_uri *uri, const struct sip_number *number, struct hd_slice home,
+         struct hd_slice *ret_host)
+{
+    switch (uri->scheme) {
+    case SIP_SCHEME_OTHER:
+        return HD_ENOTSUP;
+    case SIP_SCHEME_TEL:
+        *ret_host = sip_number_domain(number);
+        if (ret_host->n == 0)
+            *ret_host = home;
+        return ret_host->n ? HD_OK : HD_ENOMATCH;
+    case SIP_SCHEME_SIP:
+    case SIP_SCHEME_SIPS:
+    case SIP_SCHEME_PRES:
+        *ret_host = uri->host;
+        break;
+    }
+    return ret_host->n ? HD_OK : HD_ESYNTAX;
+}
+
 static enum hd_err
 key_write(const struct sip_uri *uri, const struct sip_served *served, bool foreign,
           char ret_key[SIP_KEY_MAX], size_t *ret_len)
 {
     char text[SIP_KEY_MAX];
     struct sip_out out;
-    sip_out_init(&out, text, sizeof(text));
-    sip_out_lit(&out, "sip:");
+    struct sip_number number = { .digits = { NULL, 0 } };
+    struct hd_slice host;
     const struct hd_slice home = served->n_domains ? served->domains[0] : HD_LIT("");
-    switch (uri->scheme) {
-    case SIP_SCHEME_OTHER:
-        return HD_ENOTSUP;
-    case SIP_SCHEME_TEL:
-        if (home.n == 0)
-            return HD_ENOMATCH;
-        number_write(&out, uri->user);
-        sip_out_char(&out, '@');
-        host_write(&out, home);
-        return key_finish(&out, ret_key, ret_len);
-    case SIP_SCHEME_SIP:
-    case SIP_SCHEME_SIPS:
-    case SIP_SCHEME_PRES:
-        break;
-    }
-    if (uri->host.n == 0)
-        return HD_ESYNTAX;
-    if (uri->user.n) {
-        user_write(&out, uri->user);
-        sip_out_char(&out, '@');
-    }
-    const enum sip_ours ours = sip_served_host(served, uri->host, uri->port);
+    const bool is_number = number_of(uri, &number);
+    enum hd_err err = key_host(uri, &number, home, &host);
+    if (err)
+        return err;
+    const enum sip_ours ours = sip_served_host(served, host, uri->port);
     if (ours == SIP_OURS_NO && !foreign)
         return HD_ENOMATCH;
-    if (ours == SIP_OURS_ADDRESS && home.n) {
-        host_write(&out, home);
-    } else {
-        host_write(&out, uri->host);
-        /* Another port of a foreign host may be another server. */
-        if (ours == SIP_OURS_NO && uri->port && uri->port != 5060) {
-            sip_out_char(&out, ':');
-            sip_out_u32(&out, uri->port);
-        }
+    if (ours == SIP_OURS_ADDRESS && home.n)
+        host = home;
+    sip_out_init(&out, text, sizeof(text));
+    sip_out_lit(&out, "sip:");
+    if (is_number)
+        sip_number_write(&out, &number, host);
+    else if (uri->user.n)
+        user_write(&out, uri->user);
+    if (uri->user.n)
+        sip_out_char(&out, '@');
+    host_write(&out, host);
+    /* Another port of a foreign host may be another server. */
+    if (ours == SIP_OURS_NO && uri->port && uri->port != 5060) {
+        sip_out_char(&out, ':');
+        sip_out_u32(&out, uri->port);
     }
     return key_finish(&out, ret_key, ret_len);
 }

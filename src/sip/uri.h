@@ -60,8 +60,9 @@ enum sip_ours sip_served_host(const struct sip_served *served, struct hd_slice h
 /**
  * Writes the resource key of a URI: "sip:user@domain" (RFC 3261 10.3 step 5): parameters, headers
  * and password removed, escapes folded, host in lower case, our own addresses and ports folded to
- * the default domain, the user's case kept; sips and pres give the sip key, tel the number without
- * visual separators at the default domain.
+ * the default domain, the user's case kept; sips and pres give the sip key.  A number (tel, or
+ * user=phone) is written as in number.h; one of a tel URI is at the domain of its phone-context,
+ * else at the default domain.
  * @return HD_OK; HD_ESYNTAX; HD_ERANGE above SIP_KEY_MAX; HD_ENOMATCH not a domain or address of
  * ours; HD_ENOTSUP a scheme that is not ours.
  */
