@@ -281,6 +281,7 @@ lab_new(const struct lab_params *params)
         return NULL;
     lab->params = *params;
     lab->now_us = START_US;
+    lab->start = 1;
     lab->book = pol_book_new(&key);
     for (unsigned i = 0; i < params->shards; i++) {
         struct lab_seat *seat = &lab->seats[i];
@@ -309,18 +310,30 @@ queue_done(struct lab_queue *queue)
 }
 
 void
+lab_seats_end(struct lab *lab)
+{
+    for (unsigned i = 0; i < lab->params.shards; i++) {
+        struct lab_seat *seat = &lab->seats[i];
+
+        evt_shard_free(seat->evt);
+        nam_free(seat->names);
+        pol_shard_free(seat->policy);
+        flt_filters_free(seat->filters);
+        seat->evt = NULL;
+        seat->names = NULL;
+        seat->policy = NULL;
+        seat->filters = NULL;
+        queue_done(&seat->packets);
+        queue_done(&seat->failures);
+    }
+}
+
+void
 lab_free(struct lab *lab)
 {
     if (!lab)
         return;
-    for (unsigned i = 0; i < lab->params.shards; i++) {
-        evt_shard_free(lab->seats[i].evt);
-        nam_free(lab->seats[i].names);
-        pol_shard_free(lab->seats[i].policy);
-        flt_filters_free(lab->seats[i].filters);
-        queue_done(&lab->seats[i].packets);
-        queue_done(&lab->seats[i].failures);
-    }
+    lab_seats_end(lab);
     lab_dns_done(lab);
     sto_memory_free(lab->store);
     evt_config_unref(lab->config);
@@ -353,12 +366,12 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
                                        .shards = lab->params.shards,
                                        .id_key = keys->id,
                                        .table_key = keys->table,
-                                       .epoch = 1,
+                                       .epoch = lab->epoch,
                                        .entropy = hd_entropy_seeded,
                                        .entropy_context = &seat->policy_seed };
     struct evt_shard_params params = { .index = index,
                                        .count = lab->params.shards,
-                                       .start = 1,
+                                       .start = lab->start,
                                        .keys = *keys,
                                        .config = lab->config,
                                        .entropy = hd_entropy_seeded,
@@ -397,21 +410,14 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
     return true;
 }
 
-/* The core starts with the first step that needs it. */
 bool
-lab_start(struct lab *lab, char *problem)
+lab_seats_begin(struct lab *lab, char *problem)
 {
     struct evt_shard *peers[EVT_MAX_SHARDS];
-    struct sto_memory_params store = { .shards = lab->params.shards, .keep = true };
     uint64_t s = lab->params.seed;
     struct evt_keys keys = { .id = { s + 1, s + 2 }, .table = { s + 3, s + 4 } };
 
-    if (lab->started)
-        return true;
-    if (!lab_conf_read(lab, problem) || !lab_publish(lab, hd_slice(NULL, 0), problem))
-        return false;
-    if (sto_memory_new(&store, &lab->store))
-        return false;
+    lab->epoch++;
     for (unsigned i = 0; i < lab->params.shards; i++) {
         if (!seat_start(lab, i, &keys)) {
             (void)snprintf(problem, LAB_PROBLEM, "the core does not start");
@@ -421,8 +427,23 @@ lab_start(struct lab *lab, char *problem)
     }
     for (unsigned i = 0; i < lab->params.shards; i++)
         evt_shard_connect(peers[i], peers);
-    lab->started = true;
     return true;
+}
+
+/* The core starts with the first step that needs it. */
+bool
+lab_start(struct lab *lab, char *problem)
+{
+    struct sto_memory_params store = { .shards = lab->params.shards, .keep = true };
+
+    if (lab->started)
+        return true;
+    if (!lab_conf_read(lab, problem) || !lab_publish(lab, hd_slice(NULL, 0), problem))
+        return false;
+    if (sto_memory_new(&store, &lab->store))
+        return false;
+    lab->started = lab_seats_begin(lab, problem);
+    return lab->started;
 }
 
 /* --- turns ----------------------------------------------------------------------------------- */
@@ -453,6 +474,7 @@ turn(struct lab_seat *seat)
         busy = true;
     }
     busy = lab_dns_deliver(seat) || busy;
+    sto_memory_clock(lab->store, lab->now_us / 1000);
     if (sto_memory_flush(lab->store, index) > 0) {
         if (!seat->mail_held)
             evt_shard_drain(seat->evt, lab->now_us);

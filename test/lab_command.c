@@ -508,6 +508,8 @@ lab_command(void *context, struct play *play, const struct play_step *step,
         return do_settled(lab, problem);
     if (hd_slice_eq(words[0], HD_LIT("drain")) || hd_slice_eq(words[0], HD_LIT("terminate")))
         return do_end(lab, words, n, problem);
+    if (hd_slice_eq(words[0], HD_LIT("restart")))
+        return lab_restart(lab, words, n, problem);
     if (hd_slice_eq(words[0], HD_LIT("check")))
         return lab_check(lab, problem) ? HD_OK : HD_ESYNTAX;
     return HD_ENOMATCH;

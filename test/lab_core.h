@@ -69,6 +69,8 @@ struct lab {
     struct pol_book *book;
     struct evt_config *config;
     uint32_t version;
+    uint32_t epoch; /* how often it was started */
+    uint32_t start; /* the same, but for starts after a clean end */
     uint64_t now_us;
     bool started;
     struct lab_record *dns;    /* what the name servers know, see lab_dns.c */
@@ -91,6 +93,12 @@ bool lab_publish(struct lab *lab, struct hd_slice changed, char *problem);
 uint64_t lab_wall_s(const struct lab *lab);
 /** Makes the shards when there are none yet. */
 bool lab_start(struct lab *lab, char *problem);
+/** The shards, with nothing in them, on what the store has / their end: packets under way go too.
+ */
+bool lab_seats_begin(struct lab *lab, char *problem);
+void lab_seats_end(struct lab *lab);
+/** A step "restart clean|crash [DURATION]": the end of the broker and its next start. */
+enum hd_err lab_restart(struct lab *lab, const struct hd_slice *words, unsigned n, char *problem);
 /** Whether the invariants hold. */
 bool lab_check(struct lab *lab, char *problem);
 

@@ -244,7 +244,7 @@ lab_dns_due_us(const struct lab *lab)
 }
 
 void
-lab_dns_done(struct lab *lab)
+lab_dns_forget(struct lab *lab)
 {
     while (lab->queries) {
         struct lab_query *query = lab->queries;
@@ -252,6 +252,12 @@ lab_dns_done(struct lab *lab)
         free(query->name);
         free(query);
     }
+}
+
+void
+lab_dns_done(struct lab *lab)
+{
+    lab_dns_forget(lab);
     while (lab->dns) {
         struct lab_record *record = lab->dns;
         lab->dns = record->next;

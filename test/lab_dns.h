@@ -15,6 +15,8 @@ uint64_t lab_dns_due_us(const struct lab *lab);
 /** A step "dns ...". */
 enum hd_err lab_dns_command(struct lab *lab, const struct hd_slice *words, unsigned n,
                             char *problem);
+/** Nobody waits for the questions under way any more. */
+void lab_dns_forget(struct lab *lab);
 void lab_dns_done(struct lab *lab);
 
 #endif

@@ -3,8 +3,8 @@
 
     rights_test.py SCENARIO_RUNNER
 
-The first part plays each (action, kind of package, number of shards): a subscription, its refresh, a fetch, a change of the rule to each
-other action while he watches, and one back.  What must come is in EXPECTED, which is the issue's words and nothing that the code says.
+The first part plays each (action, kind of package, number of shards): a subscription, its refresh, a fetch, the end of the broker and its next
+start (clean, and killed), a change of the rule to each other action while he watches, and one back, in the midst of which the broker is killed.  What must come is in EXPECTED, which is the issue's words and nothing that the code says.
 The second part plays the same watcher twice: politely blocked from a resource whose state lives, and allowed to see an idle one; all that
 he gets is compared octet by octet, but for what is random in both (RFC 3856 section 6.6.2, RFC 5025 section 3.2.1)."""
 import re
@@ -99,11 +99,40 @@ def subscribe(action, package, how, label):
     return text + f"alice < 200\nalice < NOTIFY\n    Subscription-State: {said}\n" + seen(action, package) + "alice > 200\n"
 
 
+REJECTED = "    Subscription-State: terminated;reason=rejected*\n    !~SECRET\n    !~MARK\n"
+
+
 def change(before, after, package):
     """The rule changes while he watches: one NOTIFY, at once, when he sees another thing by it."""
     text = rule(after, package)
     if after == "block":
-        return text + "alice < NOTIFY\n    Subscription-State: terminated;reason=rejected*\n    !~SECRET\n    !~MARK\nalice > 200\n"
+        return text + "alice < NOTIFY\n" + REJECTED + "alice > 200\n"
+    return text + f"alice < NOTIFY\n    Subscription-State: {state(after)};expires=*\n" + seen(after, package) + "alice > 200\n"
+
+
+ENDS = ("clean", "crash")
+
+
+def restarts(action, package, w="w1"):
+    """The broker ends and starts again while he watches: he hears nothing of it, and what he asks for then is what he was shown before."""
+    at = "sip:bob@example.test"
+    text = ""
+    for end in ENDS:
+        text += f"wait 2s\nrestart {end} 3s\nwait 1s\nalice silent\n"
+        if action == "block":
+            text += f"subs {at} 0 watcher=sip:alice@example.test\n" + subscribe(action, package, at, f"w{end}")
+            continue
+        text += f"subs {at} 1 watcher=sip:alice@example.test package={package} state={state(action)}\n"
+        text += subscribe(action, package, f"in {w}", w) + subscribe(action, package, at, f"f{end}")
+    return text
+
+
+def lost(before, after, package):
+    """The broker is killed while the rule changes, when nothing of it is in the store but the rule: it counts from the start on.  What he
+    has answered to nobody remembers: he is told again, an end within the seconds over which a start spreads them."""
+    text = "wait 2s\nstore hold\n" + change(before, after, package) + "restart crash 3s\n"
+    if after == "block":
+        return text + "alice answers 200\nwait 12s\nalice notified 1\n" + REJECTED + "alice answers nothing\n"
     return text + f"alice < NOTIFY\n    Subscription-State: {state(after)};expires=*\n" + seen(after, package) + "alice > 200\n"
 
 
@@ -111,11 +140,11 @@ def matrix(action, package):
     make = PACKAGES[package][0]
     at = "sip:bob@example.test"
     text = HEAD + make(1) + "wait 6s\n" + rule(action, package)
-    text += subscribe(action, package, at, "w1") + subscribe(action, package, at, "f1")
+    text += subscribe(action, package, at, "w1") + subscribe(action, package, at, "f1") + restarts(action, package)
     if action == "block":
         for other in ACTIONS:
             if other != "block":  # a rule that is gone gives him what he asks for then
-                text += rule(other, package) + subscribe(other, package, at, f"w{other}") + change(other, "block", package)
+                text += rule(other, package) + subscribe(other, package, at, f"w{other}") + lost(other, "block", package)
         return text
     text += subscribe(action, package, "in w1", "w1")
     for i, other in enumerate(ACTIONS):
@@ -125,7 +154,7 @@ def matrix(action, package):
         if other == "block":
             text += f"alice > SUBSCRIBE in w1\n    Expires: 3600\nalice < 481\n" + rule(action, package) + subscribe(action, package, at, "w1")
         else:
-            text += subscribe(other, package, "in w1", "w1") + subscribe(other, package, at, f"f{i}") + change(other, action, package)
+            text += subscribe(other, package, "in w1", "w1") + subscribe(other, package, at, f"f{i}") + lost(other, action, package)
     return text
 
 
@@ -143,26 +172,42 @@ def play(text, *options):
 
 # --- whatever he calls himself, and whatever he calls her ---------------------------------------------------------------------------------
 
+# Who is meant by one name, and all that he is called by; the same of whose state it is (RFC 3261 sections 10.3 and 19.1, RFC 3966).
 HERS = ("sip:bob@example.test", "sip:bob@EXAMPLE.test", "sip:b%6Fb@example.test:5060;transport=udp?x=y", "sip:bob@example.test.",
         "sip:bob:secret@192.0.2.1", "pres:bob@example.test")
 HIS = ("<sip:alice@example.test>", '"X" <sip:al%69ce@Example.TEST:5060;user=phone>', "<sip:alice@example.test.>", "<sips:alice@example.test>",
        "<pres:alice@example.test>", "<sip:alice:x@192.0.2.1;a=b>")
+HER_NUMBER = ("sip:+15550200@example.test", "tel:+1-555-0200", "tel:+1(555)02.00;tsp=a.test;phone-context=elsewhere.test",
+              "sip:+1-555-0200@EXAMPLE.test.;user=phone", "sip:%2B1%2d5550200@192.0.2.1:5060;user=PHONE")
+HIS_NUMBER = ("<sip:70b;ext=2@example.test>", "<tel:70-B;ext=2;phone-context=example.test>", "<tel:7(0)b;PHONE-CONTEXT=Example.test;EXT=2>",
+              "<sip:70B;ext=2@Example.test.;user=phone>", "<sips:7%30.b;ext=-2@192.0.2.1;user=phone>", "<tel:70B;ext=2>")
+# Who is somebody else, however like him he looks.
+OTHERS = ("<sip:Alice@example.test>", "<sip:alice@sub.example.test>", "<sip:alice@example.test.x>", "<sip:alice.@example.test>",
+          "<sip:alice@192.0.2.1:5999>", "<sip:alice%00@example.test>", "<tel:70b>", "<tel:70b;ext=3>", "<tel:+70b;ext=2>",
+          "<tel:70b;ext=2;phone-context=elsewhere.test>", "<tel:70b;ext=2;phone-context=+1>", "<tel:70b;ext=2;isub=1>",
+          "<sip:70-b;ext=2@example.test>", "<sip:70b@example.test;ext=2;user=phone>")
 
 
-def aliases(action, pattern):
+def asks_as(his, hers, action, label):
+    text = subscribe(action, "x-json", hers, label)
+    if "Event:" not in text:
+        raise SystemExit("no From in it")
+    return text.replace("    Event:", f"    From: {his};tag=t{label}\n    Event:", 1)
+
+
+def aliases(action, pattern, hers, his):
     """Each of his names at each of hers, under a rule that means him by its pattern."""
-    text = HEAD + "list friends sip:alice@example.test\n" + PACKAGES["x-json"][0](1)
-    text += rule(action, "x-json").replace("sip:alice@example.test", pattern)
-    for i, hers in enumerate(HERS):
-        for k, his in enumerate(HIS):
-            asked = subscribe(action, "x-json", hers, f"w{i}{k}")
-            text += asked.replace("    Event:", f"    From: {his};tag=t{i}{k}\n    Event:", 1)
-            if "Event:" not in asked:
-                raise SystemExit("no From in it")
-    # Somebody else is not meant by what names him.
-    if pattern != "sip:*@example.test":
-        text += "alice > SUBSCRIBE sip:bob@example.test\n    Event: x-json\n    From: <sip:Alice@example.test>;tag=z\nalice < 403\n"
-    return text + "alice > SUBSCRIBE sip:bob@example.test\n    Event: x-json\n    From: <sip:alice@sub.example.test>;tag=y\nalice < 403\n"
+    owner = re.sub(r"^sip:|@.*", "", hers[0])
+    text = HEAD + "list friends sip:alice@example.test sip:70b;ext=2@example.test\n"
+    text += PACKAGES["x-json"][0](1).replace("sip:bob@", f"sip:{owner}@").replace("    Event:", f"    From: <{hers[0]}>;tag=o\n    Event:")
+    text += rule(action, "x-json").replace("sip:alice@example.test", pattern).replace("sip:bob@example.test", hers[0])
+    for i, her in enumerate(hers):
+        for k, name in enumerate(his):
+            text += asks_as(name, her, action, f"w{i}{k}")
+    for i, name in enumerate(OTHERS):
+        if "*" not in pattern or re.search(r"@sub|elsewhere|test\.x|5999", name):
+            text += asks_as(name, hers[0], "block", f"o{i}")
+    return text
 
 
 # --- politely blocked, and an idle resource --------------------------------------------------------------------------------------------
@@ -229,10 +274,15 @@ def main():
                 play(matrix(action, package), "-s", shards)
                 played += 1
     print(f"{played} of the matrix")
+    pairs = 0
     for action in ACTIONS:
-        for pattern in ("sip:alice@example.test", "sip:*@example.test", "@friends"):
-            play(aliases(action, pattern))
-    print(f"{len(ACTIONS) * 3 * len(HERS) * len(HIS)} pairs of names")
+        for pattern in ("sip:alice@example.test", "sip:70b;ext=2@example.test", "sip:*@example.test", "@friends"):
+            for hers in (HERS, HER_NUMBER):
+                names = () if pattern.startswith("sip:70b") else HIS
+                names += () if pattern.startswith("sip:alice") else HIS_NUMBER
+                play(aliases(action, pattern, hers, names), "-s", "1")
+                pairs += len(names) * len(hers)
+    print(f"{pairs} pairs of names")
     for package in PACKAGES:
         if package != "x-state.winfo":  # who watches is never polite: it is the owner's
             print(f"{package}: {compare(package)} messages are the same")

@@ -24,7 +24,8 @@ struct record {
     uint64_t id, ticket;
     unsigned bucket;
     enum evt_record_kind kind;
-    size_t n; /* 0: a removal */
+    uint64_t written, written_ms; /* of a kept one: its number in the order of commits, and when */
+    size_t n;                     /* 0: a removal */
     char octets[];
 };
 
@@ -39,9 +40,11 @@ struct part {
     struct hd_map index; /* (kind, id) -> place in kept */
     struct hd_table kept;
     uint64_t octets;
+    uint64_t written;             /* records that were committed */
     struct evt_outcome *outcomes; /* committed, not yet posted */
     size_t n_outcomes, cap_outcomes;
     bool held;
+    bool lost;           /* something that was taken */
     size_t fail, refuse; /* how many of the next */
     char apart[64];      /* two shards never write one cache line */
 };
@@ -51,6 +54,7 @@ struct sto_memory {
     unsigned shards;
     bool keep;
     uint64_t max_octets;
+    uint64_t now_ms; /* as the host said last */
     struct part parts[];
 };
 
@@ -268,11 +272,13 @@ kept_put(struct part *part, struct record *record)
 
 /* One record leaves the waiting list, and its outcome is noted. */
 static void
-commit(struct part *part, struct record **link)
+commit(const struct sto_memory *store, struct part *part, struct record **link)
 {
     struct record *record = *link;
     struct evt_outcome outcome = { .ticket = record->ticket, .err = HD_OK };
 
+    record->written = ++part->written;
+    record->written_ms = store->now_ms;
     *link = record->next;
     if (!*link)
         part->last = link;
@@ -288,6 +294,7 @@ commit(struct part *part, struct record **link)
         outcome.err = HD_ESTORE;
         record_free(part, record);
     }
+    part->lost = part->lost || outcome.err;
     HD_ASSERT(part->n_outcomes < part->cap_outcomes);
     part->outcomes[part->n_outcomes++] = outcome;
 }
@@ -309,7 +316,7 @@ sto_memory_flush(struct sto_memory *store, unsigned shard)
     struct part *part = part_of(store, shard);
 
     while (!part->held && part->first)
-        commit(part, &part->first);
+        commit(store, part, &part->first);
     return post(part);
 }
 
@@ -352,6 +359,90 @@ sto_memory_find(const struct sto_memory *store, unsigned shard, enum evt_record_
     return HD_OK;
 }
 
+/* --- the end and the next start -------------------------------------------------------------- */
+
+void
+sto_memory_clock(struct sto_memory *store, uint64_t now_ms)
+{
+    HD_ASSERT_OBJ(store, MEMORY_MAGIC);
+    store->now_ms = now_ms;
+}
+
+bool
+sto_memory_end(struct sto_memory *store, bool clean)
+{
+    bool exact = true;
+
+    for (unsigned i = 0; i < store->shards; i++) {
+        struct part *part = part_of(store, i);
+
+        part->fail = part->refuse = 0;
+        part->held = false;
+        while (clean && part->first)
+            commit(store, part, &part->first);
+        while (part->first) {
+            struct record *record = part->first;
+
+            part->first = record->next;
+            record_free(part, record);
+            part->lost = true;
+        }
+        part->last = &part->first;
+        part->waiting = part->n_outcomes = 0;
+        part->shard = NULL;
+        exact = exact && !part->lost;
+        part->lost = false;
+    }
+    return exact;
+}
+
+/* The order of the journal: what others refer to comes first. */
+static const uint8_t kind_place[] = {
+    [EVT_RECORD_PUBLICATION] = 0, [EVT_RECORD_BINDINGS] = 1, [EVT_RECORD_SUBSCRIPTION] = 2,
+    [EVT_RECORD_SEEN] = 3,        [EVT_RECORD_WAITING] = 4,  [EVT_RECORD_CONDITION] = 5,
+};
+
+static int
+by_start(const void *a, const void *b)
+{
+    const struct record *one = *(const struct record *const *)a;
+    const struct record *other = *(const struct record *const *)b;
+    const int place = kind_place[one->kind] - kind_place[other->kind];
+
+    if (place)
+        return place;
+    return one->written < other->written ? -1 : one->written > other->written;
+}
+
+/* The records of one kind are compared within their part: those of two parts have no order. */
+enum hd_err
+sto_memory_load(const struct sto_memory *store, sto_memory_visit_f visit, void *context)
+{
+    const struct record **records;
+    size_t total = 0, n = 0;
+    enum hd_err err = HD_OK;
+
+    for (unsigned i = 0; i < store->shards; i++)
+        total += sto_memory_count(store, i);
+    records = calloc(total + 1, sizeof(*records));
+    if (!records)
+        return HD_ENOMEM;
+    for (unsigned i = 0; i < store->shards; i++) {
+        const struct hd_table *kept = &part_of_const(store, i)->kept;
+
+        for (uint32_t at = hd_table_next(kept, 0); at != HD_TABLE_NONE;
+             at = hd_table_next(kept, at + 1))
+            records[n++] = ((const struct kept *)hd_table_at(kept, at))->record;
+    }
+    qsort(records, n, sizeof(*records), by_start);
+    for (size_t i = 0; i < n && !err; i++)
+        err = visit(context, records[i]->kind, records[i]->bucket, records[i]->id,
+                    hd_slice(records[i]->octets, records[i]->n),
+                    store->now_ms - records[i]->written_ms);
+    free(records);
+    return err;
+}
+
 void
 sto_memory_hold(struct sto_memory *store, unsigned shard, bool held)
 {
@@ -365,7 +456,7 @@ sto_memory_release(struct sto_memory *store, unsigned shard, size_t n)
     size_t done;
 
     for (done = 0; done < n && part->first; done++)
-        commit(part, &part->first);
+        commit(store, part, &part->first);
     post(part);
     return done;
 }
@@ -391,7 +482,7 @@ sto_memory_release_newest(struct sto_memory *store, unsigned shard, size_t n)
     size_t done;
 
     for (done = 0; done < n && part->first; done++)
-        commit(part, newest_bucket(part));
+        commit(store, part, newest_bucket(part));
     post(part);
     return done;
 }

@@ -57,6 +57,24 @@ HD_NODISCARD enum hd_err sto_memory_find(const struct sto_memory *store, unsigne
                                          enum evt_record_kind kind, uint64_t id,
                                          struct hd_slice *ret_record);
 
+/* --- the end of the shards and their next start, with the same number of them ------------------
+ */
+
+/** The clock of what commits from now on, in milliseconds; without it records do not age. */
+void sto_memory_clock(struct sto_memory *store, uint64_t now_ms);
+/** The shards are gone: what waits is kept when the end is clean and lost in a crash, outcomes that
+ * nobody was told are forgotten, commands of tests (below) end.  Attach again after it.
+ * @return whether all that was taken since the last end is kept */
+bool sto_memory_end(struct sto_memory *store, bool clean);
+/** One kept record; anything but HD_OK ends the walk. */
+typedef enum hd_err (*sto_memory_visit_f)(void *context, enum evt_record_kind kind, unsigned bucket,
+                                          uint64_t id, struct hd_slice record, uint64_t age_ms);
+/** Hands out all that is kept as a start reads it: kind by kind in the order of the journal
+ * (store/journal.c), the oldest of a kind first.  What the visitor puts meanwhile comes after it.
+ * @return HD_OK, HD_ENOMEM, or what the visitor said */
+HD_NODISCARD enum hd_err sto_memory_load(const struct sto_memory *store, sto_memory_visit_f visit,
+                                         void *context);
+
 /* --- commands of tests ----------------------------------------------------------------------- */
 
 /** From now on a flush commits nothing in this part / it does again, beginning with the next one.

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -302,6 +303,76 @@ many_records_are_found_again(void **state)
     sto_memory_free(store);
 }
 
+struct come_back {
+    char text[256];
+    size_t n;
+};
+
+static enum hd_err
+come_back(void *context, enum evt_record_kind kind, unsigned bucket, uint64_t id,
+          struct hd_slice record, uint64_t age_ms)
+{
+    struct come_back *all = context;
+
+    all->n += (size_t)snprintf(all->text + all->n, sizeof(all->text) - all->n,
+                               "%d:%u:%llu:%.*s:%llu ", (int)kind, bucket, (unsigned long long)id,
+                               HD_FMT(record), (unsigned long long)age_ms);
+    return HD_OK;
+}
+
+static void
+what_is_kept_comes_back_kind_by_kind_and_the_oldest_first(void **state)
+{
+    struct fixture *f = *state;
+    struct come_back all = { .n = 0 };
+
+    sto_memory_clock(f->store, 1000);
+    assert_int_equal(put(f, 1, 7, "first", 100), HD_OK);
+    assert_int_equal(put(f, 2, 8, "second", 101), HD_OK);
+    assert_int_equal(sto_memory_flush(f->store, 0), 2);
+    sto_memory_clock(f->store, 1500);
+    assert_int_equal(put(f, 1, 7, "anew", 102), HD_OK);
+    assert_int_equal(
+        sto_memory_ops.put(f->store, 0, 3, EVT_RECORD_PUBLICATION, 7, HD_LIT("state"), 103), HD_OK);
+    assert_int_equal(put(f, 4, 9, "gone", 104), HD_OK);
+    assert_int_equal(put(f, 4, 9, "", 105), HD_OK);
+    assert_int_equal(sto_memory_flush(f->store, 0), 4);
+    assert_true(sto_memory_end(f->store, false));
+    sto_memory_clock(f->store, 3000);
+    assert_int_equal(sto_memory_load(f->store, come_back, &all), HD_OK);
+    assert_string_equal(all.text, "2:3:7:state:1500 1:2:8:second:2000 1:1:7:anew:1500 ");
+}
+
+static void
+a_crash_loses_what_waits_and_a_clean_end_keeps_it(void **state)
+{
+    struct fixture *f = *state;
+    struct come_back all = { .n = 0 };
+
+    for (unsigned clean = 0; clean < 2; clean++) {
+        sto_memory_attach(f->store, 0, &f->shard[0]);
+        sto_memory_hold(f->store, 0, true);
+        sto_memory_fail(f->store, 0, 1);
+        assert_int_equal(put(f, 1, 7, "waits", 100), HD_OK);
+        assert_int_equal(sto_memory_flush(f->store, 0), 0);
+        assert_int_equal(sto_memory_end(f->store, clean), clean);
+        assert_int_equal(sto_memory_waiting(f->store, 0), 0);
+        assert_int_equal(sto_memory_count(f->store, 0), clean);
+    }
+    assert_int_equal(f->shard[0].posts, 0);
+    assert_int_equal(sto_memory_load(f->store, come_back, &all), HD_OK);
+    assert_string_equal(all.text, "1:1:7:waits:0 ");
+    /* Neither is held any more. */
+    sto_memory_attach(f->store, 0, &f->shard[0]);
+    assert_int_equal(put(f, 1, 8, "later", 101), HD_OK);
+    assert_int_equal(sto_memory_flush(f->store, 0), 1);
+    /* What it said that it could not keep is lost as well. */
+    sto_memory_fail(f->store, 0, 1);
+    assert_int_equal(put(f, 1, 9, "fails", 102), HD_OK);
+    assert_int_equal(sto_memory_flush(f->store, 0), 1);
+    assert_false(sto_memory_end(f->store, true));
+}
+
 int
 main(void)
 {
@@ -319,6 +390,8 @@ main(void)
         CASE(a_refused_put_has_no_outcome),
         CASE(a_full_part_refuses_records_but_takes_removals),
         CASE(outcomes_that_could_not_be_posted_are_posted_by_the_next_flush),
+        CASE(what_is_kept_comes_back_kind_by_kind_and_the_oldest_first),
+        CASE(a_crash_loses_what_waits_and_a_clean_end_keeps_it),
         cmocka_unit_test(a_store_that_does_not_keep_still_answers),
         cmocka_unit_test(many_records_are_found_again),
     };
