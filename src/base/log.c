@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
+
 #define LINE_MAX_LEN 4096
 #define LINE_MIN_LEN 64
 #define END_ROOM 12 /* the longest end of a cut line: ,"...":true} */
@@ -75,38 +77,14 @@ short_escape(unsigned char c)
     }
 }
 
-/* How long the well-formed UTF-8 character at p is (RFC 3629 section 4), 0 when there is none or
- * when it is a control character, which terminals obey in this range too. */
+/* How long the character at p is that may stand as it is, 0 when there is none. */
 static size_t
-utf8_len(const unsigned char *p, size_t n)
+shown_len(const unsigned char *p, size_t n)
 {
-    unsigned low = 0x80, high = 0xbf;
-    size_t len;
+    uint32_t code;
+    const size_t len = hd_utf8_take(hd_slice((const char *)p, n), &code);
 
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        len = 2;
-    else if ((p[0] & 0xf0) == 0xe0)
-        len = 3;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        len = 4;
-    else
-        return 0;
-    if (len > n)
-        return 0;
-    if (p[0] == 0xc2 || p[0] == 0xe0)
-        low = 0xa0; /* U+0080 to U+009F; overlong */
-    else if (p[0] == 0xed)
-        high = 0x9f; /* surrogates */
-    else if (p[0] == 0xf0)
-        low = 0x90; /* overlong */
-    else if (p[0] == 0xf4)
-        high = 0x8f; /* above U+10FFFF */
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return len;
+    return len > 1 && hd_utf8_is_shown(code) ? len : 0;
 }
 
 static bool
@@ -147,7 +125,7 @@ put_quoted(struct line *line, enum hd_log_format format, struct hd_slice value)
                 break;
             }
             ok = line_put(line, value.p + i, run);
-        } else if (format == HD_LOG_JSON && (run = utf8_len(p + i, value.n - i)) > 0) {
+        } else if (format == HD_LOG_JSON && (run = shown_len(p + i, value.n - i)) > 0) {
             ok = line_put(line, value.p + i, run);
         } else {
             ok = put_escaped(line, format, p[i]);

@@ -62,6 +62,7 @@ json_keeps_utf8_and_escapes_octets_that_are_not(void **state)
         hd_f_slice("e", HD_LIT("\xed\xa0\x80")),     /* half of a surrogate pair */
         hd_f_slice("f", HD_LIT("\xc2\x9b")),         /* a control character */
         hd_f_slice("g", HD_LIT("\xf4\x90\x80\x80")), /* above the last */
+        hd_f_slice("h", HD_LIT("\xe2\x80\xae")),     /* turns what stands behind it */
     };
 
     (void)state;
@@ -70,7 +71,7 @@ json_keeps_utf8_and_escapes_octets_that_are_not(void **state)
         "{\"level\":\"info\",\"msg\":\"x\",\"a\":\"\\\"\\\\\\n\\u0001\\u007f\","
         "\"b\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\x9e\",\"c\":\"\\u00c3\",\"d\":\"\\u00c0\\u0080\","
         "\"e\":\"\\u00ed\\u00a0\\u0080\",\"f\":\"\\u00c2\\u009b\",\"g\":"
-        "\"\\u00f4\\u0090\\u0080\\u0080\"}");
+        "\"\\u00f4\\u0090\\u0080\\u0080\",\"h\":\"\\u00e2\\u0080\\u00ae\"}");
 }
 
 static void

@@ -1,43 +1,23 @@
 /* watcherinfo.c - who watches a resource, as XML.
  *
  * Names of watchers come from outside and are shown to somebody else: everything is escaped, and a
- * name that XML cannot hold is not shown. */
+ * name that XML cannot hold, or that turns the direction of what stands around it, is not shown. */
 #include "format/watcherinfo.h"
 
+#include "base/utf8.h"
 #include "format/xml.h"
 #include "format/xml_keyed.h"
 
 #define NS "urn:ietf:params:xml:ns:watcherinfo"
 
-/* The length of the UTF-8 character at the front that XML 1.0 can hold; 0: none. */
-static size_t
-character(struct hd_slice s)
-{
-    const unsigned char *const p = (const unsigned char *)s.p;
-    const size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    uint32_t c = n == 2 ? p[0] & 0x1fu : n == 3 ? p[0] & 0x0fu : p[0] & 0x07u;
-
-    if (n == 1)
-        return p[0] >= ' ' && p[0] != 0x7f ? 1 : 0;
-    if (n == 0 || n > s.n)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (p[i] & 0x3fu);
-    }
-    if (c < 0xa0 || (n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || c > 0x10ffff ||
-        (c >= 0xd800 && c < 0xe000) || c == 0xfffe || c == 0xffff)
-        return 0;
-    return n;
-}
-
+/* What XML 1.0 can hold, and what shows itself alone: the owner decides by what he reads. */
 static bool
 is_text(struct hd_slice s)
 {
     while (s.n > 0) {
-        const size_t n = character(s);
-        if (n == 0)
+        uint32_t code;
+        const size_t n = hd_utf8_take(s, &code);
+        if (n == 0 || !hd_utf8_is_shown(code) || code == 0xfffe || code == 0xffff)
             return false;
         s = hd_slice_from(s, n);
     }

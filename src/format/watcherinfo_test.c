@@ -71,6 +71,7 @@ hostile_names_are_escaped_or_left_out(void **state)
         { "a\x01", NULL },
         { "a\x7f", NULL },
         { "a\xc2\x85", NULL },        /* a control character of the upper half */
+        { "a\xe2\x80\xaez", NULL },   /* turns what stands behind it */
         { "\xc0\xaf", NULL },         /* overlong */
         { "\xe0\x80\xaf", NULL },     /* overlong */
         { "\xf0\x80\x80\xaf", NULL }, /* overlong */

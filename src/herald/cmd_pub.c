@@ -248,7 +248,7 @@ result_print(const struct job *job, const struct ua_pub_result *result)
                            ? json_pack("{s:s}", "done", op_text(result->op))
                            : json_pack("{s:s, s:s, s:I}", "done", op_text(result->op), "etag",
                                        etag ? etag : "", "expires", (json_int_t)result->expires_s);
-        char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+        char *text = line ? json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
         puts(text ? text : "{}");
         fflush(stdout);
         free(text);

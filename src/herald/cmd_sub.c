@@ -170,7 +170,7 @@ print_json(const struct ua_notification *notification)
         json_set(line, "type", json_text(notification->type));
         json_set(line, "body", json_text(notification->body));
     }
-    char *text = json_dumps(line, JSON_COMPACT);
+    char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
     puts(text ? text : "{}");
     free(text);
     json_decref(line);

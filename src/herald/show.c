@@ -72,7 +72,7 @@ show_set_words(json_t *args, const char *key, const char *const *words, unsigned
 int
 show_json(const json_t *result)
 {
-    char *text = json_dumps(result, JSON_INDENT(2));
+    char *text = json_dumps(result, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     puts(text ? text : "null");
     free(text);
     return TOOL_OK;

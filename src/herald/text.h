@@ -12,8 +12,8 @@
 /* How many octets an escaped text takes at most: "\xNN" for each, and the NUL. */
 #define TEXT_ESCAPED(n) (4 * (n) + 1)
 /**
- * Writes text with every control character, DEL and octet that is not valid UTF-8 as \xNN and
- * C1 controls (U+0080 to U+009F) likewise; a backslash stays.
+ * Writes text with every control character, DEL, turn of direction and octet that is not valid
+ * UTF-8 as \xNN and C1 controls (U+0080 to U+009F) likewise; a backslash stays.
  * @param lines  true: newlines and tabs stay, CR before a newline is dropped (a body)
  * @param ret    TEXT_ESCAPED(text.n) octets; gets a NUL
  * @return the length without the NUL

@@ -30,7 +30,12 @@ what_steers_a_terminal_is_escaped(void **state)
         { { "caf\xc3\xa9", 5 }, false, "caf\xc3\xa9" },
         { { "\xe2\x82\xac", 3 }, false, "\xe2\x82\xac" },
         { { "\xf0\x9f\x98\x80", 4 }, false, "\xf0\x9f\x98\x80" },
-        { { "\xc2\x9b", 2 }, true, "\\xc2\\x9b" },                    /* CSI of the C1 set */
+        { { "\xc2\x9b", 2 }, true, "\\xc2\\x9b" }, /* CSI of the C1 set */
+        { { "\xe2\x80\xae"
+            "txt",
+            6 },
+          true,
+          "\\xe2\\x80\\xaetxt" },                                     /* from right to left */
         { { "\xc3", 1 }, false, "\\xc3" },                            /* cut short */
         { { "\xc0\xaf", 2 }, false, "\\xc0\\xaf" },                   /* not the shortest form */
         { { "\xed\xa0\x80", 3 }, false, "\\xed\\xa0\\x80" },          /* a surrogate */

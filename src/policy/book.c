@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "policy/book_core.h"
 
 /* ---- books ---- */
@@ -76,48 +77,19 @@ pol_book_copy(const struct pol_book *book)
 
 /* ---- what may stand in a book ---- */
 
-/* One character of UTF-8 (RFC 3629 section 4): its length, 0 when it is none, a control character
- * or a noncharacter of it. */
-static size_t
-utf8_length(struct hd_slice s)
-{
-    const unsigned char *p = (const unsigned char *)s.p;
-    size_t n;
-    uint32_t c;
-
-    if (p[0] < 0x80)
-        return p[0] >= 0x20 && p[0] != 0x7f;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        n = 2;
-    else if (p[0] >= 0xe0 && p[0] <= 0xef)
-        n = 3;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        n = 4;
-    else
-        return 0;
-    if (s.n < n)
-        return 0;
-    c = p[0] & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    if (c < 0xa0 || (n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
-        (n == 4 && (c < 0x10000 || c > 0x10ffff)))
-        return 0;
-    return n;
-}
-
-/* Text for people: UTF-8 without control characters, no blank at the ends. */
+/* Text for people: UTF-8 that shows itself and steers nothing, no blank at the ends. */
 bool
 pol_text_ok(struct hd_slice text, size_t max)
 {
     if (text.n == 0 || text.n > max || text.p[0] == ' ' || text.p[text.n - 1] == ' ')
         return false;
-    for (size_t i = 0, n; i < text.n; i += n)
-        if ((n = utf8_length(hd_slice_from(text, i))) == 0)
+    while (text.n) {
+        uint32_t code;
+        const size_t n = hd_utf8_take(text, &code);
+        if (n == 0 || !hd_utf8_is_shown(code))
             return false;
+        text = hd_slice_from(text, n);
+    }
     return true;
 }
 

@@ -172,6 +172,7 @@ names_that_two_readers_could_read_differently_are_refused(void **state)
         { { "\xc3\x28", 2 }, false },
         { { "\xc0\x80", 2 }, false },
         { { "\xc2\x85", 2 }, false },
+        { { "\xe2\x80\xae", 3 }, false },
         { { "\xe2\x82\xac", 3 }, true },
         { { "\xe0\x80\x80", 3 }, false },
         { { "\xed\xa0\x80", 3 }, false },
