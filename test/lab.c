@@ -266,8 +266,19 @@ net_commit_octets(void *net, const struct hd_flow *flow, size_t n, uint64_t owne
         HD_ASSERT(enqueue(&seat->failures, flow, hd_slice(NULL, 0), owner));
 }
 
+static struct hd_slice
+net_peer_names(void *net, uint64_t conn)
+{
+    const struct lab_seat *seat = net;
+    const struct lab_wire *wire = wire_find(seat->lab, conn);
+    const struct lab_peer *peer = wire ? wire->actor->host : NULL;
+
+    return peer ? hd_slice_str(peer->names) : hd_slice(NULL, 0);
+}
+
 static const struct evt_net_ops net_ops = { .reserve = net_reserve_room,
-                                            .commit = net_commit_octets };
+                                            .commit = net_commit_octets,
+                                            .peer = net_peer_names };
 
 /* --- start and end --------------------------------------------------------------------------- */
 
@@ -655,8 +666,15 @@ host_actor(void *context, struct play_actor *actor, const struct hd_slice *words
             peer->on_shard = (int)(shard % lab->params.shards);
             continue;
         }
+        if (hd_slice_eq(words[i], HD_LIT("certified")) && words[i + 1].n < sizeof(peer->names)) {
+            memcpy(peer->names, words[i + 1].p, words[i + 1].n);
+            for (char *p = peer->names; (p = strchr(p, ',')); p++)
+                *p = ' ';
+            continue;
+        }
         (void)snprintf(problem, LAB_PROBLEM,
-                       "expected after the address: server ADDRESS:PORT, shard N");
+                       "expected after the address: server ADDRESS:PORT, shard N, certified "
+                       "NAME,...");
         return false;
     }
     if (find_listener(lab, actor, peer))

@@ -22,8 +22,9 @@ struct lab_peer {
     bool unreachable;
     struct hd_addr server;
     uint8_t listener;
-    uint64_t conn; /* the connection that it opened, 0: none */
-    int on_shard;  /* where its connections are accepted; -1: by its address */
+    uint64_t conn;   /* the connection that it opened, 0: none */
+    int on_shard;    /* where its connections are accepted; -1: by its address */
+    char names[128]; /* of the certificate that it shows, a blank between two; empty: none */
 };
 
 struct lab_wire {

@@ -268,6 +268,39 @@ watcher_information_survives_each_refused_allocation(void **state)
     assert_true(each_refused(watched, "x-state.winfo", false, true) > 40);
 }
 
+static uint64_t
+alias_of(unsigned shard, const struct hd_addr *at)
+{
+    return evt_alias_find(host_shard(&host, shard), at, HD_LIT("edge.example.net"), 0);
+}
+
+static void
+an_alias_that_cannot_be_told_is_none_and_its_end_is_always_told(void **state)
+{
+    const struct hd_addr at = { .ip = { 192, 0, 2, 50 }, .port = 5061, .family = 4 };
+    const uint64_t conn = hd_conn_make(0, 1, 7);
+    unsigned n = 0;
+
+    (void)state;
+    for (bool more = true; more; n++) {
+        host_init(&host, 3);
+        refuse_begin(n);
+        evt_alias_note(host_shard(&host, 0), conn, &at, HD_LIT("edge.example.net"));
+        host_settle(&host); /* a shard that has no room for its copy goes without */
+        more = refuse_end();
+        assert_true(alias_of(0, &at) == conn || (alias_of(1, &at) == 0 && alias_of(2, &at) == 0));
+        assert_true(more || (alias_of(1, &at) == conn && alias_of(2, &at) == conn));
+        refuse_begin(0); /* nothing is taken from now on */
+        evt_shard_closed(host_shard(&host, 0), conn, host.now_ms * 1000);
+        assert_false(refuse_end());
+        host_settle(&host);
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(alias_of(i, &at), 0);
+        host_done(&host);
+    }
+    assert_true(n > 8);
+}
+
 static void
 a_shard_that_cannot_be_made_leaves_nothing(void **state)
 {
@@ -293,6 +326,7 @@ main(void)
         cmocka_unit_test(a_fetch_survives_each_refused_allocation),
         cmocka_unit_test(a_registration_survives_each_refused_allocation),
         cmocka_unit_test(watcher_information_survives_each_refused_allocation),
+        cmocka_unit_test(an_alias_that_cannot_be_told_is_none_and_its_end_is_always_told),
         cmocka_unit_test(a_shard_that_cannot_be_made_leaves_nothing),
     };
 

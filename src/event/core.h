@@ -20,6 +20,7 @@
 #include "base/table.h"
 #include "base/tally.h"
 #include "base/wheel.h"
+#include "event/alias.h"
 #include "event/ask.h"
 #include "event/binding.h"
 #include "event/condition.h"
@@ -941,6 +942,7 @@ struct evt_shard {
     uint32_t n_watches;               /* resources whose watchers are put together here */
 
     struct hd_table nameds; /* see named.c */
+    struct evt_aliases aliases;
     uint32_t nowhere;      /* those of them that lead nowhere: their subscriptions are to hear it */
     struct evt_list ready; /* subscriptions whose turn it is */
     struct evt_list walks; /* mirrors with a fan-out under way */

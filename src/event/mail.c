@@ -63,6 +63,7 @@ evt_mail_free(struct hd_mail *mail)
     case EVT_MAIL_MERGED:
     case EVT_MAIL_JUDGED:
     case EVT_MAIL_DEVICE:
+    case EVT_MAIL_ALIAS:
         break;
     }
     free(mail);

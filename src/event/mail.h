@@ -26,7 +26,8 @@ enum evt_mail_kind {
     EVT_MAIL_JUDGED,     /* and the answer */
     EVT_MAIL_CALL,
     EVT_MAIL_DEVICE, /* a subscription that may end others of its device, see device.h */
-    EVT_MAIL_ASK     /* a request that came by no message, see ask.h */
+    EVT_MAIL_ASK,    /* a request that came by no message, see ask.h */
+    EVT_MAIL_ALIAS   /* a connection that its peer can be reached by, see alias.h */
 };
 
 /* Asked of the shard of the Call-ID's bucket, and sent back. */

@@ -24,6 +24,7 @@ struct evt_named {
     uint8_t transport, at, tried; /* target in use; how many failed in a row */
     uint16_t port;
     uint32_t net_host;   /* the name as net/ knows it; 0: TLS finds nobody */
+    uint32_t aliases;    /* changes of evt_aliases when the target was chosen */
     struct hd_flow base; /* how the SUBSCRIBE came */
     struct evt_targets targets;
     struct hd_slice host; /* heap */
@@ -211,7 +212,10 @@ use_from(struct evt_shard *shard, struct evt_hop *hop, uint8_t at)
             continue;
         /* RFC 5922 section 7.3: who is meant is the domain of the URI, whatever it resolved to. */
         flow.host = flow.transport == HD_TLS ? named->net_host : 0;
+        if (flow.transport == HD_TLS)
+            flow.conn = evt_alias_find(shard, &flow.remote, named->host, hop->flow.conn);
         named->at = i;
+        named->aliases = shard->aliases.changes;
         hop_move(shard, hop, &flow);
         return true;
     }
@@ -334,6 +338,10 @@ evt_named_ready(struct evt_shard *shard, struct evt_hop *hop)
 
     if (due && !named->asking && !named->nowhere && shard->ports.names)
         named_ask(shard, hop);
+    if (named->resolved && named->aliases != shard->aliases.changes) {
+        named->aliases = shard->aliases.changes;
+        (void)use_from(shard, hop, named->at);
+    }
     return named->resolved;
 }
 
@@ -361,6 +369,10 @@ evt_named_next(struct evt_shard *shard, struct evt_hop *hop, uint32_t retry_afte
 
     if (named->at >= named->targets.n || !shard->ports.names)
         return false; /* the way back is the only one */
+    /* When his own connection is gone, the target may well be there (RFC 5923 section 8.2). */
+    const uint8_t used = hop->way;
+    if (hop->flow.conn && use_from(shard, hop, named->at) && hop->way != used)
+        return true;
     shard->ports.names->failed(shard->ports.names_context, &named->targets.target[named->at],
                                retry_after_s, shard->now_ms);
     EVT_COUNT(shard, targets_failed);

@@ -578,6 +578,10 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
 
     if (!sub->flight || sub->hop == EVT_NONE)
         return;
+    if (sub->flight->way != evt_hop_at(shard, sub->hop)->way && notify_moves(shard, sub, 0)) {
+        evt_sub_finish(shard, sub); /* its target was found to be dead meanwhile */
+        return;
+    }
     struct hd_flow used = flight_flow(shard, sub, sub->flight);
     if (used.transport != flow->transport || used.conn != flow->conn ||
         !hd_addr_eq(&used.remote, &flow->remote))
@@ -603,7 +607,9 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
                         false, evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
                         evt_texts_get(sub->texts, EVT_TEXT_TARGET), &way) == HD_OK) {
         struct evt_hop *other = evt_hop_take(shard, &way, NULL);
-        if (other) {
+        if (other == hop) {
+            evt_hop_put(shard, hop->index); /* memory is short: it could not leave the connection */
+        } else if (other) {
             other->authenticated = other->authenticated || hop->authenticated;
             /* It may have arrived: what follows is another request, with the next CSeq. */
             evt_sub_drop_flight(shard, sub, true);

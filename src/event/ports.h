@@ -26,9 +26,6 @@ struct evt_net_ops {
     /** The SIP domains that the verified certificate of a connection's peer names (RFC 5922), a
      * blank between two; empty: none.  Borrowed until the next call in.  May be NULL: nobody. */
     struct hd_slice (*peer)(void *net, uint64_t conn);
-    /** Requests for the host of this peer at this port may go by his connection (RFC 5923), as far
-     * as his certificate proves it.  May be NULL. */
-    void (*alias)(void *net, uint64_t conn, uint16_t port);
     /** A number for hd_flow.host: the name that a next hop was looked up by, which the certificate
      * of a connection with TLS to it must have (RFC 5922 section 7.3).  A reference; 0: memory is
      * short.  Both may be NULL. */

@@ -343,20 +343,21 @@ parse(const struct hd_flow *flow, struct hd_slice octets, struct hd_arena *arena
 static void
 note_alias(struct evt_shard *shard, const struct hd_flow *flow, const struct sip_msg *msg)
 {
-    struct hd_slice names = conn_peer(shard, flow);
-    struct hd_addr addr;
+    struct hd_addr addr, at = flow->remote;
+    struct hd_slice names, rest;
     bool proved = false;
 
-    if (!names.n || !shard->ports.net->alias ||
-        !sip_param_find(msg->via.params, HD_LIT("alias"), NULL))
+    if (!sip_param_find(msg->via.params, HD_LIT("alias"), NULL))
         return;
+    names = rest = conn_peer(shard, flow);
     if (sip_host_addr(msg->via.host, 0, &addr) == HD_OK)
-        proved = hd_addr_same_ip(&addr, &flow->remote);
-    while (!proved && names.n)
-        proved = hd_slice_ieq(hd_slice_cut(&names, ' '), msg->via.host);
-    if (proved)
-        shard->ports.net->alias(shard->ports.net_context, flow->conn,
-                                msg->via.port ? msg->via.port : 5061);
+        proved = names.n && hd_addr_same_ip(&addr, &flow->remote);
+    while (!proved && rest.n)
+        proved = hd_slice_ieq(hd_slice_cut(&rest, ' '), msg->via.host);
+    if (!proved)
+        return;
+    at.port = msg->via.port ? msg->via.port : 5061;
+    evt_alias_note(shard, flow->conn, &at, names);
 }
 
 void

@@ -73,6 +73,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     uint32_t hops = limits->subscriptions < EVT_NONE / 2 ? limits->subscriptions * 2 : EVT_NONE - 1;
     hd_table_init(&shard->hops, sizeof(struct evt_hop), hops);
     evt_named_init(shard, hops);
+    evt_aliases_init(shard);
     hd_table_init(&shard->resources, sizeof(struct evt_resource), limits->resources);
     hd_table_init(&shard->pubs, sizeof(struct evt_pub), limits->publications);
     hd_table_init(&shard->accounts, sizeof(struct evt_account), limits->bindings);
@@ -156,6 +157,7 @@ evt_shard_free(struct evt_shard *shard)
         shard->free_flights = next;
     }
     hd_table_done(&shard->nameds);
+    evt_aliases_done(shard);
     struct hd_table *tables[] = { &shard->subs,      &shard->mirrors, &shard->hops,
                                   &shard->resources, &shard->pubs,    &shard->accounts,
                                   &shard->asked,     &shard->waits,   &shard->conds };
@@ -363,6 +365,14 @@ mail_handle(struct evt_shard *shard, struct hd_mail *mail)
     case EVT_MAIL_JUDGED:
         evt_merged_judged(shard, (struct evt_mail_merged *)(void *)mail);
         return;
+    case EVT_MAIL_ALIAS: {
+        const struct evt_mail_alias *alias = (struct evt_mail_alias *)(void *)mail;
+        if (alias->n)
+            evt_alias_copy(shard, alias);
+        else
+            evt_shard_closed(shard, alias->conn, shard->now_us);
+        break;
+    }
     case EVT_MAIL_DEVICE:
         evt_device_mail(shard, (struct evt_mail_device *)(void *)mail);
         return;
@@ -428,6 +438,23 @@ hop_carrying(struct evt_shard *shard, uint64_t conn)
     return NULL;
 }
 
+/* What was in flight on a connection, from the first to the last: the hop may go another way from
+ * the first one on, and carry it there again. */
+static void
+hop_lost(struct evt_shard *shard, struct evt_hop *hop)
+{
+    const struct hd_flow flow = hop->flow;
+    uint32_t next;
+
+    hop->subs++; /* stays until all have heard */
+    for (uint32_t i = hop->on_conn; i != EVT_NONE; i = next) {
+        struct evt_sub *sub = evt_sub_at(shard, i);
+        next = sub->flight->next_on_conn;
+        evt_notify_send_failed(shard, sub, &flow);
+    }
+    evt_hop_put(shard, hop->index);
+}
+
 /* A closed connection ends no subscription: what was in flight on it goes out again another way,
  * and so does the next NOTIFY of the others (see notify.c). */
 void
@@ -436,10 +463,9 @@ evt_shard_closed(struct evt_shard *shard, uint64_t conn, uint64_t now_us)
     struct evt_hop *hop;
 
     evt_shard_tick(shard, now_us);
-    while ((hop = hop_carrying(shard, conn))) {
-        struct hd_flow flow = hop->flow;
-        evt_notify_send_failed(shard, evt_sub_at(shard, hop->on_conn), &flow);
-    }
+    evt_alias_end(shard, conn);
+    while ((hop = hop_carrying(shard, conn)))
+        hop_lost(shard, hop);
 }
 
 bool
@@ -453,7 +479,7 @@ evt_shard_conn_in_use(const struct evt_shard *shard, uint64_t conn)
         if (hop && hop->flow.conn == conn && hop->subs > 0)
             return true;
     }
-    return false;
+    return evt_alias_has(shard, conn);
 }
 
 /* --- turns ----------------------------------------------------------------------------------- */

@@ -268,12 +268,6 @@ net_port_peer(void *context, uint64_t conn)
     return net_peer(context, conn);
 }
 
-static void
-net_port_alias(void *context, uint64_t conn, uint16_t port)
-{
-    net_alias(context, conn, port);
-}
-
 static uint32_t
 net_port_host(void *context, struct hd_slice name)
 {
@@ -289,7 +283,6 @@ net_port_host_done(void *context, uint32_t host)
 static const struct evt_net_ops net_port = { .reserve = net_port_reserve,
                                              .commit = net_port_commit,
                                              .peer = net_port_peer,
-                                             .alias = net_port_alias,
                                              .host = net_port_host,
                                              .host_done = net_port_host_done };
 

@@ -227,8 +227,6 @@ net_conn_drop(struct net_conn *conn, enum hd_err err)
     conn->owed_at = conn->owed_n;
     if (conn->indexed)
         (void)hd_map_remove(&net->tcp.by_remote, conn->hash, conn->place);
-    if (conn->alias)
-        (void)hd_map_remove(&net->tcp.by_remote, conn->alias_hash, conn->place);
     uv_close((uv_handle_t *)&conn->poll, on_handle_end);
     close(conn->fd);
     net->tcp.live--;

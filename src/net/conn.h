@@ -46,9 +46,6 @@ struct net_conn {
     bool told;         /* the owner knows that it is gone */
     struct net_conn *next_dirty, *next_gone;
     struct hd_addr local, remote;
-    uint16_t
-        alias; /* port under which the peer wants to be reached by it, 0: none; see net_alias */
-    uint64_t alias_hash; /* of that address */
     struct hd_timer timer;
     uint64_t since_ms;   /* of the state */
     uint64_t traffic_ms; /* of the last octet either way */

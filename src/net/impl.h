@@ -114,7 +114,6 @@ void net_tcp_free(struct net_shard *net);
 void net_tcp_commit(struct net_shard *net, const struct hd_flow *flow, struct hd_slice octets,
                     uint64_t owner);
 void net_tcp_close(struct net_shard *net, uint64_t conn);
-void net_tcp_alias(struct net_shard *net, uint64_t conn, uint16_t port);
 struct hd_slice net_tcp_peer(struct net_shard *net, uint64_t conn);
 void net_tcp_close_listeners(struct net_shard *net);
 void net_tcp_flush(struct net_shard *net);

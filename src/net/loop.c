@@ -353,13 +353,6 @@ net_host_done(struct net_shard *net, uint32_t host)
     net_names_put(&net->names, host);
 }
 
-void
-net_alias(struct net_shard *net, uint64_t conn, uint16_t port)
-{
-    HD_ASSERT_OBJ(net, NET_SHARD_MAGIC);
-    net_tcp_alias(net, conn, port);
-}
-
 struct hd_slice
 net_peer(struct net_shard *net, uint64_t conn)
 {

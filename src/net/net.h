@@ -166,12 +166,6 @@ struct hd_slice net_peer(struct net_shard *net, uint64_t conn);
  */
 HD_NODISCARD enum hd_err net_dns_query(struct net_shard *net, const char *name, unsigned type,
                                        uint64_t ticket);
-/**
- * The peer of a connection with TLS, who connected to us, says that requests for his host at this
- * port may come by it (RFC 5923): they do when their flow's host is a name that his verified
- * certificate has.  Without effect on other connections, and when memory is short.
- */
-void net_alias(struct net_shard *net, uint64_t conn, uint16_t port);
 /** Closes a connection after what is queued was sent (malformed stream). */
 void net_close(struct net_shard *net, uint64_t conn);
 const struct net_counters *net_shard_counters(const struct net_shard *net);

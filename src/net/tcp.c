@@ -85,17 +85,6 @@ conn_reaches(const struct net_conn *conn, uint32_t host)
            net_identity_is(net_secure_peer(conn->secure), hd_slice_str(name));
 }
 
-/* Whether a connection leads to an address: it is his, or he has said so (RFC 5923 section 8.2:
- * only who has proved whose name it is). */
-static bool
-conn_is_to(const struct net_conn *conn, const struct hd_addr *remote, uint32_t host)
-{
-    if (hd_addr_eq(&conn->remote, remote))
-        return true;
-    return conn->alias && host && conn->alias == remote->port &&
-           hd_addr_same_ip(&conn->remote, remote);
-}
-
 /* A connection to an address, an open one if there is; NULL: none. */
 static struct net_conn *
 find_remote(struct net_shard *net, uint8_t transport, const struct hd_addr *remote, uint32_t host)
@@ -107,7 +96,7 @@ find_remote(struct net_shard *net, uint8_t transport, const struct hd_addr *remo
     for (uint32_t place = hd_map_first(&walk, &net->tcp.by_remote, hash); place != HD_MAP_NONE;
          place = hd_map_more(&walk)) {
         struct net_conn *conn = hd_table_at(&net->tcp.conns, place);
-        if (!conn || conn->transport != transport || !conn_is_to(conn, remote, host) ||
+        if (!conn || conn->transport != transport || !hd_addr_eq(&conn->remote, remote) ||
             !conn_reaches(conn, host))
             continue;
         if (conn->state == NET_CONN_OPEN)
@@ -153,27 +142,6 @@ net_tcp_close(struct net_shard *net, uint64_t id)
 
     if (conn)
         net_conn_close(conn);
-}
-
-void
-net_tcp_alias(struct net_shard *net, uint64_t id, uint16_t port)
-{
-    struct net_conn *conn = net_conn_find(net, id);
-    struct hd_addr addr;
-    uint64_t hash;
-
-    if (!conn || !conn->accepted || conn->transport != HD_TLS || conn->alias == port || port == 0 ||
-        net_secure_peer(conn->secure).n == 0)
-        return;
-    addr = conn->remote;
-    addr.port = port;
-    hash = hd_addr_hash(&net->tcp.key, &addr, true);
-    if (hd_map_put(&net->tcp.by_remote, hash, conn->place))
-        return;
-    if (conn->alias) /* he thought better of it */
-        (void)hd_map_remove(&net->tcp.by_remote, conn->alias_hash, conn->place);
-    conn->alias = port;
-    conn->alias_hash = hash;
 }
 
 struct hd_slice

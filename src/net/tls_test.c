@@ -879,57 +879,6 @@ domains_at_one_address_have_connections_of_their_own(void **state)
     host_stop(to);
 }
 
-struct alias {
-    uint64_t conn;
-    uint16_t port;
-};
-
-static void
-note_alias(struct host *host, void *arg)
-{
-    const struct alias *alias = arg;
-
-    net_alias(host->net, alias->conn, alias->port);
-}
-
-/* RFC 5923: who connected with a certificate is reached by his connection at the port that he says,
- * under the name that he has proved and under no other. */
-static void
-peer_is_reached_by_his_own_connection_when_he_says_so(void **state)
-{
-    struct hd_addr at;
-    int nobody = peer_refusing(&at); /* where he says that he is */
-    struct host *to = start_with(new_tls(&server, NULL, NET_TLS_VERIFY_OPTIONAL), 10000);
-    struct host *from = start_client(authority.certificate, NULL, false);
-    struct send first = { net_shard_bound(to->net, 0), 7, "M03one", NULL };
-    struct send back = { at, 1, "M03bak", "edge.example.test" },
-                wrong = { at, 2, "M03bad", "other.example.test" }, bare = { at, 3, "M03bad", NULL };
-    struct alias alias = { .port = at.port };
-
-    (void)state;
-    to->echo = false;
-    host_do(from, send_tls, &first);
-    alias.conn = host_packet(to, 0).flow.conn;
-    host_do(to, send_tls, &back); /* before he says so */
-    assert_int_equal(host_failure(to, 0).owner, 1);
-    host_do(to, note_alias, &alias);
-    host_do(to, note_alias, &alias);
-    host_do(to, send_tls, &back);
-    assert_memory_equal(host_packet(from, 0).octets, "M03bak", 6);
-    host_do(to, send_tls, &wrong);
-    assert_int_equal(host_failure(to, 1).owner, 2);
-    host_do(to, send_tls, &bare);
-    assert_int_equal(host_failure(to, 2).owner, 3);
-    alias.port = 1; /* another port takes the place of the first */
-    host_do(to, note_alias, &alias);
-    host_do(to, send_tls, &back);
-    assert_int_equal(host_failure(to, 3).owner, 1);
-    assert_int_equal(net_shard_counters(to->net)->streams_accepted, 1);
-    host_stop(from);
-    host_stop(to);
-    close(nobody);
-}
-
 struct closing {
     uint64_t conn;
 };
@@ -1034,7 +983,6 @@ main(void)
         cmocka_unit_test(server_that_is_not_who_was_meant_gets_nothing),
         cmocka_unit_test(server_has_to_be_whom_the_name_was_for),
         cmocka_unit_test(domains_at_one_address_have_connections_of_their_own),
-        cmocka_unit_test(peer_is_reached_by_his_own_connection_when_he_says_so),
         cmocka_unit_test(connections_to_a_known_server_resume),
         cmocka_unit_test(server_that_never_shakes_hands_fails_in_time),
         cmocka_unit_test(without_certificates_nothing_is_opened),
