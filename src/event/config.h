@@ -43,6 +43,12 @@ struct evt_listener {
     struct hd_slice contact; /* configured Contact URI, empty: made from the local address */
 };
 
+/* The proxy for NOTIFYs to subscribers of a domain, in place of that of their listener. */
+struct evt_next_hop {
+    struct hd_slice domain; /* in lower case */
+    struct hd_slice proxy;  /* SIP or SIPS URI */
+};
+
 /* What happens to a subscription whose NOTIFY is never answered (RFC 6665 4.2.2). */
 enum evt_on_timeout { EVT_TIMEOUT_END = 0, EVT_TIMEOUT_PARK };
 
@@ -113,6 +119,8 @@ struct evt_config {
     struct sip_served served;
     const struct evt_listener *listeners;
     size_t n_listeners;
+    const struct evt_next_hop *next_hops;
+    size_t n_next_hops;
     const struct evt_package *const *packages;
     size_t n_packages;
     const struct evt_profile *profiles;

@@ -416,11 +416,15 @@ bool evt_flow_is_secure(const struct hd_flow *flow);
 bool evt_notify_is_secure(const struct sip_hop *hop, struct hd_slice target);
 /** Whether a URI can be a remote target. */
 bool evt_notify_reaches(struct hd_slice target);
-/** Where NOTIFYs to a target with a route set go, given how the SUBSCRIBE came; ret_way borrows
- * from route and target.  HD_ENOMATCH: nowhere that can be reached; HD_ENOTSUP: sips, and it came
- * in the clear; HD_ESYNTAX. */
-HD_NODISCARD enum hd_err evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came,
-                                         bool direct, struct hd_slice route, struct hd_slice target,
+/* What says where the NOTIFYs of a subscription go. */
+struct evt_notified {
+    const struct hd_flow *came; /* how the SUBSCRIBE came */
+    bool direct;                /* and from the subscriber himself, see evt_direct */
+    struct hd_slice route, target, watcher;
+};
+/** Where they go; ret_way borrows from route and target.  HD_ENOMATCH: nowhere that can be reached;
+ * HD_ENOTSUP: sips, and it came in the clear; HD_ESYNTAX. */
+HD_NODISCARD enum hd_err evt_notify_flow(struct evt_shard *shard, const struct evt_notified *to,
                                          struct evt_way *ret_way);
 /** The flow to an address from where a SUBSCRIBE came; false: no listener of ours fits. */
 bool evt_notify_flow_to(struct evt_shard *shard, const struct hd_flow *came,

@@ -598,14 +598,18 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
     if (!hd_transport_reliable((enum hd_transport)flow->transport))
         return; /* an ICMP error may pass: Timer E tries again, Timer F ends it */
     hop = evt_hop_at(shard, sub->hop);
+    const struct hd_flow gone = { .transport = hop->flow.transport,
+                                  .listener = hop->flow.listener,
+                                  .local = hop->flow.local,
+                                  .remote = hop->flow.remote };
     if (hop->flow.conn && hop->flow.conn == flow->conn &&
-        evt_notify_flow(shard,
-                        &(struct hd_flow){ .transport = hop->flow.transport,
-                                           .listener = hop->flow.listener,
-                                           .local = hop->flow.local,
-                                           .remote = hop->flow.remote },
-                        false, evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
-                        evt_texts_get(sub->texts, EVT_TEXT_TARGET), &way) == HD_OK) {
+        evt_notify_flow(
+            shard,
+            &(struct evt_notified){ .came = &gone,
+                                    .route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE),
+                                    .target = evt_texts_get(sub->texts, EVT_TEXT_TARGET),
+                                    .watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER) },
+            &way) == HD_OK) {
         struct evt_hop *other = evt_hop_take(shard, &way, NULL);
         if (other == hop) {
             evt_hop_put(shard, hop->index); /* memory is short: it could not leave the connection */
@@ -677,8 +681,13 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     evt_texts_all(sub->texts, mirror, pieces);
     pieces[EVT_TEXT_TARGET] = contact.uri;
-    if (evt_notify_flow(shard, &evt_hop_at(shard, sub->came)->flow, sub->direct,
-                        pieces[EVT_TEXT_ROUTE], contact.uri, &way))
+    if (evt_notify_flow(shard,
+                        &(struct evt_notified){ .came = &evt_hop_at(shard, sub->came)->flow,
+                                                .direct = sub->direct,
+                                                .route = pieces[EVT_TEXT_ROUTE],
+                                                .target = contact.uri,
+                                                .watcher = pieces[EVT_TEXT_WATCHER] },
+                        &way))
         return;
     texts = evt_texts_new(pieces, sub->texts->has_event_id, sub->texts->proof, mirror->key);
     hop = texts ? evt_hop_take(shard, &way, NULL) : NULL;

@@ -119,16 +119,20 @@ conn_gone(const struct evt_shard *shard)
 static enum hd_err
 sub_way(struct evt_shard *shard, const struct evt_stored_sub *stored, struct evt_way *ret_way)
 {
-    if (stored->named)
-        return evt_notify_flow(
-            shard, &stored->came,
-            stored->direct && !hd_transport_reliable((enum hd_transport)stored->came.transport),
-            stored->texts[EVT_TEXT_ROUTE], stored->texts[EVT_TEXT_TARGET], ret_way);
+    struct evt_notified to = { .came = stored->named ? &stored->came : &stored->way,
+                               .route = stored->texts[EVT_TEXT_ROUTE],
+                               .target = stored->texts[EVT_TEXT_TARGET],
+                               .watcher = stored->texts[EVT_TEXT_WATCHER] };
+
+    if (stored->named) {
+        to.direct =
+            stored->direct && !hd_transport_reliable((enum hd_transport)stored->came.transport);
+        return evt_notify_flow(shard, &to, ret_way);
+    }
     *ret_way = (struct evt_way){ .flow = stored->way };
     if (!hd_transport_reliable((enum hd_transport)stored->way.transport))
         return HD_OK;
-    enum hd_err err = evt_notify_flow(shard, &stored->way, false, stored->texts[EVT_TEXT_ROUTE],
-                                      stored->texts[EVT_TEXT_TARGET], ret_way);
+    const enum hd_err err = evt_notify_flow(shard, &to, ret_way);
     if (err != HD_ENOMATCH)
         return err;
     *ret_way = (struct evt_way){ .flow = stored->way };

@@ -728,14 +728,24 @@ initial_merged(struct evt_shard *shard, struct evt_request *request, uint64_t ca
     return false;
 }
 
-/* The refusal for a Contact or route that evt_notify_flow cannot use. */
-static void
-refuse_way(struct evt_shard *shard, struct evt_request *request, enum hd_err err)
+/* Where NOTIFYs go; false: answered, since there is nowhere to send them. */
+static bool
+read_way(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+         struct hd_slice route, struct evt_way *ret_way)
 {
+    const struct evt_notified to = { .came = request->flow,
+                                     .direct = evt_direct(shard, request->flow, request->msg),
+                                     .route = route,
+                                     .target = want->contact.uri,
+                                     .watcher = hd_slice(request->identity.key,
+                                                         request->identity.key_len) };
+    const enum hd_err err = evt_notify_flow(shard, &to, ret_way);
+
     if (err == HD_ENOTSUP)
         evt_refuse_sips(shard, request, HD_LIT("SIPS Contact Needs A Secure Transport"));
-    else
+    else if (err)
         evt_refuse(shard, request, 400, HD_LIT("Contact Cannot Be Reached"));
+    return !err;
 }
 
 static bool
@@ -743,7 +753,6 @@ initial_way(struct evt_shard *shard, struct evt_request *request, const struct w
             char route_text[ROUTE_MAX], struct hd_slice *ret_route, struct evt_way *ret_way)
 {
     struct sip_out out;
-    enum hd_err err;
     size_t n;
 
     /* An edge that took TLS off is reached in the clear, as it wishes. */
@@ -754,11 +763,7 @@ initial_way(struct evt_shard *shard, struct evt_request *request, const struct w
         return false;
     }
     *ret_route = hd_slice(route_text, n);
-    err = evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg),
-                          *ret_route, want->contact.uri, ret_way);
-    if (err)
-        refuse_way(shard, request, err);
-    return !err;
+    return read_way(shard, request, want, *ret_route, ret_way);
 }
 
 /* Makes the record with its change under way; the table's refusals become answers. */
@@ -914,13 +919,8 @@ dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
     struct evt_way way;
 
-    const enum hd_err err =
-        evt_notify_flow(shard, request->flow, evt_direct(shard, request->flow, request->msg), route,
-                        want->contact.uri, &way);
-    if (err) {
-        refuse_way(shard, request, err);
+    if (!read_way(shard, request, want, route, &way))
         return;
-    }
     bool moved = !hd_slice_eq(want->contact.uri, evt_texts_get(sub->texts, EVT_TEXT_TARGET)) ||
                  request->identity.proof != sub->texts->proof;
     struct evt_texts *texts = moved ? moved_texts(shard, request, want, sub) : NULL;

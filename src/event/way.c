@@ -196,16 +196,31 @@ source_is_way(const struct evt_shard *shard, const struct hd_flow *came, const s
     return sip_uri_param(uri, HD_LIT("ob"), NULL);
 }
 
+/* The proxy of the subscriber's domain, or of the listener that his SUBSCRIBE came to; empty:
+ * neither has one. */
+static struct hd_slice
+configured_hop(const struct evt_config *config, const struct evt_notified *to)
+{
+    const size_t at = hd_slice_find(to->watcher, '@');
+    const struct hd_slice domain = hd_slice_from(to->watcher, at < to->watcher.n ? at + 1 : at);
+
+    for (size_t i = 0; i < config->n_next_hops; i++)
+        if (hd_slice_eq(config->next_hops[i].domain, domain))
+            return config->next_hops[i].proxy;
+    if (to->came->listener >= config->n_listeners)
+        return hd_slice(NULL, 0);
+    return config->listeners[to->came->listener].next_hop;
+}
+
 /* A configured proxy stands in for what Contact says (RFC 3261 section 8.1.2); what is for a sips
  * target goes to it by TLS.  False: there is none. */
 static bool
-take_next_hop(const struct evt_shard *shard, const struct hd_flow *came, struct sip_hop *hop)
+take_next_hop(const struct evt_shard *shard, const struct evt_notified *to, struct sip_hop *hop)
 {
+    const struct hd_slice proxy = configured_hop(shard->config, to);
     struct sip_uri uri;
 
-    if (came->listener >= shard->config->n_listeners ||
-        !shard->config->listeners[came->listener].next_hop.n ||
-        sip_uri_parse(shard->config->listeners[came->listener].next_hop, &uri))
+    if (!proxy.n || sip_uri_parse(proxy, &uri))
         return false;
     if (hop->next.scheme == SIP_SCHEME_SIPS)
         uri.scheme = SIP_SCHEME_SIPS;
@@ -216,18 +231,18 @@ take_next_hop(const struct evt_shard *shard, const struct hd_flow *came, struct 
 /* A stream that the subscriber opened is the way back to him; so is his source when his Contact is
  * a name that cannot be looked up. */
 enum hd_err
-evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct,
-                struct hd_slice route, struct hd_slice target, struct evt_way *ret_way)
+evt_notify_flow(struct evt_shard *shard, const struct evt_notified *to, struct evt_way *ret_way)
 {
-    const bool back = direct || came->conn;
+    const struct hd_flow *came = to->came;
+    const bool direct = to->direct, back = direct || came->conn;
     struct sip_hop hop;
     enum hd_transport transport;
     struct hd_addr addr;
 
-    if (sip_dialog_hop(route, target, &hop))
+    if (sip_dialog_hop(to->route, to->target, &hop))
         return HD_ESYNTAX;
     *ret_way = (struct evt_way){ .flow = *came };
-    if (evt_notify_is_secure(&hop, target)) {
+    if (evt_notify_is_secure(&hop, to->target)) {
         /* RFC 5630 section 5.1.1: what is for a sips target never travels in the clear, but to a
          * proxy that the operator trusts to go on as it has to. */
         if (!evt_flow_is_secure(came) && (direct || !evt_listener_trusts(shard->config, came)))
@@ -239,7 +254,7 @@ evt_notify_flow(struct evt_shard *shard, const struct hd_flow *came, bool direct
     }
     if (direct && (came->conn || source_is_way(shard, came, &hop.next)))
         return HD_OK;
-    bool through = !route.n && take_next_hop(shard, came, &hop);
+    bool through = !to->route.n && take_next_hop(shard, to, &hop);
     if (sip_uri_addr(&hop.next, &transport, &addr)) { /* no literal address */
         if (!sip_uri_transport(&hop.next) || !is_name(shard, &hop.next))
             return back ? HD_OK : HD_ENOMATCH;

@@ -407,6 +407,8 @@ hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s, uin
                                             .n_own = conf->n_own };
     p->config.listeners = conf->listeners;
     p->config.n_listeners = conf->n_listeners;
+    p->config.next_hops = conf->next_hops;
+    p->config.n_next_hops = conf->n_next_hops;
     p->config.packages = conf->packages;
     p->config.n_packages = conf->n_packages;
     p->config.profiles = conf->profiles;

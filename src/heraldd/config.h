@@ -23,6 +23,7 @@
 
 #define HD_CONF_MAGIC 0x48434f4eu
 #define HD_CONF_LISTENERS 32           /* at most; a flow names its listener with one octet */
+#define HD_CONF_NEXT_HOPS 64           /* sections of domains, looked through by each SUBSCRIBE */
 #define HD_CONF_FILE_MAX (1024 * 1024) /* octets of the file */
 
 /* What net/ needs and the core does not; per shard. */
@@ -80,6 +81,8 @@ struct hd_conf {
     struct hd_addr *written;       /* their addresses as the file says; port 0 stays 0 */
     struct hd_conf_secure *secure; /* by listener */
     size_t n_listeners;
+    const struct evt_next_hop *next_hops; /* by the subscriber's domain */
+    size_t n_next_hops;
     struct hd_conf_client client;
     struct hd_slice realm;         /* empty: the first domain */
     const struct hd_slice *realms; /* further ones */

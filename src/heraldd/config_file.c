@@ -82,6 +82,7 @@ static const char *const store_keys[] = { "path", "durability", "commit_spacing"
 static const char *const registrar_keys[] = { "enabled", "min_expires", "default_expires",
                                               "max_expires", "flow_timer" };
 static const char *const profile_keys[] = { "package", "when" };
+static const char *const next_hop_keys[] = { "proxy" };
 static const char *const priority_keys[] = { "trusted" };
 static const char *const log_keys[] = { "level", "format" };
 static const char *const audit_keys[] = { "enabled", "keep", "most" };
@@ -178,7 +179,7 @@ confuse_read(struct hd_reader *r)
     cfg_opt_t listen[ROW_MAX], authentication[ROW_MAX], store[ROW_MAX], limits[ROW_MAX],
         registrar[ROW_MAX], package[ROW_MAX], profile[ROW_MAX], log[ROW_MAX], admin[ROW_MAX],
         tls[ROW_MAX], names[ROW_MAX], audit[ROW_MAX], http[ROW_MAX], recorder[ROW_MAX],
-        publish[ROW_MAX], priority[ROW_MAX];
+        publish[ROW_MAX], priority[ROW_MAX], next_hop[ROW_MAX];
     struct confuse_error error = { 0 };
     int rc;
 
@@ -189,6 +190,7 @@ confuse_read(struct hd_reader *r)
               authentication_lists, 2);
     fill_keys(publish, NULL, 0, publish_lists, 2);
     fill_keys(priority, priority_keys, HD_ARRAY_LEN(priority_keys), priority_lists, 1);
+    fill_keys(next_hop, next_hop_keys, HD_ARRAY_LEN(next_hop_keys), NULL, 0);
     fill_keys(store, store_keys, HD_ARRAY_LEN(store_keys), NULL, 0);
     fill_keys(registrar, registrar_keys, HD_ARRAY_LEN(registrar_keys), registrar_lists, 1);
     fill_keys(names, names_keys, HD_ARRAY_LEN(names_keys), names_lists, 1);
@@ -212,6 +214,7 @@ confuse_read(struct hd_reader *r)
                          section("profile", profile, titled),
                          section("publish", publish, titled),
                          section("priority", priority, titled),
+                         section("next_hop", next_hop, titled),
                          section("authentication", authentication, single),
                          section("store", store, single),
                          section("limits", limits, single),
@@ -605,6 +608,7 @@ read_all(struct hd_reader *r)
     conf->on_timeout = (enum evt_on_timeout)hd_read_word(r, r->root, "on_timeout", timeouts, 2,
                                                          (int)conf->on_timeout);
     hd_read_listeners(r);
+    hd_read_next_hops(r);
     hd_read_tls(r);
     read_authentication(r);
     read_store(r);

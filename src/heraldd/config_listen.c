@@ -83,21 +83,26 @@ hd_conf_address(struct hd_slice text, enum hd_transport *ret_transport, struct h
 
 /* A host name (letters, digits and '-' in labels, RFC 3261 section 25.1 "hostname") or an address,
  * in lower case. */
+static bool
+is_domain(struct hd_slice text)
+{
+    bool good = text.n > 0 && text.n <= 190 && text.p[0] != '.' && text.p[0] != '-';
+    struct hd_addr addr;
+
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.') ||
+            (c == '.' && i > 0 && text.p[i - 1] == '.'))
+            good = false;
+    }
+    return good || (text.n > 0 && text.p[0] == '[' && !hd_addr_parse(text, 0, &addr));
+}
+
 bool
 hd_check_domain(struct hd_reader *r, const char *key, const struct hd_value *value)
 {
-    bool good = value->n > 0 && value->n <= 190 && value->text[0] != '.' && value->text[0] != '-';
-    struct hd_addr addr;
-
-    for (size_t i = 0; i < value->n; i++) {
-        char c = value->text[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.') ||
-            (c == '.' && i > 0 && value->text[i - 1] == '.'))
-            good = false;
-    }
-    if (good ||
-        (value->n > 0 && value->text[0] == '[' && !hd_addr_parse(hd_value_slice(value), 0, &addr)))
+    if (is_domain(hd_value_slice(value)))
         return true;
     hd_problem(r->problems, value->line,
                "%s holds \"%s\"; expected a host name in lower case or an address", key,
@@ -272,23 +277,62 @@ read_contact(struct hd_reader *r, cfg_t *sec, struct evt_listener *listener)
         listener->contact = hd_read_keep(r, hd_value_slice(value));
 }
 
-static void
-read_next_hop(struct hd_reader *r, cfg_t *sec, struct evt_listener *listener)
+/* The URI of a proxy; empty: not said. */
+static struct hd_slice
+read_proxy(struct hd_reader *r, cfg_t *sec, const char *key)
 {
-    const struct hd_value *value = hd_read_value(sec, "next_hop");
+    const struct hd_value *value = hd_read_value(sec, key);
     struct sip_uri uri;
 
     if (!value)
-        return;
+        return hd_slice(NULL, 0);
     if (sip_uri_parse(hd_value_slice(value), &uri) ||
         (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS) || uri.headers.n > 0 ||
-        uri.user.n > 0)
+        uri.user.n > 0) {
         hd_problem(r->problems, value->line,
-                   "next_hop = \"%s\"; expected the SIP or SIPS URI of a proxy, without user and "
+                   "%s = \"%s\"; expected the SIP or SIPS URI of a proxy, without user and "
                    "headers, such as sip:edge.example.test;transport=tcp",
-                   value->text);
-    else
-        listener->next_hop = hd_read_keep(r, hd_value_slice(value));
+                   key, value->text);
+        return hd_slice(NULL, 0);
+    }
+    return hd_read_keep(r, hd_value_slice(value));
+}
+
+/* next_hop "partner.example" { proxy = "sip:border.example.test" } */
+static void
+read_next_hop(struct hd_reader *r, cfg_t *sec, unsigned line, struct evt_next_hop *next_hop)
+{
+    const struct hd_slice domain = hd_slice_str(cfg_title(sec));
+
+    if (!is_domain(domain))
+        hd_problem(r->problems, line,
+                   "next_hop \"%s\"; expected a host name in lower case or an address",
+                   cfg_title(sec));
+    if (!hd_read_value(sec, "proxy"))
+        hd_problem(r->problems, line,
+                   "next_hop \"%s\" has no proxy; expected its SIP or SIPS URI, such as proxy = "
+                   "\"sip:edge.example.test\"",
+                   cfg_title(sec));
+    next_hop->domain = hd_read_keep(r, domain);
+    next_hop->proxy = read_proxy(r, sec, "proxy");
+}
+
+void
+hd_read_next_hops(struct hd_reader *r)
+{
+    const unsigned n = cfg_size(r->root, "next_hop");
+
+    if (n > HD_CONF_NEXT_HOPS) {
+        hd_problem(r->problems, hd_scan_line(&r->scan, "next_hop", HD_CONF_NEXT_HOPS),
+                   "%u next_hop sections; expected at most %d", n, HD_CONF_NEXT_HOPS);
+        return;
+    }
+    struct evt_next_hop *next_hops = n ? hd_read_room(r, n, sizeof(*next_hops)) : NULL;
+    for (unsigned i = 0; next_hops && i < n; i++)
+        read_next_hop(r, cfg_getnsec(r->root, "next_hop", i), hd_scan_line(&r->scan, "next_hop", i),
+                      &next_hops[i]);
+    r->conf->next_hops = next_hops;
+    r->conf->n_next_hops = next_hops ? n : 0;
 }
 
 static void
@@ -331,7 +375,7 @@ read_listener(struct hd_reader *r, cfg_t *sec, unsigned line)
     read_trusted(r, sec, listener);
     read_contact(r, sec, listener);
     read_nat(r, sec, listener);
-    read_next_hop(r, sec, listener);
+    listener->next_hop = read_proxy(r, sec, "next_hop");
     hd_read_list(r, sec, "trusted_names", hd_check_domain, &listener->trusted_names,
                  &listener->n_trusted_names);
     hd_read_list(r, sec, "certified", hd_check_domain, &listener->certified,

@@ -77,6 +77,7 @@ extern const char *const hd_http_keys[], *const hd_http_lists[];
 extern const size_t hd_n_http_keys, hd_n_http_lists;
 void hd_read_http(struct hd_reader *r);
 void hd_read_listeners(struct hd_reader *r);
+void hd_read_next_hops(struct hd_reader *r);
 void hd_read_tls(struct hd_reader *r);
 
 #endif

@@ -169,6 +169,16 @@ static const struct {
     { "listen \"udp://127.0.0.1\" {\n next_hop = \"sip:bob@a.test\"\n}\n",
       "x.conf:2: ", "without user" },
     { "listen \"udp://127.0.0.1\" {\n next_hop = \"tel:1\"\n}\n", "x.conf:2: ", "SIP or SIPS" },
+    { "\nnext_hop \"a.test\" { }\n", "x.conf:2: ", "has no proxy" },
+    { "listen \"udp://127.0.0.1\" {\n next_hop = \"sip:b.test\"\n}\nnext_hop \"A.test\" { proxy = "
+      "\"sip:b.test\" }\n",
+      "x.conf:4: ", "lower case" },
+    { "next_hop \"\" { proxy = \"sip:b.test\" }\n", "x.conf:1: ", "host name" },
+    { "next_hop \"a.test\" {\n proxy = \"mailto:b@c\"\n}\n", "x.conf:2: ", "SIP or SIPS" },
+    { "next_hop \"a.test\" { proxy = \"sip:b.test\" }\nnext_hop \"a.test\" { proxy = "
+      "\"sip:c.test\" }\n",
+      "x.conf:2: ", "a.test" },
+    { "next_hop \"a.test\" { port = 5 }\n", "x.conf:1: ", "port" },
     { "listen \"udp://127.0.0.1\" {\n nat = perhaps\n}\n", "x.conf:2: ", "asked, private" },
     { "listen \"tcp://127.0.0.1\" {\n nat = always\n}\n", "x.conf:2: ", "udp://" },
     { "listen \"wss://127.0.0.1\" { }\n", "x.conf:1: ", "certificate = self" },
@@ -688,6 +698,7 @@ what_cannot_change_while_running_is_named(void **state)
           "listen \"udp://127.0.0.1\" { next_hop = \"sip:a.test\" }\nlisten \"tcp://127.0.0.1\" { "
           "}",
           NULL },
+        { "", "next_hop \"a.test\" { proxy = \"sip:b.test\" }", NULL },
         { "listen \"tls://127.0.0.1\" { certificate = self }",
           "listen \"tls://127.0.0.1\" { certificate = a  key = b }", NULL },
         { "", "shards = 3", "shards" },
