@@ -18,7 +18,7 @@
 
 #define IDS 48
 #define KINDS 4
-#define BATCHES 3000
+#define BATCHES 5000
 #define CUTS 10000
 
 /* The version of each record after a batch; 0: it is not there. */

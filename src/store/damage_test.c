@@ -15,7 +15,7 @@
 #define IDS 48
 #define KINDS 4
 #define VERSIONS 3
-#define PAGE 4096u
+#define PAGE 16384u
 #define DAMAGES 240
 #define CUTS 60
 
@@ -153,7 +153,7 @@ read_file(struct fixture *f)
     assert_non_null(f->whole);
     f->n = fread(f->whole, 1, (size_t)8 << 20, file);
     (void)fclose(file);
-    assert_true(f->n > 60 * PAGE && f->n < (size_t)8 << 20);
+    assert_true(f->n > 15 * PAGE && f->n < (size_t)8 << 20);
 }
 
 static void
@@ -256,7 +256,7 @@ assert_one_bit(const struct seen *seen)
 {
     assert_int_equal(seen->refused, 0);
     assert_int_equal(seen->untold, 0);
-    assert_true(seen->as_it_was > 0 && seen->told > 0 && seen->rescued > 0);
+    assert_true(seen->as_it_was > 0 && seen->told > 0);
     assert_true(seen->most_unlike <= IDS);
 }
 
@@ -291,6 +291,7 @@ a_page_that_leads_astray_costs_no_more_than_its_table(void **state)
         turn_over(f, &seen, page * PAGE * 8 + hd_hash_mix(i, 11) % 512);
     }
     assert_one_bit(&seen);
+    assert_true(seen.rescued > 0);
 }
 
 /* The first page says what the file is: without it nothing can be read, and the start is refused

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/gather.h"
 #include "store/index.h"
 #include "store/row.h"
 
@@ -24,10 +25,10 @@
 #define APPLICATION 0x48455241 /* "HERA" */
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
-#define CHECKPOINT 500 /* pages in the log before they are moved; more stalls longer */
+#define CHECKPOINT 128 /* pages in the log before they are moved; more stalls longer */
 #endif
 #define TRIM_PER_ROW 2    /* rows taken off the tail for each one added */
-#define BACKUP_PAGES 64   /* copied in one step */
+#define BACKUP_PAGES 16   /* copied in one step */
 #define BACKUP_STARTS 256 /* that a copy counts for the time after it was made */
 
 /* What an id had before the batch under way touched it. */
@@ -48,6 +49,7 @@ struct lane {
 
 struct sto_journal {
     unsigned magic;
+    struct sto_gather *gather; /* NULL: commits do not wait for the disk */
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *rollback;
     struct lane lanes[STO_TABLES];
@@ -286,7 +288,8 @@ find_ends(struct sto_journal *journal)
     return err;
 }
 
-/* Alone before WAL: with two connections this SQLite can lose what is in the log. */
+/* Alone before WAL: with two connections this SQLite can lose what is in the log.  Some builds of
+ * it overwrite what is deleted, which here would write every row twice. */
 static enum hd_err
 settings(struct sto_journal *journal, bool durable)
 {
@@ -306,7 +309,7 @@ settings(struct sto_journal *journal, bool durable)
     (void)sqlite3_finalize(statement);
     (void)snprintf(sql, sizeof(sql),
                    "PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=%d; "
-                   "PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY",
+                   "PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF",
                    durable ? "FULL" : "NORMAL", CHECKPOINT);
     return err ? err : run(journal, sql);
 }
@@ -346,6 +349,8 @@ open_file(struct sto_journal *journal, const struct sto_journal_params *params, 
 
     if (!err)
         err = check_format(journal, params->path, &is_new, problem);
+    if (!err && is_new)
+        err = run(journal, "PRAGMA page_size=16384"); /* rows are written in order: few are large */
     if (!err)
         err = settings(journal, params->durable);
     if (!err)
@@ -366,6 +371,23 @@ open_file(struct sto_journal *journal, const struct sto_journal_params *params, 
     return err;
 }
 
+/* What is gathered must be synced: without that it would be lost with the process. */
+static enum hd_err
+open_db(struct sto_journal *journal, const struct sto_journal_params *params)
+{
+    const char *vfs = params->vfs;
+
+    if (params->durable) {
+        if (sto_gather_new(vfs, &journal->gather))
+            return out_of_memory(journal);
+        vfs = sto_gather_name(journal->gather);
+    }
+    return sqlite3_open_v2(params->path, &journal->db,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs)
+               ? failed(journal)
+               : HD_OK;
+}
+
 enum hd_err
 sto_journal_open(const struct sto_journal_params *params, char ret_problem[256],
                  struct sto_journal **ret_journal)
@@ -378,11 +400,7 @@ sto_journal_open(const struct sto_journal_params *params, char ret_problem[256],
         return HD_ENOMEM;
     journal->magic = JOURNAL_MAGIC;
     journal->opened = params->now;
-    err = sqlite3_open_v2(params->path, &journal->db,
-                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                          params->vfs)
-              ? failed(journal)
-              : HD_OK;
+    err = open_db(journal, params);
     if (!err) {
         (void)sqlite3_extended_result_codes(journal->db, 1);
         err = open_file(journal, params, ret_problem);
@@ -428,6 +446,7 @@ sto_journal_close(struct sto_journal *journal)
     (void)sqlite3_finalize(journal->commit);
     (void)sqlite3_finalize(journal->rollback);
     (void)sqlite3_close(journal->db);
+    sto_gather_free(journal->gather);
     free(journal->changes);
     journal->magic = 0;
     free(journal);
@@ -435,10 +454,39 @@ sto_journal_close(struct sto_journal *journal)
 
 /* --- reading rows ------------------------------------------------------------------------ */
 
+/* One of the statements that put a row aside.  HD_ESYNTAX: the structure of the file is damaged
+ * where it would be written. */
+static enum hd_err
+step_aside(struct sto_journal *journal, sqlite3_stmt *s)
+{
+    int code = sqlite3_step(s);
+
+    (void)sqlite3_finalize(s);
+    if ((code & 0xff) != SQLITE_CORRUPT)
+        return HD_OK;
+    (void)failed(journal);
+    return HD_ESYNTAX;
+}
+
+static enum hd_err
+keep_damaged(struct sto_journal *journal, unsigned table, const struct sto_row *row)
+{
+    sqlite3_stmt *s = NULL;
+
+    if (sqlite3_prepare_v2(journal->db, "INSERT OR REPLACE INTO damaged VALUES(?1,?2,?3,?4)", -1,
+                           &s, NULL))
+        return HD_OK;
+    (void)sqlite3_bind_text(s, 1, sto_table_names[table], -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)row->row);
+    (void)sqlite3_bind_int64(s, 3, (int64_t)row->id);
+    (void)sqlite3_bind_blob64(s, 4, row->record.p, row->record.n, SQLITE_STATIC);
+    return step_aside(journal, s);
+}
+
 /* The row's octets go into the table "damaged"; in its place stays a removal, since the state
- * before it is not what was acknowledged last.  When even that cannot be written the row stays, to
- * be met again. */
-static void
+ * before it is not what was acknowledged last.  When the disk does not take even that the row
+ * stays, to be met again.  HD_ESYNTAX as above. */
+static enum hd_err
 put_aside(struct sto_journal *journal, unsigned table, const struct sto_row *row)
 {
     const struct sto_row removal = { .row = row->row,
@@ -446,32 +494,23 @@ put_aside(struct sto_journal *journal, unsigned table, const struct sto_row *row
                                      .bucket = row->bucket,
                                      .boot = journal->boot,
                                      .stamp = journal->opened };
+    enum hd_err err = keep_damaged(journal, table, row);
     sqlite3_stmt *s = NULL;
     char sql[128];
 
-    if (sqlite3_prepare_v2(journal->db, "INSERT OR REPLACE INTO damaged VALUES(?1,?2,?3,?4)", -1,
-                           &s, NULL) == SQLITE_OK) {
-        (void)sqlite3_bind_text(s, 1, sto_table_names[table], -1, SQLITE_STATIC);
-        (void)sqlite3_bind_int64(s, 2, (int64_t)row->row);
-        (void)sqlite3_bind_int64(s, 3, (int64_t)row->id);
-        (void)sqlite3_bind_blob64(s, 4, row->record.p, row->record.n, SQLITE_STATIC);
-        (void)step(journal, s);
-    }
-    (void)sqlite3_finalize(s);
     (void)snprintf(sql, sizeof(sql),
                    "UPDATE %s SET bucket=?2,boot=?3,boot_ms=?4,wall_ms=?5,sum=?6,body=NULL WHERE "
                    "row=?1",
                    sto_table_names[table]);
-    if (sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL) == SQLITE_OK) {
-        (void)sqlite3_bind_int64(s, 1, (int64_t)row->row);
-        (void)sqlite3_bind_int(s, 2, (int)row->bucket);
-        (void)sqlite3_bind_int64(s, 3, journal->boot);
-        (void)sqlite3_bind_int64(s, 4, (int64_t)journal->opened.boot_ms);
-        (void)sqlite3_bind_int64(s, 5, (int64_t)journal->opened.wall_ms);
-        (void)sqlite3_bind_int64(s, 6, sto_row_sum(table, &removal));
-        (void)step(journal, s);
-    }
-    (void)sqlite3_finalize(s);
+    if (err || sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL))
+        return err;
+    (void)sqlite3_bind_int64(s, 1, (int64_t)row->row);
+    (void)sqlite3_bind_int(s, 2, (int)row->bucket);
+    (void)sqlite3_bind_int64(s, 3, journal->boot);
+    (void)sqlite3_bind_int64(s, 4, (int64_t)journal->opened.boot_ms);
+    (void)sqlite3_bind_int64(s, 5, (int64_t)journal->opened.wall_ms);
+    (void)sqlite3_bind_int64(s, 6, sto_row_sum(table, &removal));
+    return step_aside(journal, s);
 }
 
 /* Rows that are to be put aside when a table has been read: writing into it while it is read can
@@ -496,25 +535,27 @@ aside_add(struct aside *aside, uint64_t row)
     return HD_OK;
 }
 
-static void
+static enum hd_err
 aside_all(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor,
           struct aside *aside)
 {
     sqlite3_stmt *s = journal->lanes[table].tail;
+    enum hd_err err = HD_OK;
 
-    for (size_t i = 0; i < aside->n; i++) {
+    for (size_t i = 0; i < aside->n && !err; i++) {
         if (visitor->damaged)
             visitor->damaged(visitor->context, sto_table_names[table], aside->rows[i]);
         (void)sqlite3_bind_int64(s, 1, (int64_t)aside->rows[i]);
         (void)sqlite3_bind_int64(s, 2, 1);
         if (sqlite3_step(s) == SQLITE_ROW) {
             struct sto_row row = sto_row_read_unchecked(s);
-            put_aside(journal, table, &row);
+            err = put_aside(journal, table, &row);
         }
         (void)sqlite3_reset(s);
     }
     free(aside->rows);
     *aside = (struct aside){ .rows = NULL };
+    return err;
 }
 
 /* Rows are numbered without gaps, so one that does not follow says that others cannot be reached.
@@ -616,8 +657,9 @@ load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_
     if (!err && code != SQLITE_DONE)
         err = failed(journal);
     (void)sqlite3_reset(lane->tail);
-    aside_all(journal, table, visitor, &aside);
-    return err;
+    /* Too late for a rescue: what cannot be written is met again by the next start. */
+    enum hd_err put = aside_all(journal, table, visitor, &aside);
+    return err ? err : put == HD_ESYNTAX ? HD_OK : put;
 }
 
 enum hd_err
@@ -634,7 +676,7 @@ sto_journal_load(struct sto_journal *journal, const struct sto_journal_visitor *
         err = load_index(journal, i, &aside[i]);
     for (unsigned i = 0; i < STO_TABLES; i++) {
         if (!err)
-            aside_all(journal, i, visitor, &aside[i]);
+            err = aside_all(journal, i, visitor, &aside[i]);
         free(aside[i].rows);
     }
     /* Publications first: what the subscriptions are shown is there when they come. */

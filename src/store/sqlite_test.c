@@ -572,7 +572,7 @@ a_disk_that_cannot_be_read_ends_the_start_and_loses_nothing(void **state)
     await_told(f, 0, 3000);
     sto_sqlite_free(f->store);
     open_store(f);
-    fault_disk_fail(f->disk, FAULT_READ, 20);
+    fault_disk_fail(f->disk, FAULT_READ, 5);
     assert_int_equal(sto_sqlite_load(f->store, &visitor, f->problem), HD_EIO);
     assert_true(fault_disk_struck(f->disk) > 0);
     assert_non_null(strstr(f->problem, "disk I/O error"));
