@@ -68,7 +68,8 @@ struct backup {
 struct part {
     struct evt_shard *shard;
     struct batch *open;
-    char apart[64]; /* two shards never write one cache line */
+    size_t last_used; /* octets of the last batch */
+    char apart[64];   /* two shards never write one cache line */
 };
 
 struct sto_sqlite {
@@ -113,14 +114,17 @@ item_size(size_t n)
     return (sizeof(struct item) + n + 7) & ~(size_t)7;
 }
 
+/* A first one has room for what the last one held, so that a flood is not copied from one to the
+ * next larger. */
 static struct batch *
-batch_room(struct batch *batch, unsigned shard, size_t need)
+batch_room(struct part *part, unsigned shard, size_t need)
 {
+    struct batch *batch = part->open;
     size_t used = batch ? batch->used : 0, cap = batch ? batch->cap : 0;
 
     if (batch && cap - used >= need)
         return batch;
-    cap = cap ? cap * 2 : BATCH_FIRST;
+    cap = cap ? cap * 2 : BATCH_FIRST + part->last_used + part->last_used / 4;
     while (cap - used < need)
         cap *= 2;
     struct batch *bigger = realloc(batch, sizeof(*bigger) + cap);
@@ -146,7 +150,7 @@ store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind k
     if (atomic_load_explicit(&store->waiting, memory_order_relaxed) > WAITING_MOST)
         return HD_ESTORE;
     struct part *part = &store->parts[shard];
-    struct batch *batch = batch_room(part->open, shard, item_size(record.n));
+    struct batch *batch = batch_room(part, shard, item_size(record.n));
     if (!batch)
         return HD_ESTORE;
     part->open = batch;
@@ -237,6 +241,7 @@ sto_sqlite_flush(struct sto_sqlite *store, unsigned shard)
     if (!batch)
         return 0;
     part->open = NULL;
+    part->last_used = batch->used;
     if (store->durability == STO_ASYNC)
         posted = post_early(store, batch);
     (void)atomic_fetch_add_explicit(&store->waiting, batch->used, memory_order_relaxed);
