@@ -338,12 +338,14 @@ static void
 ask_of_sub(struct evt_shard *shard, struct evt_ask *ask)
 {
     struct evt_sub *sub = evt_sub_find(shard, ask->sub);
+    const bool taken = ask->kind == EVT_ASK_TAKEN;
+    const uint32_t branch = ask->branch;
 
-    if (sub && ask->kind == EVT_ASK_TAKEN)
-        evt_notify_taken(shard, sub, ask->branch);
+    ask_answer(ask, sub ? 200 : 481); /* before what follows is told */
+    if (sub && taken)
+        evt_notify_taken(shard, sub, branch);
     else if (sub)
         evt_sub_terminate(shard, sub, EVT_REASON_SILENT, 0);
-    ask_answer(ask, sub ? 200 : 481);
 }
 
 void

@@ -17,9 +17,12 @@
 
 static struct host host;
 
+static unsigned answers;
+
 /* What was told last, and how often. */
 static struct {
     unsigned n;
+    unsigned answers; /* that there were before it */
     bool refuse;
     struct evt_tidings last;
     char body[256], reason[32];
@@ -33,6 +36,7 @@ tell(void *face, unsigned shard, const struct evt_tidings *tidings)
     if (told.refuse)
         return false;
     told.n++;
+    told.answers = answers;
     told.last = *tidings;
     (void)snprintf(told.body, sizeof(told.body), "%.*s", HD_FMT(tidings->body));
     (void)snprintf(told.reason, sizeof(told.reason), "%.*s", HD_FMT(tidings->reason));
@@ -67,8 +71,6 @@ teardown(void **state)
     host_done(&host);
     return 0;
 }
-
-static unsigned answers;
 
 static struct evt_ask
 ask_of(enum evt_ask_kind kind, const char *who, const char *body)
@@ -317,6 +319,20 @@ a_slow_reader_is_told_the_newest_state_when_he_has_taken_the_last(void **state)
     taken();
 }
 
+/* Whoever is told has to know by then that the one before is over. */
+static void
+taken_is_answered_before_what_follows_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(publish("one"), 200);
+    (void)subscribe(600);
+    assert_int_equal(publish("two"), 200);
+    assert_int_equal(told.n, 1);
+    taken();
+    assert_int_equal(told.n, 2);
+    assert_int_equal(told.answers, 1);
+}
+
 static void
 nothing_of_a_subscription_is_kept_and_it_ends_when_it_is_left(void **state)
 {
@@ -386,6 +402,7 @@ main(void)
         TEST(refusals_have_their_status),
         TEST(the_state_is_told_once),
         TEST(a_slow_reader_is_told_the_newest_state_when_he_has_taken_the_last),
+        TEST(taken_is_answered_before_what_follows_is_told),
         TEST(nothing_of_a_subscription_is_kept_and_it_ends_when_it_is_left),
         TEST(it_ends_when_the_rules_say_so_and_that_is_told),
         TEST(who_takes_nothing_is_given_up),
