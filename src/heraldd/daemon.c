@@ -683,6 +683,18 @@ out:
     return err;
 }
 
+static enum hd_err
+read_face_certificate(struct hd_daemon *daemon, const struct teller *teller,
+                      struct api_certificate **ret_certificate)
+{
+    char problem[256] = "";
+    enum hd_err err = hd_face_read_certificate(daemon->face, problem, ret_certificate);
+
+    if (err)
+        say(teller, "%s", problem[0] ? problem : hd_err_text(err));
+    return err;
+}
+
 enum hd_err
 hd_daemon_reload(struct hd_daemon *daemon, hd_line_f tell, void *tell_context, hd_done_f done,
                  void *context)
@@ -690,6 +702,7 @@ hd_daemon_reload(struct hd_daemon *daemon, hd_line_f tell, void *tell_context, h
     const struct teller teller = { tell, tell_context };
     struct hd_conf *conf = NULL;
     struct net_tls *tls = NULL;
+    struct api_certificate *of_face = NULL;
     struct change *change = NULL;
     const char *fixed;
     enum hd_err err;
@@ -712,6 +725,8 @@ hd_daemon_reload(struct hd_daemon *daemon, hd_line_f tell, void *tell_context, h
         goto out;
     }
     err = load_certificates(daemon, conf, &teller, &tls);
+    if (!err)
+        err = read_face_certificate(daemon, &teller, &of_face);
     if (err)
         goto out;
     err = bind_conf(conf, daemon->host);
@@ -730,10 +745,13 @@ hd_daemon_reload(struct hd_daemon *daemon, hd_line_f tell, void *tell_context, h
     (void)net_tls_unref(daemon->tls);
     daemon->tls = tls;
     tls = NULL;
+    hd_face_take_certificate(daemon->face, of_face);
+    of_face = NULL;
     hd_log_level(wanted_level(daemon));
     warn_other_realm(daemon);
 out:
     (void)net_tls_unref(tls);
+    api_certificate_free(of_face);
     hd_conf_unref(conf);
     return err;
 }

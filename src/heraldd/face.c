@@ -284,6 +284,21 @@ hd_face_ask(struct hd_face *face, struct api_query *query, void (*then)(void *co
 void
 hd_face_random(void *octets, size_t n)
 {
+enum hd_err
+hd_face_read_certificate(const struct hd_face *face, char ret_problem[256],
+                         struct api_certificate **ret_certificate)
+{
+    *ret_certificate = NULL;
+    return face ? api_certificate_read(&face->conf->http, ret_problem, ret_certificate) : HD_OK;
+}
+
+void
+hd_face_take_certificate(struct hd_face *face, struct api_certificate *certificate)
+{
+    if (certificate)
+        api_certificate_post(face->api, certificate);
+}
+
     fill_entropy(NULL, octets, n);
 }
 

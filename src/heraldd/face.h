@@ -21,6 +21,11 @@ HD_NODISCARD enum hd_err hd_face_start(struct hd_face *face, struct evt_shard *s
                                        struct evt_config *config);
 /** Takes a new book of tokens and webhooks.  HD_ENOMEM. */
 HD_NODISCARD enum hd_err hd_face_book(struct hd_face *face, struct api_book *book);
+/** Reads the certificate again, for hd_face_take_certificate.  HD_EIO with a line; HD_ENOMEM. */
+HD_NODISCARD enum hd_err hd_face_read_certificate(const struct hd_face *face, char ret_problem[256],
+                                                  struct api_certificate **ret_certificate);
+/** It counts from the next handshake on; takes it.  NULL: nothing changes. */
+void hd_face_take_certificate(struct hd_face *face, struct api_certificate *certificate);
 /** Asks the face; then is called on the main thread, never from inside.  False: there is no face.
  */
 bool hd_face_ask(struct hd_face *face, struct api_query *query, void (*then)(void *context),

@@ -219,6 +219,19 @@ print_certificate(void *context, bool fatal, const char *line)
     (void)fprintf(stderr, "%s: %s%s\n", problems->file, fatal ? "" : "warning: ", line);
 }
 
+static enum hd_err
+check_face(const struct hd_conf *conf, const struct hd_problems *problems)
+{
+    struct api_certificate *certificate;
+    char problem[256] = "";
+    enum hd_err err = api_certificate_read(&conf->http, problem, &certificate);
+
+    if (problem[0])
+        (void)fprintf(stderr, "%s: %s\n", problems->file, problem);
+    api_certificate_free(certificate);
+    return err;
+}
+
 static int
 check(const struct hd_options *o)
 {
@@ -232,6 +245,8 @@ check(const struct hd_options *o)
         (void)fprintf(stderr, "%s: %s\n", problems.file, hd_err_text(err));
     if (!err)
         err = hd_certificates_load(conf, NULL, print_certificate, &problems, &tls);
+    if (!err)
+        err = check_face(conf, &problems);
     if (!err)
         (void)printf("OK\n");
     (void)net_tls_unref(tls);

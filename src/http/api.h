@@ -129,6 +129,20 @@ void api_ask(struct api *api, struct api_query *query);
 void api_stop(struct api *api);
 /** After the shards are freed; accepts NULL. */
 void api_free(struct api *api);
+struct api_certificate;
+/**
+ * Reads certificate and key of the settings.  Any thread.
+ * @param ret_problem      one line on HD_EIO
+ * @param ret_certificate  NULL: there are none
+ * @return HD_OK; HD_EIO: they cannot be read, or are no pair; HD_ENOMEM
+ */
+HD_NODISCARD enum hd_err api_certificate_read(const struct api_settings *settings,
+                                              char ret_problem[256],
+                                              struct api_certificate **ret_certificate);
+void api_certificate_free(struct api_certificate *certificate); /* accepts NULL */
+/** From now on handshakes are given this one, which is taken; connections keep theirs.  Any thread.
+ */
+void api_certificate_post(struct api *api, struct api_certificate *certificate);
 const struct api_counters *api_counters(const struct api *api);
 
 /* The core's port; its context is the struct api. */

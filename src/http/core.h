@@ -4,6 +4,7 @@
 #define HD_HTTP_CORE_H
 
 #include <curl/curl.h>
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <pthread.h>
 
@@ -26,6 +27,7 @@ enum api_mail_kind {
     API_MAIL_CONFIG,
     API_MAIL_BOOK,
     API_MAIL_QUERY,
+    API_MAIL_CERTIFICATE,
     API_MAIL_STOP
 };
 
@@ -210,9 +212,19 @@ struct api_conn {
 
 struct api {
     unsigned magic;
+/* --- certificates (certificate.c) ------------------------------------------------------------ */
+
+/** Takes what api_certificate_post handed over. */
+void api_certificate_take(struct api *api, struct hd_mail *mail);
+/** Gives a handshake the certificate that counts now. */
+gnutls_certificate_retrieve_function3 *api_certificate_giver(void);
+/** Whose it is; NULL: of nobody, memory was short. */
+struct api *api_of_connection(struct MHD_Connection *connection);
+
     const struct api_settings *settings;
     struct evt_keys keys;
     struct hd_rng rng;
+    struct api *api;
     void (*post)(void *context, struct api_job *job);
     void *post_context;
     struct MHD_Daemon *daemon;
@@ -234,6 +246,7 @@ struct api {
     struct api_sub **subs;
     uint32_t n_subs; /* places */
     uint32_t sub_serial;
+    struct api_certificate *certificate; /* NULL: in the clear */
     struct api_source sources[API_SOURCES];
     struct api_counters counters;
 };

@@ -22,7 +22,6 @@
 
 #define TICK_MS 250u
 #define STOP_MS 1000u
-#define PEM_MAX 65536
 
 struct api_settings
 api_settings_default(void)
@@ -90,6 +89,7 @@ conn_begin(struct api *api, struct MHD_Connection *connection, void **socket_con
     if (!conn)
         return; /* its requests are refused */
     conn->connection = connection;
+    conn->api = api;
     conn->fd = info ? info->connect_fd : -1;
     conn->deadline_ms = api->now_ms + api->settings->request_ms;
     conn->next = api->conns;
@@ -152,6 +152,14 @@ conn_of(struct MHD_Connection *connection)
 }
 
 /* Ends whatever it does; MHD finds that out and cleans up. */
+struct api *
+api_of_connection(struct MHD_Connection *connection)
+{
+    const struct api_conn *conn = connection ? conn_of(connection) : NULL;
+
+    return conn ? conn->api : NULL;
+}
+
 static void
 conn_shut(struct api *api, struct api_conn *conn)
 {
@@ -365,6 +373,9 @@ take_mail(struct api *api, struct hd_mail *mail)
         api_hooks_query(api, HD_CONTAINER(mail, struct api_query, mail));
         return;
     case API_MAIL_STOP:
+    case API_MAIL_CERTIFICATE:
+        api_certificate_take(api, mail);
+        return;
         api->stopping = true;
         api->stop_ms = api->now_ms + STOP_MS;
         return;
@@ -477,25 +488,6 @@ wake(void *context)
 
 /* --- opening --------------------------------------------------------------------------------- */
 
-/* A PEM file, NUL-terminated; NULL with a problem. */
-static char *
-read_pem(const char *path, char problem[256])
-{
-    char *text = calloc(1, PEM_MAX + 1);
-    FILE *file = text ? fopen(path, "re") : NULL;
-    size_t n = file ? fread(text, 1, PEM_MAX, file) : 0;
-
-    if (!text || !file || ferror(file) || n == 0) {
-        (void)snprintf(problem, 256, "http: %s cannot be read: %s", path,
-                       n == 0 && file ? "it is empty" : strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (file)
-        (void)fclose(file);
-    return text;
-}
-
 static int
 open_socket(const struct hd_addr *addr, struct hd_addr *ret_bound)
 {
@@ -535,7 +527,7 @@ static enum hd_err
 open_daemon(struct api *api, char problem[256])
 {
     const struct api_settings *s = api->settings;
-    char *certificate = NULL, *key = NULL, text[HD_ADDR_TEXT];
+    char text[HD_ADDR_TEXT];
     const union MHD_DaemonInfo *info;
     int fd = open_socket(&s->addr, &api->bound);
 
@@ -544,19 +536,13 @@ open_daemon(struct api *api, char problem[256])
         (void)snprintf(problem, 256, "http %s: %s", text, strerror(errno));
         return HD_EIO;
     }
-    if (s->certificate) {
-        certificate = read_pem(s->certificate, problem);
-        key = certificate ? read_pem(s->key, problem) : NULL;
-        if (!key) {
-            free(certificate);
-            (void)close(fd);
-            return HD_EIO;
-        }
-        api->secure = true;
-    }
+    api->secure = api->certificate != NULL;
+    union {
+        gnutls_certificate_retrieve_function3 *function;
+        void *pointer;
+    } giver = { .function = api_certificate_giver() };
     struct MHD_OptionItem tls[] = {
-        { MHD_OPTION_HTTPS_MEM_CERT, 0, certificate },
-        { MHD_OPTION_HTTPS_MEM_KEY, 0, key },
+        { MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, giver.pointer },
         { MHD_OPTION_END, 0, NULL },
     };
     struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
@@ -571,13 +557,8 @@ open_daemon(struct api *api, char problem[256])
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_UNESCAPE_CALLBACK,
         keep_escapes, api, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
         api->secure ? tls : none, MHD_OPTION_END);
-    free(certificate);
-    if (key)
-        explicit_bzero(key, strlen(key));
-    free(key);
     if (!api->daemon) {
-        (void)snprintf(problem, 256, "http %s: the server cannot be started%s", text,
-                       api->secure ? ": are certificate and key a pair?" : "");
+        (void)snprintf(problem, 256, "http %s: the server cannot be started", text);
         (void)close(fd);
         return HD_EIO;
     }
@@ -613,6 +594,10 @@ api_new(const struct api_params *params, char ret_problem[256], struct api **ret
     api->epoch = params->epoch;
     api->book = api_book_ref(params->book);
     if (api->policy && api->wake_fd >= 0 && api_hooks_new(api) == HD_OK)
+        err = HD_OK;
+    if (!err)
+        err = api_certificate_read(api->settings, ret_problem, &api->certificate);
+    if (!err)
         err = open_daemon(api, ret_problem);
     if (err) {
         api_free(api);
@@ -713,6 +698,7 @@ api_free(struct api *api)
         (void)close(api->wake_fd);
     api->magic = 0;
     free(api);
+    api_certificate_free(api->certificate);
 }
 
 const struct api_counters *
