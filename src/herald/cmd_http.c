@@ -10,10 +10,10 @@
 #include "herald/show.h"
 #include "herald/tool.h"
 
-enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_SCOPE, KEY_URL, KEY_SECRET, KEY_WHEN, KEY_AS };
+enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_SCOPE, KEY_URL, KEY_SECRET, KEY_WHEN, KEY_AS, KEY_MODE };
 
 struct options {
-    const char *socket, *package, *url, *secret, *when, *as;
+    const char *socket, *package, *url, *secret, *when, *as, *mode;
     json_t *scopes;
     bool json;
     const char *word[4];
@@ -41,6 +41,10 @@ static const struct argp_option hook_options[] = {
     { "secret", KEY_SECRET, "TEXT", 0,
       "signs them, 16 characters or more (default: one is made up and printed)", 1 },
     { "when", KEY_WHEN, "CONDITION", 0, "only what matters: \"stock below 20 clear 40\"", 1 },
+    { "mode", KEY_MODE, "MODE", 0,
+      "structured: an event is one JSON object (default); binary: the document as it is, what is "
+      "said of it in header fields",
+      1 },
     { "as", KEY_AS, "USER", 0, "the user as whom it watches (default: the resource's own)", 1 },
     { 0 }
 };
@@ -77,6 +81,9 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_AS:
         o->as = arg;
+        return 0;
+    case KEY_MODE:
+        o->mode = arg;
         return 0;
     case ARGP_KEY_ARG:
         if (o->n == HD_ARRAY_LEN(o->word))
@@ -207,6 +214,7 @@ hook_args(const struct options *o)
     show_set(args, "secret", o->secret);
     show_set(args, "when", o->when);
     show_set(args, "user", o->as);
+    show_set(args, "mode", o->mode);
     return args;
 }
 
@@ -217,10 +225,10 @@ webhook_main(int argc, char **argv)
         .options = hook_options,
         .parser = parse_own,
         .children = children,
-        .args_doc = "add RESOURCE\nlist\nremove ID\ndead\nredeliver ID",
+        .args_doc = "add RESOURCE\nlist\nremove ID\ndead\nredeliver ID\ndrop ID",
         .doc =
-            "Addresses on the web that are told of event state (CloudEvents).  redeliver takes a "
-            "webhook or one of its dead events."
+            "Addresses on the web that are told of event state (CloudEvents).  redeliver and drop "
+            "take a webhook or one of its dead events."
     };
     static const struct grid_column columns[] = {
         { "ID", "id", false },           { "RESOURCE", "resource", false },
@@ -244,11 +252,13 @@ webhook_main(int argc, char **argv)
         return list(&o, "webhook-list", "webhooks", columns, HD_ARRAY_LEN(columns));
     if (word_is(&o, "dead", 0))
         return list(&o, "webhook-dead", "dead", dead, HD_ARRAY_LEN(dead));
-    if (!word_is(&o, "remove", 1) && !word_is(&o, "redeliver", 1))
+    if (!word_is(&o, "remove", 1) && !word_is(&o, "redeliver", 1) && !word_is(&o, "drop", 1))
         return usage("webhook");
     args = show_args();
     show_set(args, "name", o.word[1]);
     if (word_is(&o, "remove", 1))
         return change(&o, "webhook-remove", args, "removed webhook ", "name");
+    if (word_is(&o, "drop", 1))
+        return change(&o, "webhook-drop", args, "dropped: ", "dropped");
     return change(&o, "webhook-redeliver", args, "sent again: ", "sent");
 }

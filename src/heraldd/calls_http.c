@@ -205,6 +205,18 @@ read_when(const struct hd_call *call)
 }
 
 static bool
+read_mode(const struct hd_call *call, bool *ret_binary)
+{
+    struct hd_slice mode = hd_call_arg(call, "mode");
+
+    *ret_binary = hd_slice_eq(mode, HD_LIT(API_MODE_BINARY));
+    if (!mode.p || *ret_binary || hd_slice_eq(mode, HD_LIT("structured")))
+        return true;
+    hd_reply_error(call->reply, "mode is structured or binary");
+    return false;
+}
+
+static bool
 read_hook(const struct hd_call *call, struct hd_key *key, char user[POL_NAME_MAX + 1])
 {
     struct hd_slice secret = hd_call_arg(call, "secret");
@@ -236,8 +248,9 @@ call_webhook_add(const struct hd_call *call)
     struct hd_slice secret = hd_call_arg(call, "secret");
     struct api_book *after = NULL;
     struct hd_key key = { .n = 0 };
+    bool binary;
 
-    if (!read_hook(call, &key, user))
+    if (!read_hook(call, &key, user) || !read_mode(call, &binary))
         return;
     memcpy(resource, key.text, key.n);
     resource[key.n] = '\0';
@@ -249,6 +262,7 @@ call_webhook_add(const struct hd_call *call)
                                .url = hd_call_arg(call, "url").p,
                                .secret = secret.p ? secret.p : made,
                                .when = hd_call_arg(call, "when").p,
+                               .binary = binary,
                                .created_s = (uint64_t)time(NULL) };
     make_id(fields.id);
     struct api_hook *hook = api_hook_new(&fields);
@@ -275,10 +289,11 @@ join_hooks(const struct api_book *book, const json_t *runs)
 
     for (size_t i = 0; i < book->n_hooks && rows; i++) {
         const struct api_hook *hook = book->hooks[i];
-        json_t *row =
-            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:I}", "id", hook->id, "user", hook->user,
-                      "resource", hook->resource, "package", hook->package, "url", hook->url,
-                      "when", hook->when, "created_s", (json_int_t)hook->created_s);
+        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:s, s:I}", "id", hook->id, "user",
+                                hook->user, "resource", hook->resource, "package", hook->package,
+                                "url", hook->url, "when", hook->when, "mode",
+                                hook->binary ? API_MODE_BINARY : "structured", "created_s",
+                                (json_int_t)hook->created_s);
         json_t *run;
         size_t k;
 
@@ -306,7 +321,11 @@ answer_query(void *context)
         result = json_pack("{s:o}", "webhooks",
                            join_hooks(hd_state_http(asking->daemon->state), query->result));
     else if (query->result)
-        result = json_pack("{s:O}", query->kind == API_QUERY_DEAD ? "dead" : "sent", query->result);
+        result = json_pack("{s:O}",
+                           query->kind == API_QUERY_DEAD   ? "dead"
+                           : query->kind == API_QUERY_DROP ? "dropped"
+                                                           : "sent",
+                           query->result);
     json_decref(query->result);
     hd_reply_result(asking->reply, result);
     free(asking);
@@ -356,6 +375,12 @@ call_webhook_redeliver(const struct hd_call *call)
     ask_face(call, API_QUERY_REDELIVER);
 }
 
+static void
+call_webhook_drop(const struct hd_call *call)
+{
+    ask_face(call, API_QUERY_DROP);
+}
+
 static const struct hd_call_row table[] = {
     { "token-add",
       call_token_add,
@@ -369,11 +394,13 @@ static const struct hd_call_row table[] = {
         { "url", JSON_STRING, true },
         { "secret", JSON_STRING, false },
         { "when", JSON_STRING, false },
-        { "user", JSON_STRING, false } } },
+        { "user", JSON_STRING, false },
+        { "mode", JSON_STRING, false } } },
     { "webhook-list", call_webhook_list, { { NULL, JSON_NULL, false } } },
     { "webhook-remove", call_remove, { { "name", JSON_STRING, true } } },
     { "webhook-dead", call_webhook_dead, { { NULL, JSON_NULL, false } } },
     { "webhook-redeliver", call_webhook_redeliver, { { "name", JSON_STRING, true } } },
+    { "webhook-drop", call_webhook_drop, { { "name", JSON_STRING, true } } },
 };
 
 const struct hd_call_row *

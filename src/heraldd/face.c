@@ -5,12 +5,14 @@
 #include "heraldd/face.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include "base/str.h"
 #include "heraldd/calls.h"
 #include "heraldd/metrics.h"
+#include "store/outbox.h"
 
 enum mail_kind { MAIL_JOB = 1, MAIL_QUERY };
 
@@ -19,6 +21,7 @@ struct hd_face {
     struct hd_conf *conf; /* of the start: the face uses its strings */
     struct api *api;
     struct hd_mailbox box;
+    char outbox[4096]; /* the file's path */
 };
 
 /* There is no going on without entropy. */
@@ -58,6 +61,18 @@ query_done(struct api_query *query)
     hd_mailbox_post(&face->box, &query->mail);
 }
 
+/* In the state folder, as long as anything is kept there. */
+static const char *
+outbox_path(struct hd_face *face)
+{
+    const struct hd_daemon *daemon = face->daemon;
+    int n = snprintf(face->outbox, sizeof(face->outbox), "%s/" STO_OUTBOX_FILE, daemon->folder);
+
+    if (daemon->conf->durability == HD_KEEP_MEMORY || n < 0 || (size_t)n >= sizeof(face->outbox))
+        return NULL;
+    return face->outbox;
+}
+
 enum hd_err
 hd_face_new(struct hd_daemon *daemon, hd_wake_f wake, void *wake_context, char ret_problem[256],
             struct hd_face **ret_face)
@@ -78,6 +93,8 @@ hd_face_new(struct hd_daemon *daemon, hd_wake_f wake, void *wake_context, char r
                                         .keys = hd_state_keys(daemon->state),
                                         .epoch = hd_state_epoch(daemon->state),
                                         .entropy = fill_entropy,
+                                        .outbox = outbox_path(face),
+                                        .durable = daemon->conf->durability == HD_KEEP_COMMIT,
                                         .post = post,
                                         .context = face },
                   ret_problem, &face->api);
@@ -267,6 +284,21 @@ hd_face_book(struct hd_face *face, struct api_book *book)
     return face ? api_take_book(face->api, book) : HD_OK;
 }
 
+enum hd_err
+hd_face_read_certificate(const struct hd_face *face, char ret_problem[256],
+                         struct api_certificate **ret_certificate)
+{
+    *ret_certificate = NULL;
+    return face ? api_certificate_read(&face->conf->http, ret_problem, ret_certificate) : HD_OK;
+}
+
+void
+hd_face_take_certificate(struct hd_face *face, struct api_certificate *certificate)
+{
+    if (certificate)
+        api_certificate_post(face->api, certificate);
+}
+
 bool
 hd_face_ask(struct hd_face *face, struct api_query *query, void (*then)(void *context),
             void *context)
@@ -284,21 +316,6 @@ hd_face_ask(struct hd_face *face, struct api_query *query, void (*then)(void *co
 void
 hd_face_random(void *octets, size_t n)
 {
-enum hd_err
-hd_face_read_certificate(const struct hd_face *face, char ret_problem[256],
-                         struct api_certificate **ret_certificate)
-{
-    *ret_certificate = NULL;
-    return face ? api_certificate_read(&face->conf->http, ret_problem, ret_certificate) : HD_OK;
-}
-
-void
-hd_face_take_certificate(struct hd_face *face, struct api_certificate *certificate)
-{
-    if (certificate)
-        api_certificate_post(face->api, certificate);
-}
-
     fill_entropy(NULL, octets, n);
 }
 

@@ -51,10 +51,14 @@ struct api_settings api_settings_default(void);
     X(events, "events written to event streams")                                                   \
     X(hooks_delivered, "events that webhooks have taken")                                          \
     X(hooks_failed, "deliveries to webhooks that failed")                                          \
-    X(hooks_dead, "events that were given up")
+    X(hooks_dead, "events that were given up")                                                     \
+    X(hooks_superseded, "states that no webhook was told, since a newer one came")                 \
+    X(hooks_dropped, "events among the dead that made room, or that the operator dropped")         \
+    X(hooks_unkept, "events for webhooks that could not be kept on the disk")
 #define API_GAUGES(X)                                                                              \
     X(connections, "connections")                                                                  \
-    X(streams, "event streams")
+    X(streams, "event streams")                                                                    \
+    X(hooks_waiting, "events that wait for webhooks")
 #define API_FIELD(name, words) _Atomic uint64_t name;
 struct api_counters {
     API_COUNTERS(API_FIELD)
@@ -81,11 +85,11 @@ struct api_job {
 void api_job_done(struct api_job *job);
 
 /* Something that the main thread asks for. */
-enum api_query_kind { API_QUERY_HOOKS = 1, API_QUERY_DEAD, API_QUERY_REDELIVER };
+enum api_query_kind { API_QUERY_HOOKS = 1, API_QUERY_DEAD, API_QUERY_REDELIVER, API_QUERY_DROP };
 struct api_query {
     struct hd_mail mail;
     enum api_query_kind kind;
-    char id[64];    /* REDELIVER: of a webhook or an event */
+    char id[64];    /* REDELIVER, DROP: of a webhook or an event */
     json_t *result; /* NULL: memory was short */
     /** Called on the face's thread, or when it goes; the last use. */
     void (*done)(struct api_query *query);
@@ -101,6 +105,8 @@ struct api_params {
     struct evt_keys keys;
     uint32_t epoch;
     hd_entropy_f entropy;
+    const char *outbox; /* the file that keeps what waits for webhooks; NULL: none */
+    bool durable;       /* it is on the disk before it counts as kept */
     /** Hands a job to the main thread, which answers with api_job_done.  Called on the face's
      * thread. */
     void (*post)(void *context, struct api_job *job);
@@ -123,12 +129,6 @@ HD_NODISCARD enum hd_err api_start(struct api *api, struct evt_shard *shard,
 HD_NODISCARD enum hd_err api_configure(struct api *api, struct evt_config *config);
 /** Takes a new book; a reference is taken.  Any thread.  HD_ENOMEM. */
 HD_NODISCARD enum hd_err api_take_book(struct api *api, struct api_book *book);
-/** Hands over a query; it is answered in any case.  Any thread, before api_free. */
-void api_ask(struct api *api, struct api_query *query);
-/** Ends the thread: what is under way is answered, a second at most.  Before the shards stop. */
-void api_stop(struct api *api);
-/** After the shards are freed; accepts NULL. */
-void api_free(struct api *api);
 struct api_certificate;
 /**
  * Reads certificate and key of the settings.  Any thread.
@@ -143,6 +143,12 @@ void api_certificate_free(struct api_certificate *certificate); /* accepts NULL 
 /** From now on handshakes are given this one, which is taken; connections keep theirs.  Any thread.
  */
 void api_certificate_post(struct api *api, struct api_certificate *certificate);
+/** Hands over a query; it is answered in any case.  Any thread, before api_free. */
+void api_ask(struct api *api, struct api_query *query);
+/** Ends the thread: what is under way is answered, a second at most.  Before the shards stop. */
+void api_stop(struct api *api);
+/** After the shards are freed; accepts NULL. */
+void api_free(struct api *api);
 const struct api_counters *api_counters(const struct api *api);
 
 /* The core's port; its context is the struct api. */

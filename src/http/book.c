@@ -97,6 +97,7 @@ api_hook_new(const struct api_hook *fields)
     atomic_init(&hook->refs, 1);
     memcpy(hook->id, fields->id, sizeof(hook->id));
     hook->created_s = fields->created_s;
+    hook->binary = fields->binary;
     hook->user = keep(&at, fields->user);
     hook->resource = keep(&at, fields->resource);
     hook->package = keep(&at, fields->package);
@@ -301,10 +302,10 @@ api_token_json(const struct api_token *token)
 json_t *
 api_hook_json(const struct api_hook *hook)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:I}", "id", hook->id, "user",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:I}", "id", hook->id, "user",
                      hook->user, "resource", hook->resource, "package", hook->package, "url",
-                     hook->url, "secret", hook->secret, "when", hook->when, "created",
-                     (json_int_t)hook->created_s);
+                     hook->url, "secret", hook->secret, "when", hook->when, "mode",
+                     hook->binary ? API_MODE_BINARY : NULL, "created", (json_int_t)hook->created_s);
 }
 
 /* One entry that is being read. */
@@ -431,13 +432,17 @@ read_hook(const struct place *place, struct api_book *book)
                                .url = get_text(place, "url", TEXT_MAX, true, &err),
                                .secret = get_text(place, "secret", TEXT_MAX, true, &err),
                                .when = get_text(place, "when", 32768, false, &err),
+                               .binary = get_text(place, "mode", 255, false, &err) != NULL,
                                .created_s = get_created(place, &err) };
+    const char *mode = json_string_value(json_object_get(place->json, "mode"));
     const char *why = err ? NULL : api_url_problem(hd_slice_str(fields.url));
 
     if (!err && !is_id(id))
         err = reject(place, "id", "8 hexadecimal digits are expected");
     if (!err && why)
         err = reject(place, "url", why);
+    if (!err && mode && strcmp(mode, API_MODE_BINARY) != 0)
+        err = reject(place, "mode", "\"binary\" is expected, or none");
     if (err)
         return err;
     memcpy(fields.id, id, API_ENTRY_ID + 1);

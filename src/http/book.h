@@ -20,6 +20,7 @@
 #define API_TOKEN_TEXT 48 /* characters of a token */
 #define API_HASH_SIZE 32
 #define API_BOOK_PROBLEM 160
+#define API_MODE_BINARY "binary"
 
 enum api_scope {
     API_SCOPE_PUBLISH = 1,
@@ -47,6 +48,7 @@ struct api_hook {
     /* behind the struct */
     const char *user, *resource, *package, *url, *secret;
     const char *when; /* a condition; NULL: none */
+    bool binary;      /* events in the binary mode of CloudEvents, not in one JSON object */
 };
 struct api_book {
     unsigned magic;

@@ -34,7 +34,8 @@ with_hook(struct api_book *before, const char *id)
                                .package = "presence",
                                .url = "https://example.test/hook",
                                .secret = "0123456789abcdef",
-                               .when = "a above 1" };
+                               .when = "a above 1",
+                               .binary = true };
     struct api_book *after = NULL;
 
     memcpy(fields.id, id, API_ENTRY_ID + 1);
@@ -80,6 +81,7 @@ what_was_kept_is_read_back(void **state)
     assert_int_equal(again->tokens[0]->scopes, API_SCOPE_READ);
     assert_non_null(api_book_hook(again, HD_LIT("0000000b")));
     assert_string_equal(again->hooks[0]->when, "a above 1");
+    assert_true(again->hooks[0]->binary);
     (void)api_book_unref(again);
     (void)api_book_unref(book);
     json_decref(tokens);

@@ -1,5 +1,5 @@
-/* cloudevent.c - CloudEvents 1.0 with the JSON format, signed as "Standard Webhooks" are: a
- * receiver takes the library that he has for either. */
+/* cloudevent.c - CloudEvents 1.0 with the JSON format or the HTTP binding's binary mode, signed as
+ * "Standard Webhooks" are: a receiver takes the library that he has for either. */
 #include "http/cloudevent.h"
 
 #include <stdio.h>
@@ -67,6 +67,12 @@ time_text(uint64_t at_ms, char ret[96])
                    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(at_ms % 1000));
 }
 
+static const char *
+type_of(const struct api_event *event)
+{
+    return event->type.n ? "herald.state" : "herald.nothing";
+}
+
 void
 api_event_write(const struct api_event *from, struct hd_str *out)
 {
@@ -76,9 +82,9 @@ api_event_write(const struct api_event *from, struct hd_str *out)
 
     time_text(from->at_ms, at);
     event = json_pack("{s:s, s:o, s:o, s:s, s:o, s:s, s:o}", "specversion", "1.0", "id",
-                      text_of(from->id), "source", text_of(from->resource), "type",
-                      from->type.n ? "herald.state" : "herald.nothing", "subject",
-                      text_of(from->package), "time", at, "statehash", text_of(from->version));
+                      text_of(from->id), "source", text_of(from->resource), "type", type_of(from),
+                      "subject", text_of(from->package), "time", at, "statehash",
+                      text_of(from->version));
     good = event != NULL;
     if (good && from->fired.n)
         good = json_object_set_new(event, "fired", text_of(from->fired)) == 0;
@@ -92,6 +98,55 @@ api_event_write(const struct api_event *from, struct hd_str *out)
         out->err = HD_ENOMEM;
     free(text);
     json_decref(event);
+}
+
+/* Section 3.1.3.2 of the binding: a blank, a quote, '%', and what is not printable in ASCII goes
+ * as its octets in UTF-8, each "%" and two digits. */
+static void
+out_escaped(struct hd_str *out, struct hd_slice text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < text.n; i++) {
+        const unsigned char c = (unsigned char)text.p[i];
+        if (c > ' ' && c < 0x7f && c != '"' && c != '%') {
+            hd_str_add_char(out, text.p[i]);
+            continue;
+        }
+        hd_str_add_char(out, '%');
+        hd_str_add_char(out, digits[c >> 4]);
+        hd_str_add_char(out, digits[c & 15]);
+    }
+}
+
+bool
+api_event_fields(const struct api_event *from,
+                 bool (*add)(void *context, const char *name, const char *value), void *context)
+{
+    char at[96];
+    struct hd_str text = { 0 };
+
+    time_text(from->at_ms, at);
+    const struct {
+        const char *name;
+        struct hd_slice value;
+    } rows[] = { { "ce-specversion", HD_LIT("1.0") }, { "ce-id", from->id },
+                 { "ce-source", from->resource },     { "ce-type", hd_slice_str(type_of(from)) },
+                 { "ce-subject", from->package },     { "ce-time", hd_slice_str(at) },
+                 { "ce-statehash", from->version },   { "ce-fired", from->fired } };
+    bool good = true;
+    for (size_t i = 0; i < HD_ARRAY_LEN(rows) && good; i++) {
+        if (!rows[i].value.n)
+            continue;
+        hd_str_clear(&text);
+        out_escaped(&text, rows[i].value);
+        good = !text.err && add(context, rows[i].name, hd_str_text(&text));
+    }
+    hd_str_clear(&text);
+    hd_str_add(&text, from->type); /* as it is: no attribute but the body's own field */
+    good = good && !text.err && add(context, "Content-Type", hd_str_text(&text));
+    hd_str_done(&text);
+    return good;
 }
 
 void

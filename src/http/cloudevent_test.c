@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -84,10 +85,52 @@ the_signature_is_that_of_standard_webhooks(void **state)
     assert_string_equal(have, "v1,sYA3/+8KvyXbe4KAKZy0QWKFoLKSHDq/QWu0xQZyY7s=");
 }
 
+static bool
+add_line(void *context, const char *name, const char *value)
+{
+    struct hd_str *lines = context;
+
+    hd_str_addf(lines, "%s: %s\n", name, value);
+    return strcmp(value, "stop") != 0;
+}
+
+static void
+the_binary_mode_says_all_of_it_in_header_fields(void **state)
+{
+    struct hd_str lines = { 0 };
+    struct api_event event = { .id = HD_LIT("a-1"),
+                               .resource = HD_LIT("sip:b%C3%BC \"x\"\xc3\xbc@example.test"),
+                               .package = HD_LIT("presence"),
+                               .type = HD_LIT("application/pidf+xml"),
+                               .body = HD_LIT("<p/>"),
+                               .version = HD_LIT("00ff"),
+                               .at_ms = 1700000000123 };
+
+    (void)state;
+    assert_true(api_event_fields(&event, add_line, &lines));
+    assert_string_equal(hd_str_text(&lines),
+                        "ce-specversion: 1.0\nce-id: a-1\n"
+                        "ce-source: sip:b%25C3%25BC%20%22x%22%C3%BC@example.test\n"
+                        "ce-type: herald.state\nce-subject: presence\n"
+                        "ce-time: 2023-11-14T22:13:20.123Z\nce-statehash: 00ff\n"
+                        "Content-Type: application/pidf+xml\n");
+    hd_str_clear(&lines);
+    event.type = hd_slice(NULL, 0);
+    event.fired = HD_LIT("1;seq=2");
+    event.package = HD_LIT("stop");
+    assert_false(api_event_fields(&event, add_line, &lines));
+    event.package = HD_LIT("presence");
+    assert_true(api_event_fields(&event, add_line, &lines));
+    assert_non_null(strstr(hd_str_text(&lines), "ce-type: herald.nothing\n"));
+    assert_non_null(strstr(hd_str_text(&lines), "ce-fired: 1;seq=2\nContent-Type: \n"));
+    hd_str_done(&lines);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_binary_mode_says_all_of_it_in_header_fields),
         cmocka_unit_test(it_has_what_every_event_has), cmocka_unit_test(documents_lose_nothing),
         cmocka_unit_test(the_signature_is_that_of_standard_webhooks)
     };

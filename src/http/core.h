@@ -27,6 +27,7 @@ enum api_mail_kind {
     API_MAIL_CONFIG,
     API_MAIL_BOOK,
     API_MAIL_QUERY,
+    API_MAIL_KEPT, /* what waits for webhooks, or could not be */
     API_MAIL_CERTIFICATE,
     API_MAIL_STOP
 };
@@ -157,9 +158,16 @@ enum api_known api_authenticate(struct api_request *request);
 /* Embedded files (static.c). */
 bool api_static_answer(struct api_request *request);
 
+struct sto_outbox_params;
+
 /* --- webhooks (hook.c) ----------------------------------------------------------------------- */
 
-HD_NODISCARD enum hd_err api_hooks_new(struct api *api);
+/** keep: where what waits is kept; NULL: nowhere.  HD_ENOMEM; HD_EIO, HD_EVERSION with a problem.
+ */
+HD_NODISCARD enum hd_err api_hooks_new(struct api *api, const struct sto_outbox_params *keep,
+                                       char problem[256]);
+/** HD_EIO. */
+HD_NODISCARD enum hd_err api_hooks_start(struct api *api);
 /** The book is another. */
 void api_hooks_book(struct api *api);
 /** Goes on with transfers, and begins those that are due. */
@@ -169,7 +177,11 @@ int api_hooks_wait_ms(const struct api *api);
 /** Sleeps until a descriptor, or a transfer, has something to do. */
 void api_hooks_wait(struct api *api, struct curl_waitfd *fds, unsigned n, int ms);
 void api_hooks_query(struct api *api, struct api_query *query);
+/** Something is kept. */
+void api_hooks_kept(struct api *api, struct hd_mail *mail);
 void api_hooks_stop(struct api *api);
+/** After the stop: all that was to be kept is, or could not be. */
+void api_hooks_settle(struct api *api);
 void api_hooks_free(struct api *api); /* after the core's last word */
 /** The filter document of a condition in words; NULL: memory is short, or it is no text.  Caller
  * frees. */
@@ -201,17 +213,6 @@ struct api_news {
 /** A job is back. */
 void api_jobs_done(struct api *api, struct api_job *job);
 
-/* A connection: how long it may take for what it does now. */
-struct api_conn {
-    struct api_conn *next, *prev;
-    struct MHD_Connection *connection;
-    int fd;
-    uint64_t deadline_ms; /* UINT64_MAX: none */
-    struct api_request *request;
-};
-
-struct api {
-    unsigned magic;
 /* --- certificates (certificate.c) ------------------------------------------------------------ */
 
 /** Takes what api_certificate_post handed over. */
@@ -221,10 +222,21 @@ gnutls_certificate_retrieve_function3 *api_certificate_giver(void);
 /** Whose it is; NULL: of nobody, memory was short. */
 struct api *api_of_connection(struct MHD_Connection *connection);
 
+/* A connection: how long it may take for what it does now. */
+struct api_conn {
+    struct api_conn *next, *prev;
+    struct api *api;
+    struct MHD_Connection *connection;
+    int fd;
+    uint64_t deadline_ms; /* UINT64_MAX: none */
+    struct api_request *request;
+};
+
+struct api {
+    unsigned magic;
     const struct api_settings *settings;
     struct evt_keys keys;
     struct hd_rng rng;
-    struct api *api;
     void (*post)(void *context, struct api_job *job);
     void *post_context;
     struct MHD_Daemon *daemon;
@@ -235,6 +247,7 @@ struct api *api_of_connection(struct MHD_Connection *connection);
     struct evt_config *config;
     struct api_book *book;
     struct api_hooks *hooks;
+    struct api_certificate *certificate; /* NULL: in the clear */
     uint32_t epoch;
     struct evt_shard *shard;
     pthread_t thread;
@@ -246,7 +259,6 @@ struct api *api_of_connection(struct MHD_Connection *connection);
     struct api_sub **subs;
     uint32_t n_subs; /* places */
     uint32_t sub_serial;
-    struct api_certificate *certificate; /* NULL: in the clear */
     struct api_source sources[API_SOURCES];
     struct api_counters counters;
 };

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "http/core.h"
+#include "store/outbox.h"
 
 #define TICK_MS 250u
 #define STOP_MS 1000u
@@ -88,8 +89,8 @@ conn_begin(struct api *api, struct MHD_Connection *connection, void **socket_con
 
     if (!conn)
         return; /* its requests are refused */
-    conn->connection = connection;
     conn->api = api;
+    conn->connection = connection;
     conn->fd = info ? info->connect_fd : -1;
     conn->deadline_ms = api->now_ms + api->settings->request_ms;
     conn->next = api->conns;
@@ -151,7 +152,6 @@ conn_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
-/* Ends whatever it does; MHD finds that out and cleans up. */
 struct api *
 api_of_connection(struct MHD_Connection *connection)
 {
@@ -160,6 +160,7 @@ api_of_connection(struct MHD_Connection *connection)
     return conn ? conn->api : NULL;
 }
 
+/* Ends whatever it does; MHD finds that out and cleans up. */
 static void
 conn_shut(struct api *api, struct api_conn *conn)
 {
@@ -372,10 +373,13 @@ take_mail(struct api *api, struct hd_mail *mail)
     case API_MAIL_QUERY:
         api_hooks_query(api, HD_CONTAINER(mail, struct api_query, mail));
         return;
-    case API_MAIL_STOP:
     case API_MAIL_CERTIFICATE:
         api_certificate_take(api, mail);
         return;
+    case API_MAIL_KEPT:
+        api_hooks_kept(api, mail);
+        return;
+    case API_MAIL_STOP:
         api->stopping = true;
         api->stop_ms = api->now_ms + STOP_MS;
         return;
@@ -593,8 +597,13 @@ api_new(const struct api_params *params, char ret_problem[256], struct api **ret
                                                             .entropy = params->entropy });
     api->epoch = params->epoch;
     api->book = api_book_ref(params->book);
-    if (api->policy && api->wake_fd >= 0 && api_hooks_new(api) == HD_OK)
-        err = HD_OK;
+    if (api->policy && api->wake_fd >= 0)
+        err =
+            api_hooks_new(api,
+                          params->outbox ? &(struct sto_outbox_params){ .path = params->outbox,
+                                                                        .durable = params->durable }
+                                         : NULL,
+                          ret_problem);
     if (!err)
         err = api_certificate_read(api->settings, ret_problem, &api->certificate);
     if (!err)
@@ -623,7 +632,7 @@ api_start(struct api *api, struct evt_shard *shard, struct evt_config *config)
     api->config = evt_config_ref(config);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    api->runs = pthread_create(&api->thread, NULL, run, api) == 0;
+    api->runs = api_hooks_start(api) == HD_OK && pthread_create(&api->thread, NULL, run, api) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return api->runs ? HD_OK : HD_EIO;
 }
@@ -688,17 +697,20 @@ api_free(struct api *api)
     if (api->daemon)
         MHD_stop_daemon(api->daemon);
     api->stopping = true;
-    drain(api); /* what was still out */
+    for (int i = 0; i < 2; i++) { /* what was still out; it may be the last thing to be kept */
+        api_hooks_settle(api);
+        drain(api);
+    }
     api_hooks_free(api);
     api_subs_done(api);
     pol_shard_free(api->policy);
     evt_config_unref(api->config);
     (void)api_book_unref(api->book);
+    api_certificate_free(api->certificate);
     if (api->wake_fd >= 0)
         (void)close(api->wake_fd);
     api->magic = 0;
     free(api);
-    api_certificate_free(api->certificate);
 }
 
 const struct api_counters *

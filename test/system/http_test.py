@@ -2,13 +2,14 @@
 """The HTTP face: publishing, reading and event streams, beside phones on SIP; what hostile clients get."""
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import tempfile
 
 from broker import HERALDD, Broker, check, equal, run_tests, until
 from ca import Authority
-from rest import SECTION, Receiver, Web, curl, drip, raw, signature
+from rest import SECTION, Web, curl, drip, raw
 from sip import Agent, pidf
 
 SUMMARY = "Messages-Waiting: yes\r\nVoice-Message: 2/0\r\n"
@@ -354,6 +355,54 @@ def test_pages_of_others_call_when_they_are_named():
         check(own.status == 404 and "Access-Control-Allow-Origin" not in own.headers, own.status, own.headers)
 
 
+def shown(line):
+    """The serial number of the certificate that a connection was shown."""
+    return line.sock.getpeercert()["serialNumber"]
+
+
+def check_reload(broker, authority, pair, made):
+    """A new certificate counts from the next handshake on; what runs goes on, and one that is no pair changes nothing."""
+    def connect():
+        line = http.client.HTTPSConnection("localhost", broker.ports["web"], timeout=90, context=authority.client())
+        line.connect()
+        return line
+
+    def get(line, **headers):
+        line.request("GET", "/v1/events/x-state/alice", headers={"Authorization": "Bearer " + made, **headers})
+        return line.getresponse()
+
+    before, stream = connect(), connect()
+    listening = get(stream, Accept="text/event-stream")
+    equal(listening.status, 200)
+    authority.make("server")
+    broker.process.send_signal(signal.SIGHUP)
+
+    def is_new():
+        line = connect()
+        serial = shown(line)
+        line.close()
+        return serial != shown(before)
+
+    until(is_new, "the new certificate is shown")
+    equal(get(before).read(), b"one", "a connection goes on")
+    web = Web(broker, token=made)
+    web.connect = connect
+    web.put("/v1/events/x-state/alice", "two", "text/plain")
+    text = b""
+    while b"data: two" not in text:
+        text += listening.readline()
+    after = connect()
+    with open(pair[1], "w", encoding="ascii") as key:
+        key.write("no key\n")
+    broker.process.send_signal(signal.SIGHUP)
+    until(lambda: "http: certificate" in broker.err(), "it is refused")
+    again = connect()
+    equal(shown(again), shown(after), "and the one that was goes on")
+    for line in (before, stream, after, again):
+        line.close()
+    authority.make("server")
+
+
 def test_https_serves_the_same():
     with tempfile.TemporaryDirectory(prefix="herald-") as folder:
         authority = Authority(folder)
@@ -367,100 +416,13 @@ def test_https_serves_the_same():
                 equal((response.status, response.read() if method == "GET" else b""), (status, b"one" if method == "GET" else b""))
                 line.close()
             check(b"200" not in raw(broker.ports["web"], b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")[:20], "nothing in the clear")
+            check_reload(broker, authority, pair, made)
         other = Broker(conf=SECTION % ('certificate = "%s"  key = "%s"' % (pair[0], authority.key)), ports=("web",), start=False)
         other.port, other.ports = 16000, {"web": 16001}
         other.write(other.text())
         run = subprocess.run([HERALDD, "-c", other.conf_path, "--run-dir", other.run_dir], capture_output=True, text=True, timeout=90, check=False)
         check(run.returncode == 1 and "certificate" in run.stderr, run.stderr)
         other.folder.cleanup()
-
-
-HOOKS = 'webhook_reach = {{ "127.0.0.1" }}  webhook_retry = "100ms"  webhook_attempts = 3'
-
-
-def test_a_webhook_is_told_signed_and_again_until_it_takes_it():
-    with server(HOOKS, users=("alice",)) as broker:
-        receiver = Receiver([500, 503, 204])
-        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
-        made = broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url, secret="0123456789abcdef")
-        web.put(target, "one", "text/plain")
-        until(lambda: len(receiver.got) == 3, "the third is taken")
-        (first, event, body), (second, _, _), (third, again, _) = receiver.got
-        equal((event["data"], event["source"], event["subject"]), ("one", "sip:alice@127.0.0.1", "x-state"))
-        equal((event["id"], first["webhook-id"]), (again["id"], third["webhook-id"]), "the same event")
-        equal(first["webhook-signature"], signature("0123456789abcdef", first, body))
-        check(first["Content-Type"].startswith("application/cloudevents+json"), first)
-        web.put(target, "two", "text/plain")
-        until(lambda: receiver.data()[-1] == "two", "the next state")
-        said = broker.tool("webhook", "list", "--socket", broker.socket_path)
-        check(made["id"] in str(said) and receiver.url in str(said), said)
-        row = broker.admin("webhook-list")["webhooks"][0]
-        check(row["state"] == "active" and row["failed"] == 2 and row["user"] == "alice", row)
-        check("secret" not in row, row)
-        broker.process.kill()
-        broker.process.wait()
-        broker.start()
-        web = Web(broker, "alice")
-        web.put(target, "three", "text/plain")
-        until(lambda: receiver.data()[-1] == "three", "it is kept over a restart")
-        broker.tool("webhook", "remove", made["id"], "--socket", broker.socket_path)
-        equal(broker.admin("webhook-list")["webhooks"], [])
-        until(lambda: not broker.subs(), "and its subscription goes with it")
-        check(second["webhook-id"] == first["webhook-id"], second)
-        receiver.close()
-
-
-def test_what_nobody_takes_is_kept_among_the_dead_and_sent_again():
-    with server(HOOKS, users=("alice", "bob")) as broker:
-        receiver = Receiver([302, 404, 500, 204])
-        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
-        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url)
-        web.put(target, "one", "text/plain")
-        dead = until(lambda: broker.admin("webhook-dead")["dead"], "it is given up")
-        equal((dead[0]["attempts"], dead[0]["why"], len(receiver.got)), (3, "answered 500", 3), "and no redirect was followed")
-        broker.tool("webhook", "redeliver", dead[0]["event"], "--socket", broker.socket_path)
-        until(lambda: len(receiver.got) == 4, "it is sent again")
-        equal(receiver.got[3][1]["id"], dead[0]["event"])
-        until(lambda: not broker.admin("webhook-dead")["dead"], "and is dead no more")
-        receiver.close()
-
-
-def test_a_webhook_reaches_no_inside_and_sees_what_its_user_sees():
-    with server('webhook_retry = "100ms"  webhook_attempts = 2', users=("alice", "bob")) as broker:
-        receiver = Receiver()
-        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
-        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url)
-        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url.replace("127.0.0.1", "localhost"))
-        broker.admin("policy-block", resource="alice", watcher="bob")
-        broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url, user="bob")
-        web.put(target, "one", "text/plain")
-        dead = until(lambda: len(broker.admin("webhook-dead")["dead"]) == 2 and broker.admin("webhook-dead")["dead"], "both are given up")
-        check(all("may not be reached" in row["why"] for row in dead), dead)
-        states = {row["user"]: row["state"] for row in broker.admin("webhook-list")["webhooks"]}
-        check(states["bob"].startswith("refused: 403"), states)
-        equal(receiver.got, [])
-        for wrong in ({"url": "ftp://a.test/"}, {"secret": "short"}, {"when": "nonsense"}, {"package": "x-none"}, {"user": "nobody"}):
-            keys = {"resource": "alice", "package": "x-state", "url": "https://a.test/", **wrong}
-            check("error" in broker.call("webhook-add", **keys), wrong)
-        receiver.close()
-
-
-def test_an_endpoint_that_does_not_answer_holds_up_nobody():
-    with server(HOOKS + '  webhook_timeout = "500ms"', users=("alice",)) as broker:
-        with socket.socket() as silent:
-            silent.bind(("127.0.0.1", 0))
-            silent.listen(8)
-            receiver = Receiver()
-            web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
-            url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-            broker.admin("webhook-add", resource="alice", package="x-state", url=url)
-            broker.admin("webhook-add", resource="alice", package="x-state", url=receiver.url)
-            for n in range(20):
-                web.put(target, f"{n}", "text/plain")
-            until(lambda: receiver.data() and receiver.data()[-1] == "19", "the other one hears the newest")
-            rows = {row["url"]: row for row in broker.admin("webhook-list")["webhooks"]}
-            check(rows[url]["waiting"] <= 2, rows[url])
-            receiver.close()
 
 
 if __name__ == "__main__":

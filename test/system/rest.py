@@ -169,18 +169,25 @@ def drip(port, octets, pause_s, most_s):
 
 
 class Receiver:
-    """Where webhooks are posted to: `answers` says how, one status after another, the last for ever."""
+    """Where webhooks are posted to: `answers` says how, one status after another (None: not at all), the last for ever."""
 
-    def __init__(self, answers=(204,), port=0):
-        self.answers, self.got = list(answers), []
+    def __init__(self, answers=(204,), port=0, retry_after=None):
+        self.answers, self.got, self.at, self.closed = list(answers), [], [], threading.Event()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.got.append((dict(self.headers), json.loads(body), body))
+                structured = self.headers.get("Content-Type", "").startswith("application/cloudevents+json")
+                outer.at.append(time.monotonic())
+                outer.got.append((dict(self.headers), json.loads(body) if structured else None, body))
                 status = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
+                if status is None:
+                    outer.closed.wait(PATIENCE_S)
+                    return
                 self.send_response(status)
+                if retry_after and status >= 400:
+                    self.send_header("Retry-After", str(retry_after))
                 if status == 302:
                     self.send_header("Location", f"http://127.0.0.1:{outer.port}/elsewhere")
                 self.send_header("Content-Length", "0")
@@ -199,6 +206,7 @@ class Receiver:
         return [event.get("data") for _, event, _ in self.got]
 
     def close(self):
+        self.closed.set()
         self.server.shutdown()
         self.server.server_close()
 
