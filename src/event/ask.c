@@ -59,6 +59,7 @@ struct wanted {
     uint8_t state, transform;
     uint32_t rule;
     struct evt_filter *filter; /* a reference, or NULL */
+    struct sip_rates rates;
 };
 
 static struct evt_texts *
@@ -119,6 +120,19 @@ read_filter(struct evt_shard *shard, struct evt_request *request, struct wanted 
     }
 }
 
+/* RFC 6446.  Where each event is told, a max-rate would be a promise to lose some. */
+static bool
+read_rates(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
+{
+    want->rates = request->ask->rates;
+    if (want->rates.max && want->package->delivery == EVT_DELIVER_EVERY) {
+        evt_refuse(shard, request, 400, HD_LIT("Each Event Of This Package Is Told: No max-rate"));
+        return false;
+    }
+    evt_rates_bound(&want->rates, want->expires_s);
+    return true;
+}
+
 static bool
 read_wanted(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
 {
@@ -143,6 +157,8 @@ read_wanted(struct evt_shard *shard, struct evt_request *request, struct wanted 
         evt_refuse_brief(shard, request, want->package->min_expires_s);
         return false;
     }
+    if (!read_rates(shard, request, want))
+        return false;
     if (shard->draining || shard->waiting >= evt_limits(shard)->waiting) {
         EVT_COUNT(shard, refused_busy);
         evt_refuse_later(shard, request, 503, HD_LIT("Server Busy Or Stopping"));
@@ -191,7 +207,11 @@ change_make(struct evt_shard *shard, struct evt_request *request, struct wanted 
     struct evt_sub_change *change = calloc(1, sizeof(*change));
     struct evt_hop *hop = NULL, *came = NULL;
 
-    if (!change || (want->filter && !evt_sub_rare(sub)))
+    const bool rated = want->rates.max || want->rates.min || want->rates.adaptive;
+
+    if (!change || ((want->filter || rated) && !evt_sub_rare(sub)))
+        goto fail;
+    if (rated && !(change->rated = evt_rated_new(&want->rates)))
         goto fail;
     if (want->filter) {
         change->filtered = evt_filtered_new(want->filter);
@@ -228,8 +248,10 @@ fail:
         evt_hop_forget(shard, came->index);
     if (hop)
         evt_hop_put(shard, hop->index);
-    if (change)
+    if (change) {
         evt_filtered_free(shard, change->filtered);
+        free(change->rated);
+    }
     free(change);
     return HD_ENOMEM;
 }
@@ -326,6 +348,8 @@ evt_ask_tell(struct evt_shard *shard, const struct evt_sub *sub)
         .body = hd_slice(buffer, n),
         .fired = fired_of(shard, sub, fired, sizeof(fired)),
     };
+    if (sub->rare && sub->rare->rated)
+        tidings.rates = sub->rare->rated->told;
     if (tidings.terminated)
         tidings.reason = evt_reason_name((enum evt_reason)flight->reason);
     version_of(shard, view, tidings.version);

@@ -44,6 +44,7 @@ struct evt_ask {
     struct hd_slice etag;
     struct hd_slice filter_type, filter;  /* p NULL: none */
     struct hd_slice profile;              /* a filter that the configuration names; p NULL: none */
+    struct sip_rates rates;               /* SUBSCRIBE: how often it is told (RFC 6446) */
     struct hd_slice call_id, tag, target; /* names of the subscription, for those who list them */
     uint32_t expires_s;                   /* UINT32_MAX: not said */
     uint8_t types;   /* SUBSCRIBE: of the package's types those that are taken, a bit each */

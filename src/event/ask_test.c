@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -333,6 +334,52 @@ taken_is_answered_before_what_follows_is_told(void **state)
     assert_int_equal(told.answers, 1);
 }
 
+/* RFC 6446: the newest state goes when max-rate lets it, and again when min-rate asks for it. */
+static void
+rates_hold_back_and_repeat_what_is_told(void **state)
+{
+    struct evt_ask ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
+
+    (void)state;
+    assert_int_equal(publish("one"), 200);
+    ask.expires_s = 600;
+    ask.rates.max = SIP_RATE_ONE / 10;
+    ask.rates.min = SIP_RATE_ONE / 20;
+    assert_int_equal(run(&ask), 200);
+    assert_int_equal(told.n, 1);
+    assert_true(told.last.rates.max == SIP_RATE_ONE / 10);
+    assert_true(told.last.rates.min == SIP_RATE_ONE / 20);
+    taken();
+    assert_int_equal(publish("two"), 200);
+    assert_int_equal(publish("three"), 200);
+    assert_int_equal(told.n, 1);
+    host_wait(&host, 11000);
+    assert_int_equal(told.n, 2);
+    assert_string_equal(told.body, "three");
+    taken();
+    host_wait(&host, 21000);
+    assert_int_equal(told.n, 3);
+    assert_string_equal(told.body, "three");
+    taken();
+}
+
+static void
+where_each_event_is_told_no_rate_holds_any_back(void **state)
+{
+    struct evt_ask ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
+
+    (void)state;
+    ask.package = HD_LIT("x-every");
+    ask.rates.max = SIP_RATE_ONE;
+    assert_int_equal(run(&ask), 400);
+    assert_non_null(strstr(ask.phrase, "max-rate"));
+    ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
+    ask.package = HD_LIT("x-every");
+    ask.rates.min = SIP_RATE_ONE;
+    assert_int_equal(run(&ask), 200);
+    taken();
+}
+
 static void
 nothing_of_a_subscription_is_kept_and_it_ends_when_it_is_left(void **state)
 {
@@ -403,6 +450,8 @@ main(void)
         TEST(the_state_is_told_once),
         TEST(a_slow_reader_is_told_the_newest_state_when_he_has_taken_the_last),
         TEST(taken_is_answered_before_what_follows_is_told),
+        TEST(rates_hold_back_and_repeat_what_is_told),
+        TEST(where_each_event_is_told_no_rate_holds_any_back),
         TEST(nothing_of_a_subscription_is_kept_and_it_ends_when_it_is_left),
         TEST(it_ends_when_the_rules_say_so_and_that_is_told),
         TEST(who_takes_nothing_is_given_up),

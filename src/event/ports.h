@@ -12,6 +12,7 @@
 #include "event/config.h"
 #include "sip/msg.h"
 #include "sip/out.h"
+#include "sip/rate.h"
 
 /* --- sending ------------------------------------------------------------------------------- */
 
@@ -285,6 +286,7 @@ struct evt_tidings {
     struct hd_slice type, body; /* no type: there is nothing to see */
     struct hd_slice fired;      /* conditions, as in Herald-Fired; empty: none */
     uint8_t version[16]; /* of what is seen: the same for the same type and body, unlike others */
+    struct sip_rates rates; /* that are granted, to who asked for any (RFC 6446) */
 };
 struct evt_face_ops {
     /** Tells a subscription that was made by an evt_ask; copies what it keeps.  EVT_ASK_TAKEN says

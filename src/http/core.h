@@ -56,6 +56,7 @@ struct api_wish {
     struct evt_identity identity;
     struct hd_addr remote;
     struct hd_slice key, package, filter, filter_type, profile, target;
+    struct sip_rates rates;
     uint32_t expires_s;
     uint8_t types;
 };

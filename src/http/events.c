@@ -11,7 +11,8 @@
 #include "http/core.h"
 #include "sip/header.h"
 
-static const char *const read_params[] = { "when", "filter", "profile", "format", "type" };
+static const char *const read_params[] = { "when", "filter",   "profile",  "format",
+                                           "type", "max-rate", "min-rate", "adaptive-min-rate" };
 static const char *const publish_params[] = { "expires" };
 
 static void
@@ -406,7 +407,7 @@ read_state(struct api_request *request)
         api_problem(request, 406, "the package has no such type");
         return;
     }
-    if (!read_filter(request, &wish, &text))
+    if (!read_rates(request, stream, &wish.rates) || !read_filter(request, &wish, &text))
         return;
     request->seen = api_field(request, stream ? "Last-Event-ID" : "If-None-Match");
     if (stream) {
@@ -423,6 +424,33 @@ read_state(struct api_request *request)
 
 void
 api_events(struct api_request *request)
+/* How often an event stream is told (RFC 6446), named as in SIP; false: answered. */
+static bool
+read_rates(struct api_request *request, bool stream, struct sip_rates *ret_rates)
+{
+    const struct {
+        const char *name;
+        uint64_t *rate;
+    } rows[] = { { "max-rate", &ret_rates->max },
+                 { "min-rate", &ret_rates->min },
+                 { "adaptive-min-rate", &ret_rates->adaptive } };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++) {
+        const struct hd_slice value = api_param(&request->target, rows[i].name);
+        if (!value.p)
+            continue;
+        if (!stream) {
+            api_problem(request, 400, "%s is of an event stream", rows[i].name);
+            return false;
+        }
+        if (sip_rate_parse(value, rows[i].rate)) {
+            api_problem(request, 400, "%s is how often in a second, such as 0.2", rows[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 {
     if (!find_target(request))
         return;

@@ -189,6 +189,22 @@ stream_refused(void *owner, const struct evt_ask *ask)
     free(stream);
 }
 
+/* For how long, and how often at the most and least (RFC 6446). */
+static void
+out_begin(struct api_stream *stream, const struct evt_tidings *t)
+{
+    char rates[128];
+    struct sip_out out;
+    size_t n;
+
+    sip_out_init(&out, rates, sizeof(rates));
+    sip_out_rates(&out, &t->rates);
+    if (sip_out_finish(&out, &n))
+        n = 0;
+    hd_str_addf(&stream->out, "retry: 3000\n: %s for %u s%.*s\n\n",
+                t->pending ? "pending" : "subscribed", (unsigned)t->expires_s, (int)n, rates);
+}
+
 static void
 stream_told(void *owner, struct api_tidings *tidings)
 {
@@ -200,8 +216,7 @@ stream_told(void *owner, struct api_tidings *tidings)
     /* What he has is not repeated; but a beginning is, else he would not know that he is heard. */
     const bool has = stream->first && memcmp(id, stream->seen, sizeof(id)) == 0;
     if (stream->first)
-        hd_str_addf(&stream->out, "retry: 3000\n: %s for %u s\n\n",
-                    t->pending ? "pending" : "subscribed", (unsigned)t->expires_s);
+        out_begin(stream, t);
     stream->first = false;
     if (!has && (!t->terminated || t->type.n))
         out_state(stream, t);

@@ -131,6 +131,7 @@ api_sub_new(struct api *api, const struct api_wish *wish, const struct api_sub_o
         .target = keep(&at, wish->target),
         .call_id = hd_slice_str(sub->call_id),
         .tag = hd_slice_str(sub->tag),
+        .rates = wish->rates,
         .expires_s = wish->expires_s,
         .types = wish->types,
     };

@@ -118,7 +118,9 @@ def test_refusals_say_why():
                 ("PUT", mine, "", {"Content-Type": "text/plain"}, 400),
                 ("PUT", mine, "x" * 3000, {"Content-Type": "text/plain"}, 413),
                 ("PUT", mine, "x", {"Content-Type": "text/plain", "Expires": "soon"}, 400),
-                ("PUT", mine, "x", {"Content-Type": "text/plain", "If-Match": '"a", "b"'}, 400),
+                ("PUT", mine, "x", {"Content-Type": "text/plain", "If-Match": '"a" "b"'}, 400),
+                ("PUT", mine, "x", {"Content-Type": "text/plain", "Content-Range": "bytes 0-0/2"}, 400),
+                ("GET", mine + "?max-rate=0.1", None, {}, 400),
                 ("PUT", mine, "x", {"Content-Type": "text/plain", "If-Match": 'W/"a"'}, 412),
                 ("PUT", "/v1/events/x-state/bob", "x", {"Content-Type": "text/plain"}, 403),
                 ("PUT", "/v1/events/x-none/alice", "x", {"Content-Type": "text/plain"}, 404),
@@ -139,6 +141,109 @@ def test_refusals_say_why():
         nobody = Web(broker)
         equal(nobody.get(mine, expect=401).headers["Content-Type"], "application/problem+json")
         equal(nobody.get("/healthz").json(), {"status": "ok"})
+
+
+def test_conditions_of_a_request_are_those_of_rfc_9110():
+    with server(users=("alice",)) as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        web.get(target, expect=404, If_Match='"a"')
+        first = web.put(target, "one", "text/plain", expect=201)
+        seen = web.get(target)
+        for value, status in ((seen.etag, 200), ('"a"', 412), ("*", 200), (f'"a", {seen.etag}', 200), ("W/" + seen.etag, 412)):
+            equal(web.ask("GET", target, headers={"If-Match": value}).status, status, f"If-Match: {value}")
+            equal(web.ask("HEAD", target, headers={"If-Match": value}).status, status, f"HEAD, If-Match: {value}")
+        for value, status in ((seen.etag, 304), ('"a"', 200), ("*", 304), (f'"a", W/{seen.etag},', 304)):
+            equal(web.ask("GET", target, headers={"If-None-Match": value}).status, status, f"If-None-Match: {value}")
+        web.ask("GET", target, headers={"If-Match": '"a"', "If-None-Match": seen.etag}, expect=412)
+        unchanged = web.get(target, expect=304, If_None_Match=seen.etag)
+        equal((unchanged.etag, unchanged.body, unchanged.headers.get("Content-Length")), (seen.etag, b"", str(len(seen.body))))
+        equal((unchanged.headers["Vary"], unchanged.headers["Cache-Control"]), (seen.headers["Vary"], seen.headers["Cache-Control"]))
+        check("Date" in unchanged.headers and "Date" in seen.headers, unchanged.headers)
+        head = web.ask("HEAD", target, expect=200)
+        equal((head.body, sorted(head.headers.keys())), (b"", sorted(seen.headers.keys())))
+        equal(head.headers["Content-Length"], str(len(seen.body)))
+        second = web.put(target, "two", "text/plain", expect=200, If_Match=f'"never", W/{first.etag}, {first.etag}')
+        web.put(target, "no", "text/plain", expect=412, If_Match=f'"never", {first.etag}')
+        web.ask("DELETE", target, headers={"If-Match": f'{first.etag}, {second.etag}'}, expect=204)
+        equal(broker.pubs(), [])
+
+
+def test_refusals_say_what_would_be_taken():
+    with server(users=("alice",)) as broker:
+        web, mine = Web(broker, "alice"), "/v1/events/presence/alice"
+        equal(web.put(mine, "x", "image/png", expect=415).headers["Accept"], "application/pidf+xml")
+        coded = web.ask("PUT", mine, "x", {"Content-Type": "application/pidf+xml", "Content-Encoding": "gzip"}, expect=415)
+        equal(coded.headers["Accept-Encoding"], "identity")
+        check("GET" in web.ask("POST", mine, "x", expect=405).headers["Allow"], "405 says what there is")
+        reads = Web(broker, token=token(broker, "alice", "read")["token"])
+        refused = reads.put(mine, "x", expect=403)
+        equal(refused.headers["WWW-Authenticate"], 'Bearer realm="herald", error="insufficient_scope", scope="publish"')
+        check('scope="metrics"' in reads.get("/metrics", expect=403).headers["WWW-Authenticate"], "of metrics")
+        check('scope="admin"' in reads.get("/v1/admin/status", expect=403).headers["WWW-Authenticate"], "of calls")
+        check("WWW-Authenticate" not in web.get("/metrics", expect=403).headers, "who has no token is not told of its rights")
+        equal(Web(broker).get(mine, expect=401).headers.get_all("WWW-Authenticate")[-1], 'Bearer realm="herald"')
+        equal(Web(broker, token="hrld_x").get(mine, expect=401).headers.get_all("WWW-Authenticate")[-1],
+              'Bearer realm="herald", error="invalid_token"')
+
+
+def test_a_stream_is_told_as_often_as_it_asks():
+    conf = 'package "x-event" {{ types = "text/plain"  authorisation = allow  min_expires = 1  pace = 0s  delivery = every }}\n' \
+           'package "x-paced" {{ types = "text/plain"  authorisation = allow  min_expires = 1  pace = 10s }}\n'
+    with server(users=("alice",), conf=conf) as broker:
+        web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
+        web.put(target, "0", "text/plain")
+        often = web.stream(target + "?min-rate=1")
+        equal([often.event()[1] for _ in range(3)], ["0", "0", "0"], "the state is said again")
+        equal(often.comments[0], "subscribed for 3600 s;min-rate=1")
+        often.close()
+        rare = web.stream(target + "?max-rate=0.5")
+        equal(rare.event()[1], "0")
+        equal(rare.comments[0], "subscribed for 3600 s;max-rate=0.5")
+        for n in range(1, 6):
+            web.put(target, f"{n}", "text/plain")
+        equal(rare.event()[1], "5", "what is between is not told")
+        check(broker.counters()["held_by_rate"] > 0, broker.counters())
+        rare.close()
+        paced = web.stream("/v1/events/x-paced/alice?max-rate=5")
+        paced.event()
+        equal(paced.comments[0], "subscribed for 3600 s;max-rate=0.1", "the package's pace is the most")
+        paced.close()
+        refused = web.ask("GET", "/v1/events/x-event/alice?max-rate=1", headers={"Accept": "text/event-stream"}, expect=400)
+        check("Each Event" in refused.json()["detail"], refused.body)
+        for wrong in ("max-rate=0", "max-rate=often", "min-rate=123", "adaptive-min-rate=-1"):
+            refused = web.ask("GET", f"{target}?{wrong}", headers={"Accept": "text/event-stream"}, expect=400)
+            check(wrong.split("=", 1)[0] in refused.json()["detail"], refused.body)
+
+
+def everything_of(web, target, tag):
+    """What somebody is answered who tries what there is: status, fields and body, without what is new each time."""
+    tries = (("GET", {}), ("HEAD", {}), ("GET", {"If-None-Match": tag}), ("GET", {"If-Match": '"a"'}), ("GET", {"If-Match": tag}),
+             ("GET", {"Accept": "image/png"}), ("GET", {"Accept": "application/pidf+xml"}), ("OPTIONS", {}), ("POST", {}), ("BREW", {}),
+             ("PUT", {"Content-Type": "application/pidf+xml"}), ("PATCH", {"Content-Type": "application/merge-patch+json"}), ("DELETE", {}))
+    said = []
+    for method, headers in tries:
+        body = pidf("sip:alice@127.0.0.1", "closed") if method == "PUT" else "{}" if method == "PATCH" else None
+        answer = web.ask(method, target, body, headers)
+        said.append((method, headers, answer.status, sorted((k, v) for k, v in answer.headers.items() if k != "Date"), answer.body))
+    for more in ("?type=image/png", "?when=nonsense", "?no=1", "?max-rate=1", "?type=application%2Fpidf%2Bxml"):
+        answer = web.get(target + more, expect=None)
+        said.append((more, answer.status, sorted((k, v) for k, v in answer.headers.items() if k != "Date"), answer.body))
+    stream = web.stream(target)
+    said.append((sorted((k, v) for k, v in stream.response.headers.items() if k != "Date"), stream.event(), stream.comments))
+    stream.close()
+    return said
+
+
+def test_a_polite_view_differs_in_nothing_from_an_idle_resource():
+    with server(users=("alice", "bob", "carol")) as broker:
+        bob, carol, target = Web(broker, "bob"), Web(broker, "carol"), "/v1/events/presence/alice"
+        tag = carol.get(target).etag
+        idle = everything_of(carol, target, tag)
+        broker.admin("policy-polite", resource="alice", watcher="bob")
+        Web(broker, "alice").put(target, pidf("sip:alice@127.0.0.1", "open"))
+        check(b"open" in carol.get(target).body, "it is not idle")
+        for one, other in zip(everything_of(bob, target, tag), idle):
+            equal(one, other)
 
 
 def test_a_politely_blocked_reader_sees_what_an_idle_resource_shows():
