@@ -62,7 +62,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct hd_slice pidf = HD_LIT("application/pidf+xml");
-    struct hd_slice pieces[6] = { { 0 } }, tag = { 0 };
+    struct hd_slice pieces[6] = { { 0 } }, tag = { 0 }, rest = { 0 };
     enum api_match match;
     uint32_t seconds = 0;
     char *p;
@@ -72,8 +72,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_target(pieces[0]);
     if (n > 1)
         FUZZ_CHECK(api_accepts(pieces[1], pidf) <= 3);
-    if (n > 2 && api_etag_read(pieces[2], &match, &tag) == HD_OK && match == API_MATCH_TAG)
-        FUZZ_CHECK(fuzz_inside(tag, text) && api_etag_listed(pieces[2], tag));
+    if (n > 2 && api_etag_read(pieces[2], &match, &tag, &rest) == HD_OK && match == API_MATCH_TAG)
+        do {
+            FUZZ_CHECK(fuzz_inside(tag, text) && api_etag_listed_strong(pieces[2], tag));
+        } while (api_etag_next(&rest, &tag) == HD_OK);
     if (n > 3)
         (void)api_etag_listed(pieces[3], tag);
     if (n > 4 && api_max_age(pieces[4], &seconds) == HD_OK)

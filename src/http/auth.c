@@ -6,7 +6,7 @@
 #include "http/core.h"
 
 static void
-challenge(struct api_request *request, bool stale)
+challenge(struct api_request *request, bool stale, bool wrong_token)
 {
     struct api *api = request->api;
     char text[2048];
@@ -28,7 +28,10 @@ challenge(struct api_request *request, bool stale)
                            hd_slice_trim(hd_slice_from(line, colon + 1)));
         }
     }
-    api_header(request, "WWW-Authenticate", HD_LIT("Bearer realm=\"herald\""));
+    /* RFC 6750 section 3.1: no error to who has shown no token. */
+    api_header(request, "WWW-Authenticate",
+               wrong_token ? HD_LIT("Bearer realm=\"herald\", error=\"invalid_token\"")
+                           : HD_LIT("Bearer realm=\"herald\""));
 }
 
 static enum api_known
@@ -49,15 +52,15 @@ by_digest(struct api_request *request, struct hd_slice authorization)
         request->scopes = API_SCOPE_PUBLISH | API_SCOPE_READ;
         return API_KNOWN;
     case EVT_AUTH_CHALLENGE:
-        challenge(request, false);
+        challenge(request, false, false);
         return API_UNKNOWN;
     case EVT_AUTH_STALE:
-        challenge(request, true);
+        challenge(request, true, false);
         return API_UNKNOWN;
     case EVT_AUTH_WRONG:
     case EVT_AUTH_SLOWED:
         api_source_failed(api, &request->flow.remote);
-        challenge(request, false);
+        challenge(request, false, false);
         return API_UNKNOWN;
     case EVT_AUTH_BAD:
         api_source_failed(api, &request->flow.remote);
@@ -97,7 +100,7 @@ by_token(struct api_request *request, struct hd_slice text)
     if (!token || user.n > POL_NAME_MAX || !pol_book_user(settings->book, user) ||
         pol_user_key(settings->book, user, &api->config->served, request->identity.key, &n)) {
         api_source_failed(api, &request->flow.remote);
-        challenge(request, false);
+        challenge(request, false, true);
         return API_UNKNOWN;
     }
     request->identity.key_len = (uint8_t)n;
@@ -115,7 +118,7 @@ api_authenticate(struct api_request *request)
     struct hd_slice authorization = api_field(request, "Authorization");
 
     if (!authorization.n) {
-        challenge(request, false);
+        challenge(request, false, false);
         return API_UNKNOWN;
     }
     const struct hd_slice bearer = api_bearer(authorization);

@@ -110,7 +110,8 @@ struct api_request {
     char key[SIP_KEY_MAX];
     size_t key_n;
     const struct evt_package *package; /* valid until it is dispatched */
-    struct hd_slice etag, seen;        /* If-Match; If-None-Match or Last-Event-ID; borrowed */
+    struct hd_slice etag, etags;       /* of If-Match, the first and the others; borrowed */
+    struct hd_slice seen;              /* If-None-Match or Last-Event-ID; borrowed */
     bool gone;                         /* its connection is */
     struct api_target target;
     char octets[];
@@ -124,6 +125,8 @@ void api_answer(struct api_request *request, unsigned status, const char *type,
 /** application/problem+json (RFC 9457). */
 void api_problem(struct api_request *request, unsigned status, const char *format, ...)
     HD_PRINTF(3, 4);
+/** 403: its token has no such right (RFC 6750 section 3.1). */
+void api_no_scope(struct api_request *request, enum api_scope scope);
 void api_header(struct api_request *request, const char *name, struct hd_slice value);
 /** ETag, in its quotes. */
 void api_header_etag(struct api_request *request, struct hd_slice tag);

@@ -94,14 +94,14 @@ read_match(struct api_request *request)
         return false;
     }
     if (match.p) {
-        switch (api_etag_read(match, &what, &request->etag)) {
+        switch (api_etag_read(match, &what, &request->etag, &request->etags)) {
         case HD_OK:
             break;
         case HD_ENOMATCH:
             api_problem(request, 412, "a weak entity-tag matches nothing");
             return false;
         default:
-            api_problem(request, 400, "If-Match takes one entity-tag, or *");
+            api_problem(request, 400, "If-Match takes at most %u entity-tags, or *", API_ETAGS_MAX);
             return false;
         }
     } else if (none.p) {
@@ -188,7 +188,7 @@ publish(struct api_request *request)
     const bool removes = request->method == API_DELETE;
 
     if (!(request->scopes & API_SCOPE_PUBLISH)) {
-        api_problem(request, 403, "this token does not publish");
+        api_no_scope(request, API_SCOPE_PUBLISH);
         return;
     }
     if (!known_params(request, publish_params, removes ? 0 : HD_ARRAY_LEN(publish_params)) ||
@@ -208,6 +208,11 @@ publish(struct api_request *request)
         request->ask.match = EVT_MATCH_ANY;
     if (api_field(request, "Content-Encoding").p) {
         api_problem(request, 415, "no content coding is taken");
+        api_header(request, "Accept-Encoding", HD_LIT("identity"));
+        return;
+    }
+    if (api_field(request, "Content-Range").p) { /* RFC 9110 section 14.5 */
+        api_problem(request, 400, "a part of a document is sent with PATCH");
         return;
     }
     request->ask.type = type;
@@ -221,12 +226,49 @@ publish(struct api_request *request)
     post_ask(request, EVT_ASK_PUBLISH);
 }
 
+/* RFC 9110 section 13.1.1: any of the listed tags will do.  The core knows publications by their
+ * tags, so each is tried, until one is there.  False: none is left. */
+static bool
+try_next_tag(struct api_request *request)
+{
+    struct evt_ask *ask = &request->ask;
+
+    if (ask->status != 412 || ask->match != EVT_MATCH_ETAG ||
+        api_etag_next(&request->etags, &ask->etag))
+        return false;
+    request->asking = true;
+    request->api->out++;
+    evt_ask_post(request->api->shard, ask);
+    return true;
+}
+
+/* RFC 9110 section 12.5.1: what would be taken. */
+static void
+header_accept(struct api_request *request)
+{
+    const struct evt_package *package =
+        evt_config_package(request->api->config, request->target.part[0]);
+    struct hd_str text = { 0 };
+
+    for (size_t i = 0; package && i < evt_package_published(package); i++) {
+        if (i > 0)
+            hd_str_add(&text, HD_LIT(", "));
+        hd_str_add(&text, package->types[i]);
+    }
+    if (!text.err && text.n > 0)
+        api_header(request, "Accept", hd_str_slice(&text));
+    hd_str_done(&text);
+}
+
 void
 api_events_asked(struct api_request *request)
 {
     const struct evt_ask *ask = &request->ask;
     char body[128];
     int n;
+
+    if (try_next_tag(request))
+        return;
 
     if (ask->status == 412 && !api_field(request, "If-Match").p && request->method == API_PATCH) {
         api_problem(request, 404, "nothing is published that could be patched");
@@ -235,6 +277,8 @@ api_events_asked(struct api_request *request)
     }
     if (ask->status != 200) {
         api_refused(request, ask);
+        if (ask->status == 415)
+            header_accept(request);
         api_resume(request);
         return;
     }
@@ -296,9 +340,13 @@ answer_state(struct api_request *request, const struct evt_tidings *t)
             api_problem(request, 404, "there is nothing to see");
         return;
     }
+    const struct hd_slice match = api_field(request, "If-Match");
     api_version_text(t->version, tag);
-    if (api_etag_listed(request->seen, hd_slice(tag, sizeof(tag)))) {
-        api_answer(request, 304, NULL, hd_slice(NULL, 0));
+    if (match.p && !api_etag_listed_strong(match, hd_slice(tag, sizeof(tag)))) {
+        api_problem(request, 412, "you see another state");
+    } else if (api_etag_listed(request->seen, hd_slice(tag, sizeof(tag)))) {
+        /* MHD sends the length alone: that of a 200 (RFC 9110 section 8.6). */
+        api_answer(request, 304, NULL, t->body);
     } else {
         (void)snprintf(type, sizeof(type), "%.*s", HD_FMT(t->type));
         api_answer(request, 200, type, t->body);
@@ -376,6 +424,33 @@ read_filter(struct api_request *request, struct api_wish *wish, char **ret_text)
     return true;
 }
 
+/* How often an event stream is told (RFC 6446), named as in SIP; false: answered. */
+static bool
+read_rates(struct api_request *request, bool stream, struct sip_rates *ret_rates)
+{
+    const struct {
+        const char *name;
+        uint64_t *rate;
+    } rows[] = { { "max-rate", &ret_rates->max },
+                 { "min-rate", &ret_rates->min },
+                 { "adaptive-min-rate", &ret_rates->adaptive } };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++) {
+        const struct hd_slice value = api_param(&request->target, rows[i].name);
+        if (!value.p)
+            continue;
+        if (!stream) {
+            api_problem(request, 400, "%s is of an event stream", rows[i].name);
+            return false;
+        }
+        if (sip_rate_parse(value, rows[i].rate)) {
+            api_problem(request, 400, "%s is how often in a second, such as 0.2", rows[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
 read_state(struct api_request *request)
 {
@@ -393,7 +468,7 @@ read_state(struct api_request *request)
     char *text = NULL;
 
     if (!(request->scopes & API_SCOPE_READ)) {
-        api_problem(request, 403, "this token does not read");
+        api_no_scope(request, API_SCOPE_READ);
         return;
     }
     if (!known_params(request, read_params, HD_ARRAY_LEN(read_params)))
@@ -424,33 +499,6 @@ read_state(struct api_request *request)
 
 void
 api_events(struct api_request *request)
-/* How often an event stream is told (RFC 6446), named as in SIP; false: answered. */
-static bool
-read_rates(struct api_request *request, bool stream, struct sip_rates *ret_rates)
-{
-    const struct {
-        const char *name;
-        uint64_t *rate;
-    } rows[] = { { "max-rate", &ret_rates->max },
-                 { "min-rate", &ret_rates->min },
-                 { "adaptive-min-rate", &ret_rates->adaptive } };
-
-    for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++) {
-        const struct hd_slice value = api_param(&request->target, rows[i].name);
-        if (!value.p)
-            continue;
-        if (!stream) {
-            api_problem(request, 400, "%s is of an event stream", rows[i].name);
-            return false;
-        }
-        if (sip_rate_parse(value, rows[i].rate)) {
-            api_problem(request, 400, "%s is how often in a second, such as 0.2", rows[i].name);
-            return false;
-        }
-    }
-    return true;
-}
-
 {
     if (!find_target(request))
         return;

@@ -6,7 +6,7 @@
 
 #include "http/route.h"
 
-#define PARAMS_MOST 8
+#define PARAMS_MOST 12
 
 struct param {
     const char *name, *in, *words;
@@ -34,7 +34,7 @@ static const struct operation operations[] = {
       "What you may see of the state; with Accept: text/event-stream a subscription to it",
       NULL,
       "*/*",
-      "200 304 400 401 403 404 406 429 503",
+      "200 304 400 401 403 404 406 412 429 503",
       { EVENT_PATH,
         { "when", "query", "a condition: hr above 140 clear 120", false },
         { "filter", "query", "a filter document", false },

@@ -106,6 +106,7 @@ title_of(unsigned status)
                  { 415, "Unsupported Media Type" },
                  { 429, "Too Many Requests" },
                  { 500, "Internal Server Error" },
+                 { 501, "Not Implemented" },
                  { 503, "Service Unavailable" } };
 
     for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++)
@@ -137,6 +138,22 @@ api_problem(struct api_request *request, unsigned status, const char *format, ..
     api_answer(request, status, "application/problem+json", hd_slice_str(text ? text : "{}"));
     free(text);
     json_decref(body);
+}
+
+void
+api_no_scope(struct api_request *request, enum api_scope scope)
+{
+    json_t *words = api_scope_words(scope);
+    const char *word = json_string_value(json_array_get(words, 0));
+    char text[128];
+
+    api_problem(request, 403, "a token with the right \"%s\" is needed", word ? word : "");
+    (void)snprintf(text, sizeof(text),
+                   "Bearer realm=\"herald\", error=\"insufficient_scope\", scope=\"%s\"",
+                   word ? word : "");
+    if (request->token[0])
+        api_header(request, "WWW-Authenticate", hd_slice_str(text));
+    json_decref(words);
 }
 
 void
@@ -308,6 +325,10 @@ answer_options(struct api_request *request)
 static bool
 find_route(struct api_request *request)
 {
+    if (!request->method) { /* RFC 9110 section 9.1 */
+        api_problem(request, 501, "this method is not known");
+        return false;
+    }
     switch (api_target_read(request->raw, &request->target)) {
     case HD_OK:
         break;
@@ -468,13 +489,15 @@ api_dispatch(struct api_request *request)
         if (!api_source_allowed(api, &request->flow.remote)) {
             API_COUNT(api, unanswered);
             api_problem(request, 429, "too many failures");
+            api_header(request, "Retry-After", HD_LIT("1"));
             return;
         }
         if (api_authenticate(request) != API_KNOWN)
             return;
     }
     if (!scope_ok(request)) {
-        api_problem(request, 403, "a token with this right is needed: herald token add --scope");
+        api_no_scope(request, request->target.route->need == API_NEED_METRICS ? API_SCOPE_METRICS
+                                                                              : API_SCOPE_ADMIN);
         return;
     }
     route(request);

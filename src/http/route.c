@@ -206,46 +206,93 @@ cut_etag(struct hd_slice *rest, bool *ret_weak, struct hd_slice *ret_tag)
     return HD_OK;
 }
 
-enum hd_err
-api_etag_read(struct hd_slice value, enum api_match *ret_match, struct hd_slice *ret_tag)
+static struct hd_slice
+skip_commas(struct hd_slice list)
 {
-    struct hd_slice tag;
+    list = hd_slice_trim(list);
+    while (list.n > 0 && list.p[0] == ',')
+        list = hd_slice_trim(hd_slice_from(list, 1));
+    return list;
+}
+
+/* One of a list, and what separates it from the next; empty elements are none (RFC 9110 section
+ * 5.6.1.2). */
+static enum hd_err
+cut_listed(struct hd_slice *list, bool *ret_weak, struct hd_slice *ret_tag)
+{
+    enum hd_err err;
+
+    *list = skip_commas(*list);
+    err = cut_etag(list, ret_weak, ret_tag);
+    if (err)
+        return err;
+    *list = hd_slice_trim(*list);
+    if (list->n > 0 && list->p[0] != ',')
+        return HD_ESYNTAX;
+    *list = skip_commas(*list);
+    return HD_OK;
+}
+
+enum hd_err
+api_etag_next(struct hd_slice *list, struct hd_slice *ret_tag)
+{
+    bool weak = true;
+
+    while (weak) {
+        if (list->n == 0)
+            return HD_ENOMATCH;
+        if (cut_listed(list, &weak, ret_tag))
+            return HD_ESYNTAX;
+    }
+    return HD_OK;
+}
+
+enum hd_err
+api_etag_read(struct hd_slice value, enum api_match *ret_match, struct hd_slice *ret_tag,
+              struct hd_slice *ret_rest)
+{
+    struct hd_slice rest = hd_slice_trim(value), tag;
+    unsigned n = 0;
     bool weak;
 
-    value = hd_slice_trim(value);
-    if (hd_slice_eq(value, HD_LIT("*"))) {
+    if (hd_slice_eq(rest, HD_LIT("*"))) {
         *ret_match = API_MATCH_ANY;
         return HD_OK;
     }
-    if (cut_etag(&value, &weak, &tag) || value.n > 0)
-        return HD_ESYNTAX;
-    if (weak) /* RFC 9110 section 13.1.1: compared strongly, a weak one matches nothing */
-        return HD_ENOMATCH;
+    do { /* all of it, before any of it counts */
+        if (++n > API_ETAGS_MAX || cut_listed(&rest, &weak, &tag))
+            return HD_ESYNTAX;
+    } while (rest.n > 0);
     *ret_match = API_MATCH_TAG;
-    *ret_tag = tag;
-    return HD_OK;
+    *ret_rest = hd_slice_trim(value);
+    return api_etag_next(ret_rest, ret_tag);
+}
+
+static bool
+is_listed(struct hd_slice list, struct hd_slice tag, bool strong)
+{
+    struct hd_slice one;
+    bool weak;
+
+    list = hd_slice_trim(list);
+    if (hd_slice_eq(list, HD_LIT("*")))
+        return true;
+    while (list.n > 0 && cut_listed(&list, &weak, &one) == HD_OK)
+        if (hd_slice_eq(one, tag) && !(strong && weak))
+            return true;
+    return false;
 }
 
 bool
 api_etag_listed(struct hd_slice value, struct hd_slice tag)
 {
-    struct hd_slice one;
-    bool weak;
+    return is_listed(value, tag, false);
+}
 
-    value = hd_slice_trim(value);
-    if (hd_slice_eq(value, HD_LIT("*")))
-        return true;
-    while (value.n > 0) {
-        if (cut_etag(&value, &weak, &one))
-            return false;
-        if (hd_slice_eq(one, tag))
-            return true;
-        value = hd_slice_trim(value);
-        if (value.n > 0 && value.p[0] != ',')
-            return false;
-        value = hd_slice_trim(hd_slice_from(value, 1));
-    }
-    return false;
+bool
+api_etag_listed_strong(struct hd_slice value, struct hd_slice tag)
+{
+    return is_listed(value, tag, true);
 }
 
 /* "q=0", with or without decimals, in the parameters of a range. */

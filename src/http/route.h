@@ -69,11 +69,21 @@ struct hd_slice api_param_unknown(const struct api_target *target, const char *c
 
 /* If-Match and If-None-Match (RFC 9110 section 13.1). */
 enum api_match { API_MATCH_NOT_SAID = 0, API_MATCH_ANY, API_MATCH_TAG };
-/** Reads one entity-tag or "*".  HD_ESYNTAX: neither, or several; a weak one is HD_ENOMATCH. */
+#define API_ETAGS_MAX 8u
+/**
+ * Reads "*", or a list of entity-tags that are compared strongly: a weak one matches nothing.
+ * @param ret_tag   the first
+ * @param ret_rest  the others, for api_etag_next
+ * @return HD_OK; HD_ESYNTAX: neither, or more than API_ETAGS_MAX; HD_ENOMATCH: weak ones alone
+ */
 HD_NODISCARD enum hd_err api_etag_read(struct hd_slice value, enum api_match *ret_match,
-                                       struct hd_slice *ret_tag);
+                                       struct hd_slice *ret_tag, struct hd_slice *ret_rest);
+/** Cuts the next one that is not weak off a list.  HD_ENOMATCH: there is none; HD_ESYNTAX. */
+HD_NODISCARD enum hd_err api_etag_next(struct hd_slice *list, struct hd_slice *ret_tag);
 /** Whether a list of entity-tags holds this one, weak or not, or is "*". */
 bool api_etag_listed(struct hd_slice value, struct hd_slice tag);
+/** The same, compared strongly. */
+bool api_etag_listed_strong(struct hd_slice value, struct hd_slice tag);
 /** How well a media type is taken by an Accept field: 0 not at all, 1 by a range, 2 by its type,
  * 3 by its name; p NULL takes all. */
 unsigned api_accepts(struct hd_slice accept, struct hd_slice type);

@@ -115,19 +115,34 @@ static void
 entity_tags(void **state)
 {
     enum api_match match;
-    struct hd_slice tag;
+    struct hd_slice rest = { 0 }, tag;
 
     (void)state;
-    assert_int_equal(api_etag_read(HD_LIT(" \"abc\" "), &match, &tag), HD_OK);
+    assert_int_equal(api_etag_read(HD_LIT(" \"abc\" "), &match, &tag, &rest), HD_OK);
     assert_int_equal(match, API_MATCH_TAG);
     assert_slice(tag, "abc");
-    assert_int_equal(api_etag_read(HD_LIT("*"), &match, &tag), HD_OK);
+    assert_int_equal(api_etag_read(HD_LIT("*"), &match, &tag, &rest), HD_OK);
     assert_int_equal(match, API_MATCH_ANY);
-    assert_int_equal(api_etag_read(HD_LIT("W/\"abc\""), &match, &tag), HD_ENOMATCH);
-    assert_int_equal(api_etag_read(HD_LIT("abc"), &match, &tag), HD_ESYNTAX);
-    assert_int_equal(api_etag_read(HD_LIT(""), &match, &tag), HD_ESYNTAX);
-    assert_int_equal(api_etag_read(HD_LIT("\"abc"), &match, &tag), HD_ESYNTAX);
-    assert_int_equal(api_etag_read(HD_LIT("\"a\", \"b\""), &match, &tag), HD_ESYNTAX);
+    assert_int_equal(api_etag_read(HD_LIT("W/\"abc\""), &match, &tag, &rest), HD_ENOMATCH);
+    assert_int_equal(api_etag_read(HD_LIT("abc"), &match, &tag, &rest), HD_ESYNTAX);
+    assert_int_equal(api_etag_read(HD_LIT(""), &match, &tag, &rest), HD_ESYNTAX);
+    assert_int_equal(api_etag_read(HD_LIT("\"abc"), &match, &tag, &rest), HD_ESYNTAX);
+    assert_int_equal(api_etag_read(HD_LIT("\"a\" \"b\""), &match, &tag, &rest), HD_ESYNTAX);
+    assert_int_equal(api_etag_read(HD_LIT(", ,"), &match, &tag, &rest), HD_ESYNTAX);
+    assert_int_equal(api_etag_read(HD_LIT("\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\""),
+                                   &match, &tag, &rest),
+                     HD_ESYNTAX);
+    assert_int_equal(
+        api_etag_read(HD_LIT("W/\"w\", \"a\",, W/\"x\" , \"b\","), &match, &tag, &rest), HD_OK);
+    assert_true(hd_slice_eq(tag, HD_LIT("a")));
+    assert_int_equal(api_etag_next(&rest, &tag), HD_OK);
+    assert_true(hd_slice_eq(tag, HD_LIT("b")));
+    assert_int_equal(api_etag_next(&rest, &tag), HD_ENOMATCH);
+    rest = HD_LIT("a");
+    assert_int_equal(api_etag_next(&rest, &tag), HD_ESYNTAX);
+    assert_true(api_etag_listed_strong(HD_LIT("\"a\", \"b\","), HD_LIT("b")));
+    assert_true(api_etag_listed_strong(HD_LIT("*"), HD_LIT("b")));
+    assert_false(api_etag_listed_strong(HD_LIT("\"a\", W/\"b\""), HD_LIT("b")));
     assert_true(api_etag_listed(HD_LIT("\"a\", W/\"b\",\"c\""), HD_LIT("c")));
     assert_true(api_etag_listed(HD_LIT("\"a\", W/\"b\""), HD_LIT("b")));
     assert_true(api_etag_listed(HD_LIT("*"), HD_LIT("x")));

@@ -130,7 +130,7 @@ def test_refusals_say_why():
                 ("GET", mine + "?when=nonsense", None, {}, 400),
                 ("GET", mine + "?a=%00", None, {}, 400),
                 ("POST", mine, "x", {"Content-Type": "text/plain"}, 405),
-                ("BREW", mine, None, {}, 405),
+                ("BREW", mine, None, {}, 501),
                 ("GET", "/v1/events/x-state", None, {}, 404),
                 ("GET", "/etc/passwd", None, {}, 404),
                 ("GET", "/metrics", None, {}, 403),
