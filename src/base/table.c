@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BITS 10
-#define CHUNK_LEN (1u << CHUNK_BITS)
+#define CHUNK_BITS HD_TABLE_CHUNK_BITS
+#define CHUNK_LEN HD_TABLE_CHUNK_LEN
 #define CACHE_LINE 64
 
 static char *
@@ -137,12 +137,6 @@ hd_table_find(const struct hd_table *table, struct hd_handle handle)
     if (!in_use(table, handle.index) || *generation(table, handle.index) != handle.generation)
         return NULL;
     return place(table, handle.index);
-}
-
-void *
-hd_table_at(const struct hd_table *table, uint32_t index)
-{
-    return in_use(table, index) ? place(table, index) : NULL;
 }
 
 struct hd_handle

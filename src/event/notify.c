@@ -176,16 +176,22 @@ notify_write(struct evt_shard *shard, const struct evt_sub *sub, const struct ev
 
 /* The way of a NOTIFY: its hop's, or TCP to the same address while a large one is tried there (RFC
  * 3261 18.1.1). */
-static struct hd_flow
-flight_flow(struct evt_shard *shard, const struct evt_sub *sub, const struct evt_flight *flight)
+static const struct hd_flow *
+flight_flow(const struct evt_hop *hop, const struct evt_flight *flight, struct hd_flow *over_tcp)
 {
-    struct hd_flow flow = evt_hop_at(shard, sub->hop)->flow;
+    if (!flight->tcp_until_ms)
+        return &hop->flow;
+    *over_tcp = hop->flow;
+    over_tcp->transport = HD_TCP;
+    over_tcp->conn = 0;
+    return over_tcp;
+}
 
-    if (flight->tcp_until_ms) {
-        flow.transport = HD_TCP;
-        flow.conn = 0;
-    }
-    return flow;
+/* Whether the way repeats nothing by itself. */
+static bool
+flight_is_reliable(const struct evt_hop *hop, const struct evt_flight *flight)
+{
+    return flight->tcp_until_ms || hd_transport_reliable((enum hd_transport)hop->flow.transport);
 }
 
 /* Nobody makes us send more than three times what he sent to an address that has not proven itself.
@@ -226,20 +232,21 @@ static bool
 flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_hop *hop = evt_hop_at(shard, sub->hop);
-    struct hd_flow flow = flight_flow(shard, sub, sub->flight);
+    struct hd_flow over_tcp;
+    const struct hd_flow *flow = flight_flow(hop, sub->flight, &over_tcp);
     struct sip_out out;
 
-    if (flow.transport == HD_HTTP)
+    if (flow->transport == HD_HTTP)
         return evt_ask_tell(shard, sub);
-    if (!notify_write(shard, sub, sub->flight, &flow, &out))
+    if (!notify_write(shard, sub, sub->flight, flow, &out))
         return false;
     if (flight_is_large(shard, sub, hop, out.n)) {
         /* RFC 3261 18.1.1: measured as it would go, Route headers and all; written anew, since
          * its Via names the transport. */
         sub->flight->tcp_until_ms = shard->now_ms + evt_limits(shard)->tcp_try_ms;
         sub->flight->next_ms = UINT64_MAX;
-        flow = flight_flow(shard, sub, sub->flight);
-        if (!notify_write(shard, sub, sub->flight, &flow, &out))
+        flow = flight_flow(hop, sub->flight, &over_tcp);
+        if (!notify_write(shard, sub, sub->flight, flow, &out))
             return false;
     }
     if (!hop_pays(hop, out.n)) {
@@ -249,9 +256,9 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (!hop->proven)
         evt_octets(&hop->octets_out, out.n);
-    sub->flight->on_udp = flow.transport == HD_UDP;
-    evt_rec_notify(shard, sub, &flow, hd_slice(out.p, out.n));
-    evt_send(shard, &flow, out.n, out.p, sub->id);
+    sub->flight->on_udp = flow->transport == HD_UDP;
+    evt_rec_notify(shard, sub, flow, hd_slice(out.p, out.n));
+    evt_send(shard, flow, out.n, out.p, sub->id);
     return true;
 }
 
@@ -260,8 +267,8 @@ static void
 flight_start(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_flight *flight = sub->flight;
-    struct hd_flow flow = flight_flow(shard, sub, flight);
-    bool reliable = hd_transport_reliable((enum hd_transport)flow.transport);
+    const struct evt_hop *hop = evt_hop_at(shard, sub->hop);
+    const bool reliable = flight_is_reliable(hop, flight);
 
     struct evt_filtered *f = evt_sub_filtered(sub);
     if (f && f->branch) {
@@ -270,7 +277,7 @@ flight_start(struct evt_shard *shard, struct evt_sub *sub)
     } else {
         flight->branch = evt_sub_branch(sub);
     }
-    flight->way = evt_hop_at(shard, sub->hop)->way;
+    flight->way = hop->way;
     /* Long before it is used up, so that a store that is late, or refuses for a while, is none that
      * lets a CSeq come twice. */
     if (sub->stored && !sub->change && sub->leased <= EVT_LEASE / 4 * 3)
@@ -551,7 +558,7 @@ evt_notify_timer(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (shard->now_ms < flight->next_ms)
         return;
-    if (hd_transport_reliable((enum hd_transport)flight_flow(shard, sub, flight).transport)) {
+    if (flight_is_reliable(evt_hop_at(shard, sub->hop), flight)) {
         /* Nothing is repeated there: memory was short the first time. */
         flight->next_ms = flight_transmit(shard, sub) ? UINT64_MAX : shard->now_ms + SIP_T1_MS;
         return;
@@ -582,9 +589,10 @@ evt_notify_send_failed(struct evt_shard *shard, struct evt_sub *sub, const struc
         evt_sub_finish(shard, sub); /* its target was found to be dead meanwhile */
         return;
     }
-    struct hd_flow used = flight_flow(shard, sub, sub->flight);
-    if (used.transport != flow->transport || used.conn != flow->conn ||
-        !hd_addr_eq(&used.remote, &flow->remote))
+    struct hd_flow over_tcp;
+    const struct hd_flow *used = flight_flow(evt_hop_at(shard, sub->hop), sub->flight, &over_tcp);
+    if (used->transport != flow->transport || used->conn != flow->conn ||
+        !hd_addr_eq(&used->remote, &flow->remote))
         return; /* a way that was left meanwhile */
     if (sub->flight->tcp_until_ms) {
         notify_fall_back(shard, sub);

@@ -272,7 +272,7 @@ evt_notify_flow(struct evt_shard *shard, const struct evt_notified *to, struct e
 bool
 evt_uri_is_sips(struct hd_slice uri)
 {
-    return hd_slice_istarts(uri, HD_LIT("sips:"));
+    return uri.n > 4 && uri.p[4] == ':' && hd_slice_istarts(uri, HD_LIT("sips"));
 }
 
 bool

@@ -492,32 +492,6 @@ sip_msg_parse_by_branch(struct hd_slice octets, bool stream, struct hd_arena *ar
 
 /* ---- access ---- */
 
-const struct sip_header *
-sip_msg_header(const struct sip_msg *msg, enum sip_hdr id)
-{
-    HD_ASSERT(id < SIP_HDR_COUNT);
-    return msg->first[id] == SIP_NO_HEADER ? NULL : &msg->headers[msg->first[id]];
-}
-
-const struct sip_header *
-sip_msg_next(const struct sip_msg *msg, const struct sip_header *header)
-{
-    return header->next == SIP_NO_HEADER ? NULL : &msg->headers[header->next];
-}
-
-struct hd_slice
-sip_msg_value(const struct sip_msg *msg, enum sip_hdr id)
-{
-    const struct sip_header *header = sip_msg_header(msg, id);
-    return header ? header->value : hd_slice(NULL, 0);
-}
-
-bool
-sip_msg_has(const struct sip_msg *msg, enum sip_hdr id)
-{
-    return sip_msg_header(msg, id) != NULL;
-}
-
 unsigned
 sip_msg_count(const struct sip_msg *msg, enum sip_hdr id)
 {

@@ -175,12 +175,31 @@ HD_NODISCARD enum hd_err sip_msg_parse_by_branch(struct hd_slice octets, bool st
                                                  struct hd_arena *arena, struct sip_msg *ret_msg,
                                                  struct sip_fault *ret_fault);
 
-/** The first field of an id, its value; empty slice with p NULL when there is none. */
-struct hd_slice sip_msg_value(const struct sip_msg *msg, enum sip_hdr id);
-/** The field itself or NULL; next of the same id by sip_msg_next. */
-const struct sip_header *sip_msg_header(const struct sip_msg *msg, enum sip_hdr id);
-const struct sip_header *sip_msg_next(const struct sip_msg *msg, const struct sip_header *header);
-bool sip_msg_has(const struct sip_msg *msg, enum sip_hdr id);
+/** The first field of an id, or NULL; next of the same id by sip_msg_next. */
+static inline const struct sip_header *
+sip_msg_header(const struct sip_msg *msg, enum sip_hdr id)
+{
+    HD_ASSERT(id < SIP_HDR_COUNT);
+    return msg->first[id] == SIP_NO_HEADER ? NULL : &msg->headers[msg->first[id]];
+}
+static inline const struct sip_header *
+sip_msg_next(const struct sip_msg *msg, const struct sip_header *header)
+{
+    return header->next == SIP_NO_HEADER ? NULL : &msg->headers[header->next];
+}
+/** The value of the first field; empty slice with p NULL when there is none. */
+static inline struct hd_slice
+sip_msg_value(const struct sip_msg *msg, enum sip_hdr id)
+{
+    const struct sip_header *header = sip_msg_header(msg, id);
+
+    return header ? header->value : hd_slice(NULL, 0);
+}
+static inline bool
+sip_msg_has(const struct sip_msg *msg, enum sip_hdr id)
+{
+    return sip_msg_header(msg, id) != NULL;
+}
 /** How many fields (not values) of an id. */
 unsigned sip_msg_count(const struct sip_msg *msg, enum sip_hdr id);
 
