@@ -993,8 +993,10 @@ evt_limits(const struct evt_shard *shard)
 static inline void
 evt_did(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t detail)
 {
-    if (shard->recorder)
-        evt_rec_did(shard, id, what, detail);
+    /* The message itself says that it was sent, again or not, and that an answer came. */
+    if (shard->recorder && what != EVT_DID_SEND && what != EVT_DID_RESEND &&
+        what != EVT_DID_ANSWERED)
+        evt_rec_note(shard, id, what, detail, hd_slice(NULL, 0));
 }
 static inline void
 evt_gauge(struct evt_shard *shard, _Atomic uint64_t *gauge, int64_t by)

@@ -48,58 +48,16 @@ evt_recorder_free(struct evt_recorder *rec)
     free(rec);
 }
 
-static inline uint64_t *
-slot_of(const struct evt_recorder *rec, uint64_t key)
-{
-    return &rec->slots[(key * 0x9e3779b97f4a7c15u) >> rec->shift];
-}
-
-/* Makes place the newest of a chain; returns the distance to the one that was. */
-static inline uint32_t
-chain_put(struct evt_recorder *rec, uint64_t *slot, uint64_t place)
-{
-    const uint64_t before = *slot;
-
-    *slot = place;
-    return evt_recorder_has(rec, before) ? (uint32_t)(place - before) : 0;
-}
-
-void *
-evt_recorder_put(struct evt_recorder *rec, enum evt_entry_kind kind, uint64_t key, uint64_t at_us,
-                 size_t n)
-{
-    const size_t size = (sizeof(struct evt_entry) + n + 7) & ~(size_t)7;
-
-    HD_ASSERT(n <= evt_recorder_most(rec));
-    if (size > rec->cap - rec->at) {
-        rec->head += rec->cap - rec->at;
-        rec->at = 0;
-    }
-    struct evt_entry *entry = (struct evt_entry *)(void *)(rec->octets + rec->at);
-    const uint64_t place = rec->head;
-    rec->at += size;
-    rec->head += size;
-    entry->size = (uint32_t)size;
-    entry->back = evt_recorder_has(rec, rec->last) ? (uint32_t)(place - rec->last) : 0;
-    entry->prev = chain_put(rec, slot_of(rec, key), place);
-    entry->kind = (uint16_t)kind;
-    entry->pad = 0;
-    entry->key = key;
-    entry->at_us = at_us;
-    rec->last = place;
-    rec->entries++;
-    return entry + 1;
-}
-
 void
 evt_recorder_link(struct evt_recorder *rec, struct evt_entry_subject *subject)
 {
     for (unsigned i = 0; i < EVT_SUBJECT_LINKS; i++) {
-        uint64_t *slot = slot_of(rec, subject->links[i].key);
+        uint64_t *slot = evt_recorder_slot(rec, subject->links[i].key);
 
         subject->links[i].pad = 0;
         /* In one chain once: who walks takes the first way that leads on. */
-        subject->links[i].prev = *slot == rec->last ? 0 : chain_put(rec, slot, rec->last);
+        subject->links[i].prev =
+            *slot == rec->last ? 0 : evt_recorder_chain_put(rec, slot, rec->last);
     }
 }
 
@@ -113,7 +71,7 @@ evt_recorder_at(const struct evt_recorder *rec, uint64_t place)
 uint64_t
 evt_recorder_chain(const struct evt_recorder *rec, uint64_t key)
 {
-    const uint64_t place = *slot_of(rec, key);
+    const uint64_t place = *evt_recorder_slot(rec, key);
 
     return evt_recorder_has(rec, place) ? place : 0;
 }
@@ -128,15 +86,15 @@ uint64_t
 evt_recorder_older(const struct evt_recorder *rec, uint64_t place, uint64_t key)
 {
     const struct evt_entry *entry = evt_recorder_at(rec, place);
-    const uint64_t *slot = slot_of(rec, key);
+    const uint64_t *slot = evt_recorder_slot(rec, key);
 
-    if (slot_of(rec, entry->key) == slot)
+    if (evt_recorder_slot(rec, entry->key) == slot)
         return step_back(rec, place, entry->prev);
     if (entry->kind != EVT_ENTRY_SUBJECT)
         return 0;
     const struct evt_entry_subject *subject = evt_entry_payload(entry);
     for (unsigned i = 0; i < EVT_SUBJECT_LINKS; i++)
-        if (slot_of(rec, subject->links[i].key) == slot)
+        if (evt_recorder_slot(rec, subject->links[i].key) == slot)
             return step_back(rec, place, subject->links[i].prev);
     return 0;
 }

@@ -103,10 +103,51 @@ evt_recorder_most(const struct evt_recorder *rec)
     return rec->cap / 4;
 }
 
+/** Where the newest place of the chain that a key is in stands. */
+static inline uint64_t *
+evt_recorder_slot(const struct evt_recorder *rec, uint64_t key)
+{
+    return &rec->slots[(key * 0x9e3779b97f4a7c15u) >> rec->shift];
+}
+/** Makes place the newest of a chain; returns the distance to the one that was, which was written
+ * before: it is there unless it was written over. */
+static inline uint32_t
+evt_recorder_chain_put(struct evt_recorder *rec, uint64_t *slot, uint64_t place)
+{
+    const uint64_t before = *slot;
+
+    *slot = place;
+    return before && before + rec->cap >= rec->head ? (uint32_t)(place - before) : 0;
+}
 /** Begins an entry and puts it into the chain of its key; returns the place for n octets of
- * payload, which the caller fills before anything else is written. */
-void *evt_recorder_put(struct evt_recorder *rec, enum evt_entry_kind kind, uint64_t key,
-                       uint64_t at_us, size_t n);
+ * payload, which the caller fills before anything else is written.  Here, since each NOTIFY and
+ * each answer is one. */
+static inline void *
+evt_recorder_put(struct evt_recorder *rec, enum evt_entry_kind kind, uint64_t key, uint64_t at_us,
+                 size_t n)
+{
+    const size_t size = (sizeof(struct evt_entry) + n + 7) & ~(size_t)7;
+
+    HD_ASSERT(n <= evt_recorder_most(rec));
+    if (size > rec->cap - rec->at) {
+        rec->head += rec->cap - rec->at;
+        rec->at = 0;
+    }
+    struct evt_entry *entry = (struct evt_entry *)(void *)(rec->octets + rec->at);
+    const uint64_t place = rec->head;
+    rec->at += size;
+    rec->head += size;
+    entry->size = (uint32_t)size;
+    entry->back = rec->entries ? (uint32_t)(place - rec->last) : 0; /* the newest is there */
+    entry->prev = evt_recorder_chain_put(rec, evt_recorder_slot(rec, key), place);
+    entry->kind = (uint16_t)kind;
+    entry->pad = 0;
+    entry->key = key;
+    entry->at_us = at_us;
+    rec->last = place;
+    rec->entries++;
+    return entry + 1;
+}
 /** Puts the newest entry, a subject whose keys are set, into the chains of its links. */
 void evt_recorder_link(struct evt_recorder *rec, struct evt_entry_subject *subject);
 

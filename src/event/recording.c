@@ -30,18 +30,10 @@ evt_rec_name(const struct evt_shard *shard, struct hd_slice name)
 
 /* --- cutting out ------------------------------------------------------------------------------ */
 
+/* Of those that the parser has no name for. */
 static bool
-is_secret(const struct sip_header *header)
+is_secret_other(const struct sip_header *header)
 {
-    switch ((enum sip_hdr)header->id) {
-    case SIP_HDR_AUTHORIZATION:
-    case SIP_HDR_PROXY_AUTHORIZATION:
-        return true;
-    case SIP_HDR_OTHER:
-        break;
-    default:
-        return false;
-    }
     switch (header->name.n) {
     case 6:
         return hd_slice_ieq(header->name, HD_LIT("Cookie"));
@@ -54,6 +46,33 @@ is_secret(const struct sip_header *header)
     default:
         return false;
     }
+}
+
+static bool
+is_secret(const struct sip_header *header)
+{
+    switch ((enum sip_hdr)header->id) {
+    case SIP_HDR_AUTHORIZATION:
+    case SIP_HDR_PROXY_AUTHORIZATION:
+        return true;
+    case SIP_HDR_OTHER:
+        return is_secret_other(header);
+    default:
+        return false;
+    }
+}
+
+/* As nearly always, there is none. */
+static bool
+has_secret(const struct sip_msg *msg)
+{
+    if (sip_msg_has(msg, SIP_HDR_AUTHORIZATION) || sip_msg_has(msg, SIP_HDR_PROXY_AUTHORIZATION))
+        return true;
+    for (const struct sip_header *other = sip_msg_header(msg, SIP_HDR_OTHER); other;
+         other = sip_msg_next(msg, other))
+        if (is_secret_other(other))
+            return true;
+    return false;
 }
 
 /* What stands in its place; never longer. */
@@ -149,7 +168,7 @@ evt_rec_has_password(struct hd_slice text)
 /* --- messages --------------------------------------------------------------------------------- */
 
 /* An entry for a message with room for n octets; ret_n: how many of them may be written. */
-static struct evt_entry_message *
+static inline struct evt_entry_message *
 message_put(struct evt_shard *shard, uint64_t key, const struct hd_flow *flow, bool out, size_t n,
             size_t *ret_n)
 {
@@ -192,6 +211,12 @@ message_came(struct evt_shard *shard, uint64_t key, const struct hd_flow *flow,
     size_t n, most;
     struct evt_entry_message *m = message_put(shard, key, flow, false, head_n + body.n, &most);
 
+    m->of_sub = of_sub;
+    if (!uris && !has_secret(msg)) { /* all of it as it is: the body stands behind the head */
+        memcpy(message_octets(m), msg->raw.p, most);
+        m->n = (uint32_t)most;
+        return;
+    }
     n = head_n < most ? head_n : most;
     memcpy(message_octets(m), msg->raw.p, n);
     n = cut_headers(message_octets(m), n, msg);
@@ -201,7 +226,6 @@ message_came(struct evt_shard *shard, uint64_t key, const struct hd_flow *flow,
     if (rest)
         memcpy(message_octets(m) + n, body.p, rest);
     m->n = (uint32_t)(n + rest);
-    m->of_sub = of_sub;
 }
 
 void
@@ -265,15 +289,14 @@ void
 evt_rec_notify(struct evt_shard *shard, const struct evt_sub *sub, const struct hd_flow *flow,
                struct hd_slice octets)
 {
-    struct evt_view *view = sub->flight->view;
-    const size_t shared = view->before.n + view->after.n;
-    const size_t body_n = evt_view_size(view, sub->flight->version);
     struct evt_entry_message *m;
     uint64_t body = 0;
     size_t n = octets.n;
 
     if (!shard->recorder)
         return;
+    struct evt_view *view = sub->flight->view;
+    const size_t shared = view->before.n + view->after.n;
     if (!sub->flight->bare && shared > SMALL_BODY &&
         sizeof(uint64_t) + shared <= evt_recorder_most(shard->recorder)) {
         body = body_place(shard, view);
@@ -285,6 +308,7 @@ evt_rec_notify(struct evt_shard *shard, const struct evt_sub *sub, const struct 
     if (!body) {
         memcpy(message_octets(m), octets.p, n);
     } else {
+        const size_t body_n = view->has_hole ? evt_view_size(view, sub->flight->version) : shared;
         const size_t head_n = octets.n - body_n;
         m->body = body;
         m->fill = (uint32_t)(body_n - shared);
@@ -294,7 +318,8 @@ evt_rec_notify(struct evt_shard *shard, const struct evt_sub *sub, const struct 
             memcpy(message_octets(m), octets.p, n < head_n ? n : head_n);
         } else {
             memcpy(message_octets(m), octets.p, head_n);
-            memcpy(message_octets(m) + head_n, octets.p + head_n + view->before.n, m->fill);
+            if (m->fill)
+                memcpy(message_octets(m) + head_n, octets.p + head_n + view->before.n, m->fill);
         }
     }
     if (sub->texts->has_password) {
@@ -336,14 +361,6 @@ evt_rec_note(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t d
     did->what = (uint8_t)what;
     if (words.n)
         memcpy(did + 1, words.p, words.n);
-}
-
-void
-evt_rec_did(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t detail)
-{
-    if (what == EVT_DID_SEND || what == EVT_DID_ANSWERED || what == EVT_DID_RESEND)
-        return; /* the message itself says so */
-    evt_rec_note(shard, id, what, detail, hd_slice(NULL, 0));
 }
 
 #define SAID_MOST 600 /* octets of what a filter says */

@@ -36,9 +36,8 @@ void evt_rec_notify(struct evt_shard *shard, const struct evt_sub *sub, const st
 /** Its answer came. */
 void evt_rec_response(struct evt_shard *shard, const struct evt_sub *sub, const struct sip_msg *msg,
                       const struct hd_flow *flow);
-/** A decision about a subscription or a publication. */
-void evt_rec_did(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t detail);
-/** The same with words, which are wire data. */
+/** A decision about a subscription or a publication, with words, which are wire data, or none;
+ * as a rule by evt_did(). */
 void evt_rec_note(struct evt_shard *shard, uint64_t id, enum evt_did what, uint64_t detail,
                   struct hd_slice words);
 /** A filter's conditions were looked at; verdict: as with EVT_DID_FILTER. */
