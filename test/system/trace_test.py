@@ -154,6 +154,59 @@ def test_explain_says_in_one_sentence_why():
         check("no subscription any more: it ended" in sentence, text)
 
 
+def held(broker, watcher, resource):
+    """What explain says of a subscription that is behind, once it is."""
+    until(lambda: [row for row in broker.subs() if watcher in row["watcher"] and row["health"] in ("behind", "parked")], f"{watcher} is behind")
+    return explain(broker, watcher, resource)
+
+
+def test_explain_says_that_the_pace_of_the_package_holds():
+    with Broker(users=("alice", "bob"), conf='package "presence" {{ authorisation = allow  pace = 600s }}\n') as broker:
+        alice, bob = Agent(broker, "alice"), Agent(broker, "bob")
+        bob.subscribe(alice.aor).notification()
+        alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor))
+        sentence, text = held(broker, "bob", "alice")
+        equal(sentence, "sip:bob@127.0.0.1 is not told yet: held back: the package's pace; the newest state follows when it allows", text)
+        equal(broker.counters()["held_by_pace"], 1, "held by the pace")
+
+
+def test_explain_says_that_a_window_is_full():
+    with Broker(lab=True, conf="limits {{ window_from = 1  window_start = 1 }}\n") as broker:
+        def in_flight(agent, n):
+            agent.take(0.05)
+            return broker.admin("status")["gauges"]["in_flight"] == n
+
+        alice, first = Agent(broker, "alice", lab=True), Agent(broker, "bob", lab=True)
+        behind_it = Agent(broker, "carol", lab=True)
+        behind_it.close()
+        behind_it.line = first.line  # as if both were behind one proxy
+        for agent in first, behind_it:
+            agent.subscribe(alice.aor)
+        until(lambda: in_flight(first, 0), "both were told")
+        # Nobody answers: what has to be sent again halves the window, until one is let go.
+        first.answer = lambda message: None
+        published = alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor))
+        until(lambda: broker.counters()["notifies_resent"] >= 2, "both were sent again")
+        first.answer = lambda message: 200
+        until(lambda: in_flight(first, 0), "both are told")
+        first.answer = lambda message: None
+        alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, "closed"), published.get("sip-etag"))
+        until(lambda: broker.counters()["held_by_window"] == 1, "one is held")
+        said = [explain(broker, name, "alice")[0] for name in ("bob", "carol")]
+        check(any(s.endswith("is not told yet: held back: the window of its next hop is full") for s in said), said)
+
+
+def test_explain_says_that_a_subscription_is_parked():
+    with Broker(users=("alice", "bob")) as broker:
+        alice, bob = Agent(broker, "alice"), Agent(broker, "bob", kind="tcp")
+        bob.subscribe(alice.aor).notification()
+        bob.close()  # and nobody listens where he was
+        alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor))
+        sentence, text = held(broker, "bob", "alice")
+        equal(sentence, "sip:bob@127.0.0.1 is not told: his NOTIFYs were not answered, and his subscription is parked", text)
+        check("* parked: its next hop does not answer; tried again later" in trace(broker, "alice"), text)
+
+
 def test_explain_shows_the_values_that_a_filter_compared():
     conf = 'package "x-stock" {{ types = {{ "application/json" }}  authorisation = allow  pace = 0s }}\n' \
            'profile "low" {{ package = "x-stock"  when = "/count below 5 clear 8" }}\n'
