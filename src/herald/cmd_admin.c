@@ -221,10 +221,12 @@ int
 package_main(int argc, char **argv)
 {
     static const struct grid_column columns[] = {
-        { "PACKAGE", "name", false },      { "TYPES", "types", false },
-        { "MIN", "min_expires_s", true },  { "DEFAULT", "default_expires_s", true },
-        { "MAX", "max_expires_s", true },  { "COMPOSE", "compose", false },
-        { "DELIVERY", "delivery", false }, { "SEEN BY", "authorisation", false },
+        { "PACKAGE", "name", false },          { "TYPES", "types", false },
+        { "MIN", "min_expires_s", true },      { "DEFAULT", "default_expires_s", true },
+        { "MAX", "max_expires_s", true },      { "PACE", "pace_ms", true },
+        { "REPEAT", "repeat_ms", true },       { "COMPOSE", "compose", false },
+        { "RULES", "rules", false },           { "DELIVERY", "delivery", false },
+        { "SEEN BY", "authorisation", false },
     };
     struct options o = { 0 };
     json_t *result = NULL;

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "format/json_compose.h"
 #include "heraldd/backup.h"
 #include "heraldd/calls_core.h"
 #include "heraldd/metrics.h"
@@ -124,6 +125,23 @@ hd_rows_answer(const struct hd_call *call, struct hd_rows *listing, const char *
 
 /* --- packages -------------------------------------------------------------------------- */
 
+/* "sum /stock", as its section says it. */
+static json_t *
+rule_words(const struct evt_package *package)
+{
+    json_t *words = json_array();
+
+    for (size_t i = 0; words && i < package->n_rules; i++) {
+        const struct fmt_rule_path *rule = &package->rules[i];
+        if (json_array_append_new(words, json_sprintf("%s %.*s", hd_package_rule_word(rule->rule),
+                                                      HD_FMT(rule->path)))) {
+            json_decref(words);
+            words = NULL;
+        }
+    }
+    return words;
+}
+
 static void
 call_package_list(const struct hd_call *call)
 {
@@ -136,17 +154,18 @@ call_package_list(const struct hd_call *call)
     for (size_t i = 0; i < config->n_packages && listing.rows; i++) {
         const struct evt_package *p = config->packages[i];
 
-        hd_rows_add(&listing,
-                    json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "name",
-                              hd_json_slice(p->name), "types", hd_json_slices(p->types, p->n_types),
-                              "min_expires_s", (json_int_t)p->min_expires_s, "default_expires_s",
-                              (json_int_t)p->default_expires_s, "max_expires_s",
-                              (json_int_t)p->max_expires_s, "max_body",
-                              (json_int_t)(p->max_body ? p->max_body : config->limits.max_body),
-                              "pace_ms", (json_int_t)p->pace_ms, "delivery",
-                              deliveries[p->delivery], "compose", composes[p->compose],
-                              "authorisation", authorisations[p->authorisation], "publishers",
-                              hd_json_slices(p->publishers, p->n_publishers)));
+        hd_rows_add(
+            &listing,
+            json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:s, s:o}", "name",
+                      hd_json_slice(p->name), "types", hd_json_slices(p->types, p->n_types),
+                      "min_expires_s", (json_int_t)p->min_expires_s, "default_expires_s",
+                      (json_int_t)p->default_expires_s, "max_expires_s",
+                      (json_int_t)p->max_expires_s, "max_body",
+                      (json_int_t)(p->max_body ? p->max_body : config->limits.max_body), "pace_ms",
+                      (json_int_t)p->pace_ms, "repeat_ms", (json_int_t)p->repeat_ms, "delivery",
+                      deliveries[p->delivery], "compose", composes[p->compose], "rules",
+                      rule_words(p), "authorisation", authorisations[p->authorisation],
+                      "publishers", hd_json_slices(p->publishers, p->n_publishers)));
     }
     hd_rows_answer(call, &listing, "packages");
 }

@@ -168,4 +168,7 @@ size_t hd_conf_realms(const struct hd_conf *conf, struct hd_slice ret_realms[HD_
 struct evt_config *hd_conf_publish(struct hd_conf *conf, struct pol_book *book, uint64_t now_s,
                                    uint32_t version, struct hd_slice instance);
 
+/** The word of an enum fmt_rule in a package's section: "sum"; empty for what is none. */
+const char *hd_package_rule_word(unsigned rule);
+
 #endif

@@ -111,6 +111,12 @@ is_json(struct hd_slice type)
 static const char *const rule_keys[] = { "latest", "list", "sum", "max",
                                          "min" }; /* enum fmt_rule */
 
+const char *
+hd_package_rule_word(unsigned rule)
+{
+    return rule < HD_ARRAY_LEN(rule_keys) ? rule_keys[rule] : "";
+}
+
 static bool
 check_rule_path(struct hd_reader *r, const char *key, const struct hd_value *value)
 {

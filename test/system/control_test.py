@@ -247,7 +247,8 @@ def test_a_damaged_state_file_is_named_and_left_as_it_is():
 
 
 def test_the_admin_socket_answers_every_call():
-    with Broker(shards=2, users=("alice",)) as broker:
+    stock = 'package "x-stock" {{ types = {{ "application/json" }}  repeat = 2500ms  sum = {{ "/stock" }}  max = {{ "/price" }} }}\n'
+    with Broker(shards=2, users=("alice",), conf=stock) as broker:
         alice = Agent(broker, "alice")
         alice.subscribe(alice.aor).notification()
         alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor))
@@ -262,7 +263,10 @@ def test_the_admin_socket_answers_every_call():
         broker.admin("policy-remove", resource="alice", watcher="*")
         equal(len(broker.admin("policy-list")["rules"]), 1)
         broker.admin("user-remove", name="carol")
-        check({p["name"] for p in broker.admin("package-list")["packages"]} >= {"presence", "message-summary"})
+        packages = {p["name"]: p for p in broker.admin("package-list")["packages"]}
+        check(packages.keys() >= {"presence", "message-summary"})
+        equal((packages["x-stock"]["repeat_ms"], packages["x-stock"]["rules"]), (2500, ["sum /stock", "max /price"]), "x-stock")
+        check("sum /stock" in broker.tool("package", "list", "--socket", broker.socket_path), "rules for people")
         row = broker.subs(resource="alice")[0]
         equal((row["resource"], row["package"], row["watcher"], row["state"]),
               (alice.aor, "presence", alice.aor, "active"), "subs")
