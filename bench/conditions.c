@@ -39,7 +39,7 @@ begin(struct host *host)
     host_init(host, 1);
     host_shard(host, 0)->ports.filter = flt_filter_ops();
     host_shard(host, 0)->ports.filter_context = flt_filters_new();
-    host->made_up = true;
+    host->made_up = true; /* the mirror is handed states that no home has */
     struct evt_config *config = host_config_copy(host);
     config->packages = packages;
     config->n_packages = 1;

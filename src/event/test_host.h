@@ -88,6 +88,7 @@ struct host {
     uint64_t nonce_id;
     uint32_t seen_counts[64];
     unsigned n_counts;
+    unsigned settled;                 /* how often it came to rest */
     unsigned asked;                   /* how often a rule about SUBSCRIBE was asked for */
     bool made_up;                     /* the test hands mirrors states that no home has */
     void (*begun)(struct host *host); /* shards were made, nothing is in them; or NULL */
@@ -164,7 +165,8 @@ void host_answer(struct host *host, const struct host_sent *notify, unsigned sta
 void host_answer_only(struct host *host, const struct host_sent *notify, unsigned status,
                       const char *extra);
 
-/** Lets all shards work until nothing is left to do now; checks their invariants. */
+/** Lets all shards work until nothing is left to do now; checks their invariants (each time with up
+ * to 200 subscriptions, one time in n with n times as many). */
 void host_settle(struct host *host);
 /** Lets time go on by ms, from deadline to deadline. */
 void host_wait(struct host *host, uint64_t ms);
