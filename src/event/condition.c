@@ -157,7 +157,8 @@ cond_add(struct evt_cond *cond, struct evt_sub *sub)
     return HD_OK;
 }
 
-/* When memory is too short for that, every change is told: rather too much than too little. */
+/* When memory is too short for that, every change is told, until a refresh or another rule finds
+ * memory: rather too much than too little. */
 void
 evt_cond_join(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -217,8 +218,11 @@ evt_cond_leave(struct evt_shard *shard, struct evt_sub *sub)
 void
 evt_cond_rejoin(struct evt_shard *shard, struct evt_sub *sub)
 {
-    if (!evt_sub_is_told(sub) ||
-        evt_cond_at(shard, evt_sub_filtered(sub)->cond)->transform == sub->transform)
+    const bool told = evt_sub_is_told(sub);
+
+    if (told && evt_cond_at(shard, evt_sub_filtered(sub)->cond)->transform == sub->transform)
+        return;
+    if (!told && sub->state == EVT_SUB_TERMINATED)
         return;
     evt_cond_leave(shard, sub);
     evt_cond_join(shard, sub);
