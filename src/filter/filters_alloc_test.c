@@ -67,7 +67,8 @@ copy(char *to, size_t cap, struct hd_slice from)
 static void
 note_notify(const struct host_sent *sent)
 {
-    const char *seq = strstr(sent->octets, "Herald-Fired: high;seq=");
+    static const char name[] = "Herald-Fired: high;seq=";
+    const char *seq = memmem(sent->text.p, sent->text.n, name, strlen(name));
 
     notified++;
     if (sent->msg.body.n) {
@@ -75,7 +76,7 @@ note_notify(const struct host_sent *sent)
         copy(shown, sizeof(shown), sent->msg.body);
     }
     if (seq) {
-        const unsigned number = (unsigned)atoi(seq + strlen("Herald-Fired: high;seq="));
+        const unsigned number = (unsigned)atoi(seq + strlen(name)); /* a line follows */
         assert_in_range(number, fired, fired + 1); /* in order, and the same one again at most */
         fired = number;
     }
