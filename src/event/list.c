@@ -26,40 +26,147 @@ sub_health(struct evt_shard *shard, const struct evt_sub *sub)
     return "in-sync";
 }
 
+/* --- what is looked for --------------------------------------------------------------------- */
+
+static bool
+holds(struct hd_slice text, struct hd_slice wanted)
+{
+    for (; text.n >= wanted.n; text = hd_slice_from(text, 1))
+        if (hd_slice_ieq(hd_slice(text.p, wanted.n), wanted))
+            return true;
+    return false;
+}
+
+/* The key and package fit, and one of n names holds the text. */
+static bool
+is_wanted(const struct evt_look *look, const struct hd_slice *names, size_t n)
+{
+    if (look->resource.n && !hd_slice_eq(look->resource, names[0]))
+        return false;
+    if (look->package.n && !hd_slice_eq(look->package, names[1]))
+        return false;
+    for (size_t i = 0; i < n && look->text.n; i++)
+        if (holds(names[i], look->text))
+            return true;
+    return look->text.n == 0;
+}
+
+/* Goes through a table from look->from on; visit says whether it was a row. */
+static uint32_t
+walk(struct evt_shard *shard, const struct hd_table *table, const struct evt_look *look,
+     bool (*visit)(struct evt_shard *shard, const struct evt_look *look, uint32_t index,
+                   void *context),
+     void *context)
+{
+    uint32_t rows = 0, at = look->from;
+
+    for (uint32_t seen = 0; rows < look->limit && seen < look->scan; seen++) {
+        const uint32_t index = hd_table_next(table, at);
+        if (index == HD_TABLE_NONE)
+            return EVT_LOOK_END;
+        if (visit(shard, look, index, context))
+            rows++;
+        at = index + 1;
+    }
+    return hd_table_next(table, at) == HD_TABLE_NONE ? EVT_LOOK_END : at;
+}
+
+/* --- subscriptions -------------------------------------------------------------------------- */
+
+struct visiting_subs {
+    evt_sub_visit_f visit;
+    void *context;
+};
+
+static uint32_t
+unanswered_ms(const struct evt_shard *shard, const struct evt_sub *sub)
+{
+    const uint64_t end_ms = sub->flight ? sub->flight->deadline_ms : 0;
+
+    if (!end_ms || end_ms == UINT64_MAX || end_ms < SIP_TIMER_F_MS)
+        return 0;
+    const uint64_t since_ms = end_ms - SIP_TIMER_F_MS;
+    return since_ms < shard->now_ms ? (uint32_t)(shard->now_ms - since_ms) : 0;
+}
+
+static bool
+is_sick(const struct evt_shard *shard, const struct evt_sub *sub)
+{
+    return sub->parked || sub->backoff_s || unanswered_ms(shard, sub) >= EVT_SICK_MS;
+}
+
+static bool
+visit_sub(struct evt_shard *shard, const struct evt_look *look, uint32_t index, void *context)
+{
+    static const char *const states[] = { "init", "pending", "active", "terminated" };
+    const struct visiting_subs *visiting = context;
+    const struct evt_sub *sub = evt_sub_at(shard, index);
+
+    if (sub->state == EVT_SUB_INIT || sub->lingering || (look->sick && !is_sick(shard, sub)))
+        return false;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    const struct hd_slice names[] = { mirror->key, mirror->package->name,
+                                      evt_texts_get(sub->texts, EVT_TEXT_WATCHER),
+                                      evt_texts_get(sub->texts, EVT_TEXT_TARGET),
+                                      evt_texts_get(sub->texts, EVT_TEXT_CALL_ID) };
+    if (!is_wanted(look, names, HD_ARRAY_LEN(names)))
+        return false;
+    const struct evt_sub_row row = {
+        .resource = mirror->key,
+        .package = mirror->package->name,
+        .watcher = names[2],
+        .target = names[3],
+        .call_id = names[4],
+        .event_id = evt_texts_get(sub->texts, EVT_TEXT_EVENT_ID),
+        .state = states[sub->state],
+        .proof = evt_proof_word((enum evt_proof)sub->texts->proof),
+        .health = sub_health(shard, sub),
+        .expires_s =
+            sub->state == EVT_SUB_TERMINATED ? 0 : seconds_until(shard, sub->expires_at_ms),
+        .cseq = sub->cseq_local,
+        .unanswered_ms = unanswered_ms(shard, sub),
+        .backoff_s = sub->backoff_s,
+        .retry_ms = sub->hold_until_ms > shard->now_ms && sub->backoff_s
+                        ? (uint32_t)(sub->hold_until_ms - shard->now_ms)
+                        : 0,
+        .shard = shard->index,
+        .id = sub->id,
+        .flow = evt_hop_at(shard, sub->hop)->flow,
+    };
+    visiting->visit(visiting->context, &row);
+    return true;
+}
+
+uint32_t
+evt_shard_look_subs(struct evt_shard *shard, const struct evt_look *look, uint64_t now_us,
+                    evt_sub_visit_f visit, void *context)
+{
+    struct visiting_subs visiting = { visit, context };
+    const struct evt_sub *sub = look->id ? evt_sub_find(shard, look->id) : NULL;
+
+    evt_shard_tick(shard, now_us);
+    if (sub)
+        (void)visit_sub(shard, look, sub->index, &visiting);
+    if (look->id)
+        return EVT_LOOK_END;
+    return walk(shard, &shard->subs, look, visit_sub, &visiting);
+}
+
 void
 evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                     uint64_t now_us, evt_sub_visit_f visit, void *context)
 {
-    static const char *const states[] = { "init", "pending", "active", "terminated" };
+    const struct evt_look look = { .resource = resource, .limit = limit, .scan = UINT32_MAX };
 
-    evt_shard_tick(shard, now_us);
-    for (uint32_t i = 0; limit > 0 && (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
-        const struct evt_sub *sub = evt_sub_at(shard, i);
-        if (sub->state == EVT_SUB_INIT || sub->lingering)
-            continue;
-        const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-        if (resource.n && !hd_slice_eq(resource, mirror->key))
-            continue;
-        struct evt_sub_row row = {
-            .resource = mirror->key,
-            .package = mirror->package->name,
-            .watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER),
-            .call_id = evt_texts_get(sub->texts, EVT_TEXT_CALL_ID),
-            .target = evt_texts_get(sub->texts, EVT_TEXT_TARGET),
-            .event_id = evt_texts_get(sub->texts, EVT_TEXT_EVENT_ID),
-            .state = states[sub->state],
-            .proof = evt_proof_word((enum evt_proof)sub->texts->proof),
-            .health = sub_health(shard, sub),
-            .expires_s =
-                sub->state == EVT_SUB_TERMINATED ? 0 : seconds_until(shard, sub->expires_at_ms),
-            .cseq = sub->cseq_local,
-            .shard = shard->index,
-            .id = sub->id,
-            .flow = evt_hop_at(shard, sub->hop)->flow,
-        };
-        visit(context, &row);
-        limit--;
-    }
+    (void)evt_shard_look_subs(shard, &look, now_us, visit, context);
+}
+
+uint32_t
+evt_shard_count_subs(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
+{
+    const struct evt_mirror *mirror = evt_mirror_find(shard, key, package);
+
+    return mirror ? mirror->n_subs - mirror->free_places : 0;
 }
 
 struct hd_slice
@@ -112,33 +219,95 @@ evt_shard_list_watchers(struct evt_shard *shard, struct hd_slice resource, uint3
     }
 }
 
+/* --- publications and resources ------------------------------------------------------------- */
+
+struct visiting_pubs {
+    evt_pub_visit_f visit;
+    void *context;
+};
+
+static bool
+visit_pub(struct evt_shard *shard, const struct evt_look *look, uint32_t index, void *context)
+{
+    const struct visiting_pubs *visiting = context;
+    const struct evt_pub *pub = evt_pub_at(shard, index);
+    char etag[HD_ID_TEXT];
+
+    if (!pub->live)
+        return false;
+    const struct evt_resource *of = evt_resource_at(shard, pub->resource);
+    const struct hd_slice names[] = { of->key, of->package->name, pub->publisher, pub->doc->type };
+    if (!is_wanted(look, names, HD_ARRAY_LEN(names)))
+        return false;
+    hd_id_text(&shard->keys.id, HD_ID_ETAG, pub->id, pub->etag, etag);
+    const struct evt_pub_row row = {
+        .resource = of->key,
+        .package = of->package->name,
+        .type = pub->doc->type,
+        .etag = hd_slice(etag, HD_ID_TEXT),
+        .publisher = pub->publisher,
+        .expires_s = seconds_until(shard, pub->expires_at_ms),
+        .size = (uint32_t)pub->doc->body.n,
+        .shard = shard->index,
+    };
+    visiting->visit(visiting->context, &row);
+    return true;
+}
+
+uint32_t
+evt_shard_look_pubs(struct evt_shard *shard, const struct evt_look *look, uint64_t now_us,
+                    evt_pub_visit_f visit, void *context)
+{
+    struct visiting_pubs visiting = { visit, context };
+
+    evt_shard_tick(shard, now_us);
+    return walk(shard, &shard->pubs, look, visit_pub, &visiting);
+}
+
 void
 evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                     uint64_t now_us, evt_pub_visit_f visit, void *context)
 {
-    evt_shard_tick(shard, now_us);
-    for (uint32_t i = 0; limit > 0 && (i = hd_table_next(&shard->pubs, i)) != HD_TABLE_NONE; i++) {
-        const struct evt_pub *pub = evt_pub_at(shard, i);
-        if (!pub->live)
-            continue;
-        const struct evt_resource *of = evt_resource_at(shard, pub->resource);
-        if (resource.n && !hd_slice_eq(resource, of->key))
-            continue;
-        char etag[HD_ID_TEXT];
-        hd_id_text(&shard->keys.id, HD_ID_ETAG, pub->id, pub->etag, etag);
-        struct evt_pub_row row = {
-            .resource = of->key,
-            .package = of->package->name,
-            .type = pub->doc->type,
-            .etag = hd_slice(etag, HD_ID_TEXT),
-            .publisher = pub->publisher,
-            .expires_s = seconds_until(shard, pub->expires_at_ms),
-            .size = (uint32_t)pub->doc->body.n,
-            .shard = shard->index,
-        };
-        visit(context, &row);
-        limit--;
-    }
+    const struct evt_look look = { .resource = resource, .limit = limit, .scan = UINT32_MAX };
+
+    (void)evt_shard_look_pubs(shard, &look, now_us, visit, context);
+}
+
+struct visiting_resources {
+    evt_resource_visit_f visit;
+    void *context;
+};
+
+static bool
+visit_resource(struct evt_shard *shard, const struct evt_look *look, uint32_t index, void *context)
+{
+    const struct visiting_resources *visiting = context;
+    const struct evt_resource *resource = evt_resource_at(shard, index);
+    const struct hd_slice names[] = { resource->key, resource->package->name };
+    const struct evt_doc *doc = resource->snapshot ? resource->snapshot->doc : NULL;
+
+    if (!is_wanted(look, names, HD_ARRAY_LEN(names)))
+        return false;
+    const struct evt_resource_row row = {
+        .key = resource->key,
+        .package = resource->package->name,
+        .type = doc ? doc->type : hd_slice(NULL, 0),
+        .publications = resource->n_live,
+        .size = doc ? (uint32_t)doc->body.n : 0,
+        .version = resource->snapshot ? resource->snapshot->number : 0,
+        .shard = shard->index,
+    };
+    visiting->visit(visiting->context, &row);
+    return true;
+}
+
+uint32_t
+evt_shard_look_resources(struct evt_shard *shard, const struct evt_look *look,
+                         evt_resource_visit_f visit, void *context)
+{
+    struct visiting_resources visiting = { visit, context };
+
+    return walk(shard, &shard->resources, look, visit_resource, &visiting);
 }
 
 void

@@ -156,6 +156,8 @@ struct evt_sub_row {
     struct hd_slice proof; /* how he has shown who he is: evt_proof_word() */
     const char *health;    /* "in-sync", "in-flight", "behind", "parked" */
     uint32_t expires_s, cseq, shard;
+    uint32_t unanswered_ms;       /* since the NOTIFY in flight was made; 0: none is */
+    uint32_t backoff_s, retry_ms; /* the pause after a failure, and what is left of it */
     uint64_t id;
     struct hd_flow flow;
 };
@@ -178,6 +180,39 @@ typedef void (*evt_watcher_visit_f)(void *context, const struct evt_watcher_row 
 typedef void (*evt_sub_visit_f)(void *context, const struct evt_sub_row *row);
 typedef void (*evt_pub_visit_f)(void *context, const struct evt_pub_row *row);
 typedef void (*evt_binding_visit_f)(void *context, const struct evt_binding_row *row);
+/* What somebody looks for in a listing that he reads piece by piece, so that no shard walks through
+ * a large table in one turn. */
+struct evt_look {
+    struct hd_slice resource; /* its key; empty: all */
+    struct hd_slice package;  /* empty: all */
+    struct hd_slice text;     /* is somewhere in a row's names, letters in any case; empty: all */
+    bool sick;                /* subscriptions: whose subscriber does not answer */
+    uint64_t id;              /* subscriptions: this one; 0: all */
+    uint32_t from;            /* the first place to look at: 0, or what the last piece returned */
+    uint32_t limit, scan;     /* rows to be visited, places to be looked at: at most */
+};
+#define EVT_LOOK_END UINT32_MAX
+#define EVT_SICK_MS 2000u /* a NOTIFY without an answer: Timer E has fired twice */
+/** These return the place where the next piece begins, EVT_LOOK_END when all was seen.  What is
+ * made meanwhile may be missed; what stays is visited once. */
+uint32_t evt_shard_look_subs(struct evt_shard *shard, const struct evt_look *look, uint64_t now_us,
+                             evt_sub_visit_f visit, void *context);
+uint32_t evt_shard_look_pubs(struct evt_shard *shard, const struct evt_look *look, uint64_t now_us,
+                             evt_pub_visit_f visit, void *context);
+/* A resource at its home. */
+struct evt_resource_row {
+    struct hd_slice key, package;
+    struct hd_slice type; /* of its state; empty: there is none */
+    uint32_t publications, size, shard;
+    uint64_t version; /* of its state, in the order of this shard's */
+};
+typedef void (*evt_resource_visit_f)(void *context, const struct evt_resource_row *row);
+uint32_t evt_shard_look_resources(struct evt_shard *shard, const struct evt_look *look,
+                                  evt_resource_visit_f visit, void *context);
+/** How many subscriptions of a resource are here. */
+uint32_t evt_shard_count_subs(struct evt_shard *shard, struct hd_slice key,
+                              struct hd_slice package);
+
 /** Visits at most limit rows; resource empty: all. */
 void evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                          uint64_t now_us, evt_sub_visit_f visit, void *context);
@@ -188,6 +223,34 @@ void evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint
                          uint64_t now_us, evt_pub_visit_f visit, void *context);
 void evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                              uint64_t now_us, evt_binding_visit_f visit, void *context);
+
+/* How long it took lately, as the flow recorder knows. */
+enum evt_took {
+    EVT_TOOK_ANSWER = 0, /* a NOTIFY until its 2xx came */
+    EVT_TOOK_REQUEST     /* a request until its 2xx left */
+};
+enum evt_moment_kind {
+    EVT_MOMENT_PUBLISHED = 0, /* a publication was applied: other shards have its subscribers */
+    EVT_MOMENT_BEGAN,         /* a SUBSCRIBE was accepted: a NOTIFY is owed to it */
+    EVT_MOMENT_HELD,          /* a NOTIFY was held back */
+    EVT_MOMENT_NOTIFIED       /* a NOTIFY left */
+};
+struct evt_moment {
+    enum evt_moment_kind kind;
+    uint64_t at_us;
+    uint64_t began_us; /* PUBLISHED: when its request came */
+    uint64_t resource; /* of its key and package; the same on all shards */
+    uint64_t sub;      /* id; PUBLISHED: 0 */
+    uint64_t octets;   /* NOTIFIED: a hash of its head: a repetition has the same */
+};
+struct evt_lately {
+    uint64_t span_us; /* nothing older */
+    uint32_t most;    /* entries that are read */
+    void (*took)(void *context, enum evt_took what, uint64_t us);
+    void (*moment)(void *context, const struct evt_moment *moment); /* the newest first, about */
+    void *context;
+};
+void evt_shard_lately(struct evt_shard *shard, const struct evt_lately *lately, uint64_t now_us);
 
 /* What the flow recorder is asked for: all that belongs to a name, a Call-ID, or an id. */
 struct evt_recall {

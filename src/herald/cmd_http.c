@@ -30,8 +30,8 @@ static const struct argp_option common_options[] = {
 };
 static const struct argp_option token_options[] = {
     { "scope", KEY_SCOPE, "RIGHT", 0,
-      "what it is good for: publish, read, admin, metrics; may be given several times (default: "
-      "publish and read)",
+      "what it is good for: publish, read, admin, metrics, look; may be given several times "
+      "(default: publish and read)",
       1 },
     { 0 }
 };

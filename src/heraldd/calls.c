@@ -172,7 +172,7 @@ call_package_list(const struct hd_call *call)
 
 /* --- listings of the shards ------------------------------------------------------------ */
 
-enum what { WHAT_SUBS = 0, WHAT_PUBS, WHAT_BINDINGS, WHAT_WATCHERS };
+enum what { WHAT_BINDINGS = 0, WHAT_WATCHERS };
 
 struct part {
     json_t *rows;
@@ -193,36 +193,6 @@ part_add(struct part *part, json_t *row)
 {
     if (!row || !part->rows || json_array_append_new(part->rows, row) != 0)
         part->failed = true;
-}
-
-static void
-visit_sub(void *context, const struct evt_sub_row *row)
-{
-    char id[17];
-
-    (void)snprintf(id, sizeof(id), "%016" PRIx64, row->id);
-    part_add(
-        context,
-        json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s}",
-                  "resource", hd_json_slice(row->resource), "package", hd_json_slice(row->package),
-                  "watcher", hd_json_slice(row->watcher), "state", row->state, "health",
-                  row->health, "expires_s", (json_int_t)row->expires_s, "cseq",
-                  (json_int_t)row->cseq, "event_id", hd_json_slice(row->event_id), "call_id",
-                  hd_json_slice(row->call_id), "target", hd_json_slice(row->target), "transport",
-                  hd_json_slice(hd_transport_name((enum hd_transport)row->flow.transport)), "local",
-                  hd_json_addr(&row->flow.local), "remote", hd_json_addr(&row->flow.remote),
-                  "shard", (int)row->shard, "id", id));
-}
-
-static void
-visit_pub(void *context, const struct evt_pub_row *row)
-{
-    part_add(context,
-             json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:i}", "resource",
-                       hd_json_slice(row->resource), "package", hd_json_slice(row->package),
-                       "publisher", hd_json_slice(row->publisher), "type", hd_json_slice(row->type),
-                       "size", (json_int_t)row->size, "etag", hd_json_slice(row->etag), "expires_s",
-                       (json_int_t)row->expires_s, "shard", (int)row->shard));
 }
 
 static void
@@ -259,12 +229,6 @@ run_query(void *context, unsigned shard, struct evt_shard *evt, struct net_shard
     (void)net;
     part->rows = json_array();
     switch (query->what) {
-    case WHAT_SUBS:
-        evt_shard_list_subs(evt, only, limit, now_us, visit_sub, part);
-        break;
-    case WHAT_PUBS:
-        evt_shard_list_pubs(evt, only, limit, now_us, visit_pub, part);
-        break;
     case WHAT_BINDINGS:
         evt_shard_list_bindings(evt, only, limit, now_us, visit_binding, part);
         break;
@@ -277,7 +241,7 @@ run_query(void *context, unsigned shard, struct evt_shard *evt, struct net_shard
 static void
 finish_query(void *context)
 {
-    static const char *const names[] = { "subs", "pubs", "bindings", "watchers" };
+    static const char *const names[] = { "bindings", "watchers" };
     struct query *query = context;
     json_t *all = json_array(), *result = NULL;
     bool truncated = false, failed = !all;
@@ -338,18 +302,6 @@ list(const struct hd_call *call, enum what what)
 }
 
 static void
-call_subs(const struct hd_call *call)
-{
-    list(call, WHAT_SUBS);
-}
-
-static void
-call_pubs(const struct hd_call *call)
-{
-    list(call, WHAT_PUBS);
-}
-
-static void
 call_bindings(const struct hd_call *call)
 {
     list(call, WHAT_BINDINGS);
@@ -360,7 +312,9 @@ call_bindings(const struct hd_call *call)
 static void
 call_status(const struct hd_call *call)
 {
-    hd_reply_result(call->reply, hd_status_json(call->daemon));
+    const bool brief = json_is_true(json_object_get(call->args, "brief"));
+
+    hd_reply_result(call->reply, hd_status_json(call->daemon, brief));
 }
 
 static void
@@ -554,14 +508,14 @@ call_audit(const struct hd_call *call)
 /* --- the table ------------------------------------------------------------------------- */
 
 /* Calls about users are in calls_user.c, those about rules in calls_policy.c, those about
- * registrations in calls_register.c, the one about what was recorded in calls_trace.c. */
+ * registrations in calls_register.c, those about what was recorded in calls_trace.c, the listings
+ * that can be searched in calls_look.c. */
 static const struct hd_call_row *(*const others[])(size_t *ret_n) = {
-    hd_calls_user, hd_calls_policy, hd_calls_register, hd_calls_trace, hd_calls_http
+    hd_calls_user, hd_calls_policy, hd_calls_register, hd_calls_trace,
+    hd_calls_http, hd_calls_look,   hd_calls_latency
 };
 static const struct hd_call_row table[] = {
     { "package-list", call_package_list, { { NULL, JSON_NULL, false } } },
-    { "subs", call_subs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
-    { "pubs", call_pubs, { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
     { "bindings",
       call_bindings,
       { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
@@ -573,7 +527,7 @@ static const struct hd_call_row table[] = {
       { { "resource", JSON_STRING, false },
         { "since_s", JSON_INTEGER, false },
         { "limit", JSON_INTEGER, false } } },
-    { "status", call_status, { { NULL, JSON_NULL, false } } },
+    { "status", call_status, { { "brief", JSON_TRUE, false } } },
     { "metrics", call_metrics, { { NULL, JSON_NULL, false } } },
     { "log-level", call_log_level, { { "level", JSON_STRING, false } } },
     { "reload", call_reload, { { NULL, JSON_NULL, false } } },
@@ -653,10 +607,30 @@ find_call(const char *name)
     return row;
 }
 
+/* "3,17": an array of numbers; "": an empty one.  NULL: it is no such thing. */
+static json_t *
+numbers_of_word(struct hd_slice word)
+{
+    json_t *numbers = json_array();
+    uint64_t number;
+
+    while (word.n > 0 && numbers) {
+        if (hd_slice_to_u64(hd_slice_cut(&word, ','), &number) || number > INT64_MAX ||
+            json_array_append_new(numbers, json_integer((json_int_t)number)) != 0) {
+            json_decref(numbers);
+            numbers = NULL;
+        }
+    }
+    return numbers;
+}
+
 static json_t *
 value_of_word(json_type type, struct hd_slice word)
 {
     uint64_t number;
+
+    if (type == JSON_ARRAY)
+        return numbers_of_word(word);
 
     if (type == JSON_INTEGER && hd_slice_to_u64(word, &number) == HD_OK && number <= INT64_MAX)
         return json_integer((json_int_t)number);
@@ -683,10 +657,10 @@ hd_calls_words(const char *call, json_t *args)
     }
 }
 
-void
-hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *args)
+static void
+take(struct hd_daemon *daemon, struct hd_reply *reply, const char *name, json_t *args, bool looks)
 {
-    struct hd_call call = { .daemon = context, .reply = reply, .args = args };
+    struct hd_call call = { .daemon = daemon, .reply = reply, .args = args, .looks = looks };
 
     HD_ASSERT_OBJ(call.daemon, HD_DAEMON_MAGIC);
     if (!call.daemon->config) {
@@ -698,4 +672,16 @@ hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *a
         hd_reply_error(reply, "there is no call \"%.100s\"", name);
     else if (args_ok(&call, row->args))
         row->run(&call);
+}
+
+void
+hd_calls_take(void *context, struct hd_reply *reply, const char *name, json_t *args)
+{
+    take(context, reply, name, args, false);
+}
+
+void
+hd_calls_look_on(struct hd_daemon *daemon, struct hd_reply *reply, const char *name, json_t *args)
+{
+    take(daemon, reply, name, args, true);
 }

@@ -12,5 +12,10 @@
 void hd_calls_words(const char *call, json_t *args);
 /** Answers one call; context is the struct hd_daemon.  Fits hd_admin_call_f. */
 void hd_calls_take(void *context, struct hd_reply *reply, const char *call, json_t *args);
+/** The same for somebody who may look on: event state, bodies and the values that filters compare
+ * are left out.  The caller has seen to it that the call changes nothing. */
+struct hd_daemon;
+void hd_calls_look_on(struct hd_daemon *daemon, struct hd_reply *reply, const char *call,
+                      json_t *args);
 
 #endif

@@ -11,6 +11,7 @@ struct hd_call {
     struct hd_daemon *daemon;
     struct hd_reply *reply;
     json_t *args;
+    bool looks; /* by somebody who may see what goes on, but not event state */
 };
 
 #define HD_CALL_ARGS_MAX 12
@@ -31,6 +32,8 @@ const struct hd_call_row *hd_calls_policy(size_t *ret_n);
 void hd_did_words(const struct evt_config *config, const struct evt_recalled *row,
                   struct hd_str *out);
 const char *hd_held_words(uint64_t why);
+/** A decision as somebody may see it: who looks on is not told what a filter compared. */
+struct evt_recalled hd_did_for(const struct evt_recalled *row, bool looks);
 /** Microseconds to be added to the shards' clock for those since 1970. */
 int64_t hd_wall_offset_us(void);
 /** The call that reads the flow recorder. */
@@ -38,6 +41,12 @@ const struct hd_call_row *hd_calls_trace(size_t *ret_n);
 
 /** The calls about registrations. */
 const struct hd_call_row *hd_calls_register(size_t *ret_n);
+/** How long things took. */
+const struct hd_call_row *hd_calls_latency(size_t *ret_n);
+/** The number of 16 hexadecimal digits; 0: they are none. */
+uint64_t hd_hex_id(struct hd_slice text);
+/** The listings that can be searched. */
+const struct hd_call_row *hd_calls_look(size_t *ret_n);
 /** Those about tokens and webhooks. */
 const struct hd_call_row *hd_calls_http(size_t *ret_n);
 

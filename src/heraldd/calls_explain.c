@@ -24,7 +24,7 @@ struct lately {
     uint64_t told_us, answered_us, held_us, filter_us, refused_us, ended_us, denied_us, timeout_us;
     unsigned status, refused;
     uint64_t held, rule, ended, denied;
-    bool fired;
+    bool fired, looks;
     uint8_t sees;
     uint64_t subject; /* key of the newest subject that fits */
     char filter[LINE];
@@ -149,13 +149,15 @@ static void
 see(void *context, const struct evt_recalled *row)
 {
     struct lately *l = context;
+    struct evt_recalled shown;
 
     switch (row->kind) {
     case EVT_RECALLED_MESSAGE:
         see_message(l, row);
         return;
     case EVT_RECALLED_DID:
-        see_decision(l, row);
+        shown = hd_did_for(row, l->looks);
+        see_decision(l, &shown);
         return;
     case EVT_RECALLED_SUBJECT:
         if (row->place)
@@ -239,8 +241,9 @@ say_sub(const struct evt_sub_row *row, const struct lately *l, struct hd_str *ou
     if (!say_standing(row, l, out))
         return;
     if (l->filter_us > l->told_us && !l->fired) {
-        hd_str_add_str(out, "was not told: his filter does not fire: ");
-        hd_str_add_str(out, l->filter);
+        hd_str_add_str(out, "was not told: his filter does not fire");
+        if (l->filter[0])
+            hd_str_addf(out, ": %s", l->filter);
         return;
     }
     if (l->held_us > l->told_us && strcmp(row->health, "in-sync") != 0) {
@@ -279,10 +282,10 @@ set_evidence(json_t *json, const struct lately *l, int64_t wall_us)
 
 bool
 hd_explain_sub(struct evt_shard *evt, const struct evt_sub_row *row, uint64_t now_us,
-               int64_t wall_us, json_t *json)
+               int64_t wall_us, bool looks, json_t *json)
 {
     const struct evt_recall recall = { .id = row->id, .limit = LAST };
-    struct lately l = { .now_us = now_us };
+    struct lately l = { .now_us = now_us, .looks = looks };
     struct hd_str sentence = { 0 };
     uint64_t next;
 

@@ -111,7 +111,7 @@ read_scopes(const struct hd_call *call, unsigned *ret_scopes)
         unsigned bit =
             json_is_string(word) ? api_scope_read(hd_slice_str(json_string_value(word))) : 0;
         if (!bit) {
-            hd_reply_error(call->reply, "scopes are publish, read, admin and metrics");
+            hd_reply_error(call->reply, "scopes are publish, read, admin, metrics and look");
             return false;
         }
         *ret_scopes |= bit;

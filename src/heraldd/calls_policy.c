@@ -752,6 +752,7 @@ struct explained {
     char package[EVT_PACKAGE_NAME_MAX]; /* empty: all */
     size_t package_n;
     int64_t wall_us; /* to be added to the shards' clock */
+    bool looks;      /* see struct hd_call */
     unsigned shards;
     struct {
         json_t *rows;         /* the subscriptions of a shard; NULL: memory was short */
@@ -781,7 +782,7 @@ visit_explained(void *context, const struct evt_sub_row *row)
                      "state", row->state, "health", row->health, "expires_s",
                      (json_int_t)row->expires_s, "proof", hd_json_slice(row->proof), "remote",
                      hd_json_addr(&row->flow.remote), "shard", (int)row->shard);
-    if (json && !hd_explain_sub(part->evt, row, part->now_us, e->wall_us, json)) {
+    if (json && !hd_explain_sub(part->evt, row, part->now_us, e->wall_us, e->looks, json)) {
         json_decref(json);
         json = NULL;
     }
@@ -878,6 +879,7 @@ call_explain(const struct hd_call *call)
     e->reply = call->reply;
     e->shards = shards;
     e->wall_us = hd_wall_offset_us();
+    e->looks = call->looks;
     e->watcher = asked.watcher;
     e->resource = asked.resource;
     e->package_n = asked.package.n;

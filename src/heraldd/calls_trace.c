@@ -41,6 +41,7 @@ struct trace {
     char name[SIP_KEY_MAX];
     struct evt_recall recall;
     int64_t wall_us; /* to be added to the shards' clock */
+    bool looks;      /* see struct hd_call */
     unsigned shards;
     struct part parts[];
 };
@@ -264,18 +265,42 @@ set_octets(json_t *json, struct hd_slice octets)
     return ok;
 }
 
+/* Up to the empty line. */
+static struct hd_slice
+head_of(struct hd_slice octets)
+{
+    for (size_t i = 0; i + 4 <= octets.n; i++)
+        if (memcmp(octets.p + i, "\r\n\r\n", 4) == 0)
+            return hd_slice(octets.p, i + 4);
+    return octets;
+}
+
 static json_t *
-message_json(const struct evt_recalled *row)
+message_json(const struct evt_recalled *row, bool looks)
 {
     json_t *json = json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:b}", "kind", "message", "direction", row->out ? "out" : "in",
         "transport", hd_json_slice(hd_transport_name((enum hd_transport)row->transport)), "local",
         hd_json_addr(&row->local), "remote", hd_json_addr(&row->remote), "cut", (int)row->cut);
+    const struct hd_slice shown = looks ? head_of(row->octets) : row->octets;
 
-    if (json && set_octets(json, row->octets))
+    if (json && set_octets(json, shown) &&
+        (!looks || json_object_set_new(json, "body_octets",
+                                       json_integer((json_int_t)(row->octets.n - shown.n))) == 0))
         return json;
     json_decref(json);
     return NULL;
+}
+
+/* What a filter compared is event state. */
+struct evt_recalled
+hd_did_for(const struct evt_recalled *row, bool looks)
+{
+    struct evt_recalled shown = *row;
+
+    if (looks && row->kind == EVT_RECALLED_DID && row->what == EVT_DID_FILTER)
+        shown.octets = hd_slice(NULL, 0);
+    return shown;
 }
 
 static json_t *
@@ -323,15 +348,17 @@ subject_json(const struct evt_config *config, const struct evt_recalled *row)
 }
 
 static json_t *
-row_json(const struct evt_config *config, const struct evt_recalled *row)
+row_json(const struct trace *trace, const struct evt_recalled *row)
 {
+    const struct evt_recalled shown = hd_did_for(row, trace->looks);
+
     switch (row->kind) {
     case EVT_RECALLED_MESSAGE:
-        return message_json(row);
+        return message_json(row, trace->looks);
     case EVT_RECALLED_DID:
-        return did_json(config, row);
+        return did_json(trace->config, &shown);
     case EVT_RECALLED_SUBJECT:
-        return subject_json(config, row);
+        return subject_json(trace->config, row);
     }
     return NULL;
 }
@@ -358,7 +385,7 @@ visit_recalled(void *context, const struct evt_recalled *row)
 
     if (part->failed)
         return;
-    json_t *json = row_json(part->trace->config, row);
+    json_t *json = row_json(part->trace, row);
     (void)snprintf(flow, sizeof(flow), "%016" PRIx64, row->key);
     if (!json || !part_room(part) ||
         json_object_set_new(json, "at_us",
@@ -480,8 +507,8 @@ static const struct hd_sweep_ops trace_ops = { run_trace, finish_trace };
 
 /* --- the call --------------------------------------------------------------------------------- */
 
-static uint64_t
-hex_id(struct hd_slice text)
+uint64_t
+hd_hex_id(struct hd_slice text)
 {
     uint64_t id = 0;
 
@@ -509,7 +536,7 @@ read_about(const struct hd_call *call, struct trace *trace)
     size_t n = 0;
 
     trace->recall.call_id = text;
-    trace->recall.id = hex_id(text);
+    trace->recall.id = hd_hex_id(text);
     if (hd_daemon_resource(call->daemon, text, trace->name, &n) == HD_OK ||
         (sip_uri_parse(text, &uri) == HD_OK &&
          sip_identity_key(&uri, &trace->config->served, trace->name, &n) == HD_OK))
@@ -565,6 +592,7 @@ call_trace(const struct hd_call *call)
     trace->reply = call->reply;
     trace->config = evt_config_ref(call->daemon->config);
     trace->about = about;
+    trace->looks = call->looks;
     trace->shards = shards;
     trace->recall.limit = (uint32_t)most;
     trace->wall_us = hd_wall_offset_us();

@@ -17,7 +17,7 @@ const char *const hd_http_keys[] = { "certificate",
                                      "webhook_retry",
                                      "webhook_attempts",
                                      "webhook_timeout" };
-const char *const hd_http_lists[] = { "origins", "webhook_reach" };
+const char *const hd_http_lists[] = { "origins", "webhook_reach", "look" };
 const size_t hd_n_http_keys = HD_ARRAY_LEN(hd_http_keys),
              hd_n_http_lists = HD_ARRAY_LEN(hd_http_lists);
 
@@ -39,23 +39,24 @@ read_address(struct hd_slice text, struct hd_addr *ret_addr)
 }
 
 static void
-read_reach(struct hd_reader *r, cfg_t *sec, struct api_settings *http)
+read_prefixes(struct hd_reader *r, cfg_t *sec, const char *key, const struct hd_prefix **ret,
+              size_t *ret_n)
 {
-    unsigned n = cfg_size(sec, "webhook_reach");
-    struct hd_prefix *reach = n ? hd_read_room(r, n, sizeof(*reach)) : NULL;
+    unsigned n = cfg_size(sec, key);
+    struct hd_prefix *prefixes = n ? hd_read_room(r, n, sizeof(*prefixes)) : NULL;
 
-    for (unsigned i = 0; i < n && reach; i++) {
-        const struct hd_value *value = cfg_getnptr(sec, "webhook_reach", i);
+    for (unsigned i = 0; i < n && prefixes; i++) {
+        const struct hd_value *value = cfg_getnptr(sec, key, i);
 
-        if (hd_prefix_parse(hd_value_slice(value), &reach[http->n_reach]))
+        if (hd_prefix_parse(hd_value_slice(value), &prefixes[*ret_n]))
             hd_problem(r->problems, value->line,
-                       "webhook_reach holds \"%s\"; expected an address or a prefix such as "
+                       "%s holds \"%s\"; expected an address or a prefix such as "
                        "10.1.0.0/16 or ::1",
-                       value->text);
+                       key, value->text);
         else
-            http->n_reach++;
+            (*ret_n)++;
     }
-    http->reach = reach;
+    *ret = prefixes;
 }
 
 static void
@@ -86,7 +87,8 @@ read_section(struct hd_reader *r, cfg_t *sec, unsigned line)
     hd_read_number(r, sec, "webhook_retry", HD_CONF_MS, 50, 300000, &http->hook_retry_ms);
     hd_read_number(r, sec, "webhook_attempts", HD_CONF_COUNT, 1, 1000, &http->hook_attempts);
     hd_read_number(r, sec, "webhook_timeout", HD_CONF_MS, 500, 120000, &http->hook_timeout_ms);
-    read_reach(r, sec, http);
+    read_prefixes(r, sec, "webhook_reach", &http->reach, &http->n_reach);
+    read_prefixes(r, sec, "look", &http->look, &http->n_look);
     http->clear_tokens = hd_read_bool(r, sec, "clear_tokens", false);
 }
 

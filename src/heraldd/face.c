@@ -169,6 +169,8 @@ call_answered(void *context, bool failed, const json_t *value)
 static const char *const reading[] = { "status",
                                        "subs",
                                        "pubs",
+                                       "resources",
+                                       "latency",
                                        "bindings",
                                        "watchers",
                                        "audit",
@@ -182,8 +184,12 @@ static const char *const reading[] = { "status",
                                        "policy-test",
                                        "policy-list-show",
                                        "policy-transform-show",
-                                       "trace",
-                                       "ladder" };
+                                       "trace" };
+/* Of these, what is shown to who may look on: no event state, no names of users and tokens. */
+static const char *const looking[] = { "status",   "subs",     "pubs",        "resources",
+                                       "bindings", "watchers", "audit",       "package-list",
+                                       "latency",  "explain",  "policy-list", "policy-test",
+                                       "trace" };
 static const char *const local[] = { "backup", "metrics" };
 
 static bool
@@ -218,6 +224,8 @@ job_call(struct hd_face *face, struct api_job *job)
         refuse_job(job, 403, "this call is for the admin socket alone");
     else if (job->reads && !is_one(job->name, reading, HD_ARRAY_LEN(reading)))
         refuse_job(job, 405, "this call is made with POST, or is not there");
+    else if (job->looks && !is_one(job->name, looking, HD_ARRAY_LEN(looking)))
+        refuse_job(job, 403, "a token with the right admin is needed");
     else if (!(reply = hd_reply_new(call_answered, job)))
         api_job_done(job);
     if (!reply) {
@@ -228,6 +236,8 @@ job_call(struct hd_face *face, struct api_job *job)
         hd_calls_words(job->name, args);
     if (!json_is_object(args))
         hd_reply_error(reply, "the body is not a JSON object");
+    else if (job->looks)
+        hd_calls_look_on(face->daemon, reply, job->name, args);
     else
         hd_calls_take(face->daemon, reply, job->name, args);
     json_decref(args);

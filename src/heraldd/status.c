@@ -183,36 +183,45 @@ store_json(const struct hd_daemon *daemon)
         "batches_waiting", (json_int_t)s.depth, "audit_lost", (json_int_t)s.audit_lost);
 }
 
+static json_t *
+shard_json(const struct hd_host *host, unsigned shard)
+{
+    const void *evt = hd_host_counters(host, shard), *net = hd_host_net(host, shard);
+    json_t *row = json_pack("{s:i, s:I}", "shard", (int)shard, "mailbox",
+                            (json_int_t)hd_host_mailbox(host, shard));
+
+    add_numbers(row, &evt, &net, 1);
+    return row;
+}
+
 json_t *
-hd_status_json(const struct hd_daemon *daemon)
+hd_status_json(const struct hd_daemon *daemon, bool brief)
 {
     const struct hd_host *host = daemon->host;
     unsigned n = hd_host_shards(host);
     const void *evt[EVT_MAX_SHARDS], *net[EVT_MAX_SHARDS];
-    json_t *per_shard = json_array(), *result;
+    const uint64_t up_us = net_now_us() - daemon->started_us;
+    json_t *per_shard = brief ? NULL : json_array(), *result;
     uint64_t mailbox = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        json_t *row = json_pack("{s:i, s:I}", "shard", (int)i, "mailbox",
-                                (json_int_t)hd_host_mailbox(host, i));
-
         evt[i] = hd_host_counters(host, i);
         net[i] = hd_host_net(host, i);
         mailbox += hd_host_mailbox(host, i);
-        add_numbers(row, &evt[i], &net[i], 1);
-        (void)json_array_append_new(per_shard, row);
+        if (!brief)
+            (void)json_array_append_new(per_shard, shard_json(host, i));
     }
     result =
-        json_pack("{s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
+        json_pack("{s:s, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o*, s:o*}",
                   "version", HERALD_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
-                  (json_int_t)((net_now_us() - daemon->started_us) / 1000000), "shards", (int)n,
+                  (json_int_t)(up_us / 1000000), "uptime_us", (json_int_t)up_us, "shards", (int)n,
                   "config_version", (json_int_t)daemon->config->version, "users",
                   (json_int_t)pol_book_user_count(hd_state_book(daemon->state)), "rules",
                   (json_int_t)pol_book_rule_count(hd_state_book(daemon->state)), "domains",
                   hd_json_slices(daemon->config->served.domains, daemon->config->served.n_domains),
                   "listeners", listeners_json(daemon->config), "mailbox", (json_int_t)mailbox,
                   "methods", methods_json(evt, n), "statuses", statuses_json(evt, n), "per_shard",
-                  per_shard, "words", words_json());
+                  per_shard, "words", brief ? NULL : words_json());
     if (result) {
         add_numbers(result, evt, net, n);
         (void)json_object_set_new(result, "store", store_json(daemon));

@@ -7,7 +7,8 @@
 
 #include "heraldd/daemon.h"
 
-/** The caller's to json_decref; NULL when memory is short. */
-json_t *hd_status_json(const struct hd_daemon *daemon);
+/** The caller's to json_decref; NULL when memory is short.  brief: without the parts of each shard
+ * and the words of the counters. */
+json_t *hd_status_json(const struct hd_daemon *daemon, bool brief);
 
 #endif

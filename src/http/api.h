@@ -35,6 +35,8 @@ struct api_settings {
     const struct hd_prefix *reach; /* private addresses that webhooks may be delivered to */
     size_t n_reach;
     uint32_t hook_retry_ms, hook_attempts, hook_timeout_ms;
+    const struct hd_prefix *look; /* addresses that may look on without a token */
+    size_t n_look;
     bool clear_tokens; /* bearer tokens are taken in the clear from other machines too */
 };
 struct api_settings api_settings_default(void);
@@ -74,6 +76,7 @@ struct api_job {
     const char *name;     /* of the call, NUL-terminated */
     struct hd_slice args; /* CALL: a JSON object, as it came; empty: none */
     bool reads;           /* nothing may be changed by it; its keys are words */
+    bool looks;           /* nor is event state shown */
     /* the answer: text is taken from the heap; NULL: memory was short */
     bool failed;     /* text says why */
     unsigned status; /* then: of HTTP; 0: 400 */
@@ -154,7 +157,7 @@ const struct api_counters *api_counters(const struct api *api);
 /* The core's port; its context is the struct api. */
 extern const struct evt_face_ops api_face_ops;
 
-/* Files of pages, embedded in the program: answered to GET by their path, to everybody. */
+/* Files of the console, embedded in the program: answered to GET by their path, to everybody. */
 struct api_static {
     const char *path; /* "/", "/console.js" */
     const char *type; /* Content-Type */
@@ -163,7 +166,7 @@ struct api_static {
     bool gzip;        /* the octets are (RFC 1952); who does not take that is answered 406 */
     const char *etag; /* of the octets, without quotes; NULL: none */
 };
-/** The table, ended by a row without path. */
+/** The table, ended by a row without path; tools/console.py makes it. */
 extern const struct api_static api_static_table[];
 
 #endif

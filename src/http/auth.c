@@ -124,3 +124,44 @@ api_authenticate(struct api_request *request)
     const struct hd_slice bearer = api_bearer(authorization);
     return bearer.p ? by_token(request, bearer) : by_digest(request, authorization);
 }
+
+/* --- who looks on without credentials -------------------------------------------------------- */
+
+/* "127.0.0.1:8080", "[::1]", "localhost:8080": an address of a machine, and no name that a page of
+ * others may have led here. */
+static bool
+is_literal(struct hd_slice host)
+{
+    struct hd_addr addr;
+    size_t n = host.n;
+
+    while (n > 0 && host.p[n - 1] >= '0' && host.p[n - 1] <= '9')
+        n--;
+    if (n > 0 && host.p[n - 1] == ':' && host.p[0] != ':')
+        host.n = n - 1;
+    return hd_slice_ieq(host, HD_LIT("localhost")) || hd_addr_parse(host, 0, &addr) == HD_OK;
+}
+
+/* What a proxy passes on comes from its address and not from whom it came. */
+static bool
+was_forwarded(const struct api_request *request)
+{
+    return api_field(request, "Forwarded").n || api_field(request, "X-Forwarded-For").n ||
+           api_field(request, "Via").n;
+}
+
+bool
+api_looks_on(struct api_request *request)
+{
+    const struct api_settings *s = request->api->settings;
+    bool near = false;
+
+    for (size_t i = 0; i < s->n_look; i++)
+        near = near || hd_prefix_holds(&s->look[i], &request->flow.remote);
+    if (!near || request->method != API_GET || request->target.route->need != API_NEED_ADMIN ||
+        api_field(request, "Authorization").n || was_forwarded(request) ||
+        !is_literal(api_field(request, "Host")))
+        return false;
+    request->scopes = API_SCOPE_LOOK;
+    return true;
+}

@@ -21,7 +21,8 @@ static const struct {
 } scope_rows[] = { { "publish", API_SCOPE_PUBLISH },
                    { "read", API_SCOPE_READ },
                    { "admin", API_SCOPE_ADMIN },
-                   { "metrics", API_SCOPE_METRICS } };
+                   { "metrics", API_SCOPE_METRICS },
+                   { "look", API_SCOPE_LOOK } };
 
 unsigned
 api_scope_read(struct hd_slice word)
@@ -390,7 +391,7 @@ read_scopes(const struct place *place, unsigned *ret_scopes)
         unsigned bit =
             json_is_string(word) ? api_scope_read(hd_slice_str(json_string_value(word))) : 0;
         if (!bit)
-            return reject(place, "scopes", "publish, read, admin and metrics are expected");
+            return reject(place, "scopes", "publish, read, admin, metrics and look are expected");
         *ret_scopes |= bit;
     }
     return json_is_array(words) ? HD_OK : reject(place, "scopes", "a list is expected");

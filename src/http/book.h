@@ -26,7 +26,8 @@ enum api_scope {
     API_SCOPE_PUBLISH = 1,
     API_SCOPE_READ = 2,
     API_SCOPE_ADMIN = 4,
-    API_SCOPE_METRICS = 8
+    API_SCOPE_METRICS = 8,
+    API_SCOPE_LOOK = 16 /* calls of the administration that change nothing and show no state */
 };
 /** The bit of a scope's word, 0: there is none. */
 unsigned api_scope_read(struct hd_slice word);

@@ -118,6 +118,8 @@ struct api_request {
 };
 
 struct hd_slice api_field(const struct api_request *request, const char *name);
+/** Whether somebody without credentials may look on from there; he has the right then. */
+bool api_looks_on(struct api_request *request);
 /** Answers with a body that is copied; extra fields are added to request->response before the
  * connection goes on. */
 void api_answer(struct api_request *request, unsigned status, const char *type,

@@ -420,6 +420,7 @@ admin(struct api_request *request)
     request->job.name = request->job_name;
     request->job.args = hd_str_slice(&request->body);
     request->job.reads = reads;
+    request->job.looks = !(request->scopes & API_SCOPE_ADMIN);
     post_job(request, API_JOB_CALL);
 }
 
@@ -456,7 +457,8 @@ scope_ok(const struct api_request *request)
     case API_NEED_USER:
         return true;
     case API_NEED_ADMIN:
-        return request->scopes & API_SCOPE_ADMIN;
+        return request->scopes & API_SCOPE_ADMIN ||
+               (request->method == API_GET && request->scopes & API_SCOPE_LOOK);
     case API_NEED_METRICS:
         return request->scopes & (API_SCOPE_ADMIN | API_SCOPE_METRICS);
     }
@@ -485,7 +487,7 @@ api_dispatch(struct api_request *request)
     }
     if (!find_route(request))
         return;
-    if (request->target.route->need != API_NEED_NOBODY) {
+    if (request->target.route->need != API_NEED_NOBODY && !api_looks_on(request)) {
         if (!api_source_allowed(api, &request->flow.remote)) {
             API_COUNT(api, unanswered);
             api_problem(request, 429, "too many failures");
