@@ -30,11 +30,12 @@ MESON = meson
 NINJA = ninja -j$(JOBS)
 MTEST = $(MESON) test --no-rebuild --print-errorlogs --num-processes $(JOBS)
 
-.PHONY: help all run demo quick test test-tsan test-clang fuzz soak coverage bench bench-quick profile install deb clean deps deps-test deps-bench format
+.PHONY: help all run console screenshots demo quick test test-tsan test-clang fuzz soak coverage bench bench-quick profile install deb clean deps deps-test deps-bench format
 
 help:
 	@echo "make run         build herald and start it with $(CONF); everything it keeps is under ./$(RUN_DIR)/"
 	@echo "                 (LISTEN=127.0.0.1: not for others on the network)"
+	@echo "make console     build the page on GET / again, when npm was missing before"
 	@echo "make demo        a guided tour through the six stories of examples/"
 	@echo "make quick       tests that take less than two minutes"
 	@echo "make test        all tests, under AddressSanitizer and UBSan (TESTS='--suite system' narrows it)"
@@ -68,13 +69,26 @@ $(BUILD)/build.ninja: | deps
 	    || { cat $(BUILD).log >&2; exit 1; }
 	@mv $(BUILD).log $(BUILD)/setup.log
 
+# What was built without the console has it when npm is there meanwhile.
 all: deps $(BUILD)/build.ninja
+	@if [ -e $(BUILD)/console/missing ] && command -v npm >/dev/null 2>&1; then rm -f $(BUILD)/console/console_files.c; fi
 	@$(NINJA) -C $(BUILD) --quiet
 	@ln -sf src/herald/herald $(BUILD)/herald
 	@ln -sf src/heraldd/heraldd $(BUILD)/heraldd
 
 run: all
 	@LISTEN="$(LISTEN)" exec $(BUILD)/heraldd -c $(CONF) --run-dir $(RUN_DIR) --tool $(BUILD)/herald
+
+# Tries again when it was built without.
+console: all
+	@if [ -e $(BUILD)/console/missing ]; then cat $(BUILD)/console/missing >&2; exit 1; fi
+	@echo "heraldd serves its console on GET /"
+
+# The pictures of doc/console.md.
+screenshots: all deps-test
+	@mkdir -p doc/console
+	@SCREENSHOTS=$(CURDIR)/doc/console SETTLE_S=20 HERALD=$(CURDIR)/$(BUILD)/src/herald/herald HERALDD=$(CURDIR)/$(BUILD)/src/heraldd/heraldd \
+	    python3 test/system/console_test.py draws
 
 demo: all
 	@HERALD=$(CURDIR)/$(BUILD)/src/herald/herald HERALDD=$(CURDIR)/$(BUILD)/src/heraldd/heraldd tools/demo.sh

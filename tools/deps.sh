@@ -7,11 +7,13 @@ set -eu
 part=${1:?build, test or bench}
 list=$(dirname "$0")/../packaging/debian-packages.txt
 case $part in
-build) wanted=$(awk '$1 == "build" { print $2 }' "$list") ;;
-test) wanted=$(awk '$1 == "build" || $1 == "test" { print $2 }' "$list") ;;
-bench) wanted=$(awk '$1 == "build" || $1 == "bench" { print $2 }' "$list") ;;
+build) kinds="build console" ;;
+test) kinds="build console test" ;;
+bench) kinds="build console bench" ;;
 *) echo "deps.sh: build, test or bench, not $part" >&2; exit 2 ;;
 esac
+wanted=$(awk -v kinds=" $kinds " 'index(kinds, " " $1 " ") { print $2 }' "$list")
+console=$(awk '$1 == "console" { printf "%s ", $2 }' "$list")
 
 # Packages whose program somebody has from elsewhere.
 have=$(awk '$3 != "" && $1 !~ /^#/ { print $2, $3 }' "$list" | while read -r package program; do
@@ -50,6 +52,13 @@ if [ -z "$missing" ]; then
     exit 0
 fi
 
+# The console alone is no reason to stop.
+needed=$(echo "$missing" | tr ' ' '\n' | awk -v console=" $console" '$1 != "" && !index(console, " " $1 " ") { printf "%s ", $1 }')
+
+if [ "$(id -u)" != 0 ] && [ -z "$needed" ]; then
+    echo "deps.sh: without $missing herald is built without its console; sudo apt-get install $missing, then: make console" >&2
+    exit 0
+fi
 if [ "$(id -u)" != 0 ]; then
     echo "Some Debian packages are missing.  Please run this, and then the same make again:" >&2
     echo "    sudo apt-get install -y --no-install-recommends $missing" >&2
@@ -62,5 +71,8 @@ install() {
     apt-get install -y -q --no-install-recommends $missing </dev/null
 }
 # The package lists may be old or not there at all: then they are fetched, once.
-install || { apt-get update -q </dev/null && install; }
+install || { apt-get update -q </dev/null && install; } || {
+    missing=$needed
+    [ -z "$needed" ] || install
+}
 javascript

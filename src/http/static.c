@@ -9,9 +9,6 @@
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "                   \
     "frame-ancestors 'none'"
 
-/* Rows are added here: a file beside this one defines its octets. */
-const struct api_static api_static_table[] = { { .path = NULL } };
-
 static const struct api_static *
 find(struct hd_slice path)
 {
