@@ -1,11 +1,13 @@
-/* connections.c - what an idle connection costs the server, by transport.
+/* connections.c - what connections cost the server, by transport.
  *
  *     connections tcp|tls|ws|wss N
  *
  * A process of its own has a shard with one listener; N clients connect, send one message each, get
  * it back, and stay.  At a tenth, a half and all of them a line of JSON says the resident memory of
- * the server per connection, beside the kernel's, what a message over one of them costs, and what
- * the server does in a second in which nothing comes: a flat cost is the same at each. */
+ * the server per connection, beside the kernel's; what the server does in a second in which nothing
+ * comes; and what a message costs that comes on one and goes back on it, with SAMPLE of them,
+ * spread over all, sending at once.  A flat cost is the same at each.  Time is CPU of the server;
+ * the least of several rounds counts, since whatever else the machine does can only add to it. */
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -125,6 +127,11 @@ serve(enum hd_transport transport, const char *folder, int tell)
 /* --- the clients -------------------------------------------------------------------------------
  */
 
+struct client {
+    int fd;
+    SSL *ssl; /* NULL: without TLS, or forgotten */
+};
+
 static void
 put(int fd, SSL *ssl, const void *p, size_t n)
 {
@@ -145,25 +152,23 @@ get(int fd, SSL *ssl, size_t n)
     }
 }
 
-/* One message there and back, in a frame that is masked with zeros where that is wanted. */
+/* One message, in a frame that is masked with zeros where that is wanted. */
 static void
-message(int fd, SSL *ssl, bool web)
+send_message(int fd, SSL *ssl, bool web)
 {
     char frame[128] = { (char)0x82, (char)(0x80 | (sizeof(MESSAGE) - 1)) };
 
     if (!web) {
         put(fd, ssl, MESSAGE, sizeof(MESSAGE) - 1);
-        get(fd, ssl, sizeof(MESSAGE) - 1);
         return;
     }
     memcpy(frame + 6, MESSAGE, sizeof(MESSAGE) - 1);
     put(fd, ssl, frame, 6 + sizeof(MESSAGE) - 1);
-    get(fd, ssl, 2 + sizeof(MESSAGE) - 1);
 }
 
-/* One client; its socket stays open, its TLS is forgotten unless it is wanted. */
-static int
-visit(enum hd_transport transport, uint16_t port, SSL_CTX *ctx, SSL **ret_ssl)
+/* One client; its socket stays open, its TLS is forgotten unless it is to be kept. */
+static struct client
+visit(enum hd_transport transport, uint16_t port, SSL_CTX *ctx, bool keep)
 {
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
     bool web = transport == HD_WS || transport == HD_WSS;
@@ -182,28 +187,25 @@ visit(enum hd_transport transport, uint16_t port, SSL_CTX *ctx, SSL **ret_ssl)
         put(fd, ssl, REQUEST, sizeof(REQUEST) - 1);
         get(fd, ssl, UPGRADED);
     }
-    message(fd, ssl, web);
-    if (ret_ssl)
-        *ret_ssl = ssl;
-    else
+    send_message(fd, ssl, web);
+    get(fd, ssl, (web ? 2 : 0) + sizeof(MESSAGE) - 1);
+    if (!keep) {
         SSL_free(ssl);
-    return fd;
+        ssl = NULL;
+    }
+    return (struct client){ fd, ssl };
 }
 
 /* CPU time of the server, user and system, in nanoseconds. */
 static double
 cpu_ns(pid_t pid)
 {
-    char path[64];
-    double ns = 0;
-    FILE *file;
+    struct timespec time;
+    clockid_t clock;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-    file = fopen(path, "r");
-    if (!file || fscanf(file, "%lf", &ns) != 1)
-        fail(path);
-    (void)fclose(file);
-    return ns;
+    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
+        fail("the server's clock");
+    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
 static long
@@ -221,31 +223,63 @@ resident_kib(pid_t pid)
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-#define MESSAGES 2000
+#define SAMPLE 500u /* connections that send at once */
+#define ROUNDS 200
+#define SECONDS 3
 
-/* The figures with n connections, one more of which carries messages meanwhile. */
-static void
-figures(const char *name, enum hd_transport transport, uint16_t port, SSL_CTX *ctx, pid_t pid,
-        long before, unsigned n)
+/* CPU of one message there and back on each of the sample, in ns. */
+static double
+round_ns(const struct client *clients, unsigned n, bool web, pid_t pid)
 {
-    bool web = transport == HD_WS || transport == HD_WSS;
-    double kib = (double)(resident_kib(pid) - before) / n, start, idle, busy;
-    SSL *ssl = NULL;
-    int fd = visit(transport, port, ctx, &ssl);
+    const double start = cpu_ns(pid);
 
-    start = cpu_ns(pid);
-    (void)sleep(1);
-    idle = cpu_ns(pid) - start;
-    start = cpu_ns(pid);
-    for (unsigned i = 0; i < MESSAGES; i++)
-        message(fd, ssl, web);
-    busy = (cpu_ns(pid) - start) / MESSAGES;
+    for (unsigned i = 0; i < SAMPLE; i++) {
+        const struct client *client = &clients[(uint64_t)i * n / SAMPLE];
+        send_message(client->fd, client->ssl, web);
+    }
+    for (unsigned i = 0; i < SAMPLE; i++) {
+        const struct client *client = &clients[(uint64_t)i * n / SAMPLE];
+        get(client->fd, client->ssl, (web ? 2 : 0) + sizeof(MESSAGE) - 1);
+    }
+    return (cpu_ns(pid) - start) / SAMPLE;
+}
+
+/* The figures with n connections. */
+static void
+figures(const char *name, bool web, const struct client *clients, unsigned n, pid_t pid,
+        long before)
+{
+    const double kib = (double)(resident_kib(pid) - before) / n;
+    double idle = 1e18, busy = 1e18;
+
+    for (int i = 0; i < SECONDS; i++) {
+        const double start = cpu_ns(pid);
+        (void)sleep(1);
+        const double now = cpu_ns(pid) - start;
+        idle = now < idle ? now : idle;
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        const double now = round_ns(clients, n, web, pid);
+        busy = now < busy ? now : busy;
+    }
     (void)printf("{\"transport\": \"%s\", \"connections\": %u, \"kib\": %.2f, "
                  "\"idle_us_per_s\": %.0f, \"message_us\": %.2f}\n",
                  name, n, kib, idle / 1000, busy / 1000);
     (void)fflush(stdout);
-    SSL_free(ssl);
-    (void)close(fd);
+}
+
+/* Whether the next step of the sample can fall on the i-th connection: others forget their TLS,
+ * which would cost this process more than the server. */
+static bool
+sampled(unsigned i, unsigned n)
+{
+    const unsigned totals[] = { n / 10, n / 2, n };
+
+    for (unsigned k = 0; k < 3; k++)
+        for (unsigned s = 0; s < SAMPLE; s++)
+            if ((uint64_t)s * totals[k] / SAMPLE == i)
+                return true;
+    return false;
 }
 
 int
@@ -258,14 +292,16 @@ main(int argc, char **argv)
     unsigned n = argc == 3 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
     uint16_t port;
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    struct client *clients;
     long before;
     pid_t pid = -1;
 
     for (int i = 0; i < 4 && argc == 3; i++)
         if (strcmp(argv[1], names[i]) == 0)
             transport = HD_TCP + i;
-    if (!transport || n < 10 || !ctx || !mkdtemp(folder)) {
-        (void)fprintf(stderr, "usage: connections tcp|tls|ws|wss N\n");
+    clients = calloc(n + 1, sizeof(*clients));
+    if (!transport || n < 10 * SAMPLE || !clients || !ctx || !mkdtemp(folder)) {
+        (void)fprintf(stderr, "usage: connections tcp|tls|ws|wss N, from %u on\n", 10 * SAMPLE);
         return 2;
     }
     (void)getrlimit(RLIMIT_NOFILE, &limit);
@@ -277,17 +313,21 @@ main(int argc, char **argv)
         serve((enum hd_transport)transport, folder, tell[1]);
     if (read(tell[0], &port, sizeof(port)) != sizeof(port))
         fail("server");
+    const bool web = transport == HD_WS || transport == HD_WSS;
     for (unsigned i = 0; i < 10; i++) /* what is made once */
-        (void)visit((enum hd_transport)transport, port, ctx, NULL);
+        (void)visit((enum hd_transport)transport, port, ctx, false);
     before = resident_kib(pid);
     for (unsigned i = 1; i <= n; i++) {
-        (void)visit((enum hd_transport)transport, port, ctx, NULL);
+        clients[i - 1] = visit((enum hd_transport)transport, port, ctx, sampled(i - 1, n));
         if (i == n / 10 || i == n / 2 || i == n)
-            figures(argv[1], (enum hd_transport)transport, port, ctx, pid, before, i);
+            figures(argv[1], web, clients, i, pid, before);
     }
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);
     (void)rmdir(folder);
+    for (unsigned i = 0; i < n; i++)
+        SSL_free(clients[i].ssl);
+    free(clients);
     SSL_CTX_free(ctx);
     return 0;
 }
