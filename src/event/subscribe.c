@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "event/core.h"
-#include "sip/body.h"
+#include "event/wanted.h"
 #include "sip/dialog.h"
 
 #define ROUTE_MAX 2048 /* octets of a route set */
@@ -232,310 +232,12 @@ evt_sub_apply(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_owe(shard, sub);
 }
 
-/* --- reading a SUBSCRIBE --------------------------------------------------------------------- */
-
-/* What a SUBSCRIBE says, checked. */
-struct wanted {
-    const struct evt_package *package;
-    struct sip_event event;
-    struct sip_addr contact;
-    char key[SIP_KEY_MAX];
-    size_t key_n;
-    uint32_t expires_s;
-    uint8_t types, state, transform;
-    uint32_t rule;
-    struct hd_slice profile;     /* of the Event header; p NULL: none */
-    bool filters;                /* the body or the Event header says something of a filter */
-    struct sip_body filter_body; /* type empty: none */
-    bool refilters;              /* the filter will be another than it was */
-    struct evt_filter *filter;   /* then: it, a reference, or NULL: none */
-    uint64_t device;             /* evt_device_hash(), 0: it ends no other */
-    struct sip_rates rates;
-    uint64_t match; /* Suppress-If-Match */
-};
-
-static bool
-read_contact(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
-{
-    switch (sip_contact_one(request->msg, &want->contact)) {
-    case HD_OK:
-        break;
-    case HD_ENOMATCH:
-        evt_refuse(shard, request, 400, HD_LIT("Missing Contact Header"));
-        return false;
-    case HD_EEXIST:
-        evt_refuse(shard, request, 400, HD_LIT("More Than One Contact"));
-        return false;
-    default:
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Contact"));
-        return false;
-    }
-    if (!evt_notify_reaches(want->contact.uri)) {
-        evt_refuse(shard, request, 400, HD_LIT("Contact Is No SIP URI"));
-        return false;
-    }
-    /* RFC 3261 section 8.1.1.8, RFC 5630 section 5.1.2 */
-    if (evt_uri_is_sips(request->msg->uri) && !evt_uri_is_sips(want->contact.uri)) {
-        evt_refuse(shard, request, 400, HD_LIT("SIPS Request-URI Needs A SIPS Contact"));
-        return false;
-    }
-    return true;
-}
-
-static bool
-read_expires(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
-{
-    const struct evt_package *package = want->package;
-
-    switch (evt_grant(shard, request->msg, package->min_expires_s, package->default_expires_s,
-                      package->max_expires_s, true, &want->expires_s)) {
-    case HD_OK:
-        return true;
-    case HD_ERANGE:
-        evt_refuse_brief(shard, request, package->min_expires_s);
-        return false;
-    default:
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Expires"));
-        return false;
-    }
-}
-
-/* RFC 5263 section 4.3: a form is shown to who names it and likes it no less than what is
- * published; who does not know of it may well take everything. */
-static uint8_t
-accepted_types(const struct sip_msg *msg, const struct evt_package *package)
-{
-    const size_t published = evt_package_published(package);
-    unsigned best = 0;
-    uint8_t types = 0;
-
-    for (size_t i = 0; i < package->n_types && i < EVT_PACKAGE_TYPES_MAX; i++) {
-        const unsigned quality = i < published
-                                     ? sip_accept_quality(msg, package->types[i], package->types[0])
-                                     : sip_accept_named(msg, package->types[i]);
-        if (i < published && quality > best)
-            best = quality;
-        if (quality > 0 && (i < published || quality >= best))
-            types = (uint8_t)(types | 1u << i);
-    }
-    return types;
-}
-
-/* RFC 6446 section 9.2; after the duration, which bounds them. */
-static bool
-read_rates(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
-{
-    if (!want->event.params.n)
-        return true;
-    if (sip_rates_parse(want->event.params, &want->rates)) {
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Rate Of Notifications"));
-        return false;
-    }
-    evt_rates_bound(&want->rates, want->expires_s);
-    return true;
-}
-
-static bool
-read_match(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
-{
-    if (evt_match_read(request->msg, &want->match) == HD_OK)
-        return true;
-    evt_refuse(shard, request, 400, HD_LIT("Malformed Suppress-If-Match"));
-    return false;
-}
-
-static bool
-wants_rates(const struct wanted *want)
-{
-    return want->rates.max || want->rates.min || want->rates.adaptive;
-}
-
-/* RFC 6665 4.2.1.1 with RFC 3261 21.4.7: none of our types is acceptable. */
-static bool
-read_accept(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
-{
-    const struct evt_package *package = want->package;
-    struct evt_reply reply;
-
-    want->types = package->n_types ? accepted_types(request->msg, package) : 0xff;
-    if (want->types)
-        return true;
-    evt_refused(shard, request, 406);
-    if (!evt_reply_begin(shard, request, 406, HD_LIT("Not Acceptable"), hd_slice(NULL, 0), &reply))
-        return false;
-    evt_out_accept(package, package->n_types, hd_slice(NULL, 0), &reply.out);
-    evt_reply_send(shard, &reply);
-    return false;
-}
-
-static void
-refuse_type(struct evt_shard *shard, struct evt_request *request)
-{
-    struct evt_reply reply;
-
-    evt_refused(shard, request, 415);
-    if (!evt_reply_begin(shard, request, 415, HD_LIT("Unsupported Media Type"), hd_slice(NULL, 0),
-                         &reply))
-        return;
-    if (shard->ports.filter)
-        sip_out_lit(&reply.out, "Accept: application/simple-filter+xml, "
-                                "application/vnd.herald.filter+json\r\n");
-    else /* No type at all is taken in a SUBSCRIBE (RFC 3261 20.1: an empty Accept). */
-        sip_out_lit(&reply.out, "Accept:\r\n");
-    evt_reply_send(shard, &reply);
-}
-
-static const struct hd_slice filter_types[] = {
-    { "application/simple-filter+xml", 29 },
-    { "application/vnd.herald.filter+json", 34 },
-};
-
-static bool
-is_filter_type(struct hd_slice type)
-{
-    for (size_t i = 0; i < HD_ARRAY_LEN(filter_types); i++)
-        if (sip_media_same(type, filter_types[i]))
-            return true;
-    return false;
-}
-
-/* A body is a filter (RFC 4660 section 3.3), alone or among others (RFC 5621): what is not
- * understood and not optional is refused (RFC 3261 8.2.3). */
-static bool
-find_filter(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
-{
-    const struct hd_slice type = sip_msg_value(request->msg, SIP_HDR_CONTENT_TYPE);
-    const size_t n = shard->ports.filter ? HD_ARRAY_LEN(filter_types) : 0;
-    static const struct hd_slice none = { "", 0 };
-
-    /* One that is there alone is one whatever its disposition is called. */
-    if (n > 0 && is_filter_type(type)) {
-        want->filter_body = (struct sip_body){ .type = type, .octets = request->msg->body };
-        return true;
-    }
-    switch (type.n ? sip_body_find(request->msg, n ? filter_types : &none, n ? n : 1,
-                                   &want->filter_body)
-                   : HD_ENOTSUP) {
-    case HD_OK:
-    case HD_ENOMATCH:
-        return true;
-    case HD_ENOTSUP:
-        refuse_type(shard, request);
-        return false;
-    case HD_EEXIST:
-        evt_refuse(shard, request, 400, HD_LIT("More Than One Filter"));
-        return false;
-    default:
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Content-Type Or Multipart Body"));
-        return false;
-    }
-}
-
-static bool
-read_body(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
-{
-    if (!sip_param_find(want->event.params, HD_LIT("herald-profile"), &want->profile))
-        want->profile = hd_slice(NULL, 0);
-    want->filters = want->profile.p != NULL;
-    if (request->msg->body.n == 0)
-        return true;
-    if (request->msg->body.n > evt_limits(shard)->max_body) {
-        evt_refuse(shard, request, 413, HD_LIT("Request Entity Too Large"));
-        return false;
-    }
-    if (!find_filter(shard, request, want))
-        return false;
-    want->filters = want->filters || want->filter_body.type.n > 0;
-    return true;
-}
-
-static bool
-refuse_filter(struct evt_shard *shard, struct evt_request *request, unsigned status,
-              const char *phrase)
-{
-    EVT_COUNT(shard, filters_refused);
-    evt_refuse(shard, request, status, hd_slice_str(phrase));
-    return false;
-}
-
-/* The filter that the subscription has from now on; it is looked at last, since it is the dearest.
- */
-static bool
-read_filter(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
-            const struct evt_sub *sub)
-{
-    struct evt_filter *before = sub && evt_sub_filtered(sub) ? evt_sub_filtered(sub)->filter : NULL;
-    char phrase[EVT_FILTER_PHRASE];
-
-    if (!want->filters)
-        return true;
-    struct evt_filter_request wish = { .resource = hd_slice(want->key, want->key_n),
-                                       .package = want->package->name };
-    if (before)
-        wish.before = before->source;
-    if (want->filter_body.type.n) {
-        wish.type = want->filter_body.type;
-        wish.body = want->filter_body.octets;
-    } else if (!shard->ports.filter || !evt_config_profile(shard->config, want->package->name,
-                                                           want->profile, &wish.profile)) {
-        return refuse_filter(shard, request, 488, "No Such Profile");
-    }
-    switch (shard->ports.filter->make(shard->ports.filter_context, &wish, &want->filter, phrase)) {
-    case HD_OK:
-        break;
-    case HD_ENOMEM:
-        evt_refuse_later(shard, request, 500, HD_LIT("Out Of Memory"));
-        return false;
-    case HD_ENOTSUP:
-        refuse_type(shard, request);
-        return false;
-    case HD_EDENIED:
-        return refuse_filter(shard, request, 488, phrase);
-    default:
-        return refuse_filter(shard, request, 400, phrase);
-    }
-    want->refilters = want->filter != before;
-    if (want->refilters || !want->filter)
-        return true;
-    shard->ports.filter->unref(shard->ports.filter_context, want->filter);
-    want->filter = NULL;
-    return true;
-}
-
-/* A filter that was read, and is not taken after all. */
-static void
-drop_filter(struct evt_shard *shard, struct wanted *want)
-{
-    if (want->filter)
-        shard->ports.filter->unref(shard->ports.filter_context, want->filter);
-    want->filter = NULL;
-}
-
-/* Who may: fills state and transform.  False: refused with 403, and a subscription that exists ends
- * (RFC 6665 4.2.1.4). */
-static bool
-read_verdict(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
-             struct evt_sub *sub)
-{
-    struct evt_verdict verdict = shard->ports.policy->subscribe(
-        shard->ports.policy_context, shard->config, &request->identity,
-        hd_slice(want->key, want->key_n), want->package);
-
-    want->rule = verdict.rule;
-    if (evt_sub_verdict(&verdict, &want->state, &want->transform))
-        return true;
-    evt_did(shard, evt_rec_request_call(shard, request), EVT_DID_DENY, verdict.rule);
-    evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
-    if (sub)
-        evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
-    return false;
-}
-
 /* --- preparing a change ---------------------------------------------------------------------- */
 
 /* Strings of the new subscription. */
 static struct evt_texts *
-initial_texts(const struct evt_request *request, const struct wanted *want, struct hd_slice route)
+initial_texts(const struct evt_request *request, const struct evt_wanted *want,
+              struct hd_slice route)
 {
     const struct sip_msg *msg = request->msg;
     const struct hd_slice pieces[EVT_TEXT_COUNT] = {
@@ -556,8 +258,8 @@ initial_texts(const struct evt_request *request, const struct wanted *want, stru
 /* Strings after this request, which has moved the target or shown another proof; the route set is
  * kept from the first SUBSCRIBE of the dialog (RFC 3261 12.2). */
 static struct evt_texts *
-moved_texts(struct evt_shard *shard, const struct evt_request *request, const struct wanted *want,
-            const struct evt_sub *sub)
+moved_texts(struct evt_shard *shard, const struct evt_request *request,
+            const struct evt_wanted *want, const struct evt_sub *sub)
 {
     struct hd_slice pieces[EVT_TEXT_COUNT];
 
@@ -583,15 +285,15 @@ hop_learn(struct evt_hop *hop, const struct evt_request *request)
 
 /* For what few subscriptions have: applying it needs no memory. */
 static bool
-has_room(struct evt_sub *sub, const struct evt_request *request, const struct wanted *want)
+has_room(struct evt_sub *sub, const struct evt_request *request, const struct evt_wanted *want)
 {
-    return !(want->filter || want->device || wants_rates(want) || want->match ||
+    return !(want->filter || want->device || evt_wanted_has_rates(want) || want->match ||
              request->priority) ||
            evt_sub_rare(sub);
 }
 
 static struct evt_sub_change *
-change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+change_new(struct evt_shard *shard, struct evt_request *request, struct evt_wanted *want,
            enum evt_change_kind kind, struct hd_slice tag, const struct evt_way *way,
            uint32_t before)
 {
@@ -607,7 +309,7 @@ change_new(struct evt_shard *shard, struct evt_request *request, struct wanted *
         }
         want->filter = NULL;
     }
-    if (wants_rates(want)) {
+    if (evt_wanted_has_rates(want)) {
         change->rated = evt_rated_new(&want->rates);
         if (!change->rated) {
             evt_filtered_free(shard, change->filtered);
@@ -730,7 +432,7 @@ initial_merged(struct evt_shard *shard, struct evt_request *request, uint64_t ca
 
 /* Where NOTIFYs go; false: answered, since there is nowhere to send them. */
 static bool
-read_way(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+read_way(struct evt_shard *shard, struct evt_request *request, const struct evt_wanted *want,
          struct hd_slice route, struct evt_way *ret_way)
 {
     const struct evt_notified to = { .came = request->flow,
@@ -749,7 +451,7 @@ read_way(struct evt_shard *shard, struct evt_request *request, const struct want
 }
 
 static bool
-initial_way(struct evt_shard *shard, struct evt_request *request, const struct wanted *want,
+initial_way(struct evt_shard *shard, struct evt_request *request, const struct evt_wanted *want,
             char route_text[ROUTE_MAX], struct hd_slice *ret_route, struct evt_way *ret_way)
 {
     struct sip_out out;
@@ -768,7 +470,7 @@ initial_way(struct evt_shard *shard, struct evt_request *request, const struct w
 
 /* Makes the record with its change under way; the table's refusals become answers. */
 static struct evt_sub *
-initial_prepare(struct evt_shard *shard, struct evt_request *request, struct wanted *want,
+initial_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_wanted *want,
                 uint32_t call_hash)
 {
     struct hd_slice watcher = hd_slice(request->identity.key, request->identity.key_len), route;
@@ -826,7 +528,7 @@ static void
 subscribe_initial(struct evt_shard *shard, struct evt_request *request)
 {
     uint32_t call_hash = evt_sub_call_hash(shard, request->msg->call_id, request->msg->from_tag);
-    struct wanted want;
+    struct evt_wanted want;
 
     memset(&want, 0, sizeof(want));
     if (initial_known(shard, request, call_hash) || evt_request_outdated(shard, request))
@@ -839,16 +541,17 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
         initial_merged(shard, request, call_hash) || evt_request_unsupported(shard, request))
         return;
     want.package = evt_request_package(shard, request, &want.event);
-    if (!want.package || !read_contact(shard, request, &want) ||
-        !read_accept(shard, request, &want) || !read_body(shard, request, &want) ||
-        !read_expires(shard, request, &want) || !read_rates(shard, request, &want) ||
-        !read_match(shard, request, &want) || !read_verdict(shard, request, &want, NULL))
+    if (!want.package || !evt_wanted_contact(shard, request, &want) ||
+        !evt_wanted_accept(shard, request, &want) || !evt_wanted_body(shard, request, &want) ||
+        !evt_wanted_expires(shard, request, &want) || !evt_wanted_rates(shard, request, &want) ||
+        !evt_wanted_match(shard, request, &want) ||
+        !evt_wanted_verdict(shard, request, &want, NULL))
         return;
     if (shard->draining) {
         evt_refuse_later(shard, request, 503, HD_LIT("Server Is Stopping"));
         return;
     }
-    if (evt_request_is_too_many(shard, request) || !read_filter(shard, request, &want, NULL))
+    if (evt_request_is_too_many(shard, request) || !evt_wanted_filter(shard, request, &want, NULL))
         return;
     const bool here = evt_merged_here(shard, request->msg);
     if (here && evt_merged(shard, request))
@@ -859,7 +562,7 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
             want.event.id, hd_slice(request->identity.key, request->identity.key_len),
             &want.contact);
     struct evt_sub *sub = initial_prepare(shard, request, &want, call_hash);
-    drop_filter(shard, &want);
+    evt_wanted_drop(shard, &want);
     if (!sub)
         return;
     sub->fetch = want.expires_s == 0;
@@ -890,7 +593,7 @@ dialog_find(struct evt_shard *shard, const struct sip_msg *msg)
  * lives on. */
 static bool
 dialog_same_event(struct evt_shard *shard, struct evt_request *request, const struct evt_sub *sub,
-                  const struct wanted *want)
+                  const struct evt_wanted *want)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
 
@@ -914,7 +617,7 @@ dialog_same_watcher(struct evt_shard *shard, struct evt_request *request, const 
 
 static void
 dialog_prepare(struct evt_shard *shard, struct evt_request *request, struct evt_sub *sub,
-               struct wanted *want)
+               struct evt_wanted *want)
 {
     struct hd_slice route = evt_texts_get(sub->texts, EVT_TEXT_ROUTE);
     struct evt_way way;
@@ -952,7 +655,7 @@ static void
 subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
 {
     struct evt_sub *sub = dialog_find(shard, request->msg);
-    struct wanted want;
+    struct evt_wanted want;
 
     memset(&want, 0, sizeof(want));
     if ((sub && (repeated(shard, request, sub) ||
@@ -982,17 +685,17 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     memcpy(want.key, mirror->key.p, mirror->key.n);
     want.key_n = mirror->key.n;
-    if (!read_contact(shard, request, &want) || !read_body(shard, request, &want) ||
-        !read_expires(shard, request, &want) || !read_rates(shard, request, &want) ||
-        !read_match(shard, request, &want) || !read_verdict(shard, request, &want, sub))
+    if (!evt_wanted_contact(shard, request, &want) || !evt_wanted_body(shard, request, &want) ||
+        !evt_wanted_expires(shard, request, &want) || !evt_wanted_rates(shard, request, &want) ||
+        !evt_wanted_match(shard, request, &want) || !evt_wanted_verdict(shard, request, &want, sub))
         return;
     want.types = sub->types;
-    if (sip_msg_has(request->msg, SIP_HDR_ACCEPT) && !read_accept(shard, request, &want))
+    if (sip_msg_has(request->msg, SIP_HDR_ACCEPT) && !evt_wanted_accept(shard, request, &want))
         return;
-    if (evt_request_is_too_many(shard, request) || !read_filter(shard, request, &want, sub))
+    if (evt_request_is_too_many(shard, request) || !evt_wanted_filter(shard, request, &want, sub))
         return;
     dialog_prepare(shard, request, sub, &want);
-    drop_filter(shard, &want);
+    evt_wanted_drop(shard, &want);
 }
 
 void
