@@ -126,8 +126,10 @@ struct evt_policy_ops {
     struct evt_verdict (*publish)(void *policy, const struct evt_config *config,
                                   const struct evt_identity *publisher, struct hd_slice resource,
                                   const struct evt_package *package);
-    /** Whether who was authenticated may use the values of a namespace (RFC 4412 section 11.2). */
+    /** Whether a request that came by flow, from a peer as above, may use the values of a
+     * namespace: its user may, or it comes by a trusted hop (RFC 4412 section 11.2). */
     bool (*priority)(void *policy, const struct evt_config *config, const struct evt_identity *user,
+                     const struct hd_flow *flow, struct hd_slice peer,
                      const struct evt_priority *of);
     struct evt_verdict (*registration)(void *policy, const struct evt_config *config,
                                        const struct evt_identity *user, struct hd_slice resource);

@@ -32,15 +32,13 @@ static uint32_t
 may_use(struct evt_shard *shard, const struct evt_request *request, uint32_t values)
 {
     const struct evt_config *config = shard->config;
-    const bool trusted = evt_listener_trusts(config, request->flow);
     uint32_t may = 0;
 
     for (size_t i = 0; i < config->n_priorities; i++) {
         const struct evt_priority *of = &config->priorities[i];
         if ((values & of->values) &&
-            ((of->trusted && trusted) ||
-             shard->ports.policy->priority(shard->ports.policy_context, config, &request->identity,
-                                           of)))
+            shard->ports.policy->priority(shard->ports.policy_context, config, &request->identity,
+                                          request->flow, request->peer, of))
             may |= values & of->values;
     }
     return may;

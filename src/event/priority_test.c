@@ -593,6 +593,40 @@ events_keep_their_order_and_each_says_its_own(void **state)
     host_drop(&host);
 }
 
+/* The queue of x-every has three places. */
+static void
+a_full_queue_drops_an_ordinary_event_for_an_urgent_one(void **state)
+{
+    static const char *const bodies[] = { "first", "second", "third" }, *const told[] = {
+        "first", "urgent", "more urgent"
+    };
+    const struct host_sent *sent;
+
+    (void)state;
+    subscribe(0, CALM, "x-every", NULL, NULL, 9999);
+    publish(CALM, "x-every", "in flight", "alice", NULL);
+    host_settle(&host);
+    for (size_t i = 0; i < HD_ARRAY_LEN(bodies); i++)
+        publish(CALM, "x-every", bodies[i], "alice", NULL);
+    publish(CALM, "x-every", "urgent", "psap", "Resource-Priority: esnet.1\r\n");
+    publish(CALM, "x-every", "more urgent", "psap", "Resource-Priority: esnet.1\r\n");
+    host_settle(&host);
+    (void)host_take_status(&host, 200);
+    sent = host_take_notify(&host);
+    assert_true(hd_slice_eq(sent->msg.body, HD_LIT("in flight")));
+    assert_int_equal(HOST_COUNT(&host, 0, events_dropped), 2);
+    host_answer_only(&host, sent, 200, NULL);
+    host_settle(&host);
+    for (unsigned i = 0; i < 5; i++)
+        (void)host_take_status(&host, 200);
+    for (size_t i = 0; i < HD_ARRAY_LEN(told); i++) {
+        sent = host_take_notify(&host);
+        assert_true(hd_slice_eq(sent->msg.body, hd_slice_str(told[i])));
+        host_answer(&host, sent, 200, NULL);
+    }
+    host_take_nothing(&host);
+}
+
 /* --- over a restart ------------------------------------------------------------------------- */
 
 static void
@@ -702,6 +736,7 @@ main(void)
         TEST(the_pace_of_the_package_does_not_hold_it),
         TEST(a_rate_that_the_subscriber_wished_for_does_and_so_does_a_back_off),
         TEST(events_keep_their_order_and_each_says_its_own),
+        TEST(a_full_queue_drops_an_ordinary_event_for_an_urgent_one),
         TEST(both_outlive_a_crash),
         TEST(a_record_with_a_value_that_there_is_not_is_refused),
         TEST(those_that_end_leave_no_trace_among_the_first),

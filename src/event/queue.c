@@ -13,6 +13,40 @@ queue_new(uint32_t cap)
     return queue;
 }
 
+/* The place of an event, counted from the oldest. */
+static struct evt_snapshot **
+queue_at(struct evt_queue *queue, uint32_t i)
+{
+    return &queue->ring[(queue->first + i) % queue->cap];
+}
+
+/* A full queue drops what comes, but for an event with Resource-Priority: in its place the newest
+ * goes that has none.  False: all of them have it. */
+static bool
+queue_make_room(struct evt_shard *shard, struct evt_queue *queue)
+{
+    uint32_t i = queue->n;
+
+    while (i > 0 && (*queue_at(queue, i - 1))->priority)
+        i--;
+    if (i == 0)
+        return false;
+    EVT_COUNT(shard, events_dropped);
+    queue->dropped++;
+    evt_snapshot_unref(*queue_at(queue, i - 1));
+    for (; i < queue->n; i++)
+        *queue_at(queue, i - 1) = *queue_at(queue, i);
+    queue->n--;
+    return true;
+}
+
+/* Whether there is no place for an event. */
+static bool
+queue_is_full(struct evt_shard *shard, struct evt_queue *queue, const struct evt_snapshot *event)
+{
+    return queue->n == queue->cap && !(event->priority && queue_make_room(shard, queue));
+}
+
 void
 evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_snapshot *snapshot)
 {
@@ -26,7 +60,7 @@ evt_sub_queue_event(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
     if (rare && !rare->queue)
         rare->queue = queue_new(cap ? cap : 1);
     struct evt_queue *queue = rare ? rare->queue : NULL;
-    if (!queue || queue->n == queue->cap) {
+    if (!queue || queue_is_full(shard, queue, snapshot)) {
         EVT_COUNT(shard, events_dropped);
         evt_did(shard, sub->id, EVT_DID_DROP, snapshot->number);
         if (queue)
@@ -44,7 +78,7 @@ evt_queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct evt_sna
     struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
 
     HD_ASSERT(queue != NULL);
-    if (queue->n == queue->cap) {
+    if (queue_is_full(shard, queue, event)) {
         EVT_COUNT(shard, events_dropped);
         queue->dropped++;
         evt_snapshot_unref(event);

@@ -419,10 +419,12 @@ policy_publish(void *policy, const struct evt_config *config, const struct evt_i
 
 static bool
 policy_priority(void *policy, const struct evt_config *config, const struct evt_identity *user,
-                const struct evt_priority *of)
+                const struct hd_flow *flow, struct hd_slice peer, const struct evt_priority *of)
 {
     (void)policy;
-    (void)config;
+    (void)peer;
+    if (of->trusted && evt_listener_trusts(config, flow))
+        return true;
     for (size_t i = 0; i < of->n_users; i++)
         if (user->authenticated && hd_slice_eq(of->users[i], hd_slice(user->key, user->key_len)))
             return true;

@@ -539,6 +539,15 @@ peer_is_trusted(const struct evt_listener *listener, struct hd_slice peer)
     return false;
 }
 
+bool
+pol_hop_is_trusted(const struct evt_config *config, const struct hd_flow *flow,
+                   struct hd_slice peer)
+{
+    const struct evt_listener *listener = listener_of(config, flow);
+
+    return hop_is_trusted(listener, flow) || peer_is_trusted(listener, peer);
+}
+
 enum evt_auth
 pol_authenticate(void *policy, const struct evt_config *config, const struct sip_msg *request,
                  const struct hd_flow *flow, struct hd_slice peer, uint64_t now_us,

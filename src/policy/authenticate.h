@@ -10,6 +10,10 @@ enum evt_auth pol_authenticate(void *policy, const struct evt_config *config,
                                const struct sip_msg *request, const struct hd_flow *flow,
                                struct hd_slice peer, uint64_t now_us,
                                struct evt_auth_result *ret_result);
+/** Whether the listener trusts the hop that a flow comes from, by its address or by a domain that
+ * its certificate names. */
+bool pol_hop_is_trusted(const struct evt_config *config, const struct hd_flow *flow,
+                        struct hd_slice peer);
 bool pol_count(void *policy, uint64_t nonce_id, uint32_t nc, uint64_t now_us);
 void pol_challenge(void *policy, const struct evt_config *config, const struct sip_msg *request,
                    const struct hd_flow *flow, uint64_t now_us, bool stale, struct sip_out *out);

@@ -143,9 +143,11 @@ pol_publish(void *policy, const struct evt_config *config, const struct evt_iden
 /* Who was not authenticated has nothing but his word, which is forged as easily as the header. */
 static bool
 pol_priority(void *policy, const struct evt_config *config, const struct evt_identity *user,
-             const struct evt_priority *of)
+             const struct hd_flow *flow, struct hd_slice peer, const struct evt_priority *of)
 {
     (void)policy;
+    if (of->trusted && pol_hop_is_trusted(config, flow, peer))
+        return true;
     return user->authenticated && is_among(config, user, of->users, of->n_users);
 }
 

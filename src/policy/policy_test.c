@@ -294,11 +294,43 @@ a_namespace_is_for_those_whom_it_names_and_who_have_shown_who_they_are(void **st
                               other = identity("sip:bob@example.test", true),
                               claims = identity("sip:psap@example.test", false);
 
-    assert_true(pol_ops.priority(w->shard, &w->config, &psap, &of));
-    assert_true(pol_ops.priority(w->shard, &w->config, &desk, &of));
-    assert_false(pol_ops.priority(w->shard, &w->config, &other, &of));
-    assert_false(pol_ops.priority(w->shard, &w->config, &claims, &of));
-    assert_false(pol_ops.priority(w->shard, &w->config, &psap, &nobody));
+    const struct hd_flow flow = { .transport = HD_UDP, .remote = { .family = 4 } };
+    const struct hd_slice none = { 0 };
+
+    assert_true(pol_ops.priority(w->shard, &w->config, &psap, &flow, none, &of));
+    assert_true(pol_ops.priority(w->shard, &w->config, &desk, &flow, none, &of));
+    assert_false(pol_ops.priority(w->shard, &w->config, &other, &flow, none, &of));
+    assert_false(pol_ops.priority(w->shard, &w->config, &claims, &flow, none, &of));
+    assert_false(pol_ops.priority(w->shard, &w->config, &psap, &flow, none, &nobody));
+}
+
+/* A hop is trusted by its address, or by a domain that its certificate names. */
+static void
+a_trusted_hop_speaks_for_anybody_where_the_namespace_lets_it(void **state)
+{
+    struct world *w = *state;
+    static const struct hd_prefix here[] = { { .addr = { .ip = { 192, 0, 2 }, .family = 4 },
+                                               .bits = 24 } };
+    static const struct hd_slice names[] = { { "edge.example.test", 17 } };
+    static struct evt_listener listener;
+    const struct evt_priority open = { .values = 1u << 27, .trusted = true },
+                              closed = { .values = 1u << 27 };
+    const struct evt_identity bob = identity("sip:bob@example.test", false);
+    const struct hd_flow near = { .remote = { .ip = { 192, 0, 2, 7 }, .family = 4 } },
+                         far = { .remote = { .ip = { 198, 51, 100, 7 }, .family = 4 } };
+    const struct hd_slice none = { 0 }, edge = HD_LIT("example.test EDGE.example.test");
+
+    listener = w->config.listeners[0];
+    listener.trusted = here;
+    listener.n_trusted = 1;
+    listener.trusted_names = names;
+    listener.n_trusted_names = 1;
+    w->config.listeners = &listener;
+    assert_true(pol_ops.priority(w->shard, &w->config, &bob, &near, none, &open));
+    assert_true(pol_ops.priority(w->shard, &w->config, &bob, &far, edge, &open));
+    assert_false(pol_ops.priority(w->shard, &w->config, &bob, &far, HD_LIT("example.test"), &open));
+    assert_false(pol_ops.priority(w->shard, &w->config, &bob, &far, none, &open));
+    assert_false(pol_ops.priority(w->shard, &w->config, &bob, &near, edge, &closed));
 }
 
 int
@@ -315,6 +347,7 @@ main(void)
         CASE(the_configuration_gives_rights_by_pattern),
         CASE(a_user_publishes_and_registers_each_of_his_addresses),
         CASE(a_namespace_is_for_those_whom_it_names_and_who_have_shown_who_they_are),
+        CASE(a_trusted_hop_speaks_for_anybody_where_the_namespace_lets_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
