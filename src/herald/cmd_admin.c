@@ -11,37 +11,20 @@
 #include <jansson.h>
 
 #include "herald/admin.h"
-#include "herald/grid.h"
+#include "herald/call.h"
 #include "herald/show.h"
 #include "herald/tool.h"
 
-enum {
-    KEY_SOCKET = 0x100,
-    KEY_JSON,
-    KEY_LIMIT,
-    KEY_METRICS,
-    KEY_SINCE,
-    KEY_EVENT,
-    KEY_RETRY_AFTER
-};
+enum { KEY_LIMIT = CALL_KEY_FIRST, KEY_METRICS, KEY_SINCE, KEY_EVENT, KEY_RETRY_AFTER };
 
 struct options {
-    const char *socket, *event;
+    struct call call;
+    const char *event;
     uint32_t limit;
     uint64_t since_s, retry_after_s; /* 0: not said */
-    bool json, wide, all, metrics;
-    const char *word[4];
-    unsigned n;
+    bool wide, all, metrics;
 };
 
-static const struct argp_option common_options[] = {
-    { "socket", KEY_SOCKET, "PATH", 0,
-      "the daemon's admin socket (default: $HERALD_SOCKET, run/herald.sock, "
-      "/run/herald/herald.sock)",
-      10 },
-    { "json", KEY_JSON, NULL, 0, "print the daemon's result as JSON", 10 },
-    { 0 }
-};
 static const struct argp_option list_options[] = { { "limit", KEY_LIMIT, "N", 0,
                                                      "at most N rows (default 1000)", 1 },
                                                    { "wide", 'w', NULL, 0, "more columns", 1 },
@@ -90,16 +73,6 @@ parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        for (size_t i = 0; state->root_argp->children && state->root_argp->children[i].argp; i++)
-            state->child_inputs[i] = o;
-        return 0;
-    case KEY_SOCKET:
-        o->socket = arg;
-        return 0;
-    case KEY_JSON:
-        o->json = true;
-        return 0;
     case 'w':
         o->wide = true;
         return 0;
@@ -126,45 +99,31 @@ parse(int key, char *arg, struct argp_state *state)
         if (o->retry_after_s == 0)
             argp_error(state, "--retry-after: \"%s\" is no duration such as 90s or 15m", arg);
         return 0;
-    case ARGP_KEY_ARG:
-        if (o->n == HD_ARRAY_LEN(o->word))
-            argp_error(state, "too many words");
-        o->word[o->n++] = arg;
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return call_parse(key, state);
     }
 }
 
-static error_t
-parse_common(int key, char *arg, struct argp_state *state)
-{
-    return key == KEY_SOCKET || key == KEY_JSON ? parse(key, arg, state) : ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp common_argp = { .options = common_options, .parser = parse_common };
-static const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
-
 static const struct argp package_argp = {
-    NULL, parse, "list", "The event packages that the broker serves.", children, NULL, NULL
+    NULL, parse, "list", "The event packages that the broker serves.", call_children, NULL, NULL
 };
-static const struct argp subs_argp = { list_options, parse,
-                                       "[RESOURCE]", "The subscriptions that the broker holds.",
-                                       children,     NULL,
+static const struct argp subs_argp = { list_options,  parse,
+                                       "[RESOURCE]",  "The subscriptions that the broker holds.",
+                                       call_children, NULL,
                                        NULL };
-static const struct argp pubs_argp = { list_options, parse,
-                                       "[RESOURCE]", "The publications that the broker holds.",
-                                       children,     NULL,
+static const struct argp pubs_argp = { list_options,  parse,
+                                       "[RESOURCE]",  "The publications that the broker holds.",
+                                       call_children, NULL,
                                        NULL };
 static const struct argp bindings_argp = {
-    list_options, parse, "[RESOURCE]", "Where the registered phones are.", children, NULL, NULL
+    list_options, parse, "[RESOURCE]", "Where the registered phones are.", call_children, NULL, NULL
 };
 static const struct argp unregister_argp = {
     unregister_options,
     parse,
     "RESOURCE [CONTACT]",
     "Ends the registration of CONTACT, or of all, as if it had run out, and says why.",
-    children,
+    call_children,
     NULL,
     NULL
 };
@@ -174,7 +133,7 @@ static const struct argp watchers_argp = {
     "RESOURCE",
     "Who watches RESOURCE, in which state and from where; those too who asked before anybody "
     "decided (waiting).",
-    children,
+    call_children,
     NULL,
     NULL
 };
@@ -183,12 +142,12 @@ static const struct argp audit_argp = {
     parse,
     "[RESOURCE]",
     "The audit trail: who watched what, since when, from which address and under which rule.",
-    children,
+    call_children,
     NULL,
     NULL
 };
 static const struct argp status_argp = { status_options, parse, "",  "What the daemon is doing.",
-                                         children,       NULL,  NULL };
+                                         call_children,  NULL,  NULL };
 
 static const struct argp backup_argp = {
     NULL,
@@ -197,23 +156,10 @@ static const struct argp backup_argp = {
     "Copies what the broker keeps into FOLDER, while it works.  FOLDER is made, or is empty; the "
     "daemon writes it as its own user, under systemd below /var/lib/herald or /var/backups/herald "
     "alone.  A daemon that starts on a copy of it goes on from there.",
-    children,
+    call_children,
     NULL,
     NULL
 };
-
-static bool
-word_is(const struct options *o, const char *verb, unsigned least, unsigned most)
-{
-    return o->n && strcmp(o->word[0], verb) == 0 && o->n - 1 >= least && o->n - 1 <= most;
-}
-
-static int
-usage(const char *command)
-{
-    tool_problem("`herald %s --help` says how it is used", command);
-    return TOOL_USAGE;
-}
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -229,15 +175,11 @@ package_main(int argc, char **argv)
         { "SEEN BY", "authorisation", false },
     };
     struct options o = { 0 };
-    json_t *result = NULL;
     argp_parse(&package_argp, argc, argv, 0, NULL, &o);
-    if (!word_is(&o, "list", 0, 0))
-        return usage("package");
-    int code = admin_call(o.socket, "package-list", show_args(), &result);
-    if (!code)
-        code = show_list(o.json, result, "packages", columns, HD_ARRAY_LEN(columns));
-    json_decref(result);
-    return code;
+    if (!call_is(&o.call, "list", 0))
+        return call_usage("package");
+    return call_list(&o.call, "package-list", show_args(), "packages", columns,
+                     HD_ARRAY_LEN(columns), NULL);
 }
 
 /* subs, pubs and bindings: the first n columns, or all with --wide. */
@@ -246,21 +188,14 @@ list_call(const struct argp *argp, int argc, char **argv, const char *call,
           const struct grid_column *columns, size_t n, size_t n_wide)
 {
     struct options o = { 0 };
-    json_t *args, *result = NULL;
+    json_t *args;
     argp_parse(argp, argc, argv, 0, NULL, &o);
-    if (o.n > 1)
-        return usage(call);
+    if (o.call.n > 1)
+        return call_usage(call);
     args = show_args();
-    show_set(args, "resource", o.n ? o.word[0] : NULL);
-    if (o.limit && json_object_set_new(args, "limit", json_integer(o.limit))) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-    int code = admin_call(o.socket, call, args, &result);
-    if (!code)
-        code = show_list(o.json, result, call, columns, o.wide ? n_wide : n);
-    json_decref(result);
-    return code;
+    show_set(args, "resource", o.call.n ? o.call.word[0] : NULL);
+    show_set_number(args, "limit", o.limit);
+    return call_list(&o.call, call, args, call, columns, o.wide ? n_wide : n, NULL);
 }
 
 int
@@ -310,32 +245,28 @@ bindings_main(int argc, char **argv)
     return list_call(&bindings_argp, argc, argv, "bindings", columns, 3, HD_ARRAY_LEN(columns));
 }
 
+static void
+show_ended(const json_t *result, const void *context)
+{
+    printf("ended %lld of the contacts of %s\n",
+           (long long)json_integer_value(json_object_get(result, "ended")), (const char *)context);
+}
+
 int
 unregister_main(int argc, char **argv)
 {
     struct options o = { 0 };
-    json_t *args, *result = NULL;
+    json_t *args;
 
     argp_parse(&unregister_argp, argc, argv, 0, NULL, &o);
-    if (o.n < 1 || o.n > 2)
-        return usage("unregister");
+    if (o.call.n < 1 || o.call.n > 2)
+        return call_usage("unregister");
     args = show_args();
-    show_set(args, "resource", o.word[0]);
-    show_set(args, "contact", o.n > 1 ? o.word[1] : NULL);
+    show_set(args, "resource", o.call.word[0]);
+    show_set(args, "contact", o.call.n > 1 ? o.call.word[1] : NULL);
     show_set(args, "event", o.event);
-    if (o.retry_after_s &&
-        json_object_set_new(args, "retry_after_s", json_integer((json_int_t)o.retry_after_s))) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-    int code = admin_call(o.socket, "unregister", args, &result);
-    if (!code && o.json)
-        show_json(result);
-    else if (!code)
-        printf("ended %lld of the contacts of %s\n",
-               (long long)json_integer_value(json_object_get(result, "ended")), o.word[0]);
-    json_decref(result);
-    return code;
+    show_set_number(args, "retry_after_s", (int64_t)o.retry_after_s);
+    return call_ask(&o.call, "unregister", args, show_ended, o.call.word[0]);
 }
 
 int
@@ -390,24 +321,16 @@ audit_main(int argc, char **argv)
         { "ID", "id", false },
     };
     struct options o = { 0 };
-    json_t *args, *result = NULL;
+    json_t *args;
     argp_parse(&audit_argp, argc, argv, 0, NULL, &o);
-    if (o.n > 1)
-        return usage("audit");
+    if (o.call.n > 1)
+        return call_usage("audit");
     args = show_args();
-    show_set(args, "resource", o.n ? o.word[0] : NULL);
-    if ((o.limit && json_object_set_new(args, "limit", json_integer(o.limit))) ||
-        (o.since_s && json_object_set_new(args, "since_s", json_integer((json_int_t)o.since_s)))) {
-        tool_problem("out of memory");
-        exit(TOOL_FAILED);
-    }
-    int code = admin_call(o.socket, "audit", args, &result);
-    if (!code && !o.json)
-        audit_times(json_object_get(result, "audit"));
-    if (!code)
-        code = show_list(o.json, result, "audit", columns, o.wide ? HD_ARRAY_LEN(columns) : 8);
-    json_decref(result);
-    return code;
+    show_set(args, "resource", o.call.n ? o.call.word[0] : NULL);
+    show_set_number(args, "limit", o.limit);
+    show_set_number(args, "since_s", (int64_t)o.since_s);
+    return call_list(&o.call, "audit", args, "audit", columns, o.wide ? HD_ARRAY_LEN(columns) : 8,
+                     audit_times);
 }
 
 /* --- status ----------------------------------------------------------------------------------- */
@@ -502,10 +425,10 @@ status_main(int argc, char **argv)
     struct options o = { 0 };
     json_t *result = NULL;
     argp_parse(&status_argp, argc, argv, 0, NULL, &o);
-    if (o.n)
-        return usage("status");
-    int code = admin_call(o.socket, o.metrics ? "metrics" : "status", show_args(), &result);
-    if (!code && o.json)
+    if (o.call.n)
+        return call_usage("status");
+    int code = admin_call(o.call.socket, o.metrics ? "metrics" : "status", show_args(), &result);
+    if (!code && o.call.json)
         show_json(result);
     else if (!code && o.metrics)
         code = print_metrics(result);
@@ -543,23 +466,23 @@ backup_main(int argc, char **argv)
     int code;
 
     argp_parse(&backup_argp, argc, argv, 0, NULL, &o);
-    if (o.n != 1)
-        return usage("backup");
-    folder = from_root(o.word[0]);
+    if (o.call.n != 1)
+        return call_usage("backup");
+    folder = from_root(o.call.word[0]);
     if (!folder) {
         tool_problem("the working folder: %s", strerror(errno));
         return TOOL_FAILED;
     }
     args = show_args();
     show_set(args, "folder", folder);
-    code = admin_call_long(o.socket, "backup", args, BACKUP_MOST_S, &result);
+    code = admin_call_long(o.call.socket, "backup", args, BACKUP_MOST_S, &result);
     if (!code && access(folder, F_OK) != 0 && errno == ENOENT) {
         tool_problem("%s: the daemon has made it where it cannot be seen from here (a service has "
                      "a /tmp of its own, which goes when it stops)",
                      folder);
         code = TOOL_FAILED;
     }
-    if (!code && o.json)
+    if (!code && o.call.json)
         show_json(result);
     else if (!code)
         printf("%s: %lld octets in %lld ms%s\n", folder,

@@ -6,28 +6,18 @@
 
 #include <jansson.h>
 
-#include "herald/admin.h"
+#include "herald/call.h"
 #include "herald/show.h"
 #include "herald/tool.h"
 
-enum { KEY_SOCKET = 0x100, KEY_JSON, KEY_SCOPE, KEY_URL, KEY_SECRET, KEY_WHEN, KEY_AS, KEY_MODE };
+enum { KEY_SCOPE = CALL_KEY_FIRST, KEY_URL, KEY_SECRET, KEY_WHEN, KEY_AS, KEY_MODE };
 
 struct options {
-    const char *socket, *package, *url, *secret, *when, *as, *mode;
+    struct call call;
+    const char *package, *url, *secret, *when, *as, *mode;
     json_t *scopes;
-    bool json;
-    const char *word[4];
-    unsigned n;
 };
 
-static const struct argp_option common_options[] = {
-    { "socket", KEY_SOCKET, "PATH", 0,
-      "the daemon's admin socket (default: $HERALD_SOCKET, run/herald.sock, "
-      "/run/herald/herald.sock)",
-      10 },
-    { "json", KEY_JSON, NULL, 0, "print the daemon's result as JSON", 10 },
-    { 0 }
-};
 static const struct argp_option token_options[] = {
     { "scope", KEY_SCOPE, "RIGHT", 0,
       "what it is good for: publish, read, admin, metrics, look; may be given several times "
@@ -55,12 +45,6 @@ parse(int key, char *arg, struct argp_state *state)
     struct options *o = state->input;
 
     switch (key) {
-    case KEY_SOCKET:
-        o->socket = arg;
-        return 0;
-    case KEY_JSON:
-        o->json = true;
-        return 0;
     case KEY_SCOPE:
         if (!o->scopes)
             o->scopes = json_array();
@@ -85,78 +69,46 @@ parse(int key, char *arg, struct argp_state *state)
     case KEY_MODE:
         o->mode = arg;
         return 0;
-    case ARGP_KEY_ARG:
-        if (o->n == HD_ARRAY_LEN(o->word))
-            return ARGP_ERR_UNKNOWN;
-        o->word[o->n++] = arg;
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return call_parse(key, state);
     }
 }
 
-static const struct argp common_argp = { .options = common_options, .parser = parse };
-static const struct argp_child children[] = { { &common_argp, 0, NULL, 0 }, { 0 } };
+/* A result that is one line for people: before, and the value of a key. */
+struct line {
+    const char *before, *key;
+};
 
-/* argp hands an option to the parser that knows it, and input to all. */
-static error_t
-parse_own(int key, char *arg, struct argp_state *state)
+static void
+show_line(const json_t *result, const void *context)
 {
-    if (key == ARGP_KEY_INIT) {
-        state->child_inputs[0] = state->input;
-        return 0;
-    }
-    return parse(key, arg, state);
+    const struct line *line = context;
+    const json_t *value = json_object_get(result, line->key);
+
+    if (json_is_integer(value))
+        printf("%s%lld\n", line->before, (long long)json_integer_value(value));
+    else
+        show_text(line->before, value);
+    if (json_object_get(result, "token"))
+        show_text("token: ", json_object_get(result, "token"));
+    if (json_object_get(result, "secret"))
+        show_text("secret: ", json_object_get(result, "secret"));
 }
 
-static bool
-word_is(const struct options *o, const char *verb, unsigned more)
-{
-    return o->n == more + 1 && strcmp(o->word[0], verb) == 0;
-}
-
-static int
-usage(const char *command)
-{
-    tool_problem("`herald %s --help` says how it is used", command);
-    return TOOL_USAGE;
-}
-
-/* A call whose result is one line for people: before, and the value of a key. */
 static int
 change(const struct options *o, const char *call, json_t *args, const char *before, const char *key)
 {
-    json_t *result = NULL;
-    int code = admin_call(o->socket, call, args, &result);
-
-    const json_t *value = json_object_get(result, key);
-    if (!code && o->json) {
-        show_json(result);
-    } else if (!code) {
-        if (json_is_integer(value))
-            printf("%s%lld\n", before, (long long)json_integer_value(value));
-        else
-            show_text(before, value);
-        if (json_object_get(result, "token"))
-            show_text("token: ", json_object_get(result, "token"));
-        if (json_object_get(result, "secret"))
-            show_text("secret: ", json_object_get(result, "secret"));
-    }
-    json_decref(result);
-    return code;
+    return call_ask(&o->call, call, args, show_line, &(struct line){ before, key });
 }
 
+/* The same for the entry that the second word names. */
 static int
-list(const struct options *o, const char *call, const char *key, const struct grid_column *columns,
-     size_t n)
+change_named(const struct options *o, const char *call, const char *before, const char *key)
 {
-    json_t *result = NULL;
-    int code = admin_call(o->socket, call, show_args(), &result);
+    json_t *args = show_args();
 
-    if (!code)
-        code = show_list(o->json, result, key, columns, n);
-    json_decref(result);
-    return code;
+    show_set(args, "name", o->call.word[1]);
+    return change(o, call, args, before, key);
 }
 
 static int
@@ -167,17 +119,15 @@ token_run(const struct options *o)
                                                   { "RIGHTS", "scopes", false } };
     json_t *args;
 
-    if (word_is(o, "list", 0))
-        return list(o, "token-list", "tokens", columns, HD_ARRAY_LEN(columns));
-    if (word_is(o, "remove", 1)) {
-        args = show_args();
-        show_set(args, "name", o->word[1]);
-        return change(o, "token-remove", args, "removed token ", "name");
-    }
-    if (!word_is(o, "add", 1))
-        return usage("token");
+    if (call_is(&o->call, "list", 0))
+        return call_list(&o->call, "token-list", show_args(), "tokens", columns,
+                         HD_ARRAY_LEN(columns), NULL);
+    if (call_is(&o->call, "remove", 1))
+        return change_named(o, "token-remove", "removed token ", "name");
+    if (!call_is(&o->call, "add", 1))
+        return call_usage("token");
     args = show_args();
-    show_set(args, "user", o->word[1]);
+    show_set(args, "user", o->call.word[1]);
     if (o->scopes)
         (void)json_object_set(args, "scopes", o->scopes);
     return change(o, "token-add", args, "added token ", "id");
@@ -188,8 +138,8 @@ token_main(int argc, char **argv)
 {
     static const struct argp argp = {
         .options = token_options,
-        .parser = parse_own,
-        .children = children,
+        .parser = parse,
+        .children = call_children,
         .args_doc = "add USER\nlist\nremove ID",
         .doc =
             "Tokens with which programs call over HTTP as a user.  A token is shown once, when it "
@@ -208,7 +158,7 @@ hook_args(const struct options *o)
 {
     json_t *args = show_args();
 
-    show_set(args, "resource", o->word[1]);
+    show_set(args, "resource", o->call.word[1]);
     show_set(args, "package", o->package);
     show_set(args, "url", o->url);
     show_set(args, "secret", o->secret);
@@ -223,8 +173,8 @@ webhook_main(int argc, char **argv)
 {
     static const struct argp argp = {
         .options = hook_options,
-        .parser = parse_own,
-        .children = children,
+        .parser = parse,
+        .children = call_children,
         .args_doc = "add RESOURCE\nlist\nremove ID\ndead\nredeliver ID\ndrop ID",
         .doc =
             "Addresses on the web that are told of event state (CloudEvents).  redeliver and drop "
@@ -243,22 +193,21 @@ webhook_main(int argc, char **argv)
                                                { "ATTEMPTS", "attempts", true },
                                                { "WHY", "why", false } };
     struct options o = { 0 };
-    json_t *args;
 
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    if (word_is(&o, "add", 1))
+    if (call_is(&o.call, "add", 1))
         return change(&o, "webhook-add", hook_args(&o), "added webhook ", "id");
-    if (word_is(&o, "list", 0))
-        return list(&o, "webhook-list", "webhooks", columns, HD_ARRAY_LEN(columns));
-    if (word_is(&o, "dead", 0))
-        return list(&o, "webhook-dead", "dead", dead, HD_ARRAY_LEN(dead));
-    if (!word_is(&o, "remove", 1) && !word_is(&o, "redeliver", 1) && !word_is(&o, "drop", 1))
-        return usage("webhook");
-    args = show_args();
-    show_set(args, "name", o.word[1]);
-    if (word_is(&o, "remove", 1))
-        return change(&o, "webhook-remove", args, "removed webhook ", "name");
-    if (word_is(&o, "drop", 1))
-        return change(&o, "webhook-drop", args, "dropped: ", "dropped");
-    return change(&o, "webhook-redeliver", args, "sent again: ", "sent");
+    if (call_is(&o.call, "list", 0))
+        return call_list(&o.call, "webhook-list", show_args(), "webhooks", columns,
+                         HD_ARRAY_LEN(columns), NULL);
+    if (call_is(&o.call, "dead", 0))
+        return call_list(&o.call, "webhook-dead", show_args(), "dead", dead, HD_ARRAY_LEN(dead),
+                         NULL);
+    if (call_is(&o.call, "remove", 1))
+        return change_named(&o, "webhook-remove", "removed webhook ", "name");
+    if (call_is(&o.call, "drop", 1))
+        return change_named(&o, "webhook-drop", "dropped: ", "dropped");
+    if (call_is(&o.call, "redeliver", 1))
+        return change_named(&o, "webhook-redeliver", "sent again: ", "sent");
+    return call_usage("webhook");
 }

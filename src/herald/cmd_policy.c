@@ -9,15 +9,13 @@
 
 #include "base/str.h"
 #include "base/unit.h"
-#include "herald/admin.h"
+#include "herald/call.h"
 #include "herald/show.h"
 #include "herald/text.h"
 #include "herald/tool.h"
 
 enum {
-    KEY_SOCKET = 0x100,
-    KEY_JSON,
-    KEY_RESOURCE,
+    KEY_RESOURCE = CALL_KEY_FIRST,
     KEY_EXCEPT,
     KEY_FROM,
     KEY_UNTIL,
@@ -36,7 +34,8 @@ enum {
 #define MANY 1024 /* words, watchers and exceptions of one command */
 
 struct options {
-    const char *socket, *package, *resource;
+    struct call call;
+    const char *package, *resource;
     const char *word[MANY], *watcher[MANY], *except[MANY];
     unsigned n, n_watchers, n_except;
     const char *transform, *civic, *hide[MANY], *only[MANY], *provide[MANY];
@@ -45,15 +44,10 @@ struct options {
     unsigned n_proof;
     uint32_t circle_m;
     int64_t from_s, until_s;
-    bool json, shadow, anonymous, publish;
+    bool shadow, anonymous, publish;
 };
 
 static const struct argp_option policy_options[] = {
-    { "socket", KEY_SOCKET, "PATH", 0,
-      "the daemon's admin socket (default: $HERALD_SOCKET, run/herald.sock, "
-      "/run/herald/herald.sock)",
-      10 },
-    { "json", KEY_JSON, NULL, 0, "print the daemon's result as JSON", 10 },
     { "watcher", 'w', "WATCHER", 0, "whom it is about; may be given several times", 1 },
     { "publisher", 0, NULL, OPTION_ALIAS, NULL, 1 },
     { "resource", KEY_RESOURCE, "RESOURCE", 0, "test: whose state", 1 },
@@ -160,12 +154,6 @@ parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case KEY_SOCKET:
-        o->socket = arg;
-        return 0;
-    case KEY_JSON:
-        o->json = true;
-        return 0;
     case 'p':
         o->package = arg;
         return 0;
@@ -218,13 +206,14 @@ parse(int key, char *arg, struct argp_state *state)
         add_word(state, o->word, &o->n, arg);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return call_parse(key, state);
     }
 }
 
 static const struct argp policy_argp = {
     .options = policy_options,
     .parser = parse,
+    .children = call_children,
     .args_doc = "allow|confirm|polite|block RESOURCE WATCHER...\n"
                 "publish RESOURCE PUBLISHER...\nremove RESOURCE WATCHER...\nshow [RESOURCE]\n"
                 "test WATCHER RESOURCE\nlist [show [NAME]]\nlist add NAME WATCHER...\n"
@@ -242,19 +231,30 @@ static const struct argp policy_argp = {
 /* ---- rules ---- */
 
 static void
-show_rule(const json_t *rule)
+show_rule(const json_t *result, const void *context)
 {
+    const json_t *rule = json_object_get(result, "rule");
+
+    (void)context;
     show_text("", json_object_get(rule, "action"));
     show_text("  watcher  ", json_object_get(rule, "watcher"));
     show_text("  resource ", json_object_get(rule, "resource"));
     show_text("  package  ", json_object_get(rule, "package"));
 }
 
+static void
+show_removed(const json_t *result, const void *context)
+{
+    (void)result;
+    (void)context;
+    puts("removed");
+}
+
 /* One rule for one watcher. */
 static int
 rule_change(const struct options *o, const char *call, const char *watcher)
 {
-    json_t *args = show_args(), *result = NULL;
+    json_t *args = show_args();
     const bool remove = strcmp(call, "policy-remove") == 0;
 
     show_set(args, "resource", o->word[1]);
@@ -269,15 +269,7 @@ rule_change(const struct options *o, const char *call, const char *watcher)
     if (o->n_proof)
         show_set_words(args, "proof", o->proof, o->n_proof);
     show_set(args, "transform", o->transform);
-    int code = admin_call(o->socket, call, args, &result);
-    if (!code && o->json)
-        show_json(result);
-    else if (!code && remove)
-        puts("removed");
-    else if (!code)
-        show_rule(json_object_get(result, "rule"));
-    json_decref(result);
-    return code;
+    return call_ask(&o->call, call, args, remove ? show_removed : show_rule, NULL);
 }
 
 static int
@@ -330,6 +322,15 @@ row_add_more(json_t *row)
     hd_str_done(&text);
 }
 
+static void
+rows_add_more(json_t *rows)
+{
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row) row_add_more(row);
+}
+
 static int
 rules_show(const struct options *o)
 {
@@ -339,27 +340,28 @@ rules_show(const struct options *o)
                                                   { "WATCHER", "watcher", false },
                                                   { "PACKAGE", "package", false },
                                                   { "", "more", false } };
-    json_t *args = show_args(), *result = NULL, *row;
-    size_t i;
+    json_t *args = show_args();
 
     show_set(args, "resource", o->n > 1 ? o->word[1] : NULL);
-    int code = admin_call(o->socket, "policy-list", args, &result);
-    if (!code && !o->json)
-        json_array_foreach(json_object_get(result, "rules"), i, row) row_add_more(row);
-    if (!code)
-        code = show_list(o->json, result, "rules", columns, HD_ARRAY_LEN(columns));
-    json_decref(result);
-    return code;
+    return call_list(&o->call, "policy-list", args, "rules", columns, HD_ARRAY_LEN(columns),
+                     rows_add_more);
 }
 
 /* ---- named lists ---- */
+
+static void
+show_members(const json_t *result, const void *context)
+{
+    printf("list %s: %lld members\n", (const char *)context,
+           (long long)json_integer_value(json_object_get(result, "members")));
+}
 
 static int
 list_change(const struct options *o, const char *call)
 {
     const char *words[2 * MANY];
     unsigned n = 0;
-    json_t *args = show_args(), *result = NULL;
+    json_t *args = show_args();
 
     for (unsigned i = 3; i < o->n; i++)
         words[n++] = o->word[i];
@@ -367,14 +369,7 @@ list_change(const struct options *o, const char *call)
         words[n++] = o->watcher[i];
     show_set(args, "name", o->word[2]);
     show_set_words(args, "members", words, n);
-    int code = admin_call(o->socket, call, args, &result);
-    if (!code && o->json)
-        show_json(result);
-    else if (!code)
-        printf("list %s: %lld members\n", o->word[2],
-               (long long)json_integer_value(json_object_get(result, "members")));
-    json_decref(result);
-    return code;
+    return call_ask(&o->call, call, args, show_members, o->word[2]);
 }
 
 static int
@@ -383,22 +378,26 @@ lists_show(const struct options *o)
     static const struct grid_column columns[] = { { "LIST", "name", false },
                                                   { "SIZE", "size", true },
                                                   { "MEMBERS", "members", false } };
-    json_t *args = show_args(), *result = NULL;
+    json_t *args = show_args();
 
     show_set(args, "name", o->n > 2 ? o->word[2] : NULL);
-    int code = admin_call(o->socket, "policy-list-show", args, &result);
-    if (!code)
-        code = show_list(o->json, result, "lists", columns, HD_ARRAY_LEN(columns));
-    json_decref(result);
-    return code;
+    return call_list(&o->call, "policy-list-show", args, "lists", columns, HD_ARRAY_LEN(columns),
+                     NULL);
 }
 
 /* ---- transformations ---- */
 
+static void
+show_transform(const json_t *result, const void *context)
+{
+    (void)context;
+    show_text("transformation ", json_object_get(result, "name"));
+}
+
 static int
 transform_set(const struct options *o)
 {
-    json_t *args = show_args(), *result = NULL;
+    json_t *args = show_args();
 
     show_set(args, "name", o->word[2]);
     if (o->n_hide)
@@ -409,28 +408,16 @@ transform_set(const struct options *o)
         show_set_words(args, "provide", o->provide, o->n_provide);
     show_set_number(args, "circle_m", o->circle_m);
     show_set(args, "civic", o->civic);
-    int code = admin_call(o->socket, "policy-transform-set", args, &result);
-    if (!code && o->json)
-        show_json(result);
-    else if (!code)
-        show_text("transformation ", json_object_get(result, "name"));
-    json_decref(result);
-    return code;
+    return call_ask(&o->call, "policy-transform-set", args, show_transform, NULL);
 }
 
 static int
 transform_remove(const struct options *o)
 {
-    json_t *args = show_args(), *result = NULL;
+    json_t *args = show_args();
 
     show_set(args, "name", o->word[2]);
-    int code = admin_call(o->socket, "policy-transform-remove", args, &result);
-    if (!code && o->json)
-        show_json(result);
-    else if (!code)
-        puts("removed");
-    json_decref(result);
-    return code;
+    return call_ask(&o->call, "policy-transform-remove", args, show_removed, NULL);
 }
 
 static int
@@ -441,13 +428,9 @@ transforms_show(const struct options *o)
         { "ONLY", "only", false },           { "HIDE", "hide", false },
         { "CIRCLE", "circle_m", true },      { "CIVIC", "civic", false }
     };
-    json_t *result = NULL;
-    int code = admin_call(o->socket, "policy-transform-show", show_args(), &result);
 
-    if (!code)
-        code = show_list(o->json, result, "transforms", columns, HD_ARRAY_LEN(columns));
-    json_decref(result);
-    return code;
+    return call_list(&o->call, "policy-transform-show", show_args(), "transforms", columns,
+                     HD_ARRAY_LEN(columns), NULL);
 }
 
 /* ---- what the rules say ---- */
@@ -507,13 +490,30 @@ print_answer(const json_t *answer)
     }
 }
 
+static void
+show_who(const json_t *result)
+{
+    show_text("watcher  ", json_object_get(result, "watcher"));
+    show_text("resource ", json_object_get(result, "resource"));
+}
+
+static void
+show_answers(const json_t *result, const void *context)
+{
+    const json_t *answer;
+    size_t i;
+
+    (void)context;
+    show_who(result);
+    json_array_foreach(json_object_get(result, "answers"), i, answer) print_answer(answer);
+}
+
 static int
 test_show(const struct options *o)
 {
     const char *watcher = o->n > 1 ? o->word[1] : o->n_watchers ? o->watcher[0] : NULL;
     const char *resource = o->n > 2 ? o->word[2] : o->resource;
-    json_t *args, *result = NULL, *answer;
-    size_t i;
+    json_t *args;
 
     if (!watcher || !resource || o->n > 3) {
         tool_problem("`herald policy test --watcher WATCHER --resource RESOURCE`");
@@ -527,16 +527,7 @@ test_show(const struct options *o)
     if (o->anonymous || o->n_proof)
         show_set_words(args, "proof", o->anonymous ? from : o->proof,
                        o->anonymous ? 1 : o->n_proof);
-    int code = admin_call(o->socket, "policy-test", args, &result);
-    if (!code && o->json) {
-        show_json(result);
-    } else if (!code) {
-        show_text("watcher  ", json_object_get(result, "watcher"));
-        show_text("resource ", json_object_get(result, "resource"));
-        json_array_foreach(json_object_get(result, "answers"), i, answer) print_answer(answer);
-    }
-    json_decref(result);
-    return code;
+    return call_ask(&o->call, "policy-test", args, show_answers, NULL);
 }
 
 /* ---- explaining ---- */
@@ -609,49 +600,48 @@ print_since(const json_t *answer)
     hd_str_done(&text);
 }
 
+static void
+show_explained(const json_t *result, const void *context)
+{
+    const json_t *row;
+    size_t i;
+
+    (void)context;
+    show_who(result);
+    json_array_foreach(json_object_get(result, "answers"), i, row)
+    {
+        print_answer(row);
+        print_since(row);
+    }
+    json_array_foreach(json_object_get(result, "subscriptions"), i, row) print_subscription(row);
+    if (json_object_get(result, "sentence"))
+        show_text("in short ", json_object_get(result, "sentence"));
+    else if (json_array_size(json_object_get(result, "subscriptions")) == 0)
+        puts("no subscription, and nothing is recorded of one");
+}
+
 int
 explain_main(int argc, char **argv)
 {
     static const struct argp explain_argp = {
         .options = policy_options,
         .parser = parse,
+        .children = call_children,
         .args_doc = "WATCHER RESOURCE",
         .doc = "Why a watcher sees what he sees: the rule that decides, since when, what it lets "
                "through, and his subscriptions with how he has shown who he is."
     };
     static struct options o;
-    json_t *args, *result = NULL, *row;
-    size_t i;
+    json_t *args;
 
     argp_parse(&explain_argp, argc, argv, 0, NULL, &o);
-    if (o.n != 2) {
-        tool_problem("`herald explain --help` says how it is used");
-        return TOOL_USAGE;
-    }
+    if (o.n != 2)
+        return call_usage("explain");
     args = show_args();
     show_set(args, "watcher", o.word[0]);
     show_set(args, "resource", o.word[1]);
     show_set(args, "package", o.package);
-    int code = admin_call(o.socket, "explain", args, &result);
-    if (!code && o.json) {
-        show_json(result);
-    } else if (!code) {
-        show_text("watcher  ", json_object_get(result, "watcher"));
-        show_text("resource ", json_object_get(result, "resource"));
-        json_array_foreach(json_object_get(result, "answers"), i, row)
-        {
-            print_answer(row);
-            print_since(row);
-        }
-        json_array_foreach(json_object_get(result, "subscriptions"), i, row)
-            print_subscription(row);
-        if (json_object_get(result, "sentence"))
-            show_text("in short ", json_object_get(result, "sentence"));
-        else if (json_array_size(json_object_get(result, "subscriptions")) == 0)
-            puts("no subscription, and nothing is recorded of one");
-    }
-    json_decref(result);
-    return code;
+    return call_ask(&o.call, "explain", args, show_explained, NULL);
 }
 
 /* ---- the command ---- */
@@ -671,8 +661,7 @@ list_main(const struct options *o)
         return list_change(o, "policy-list-remove");
     if (o->n == 1 || (is_word(o, 1, "show") && o->n <= 3))
         return lists_show(o);
-    tool_problem("`herald policy --help` says how it is used");
-    return TOOL_USAGE;
+    return call_usage("policy");
 }
 
 static int
@@ -684,8 +673,7 @@ transform_main(const struct options *o)
         return transform_remove(o);
     if (o->n == 1 || (is_word(o, 1, "show") && o->n == 2))
         return transforms_show(o);
-    tool_problem("`herald policy --help` says how it is used");
-    return TOOL_USAGE;
+    return call_usage("policy");
 }
 
 int
@@ -710,6 +698,5 @@ policy_main(int argc, char **argv)
         return rules_show(&o);
     if (is_word(&o, 0, "test"))
         return test_show(&o);
-    tool_problem("`herald policy --help` says how it is used");
-    return TOOL_USAGE;
+    return call_usage("policy");
 }

@@ -6,8 +6,7 @@
 
 #include <jansson.h>
 
-#include "herald/admin.h"
-#include "herald/grid.h"
+#include "herald/call.h"
 #include "herald/show.h"
 #include "herald/tool.h"
 
@@ -15,9 +14,7 @@
 #define FILE_MOST ((size_t)48 * 1024 * 1024) /* octets of a file of users */
 
 enum {
-    KEY_SOCKET = 0x100,
-    KEY_JSON,
-    KEY_PASSWORD,
+    KEY_PASSWORD = CALL_KEY_FIRST,
     KEY_PASSWORD_FILE,
     KEY_REALM,
     KEY_USERNAME,
@@ -26,12 +23,11 @@ enum {
 };
 
 struct options {
-    const char *socket, *password, *password_file, *realm, *username;
+    struct call call;
+    const char *password, *password_file, *realm, *username;
     const char *address[ADDRESSES_MOST];
     unsigned n_addresses;
-    bool json, replace;
-    const char *word[2];
-    unsigned n;
+    bool replace;
 };
 
 static const struct argp_option options[] = {
@@ -47,11 +43,6 @@ static const struct argp_option options[] = {
       2 },
     { "replace", KEY_REPLACE, NULL, 0, "import: take the file's users for those that are there",
       3 },
-    { "socket", KEY_SOCKET, "PATH", 0,
-      "the daemon's admin socket (default: $HERALD_SOCKET, run/herald.sock, "
-      "/run/herald/herald.sock)",
-      10 },
-    { "json", KEY_JSON, NULL, 0, "print the daemon's result as JSON", 10 },
     { 0 }
 };
 
@@ -61,12 +52,6 @@ parse(int key, char *arg, struct argp_state *state)
     struct options *o = state->input;
 
     switch (key) {
-    case KEY_SOCKET:
-        o->socket = arg;
-        return 0;
-    case KEY_JSON:
-        o->json = true;
-        return 0;
     case KEY_PASSWORD:
         o->password = arg;
         return 0;
@@ -87,39 +72,38 @@ parse(int key, char *arg, struct argp_state *state)
     case KEY_REPLACE:
         o->replace = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (o->n == HD_ARRAY_LEN(o->word))
-            argp_error(state, "too many words");
-        o->word[o->n++] = arg;
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return call_parse(key, state);
     }
 }
 
-static const struct argp argp = { options,
-                                  parse,
-                                  "add NAME\nimport FILE\nremove NAME\nlist",
-                                  "The users of the broker: who may log in, and what they are "
-                                  "called.",
-                                  NULL,
-                                  NULL,
-                                  NULL };
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .children = call_children,
+    .args_doc = "add NAME\nimport FILE\nremove NAME\nlist",
+    .doc = "The users of the broker: who may log in, and what they are called."
+};
 
-static bool
-word_is(const struct options *o, const char *verb, unsigned words)
+static void
+show_added(const json_t *result, const void *context)
 {
-    return o->n == words && strcmp(o->word[0], verb) == 0;
+    (void)context;
+    show_text(json_is_true(json_object_get(result, "replaced")) ? "new password for user "
+                                                                : "added user ",
+              json_object_get(result, "resource"));
+    if (json_object_get(result, "password"))
+        show_text("password: ", json_object_get(result, "password"));
 }
 
 static int
 user_add(const struct options *o)
 {
-    json_t *args = show_args(), *result = NULL;
+    json_t *args = show_args();
     char *password = NULL;
     size_t n;
 
-    show_set(args, "name", o->word[1]);
+    show_set(args, "name", o->call.word[1]);
     if (o->password_file) {
         password = tool_file(o->password_file, 4096, &n);
         if (!password) {
@@ -136,28 +120,24 @@ user_add(const struct options *o)
     if (password)
         explicit_bzero(password, strlen(password));
     free(password);
-    int code = admin_call(o->socket, "user-add", args, &result);
-    if (code)
-        return code;
-    if (o->json) {
-        show_json(result);
-    } else {
-        show_text(json_is_true(json_object_get(result, "replaced")) ? "new password for user "
-                                                                    : "added user ",
-                  json_object_get(result, "resource"));
-        if (json_object_get(result, "password"))
-            show_text("password: ", json_object_get(result, "password"));
-    }
-    json_decref(result);
-    return TOOL_OK;
+    return call_ask(&o->call, "user-add", args, show_added, NULL);
+}
+
+static void
+show_imported(const json_t *result, const void *context)
+{
+    (void)context;
+    printf("added %lld users, replaced %lld\n",
+           (long long)json_integer_value(json_object_get(result, "added")),
+           (long long)json_integer_value(json_object_get(result, "replaced")));
 }
 
 static int
 user_import(const struct options *o)
 {
-    json_t *args = show_args(), *result = NULL;
+    json_t *args = show_args();
     size_t n;
-    char *text = tool_file(o->word[1], FILE_MOST, &n);
+    char *text = tool_file(o->call.word[1], FILE_MOST, &n);
 
     if (!text) {
         json_decref(args);
@@ -167,7 +147,7 @@ user_import(const struct options *o)
     explicit_bzero(text, n);
     free(text);
     if (!value) {
-        tool_problem("%s: is not UTF-8", o->word[1]);
+        tool_problem("%s: is not UTF-8", o->call.word[1]);
         json_decref(args);
         return TOOL_FAILED;
     }
@@ -175,17 +155,16 @@ user_import(const struct options *o)
         tool_problem("out of memory");
         return TOOL_FAILED;
     }
-    show_set(args, "file", o->word[1]);
+    show_set(args, "file", o->call.word[1]);
     show_set_true(args, "replace", o->replace);
-    int code = admin_call(o->socket, "user-import", args, &result);
-    if (!code && o->json)
-        show_json(result);
-    else if (!code)
-        printf("added %lld users, replaced %lld\n",
-               (long long)json_integer_value(json_object_get(result, "added")),
-               (long long)json_integer_value(json_object_get(result, "replaced")));
-    json_decref(result);
-    return code;
+    return call_ask(&o->call, "user-import", args, show_imported, NULL);
+}
+
+static void
+show_removed(const json_t *result, const void *context)
+{
+    (void)context;
+    show_text("removed user ", json_object_get(result, "name"));
 }
 
 int
@@ -195,31 +174,19 @@ user_main(int argc, char **argv)
                                                   { "RESOURCE", "resource", false },
                                                   { "REALM", "realm", false } };
     struct options o = { 0 };
-    json_t *args, *result = NULL;
-    int code;
+    json_t *args;
 
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    if (word_is(&o, "add", 2))
+    if (call_is(&o.call, "add", 1))
         return user_add(&o);
-    if (word_is(&o, "import", 2))
+    if (call_is(&o.call, "import", 1))
         return user_import(&o);
+    if (call_is(&o.call, "list", 0))
+        return call_list(&o.call, "user-list", show_args(), "users", columns, HD_ARRAY_LEN(columns),
+                         NULL);
+    if (!call_is(&o.call, "remove", 1))
+        return call_usage("user");
     args = show_args();
-    if (word_is(&o, "remove", 2)) {
-        show_set(args, "name", o.word[1]);
-        code = admin_call(o.socket, "user-remove", args, &result);
-        if (!code && o.json)
-            show_json(result);
-        else if (!code)
-            show_text("removed user ", json_object_get(result, "name"));
-    } else if (word_is(&o, "list", 1)) {
-        code = admin_call(o.socket, "user-list", args, &result);
-        if (!code)
-            code = show_list(o.json, result, "users", columns, HD_ARRAY_LEN(columns));
-    } else {
-        json_decref(args);
-        tool_problem("`herald user --help` says how it is used");
-        return TOOL_USAGE;
-    }
-    json_decref(result);
-    return code;
+    show_set(args, "name", o.call.word[1]);
+    return call_ask(&o.call, "user-remove", args, show_removed, NULL);
 }
