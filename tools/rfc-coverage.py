@@ -35,8 +35,8 @@ TITLES = {
     5367: "request-contained lists", 5389: "STUN", 5393: "loop detection", 5491: "PIDF-LO", 5621: "message bodies",
     5626: "outbound", 5627: "GRUU", 5630: "SIPS", 5839: "conditional notification", 5922: "certificates", 5923: "connection reuse",
     5954: "IPv6 in URIs", 6026: "2xx to INVITE", 6223: "keep-alive", 6446: "rate control", 6447: "location filters",
-    6665: "SIP events", 7118: "WebSocket", 7135: "emergency namespace", 7396: "JSON merge patch", 7616: "digest", 7621: "GRUU in SIP events", 7984: "dual stack", 8217: "name-addr",
-    8489: "STUN", 8760: "digest algorithms", 8898: "bearer tokens",
+    6665: "SIP events", 6750: "bearer tokens over HTTP", 7118: "WebSocket", 7135: "emergency namespace", 7396: "JSON merge patch", 7616: "digest", 7621: "GRUU in SIP events", 7984: "dual stack", 8217: "name-addr",
+    8489: "STUN", 8760: "digest algorithms", 8898: "bearer tokens", 9110: "HTTP semantics", 9112: "HTTP/1.1", 9457: "problem details",
 }
 
 
