@@ -26,9 +26,10 @@ void sto_index_done(struct sto_index *index);
 struct sto_place *sto_index_find(const struct sto_index *index, uint64_t id);
 /** Room for n more, so that as many sto_index_put cannot fail.  HD_ENOMEM: it is as it was. */
 HD_NODISCARD enum hd_err sto_index_reserve(struct sto_index *index, uint64_t n);
-/** Sets the row of an id (its lower half is not 0); one that is new needs reserved room. */
-void sto_index_put(struct sto_index *index, uint64_t id, uint64_t row);
-/** Forgets an id; one that is not there is none to forget. */
-void sto_index_remove(struct sto_index *index, uint64_t id);
+/** Sets the row of an id (its lower half is not 0); one that is new needs reserved room.
+ *  @return the lower half of the row that it had, 0: it is new */
+uint32_t sto_index_put(struct sto_index *index, uint64_t id, uint64_t row);
+/** Forgets an id.  @return the lower half of the row that it had, 0: it was not there */
+uint32_t sto_index_remove(struct sto_index *index, uint64_t id);
 
 #endif

@@ -17,10 +17,8 @@
 #include <unistd.h>
 
 #include "store/gather.h"
-#include "store/index.h"
-#include "store/row.h"
+#include "store/journal_impl.h"
 
-#define JOURNAL_MAGIC 0x534a4f55u
 #define FORMAT 1
 #define APPLICATION 0x48455241 /* "HERA" */
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
@@ -30,43 +28,6 @@
 #define TRIM_PER_ROW 2    /* rows taken off the tail for each one added */
 #define BACKUP_PAGES 16   /* copied in one step */
 #define BACKUP_STARTS 256 /* that a copy counts for the time after it was made */
-
-/* What an id had before the batch under way touched it. */
-struct change {
-    unsigned table;
-    uint64_t id, row; /* row 0: it did not live */
-};
-
-struct lane {
-    sqlite3_stmt *insert, *tail, *trim;
-    struct sto_index index;
-    uint64_t first, next; /* rows that exist lie in [first, next) */
-    /* of the batch under way: */
-    uint64_t first_before;
-    uint64_t first_new;
-    uint64_t limit; /* rows that it may hold: by what lived before */
-};
-
-struct sto_journal {
-    unsigned magic;
-    struct sto_gather *gather; /* NULL: commits do not wait for the disk */
-    sqlite3 *db;
-    sqlite3_stmt *begin, *commit, *rollback;
-    struct lane lanes[STO_TABLES];
-    int64_t boot;   /* number of this boot in the file */
-    uint32_t start; /* and of this start */
-    bool start_kept;
-    struct sto_stamp opened;
-    uint64_t marker_ms;     /* newest wall clock in the file */
-    struct change *changes; /* of the batch under way */
-    size_t n_changes, cap_changes;
-    uint64_t added; /* rows of the batch */
-    bool in_batch;
-    bool loaded;   /* what lives is known */
-    sqlite3 *copy; /* a backup under way */
-    sqlite3_backup *backup;
-    char problem[160];
-};
 
 static unsigned
 table_of(enum evt_record_kind kind)
@@ -88,8 +49,8 @@ table_of(enum evt_record_kind kind)
     return 0;
 }
 
-static enum evt_record_kind
-kind_of(unsigned table)
+enum evt_record_kind
+sto_journal_kind(unsigned table)
 {
     static const enum evt_record_kind kinds[STO_TABLES] = {
         EVT_RECORD_SUBSCRIPTION, EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
@@ -100,8 +61,8 @@ kind_of(unsigned table)
 
 /* --- SQLite ------------------------------------------------------------------------------ */
 
-static enum hd_err
-failed(struct sto_journal *journal)
+enum hd_err
+sto_journal_failed(struct sto_journal *journal)
 {
     (void)snprintf(journal->problem, sizeof(journal->problem), "%s", sqlite3_errmsg(journal->db));
     return HD_ESTORE;
@@ -114,17 +75,20 @@ out_of_memory(struct sto_journal *journal)
     return HD_ENOMEM;
 }
 
-static enum hd_err
-run(struct sto_journal *journal, const char *sql)
+enum hd_err
+sto_journal_run(struct sto_journal *journal, const char *sql)
 {
-    return sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK ? HD_OK : failed(journal);
+    return sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? HD_OK
+               : sto_journal_failed(journal);
 }
 
 static enum hd_err
 step(struct sto_journal *journal, sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
-    enum hd_err err = code == SQLITE_DONE || code == SQLITE_ROW ? HD_OK : failed(journal);
+    enum hd_err err =
+        code == SQLITE_DONE || code == SQLITE_ROW ? HD_OK : sto_journal_failed(journal);
 
     (void)sqlite3_reset(statement);
     return err;
@@ -140,7 +104,7 @@ prepare(struct sto_journal *journal, sqlite3_stmt **ret, const char *before, con
     return sqlite3_prepare_v3(journal->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL) ==
                    SQLITE_OK
                ? HD_OK
-               : failed(journal);
+               : sto_journal_failed(journal);
 }
 
 static enum hd_err
@@ -150,12 +114,12 @@ number(struct sto_journal *journal, const char *sql, int64_t *ret)
     enum hd_err err = HD_OK;
 
     if (sqlite3_prepare_v2(journal->db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return failed(journal);
+        return sto_journal_failed(journal);
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW)
         *ret = sqlite3_column_int64(statement, 0);
     else if (code != SQLITE_DONE)
-        err = failed(journal);
+        err = sto_journal_failed(journal);
     (void)sqlite3_finalize(statement);
     return err;
 }
@@ -166,11 +130,11 @@ static enum hd_err
 make_tables(struct sto_journal *journal)
 {
     char sql[512];
-    enum hd_err err =
-        run(journal, "CREATE TABLE boot (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);"
-                     "CREATE TABLE damaged (tab TEXT, row INTEGER, id INTEGER, body "
-                     "BLOB, UNIQUE (tab, row));"
-                     "CREATE TABLE start (n INTEGER NOT NULL); INSERT INTO start VALUES(0)");
+    enum hd_err err = sto_journal_run(
+        journal, "CREATE TABLE boot (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);"
+                 "CREATE TABLE damaged (tab TEXT, row INTEGER, id INTEGER, body "
+                 "BLOB, UNIQUE (tab, row));"
+                 "CREATE TABLE start (n INTEGER NOT NULL); INSERT INTO start VALUES(0)");
 
     for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         (void)snprintf(sql, sizeof(sql),
@@ -178,11 +142,11 @@ make_tables(struct sto_journal *journal)
                        "bucket INTEGER NOT NULL, boot INTEGER NOT NULL, boot_ms INTEGER NOT NULL, "
                        "wall_ms INTEGER NOT NULL, sum INTEGER NOT NULL, body BLOB)",
                        sto_table_names[i]);
-        err = run(journal, sql);
+        err = sto_journal_run(journal, sql);
     }
     (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; PRAGMA application_id=%d", FORMAT,
                    APPLICATION);
-    return err ? err : run(journal, sql);
+    return err ? err : sto_journal_run(journal, sql);
 }
 
 /* Looks before it writes: with a full disk a file of this boot opens all the same. */
@@ -197,15 +161,15 @@ sto_journal_boot(struct sto_journal *journal, const uint8_t id[STO_BOOT_ID], int
     for (size_t i = 0; i < HD_ARRAY_LEN(sql) && !err && !boot; i++) {
         sqlite3_stmt *statement = NULL;
         if (sqlite3_prepare_v2(journal->db, sql[i], -1, &statement, NULL))
-            return failed(journal);
+            return sto_journal_failed(journal);
         (void)sqlite3_bind_blob(statement, 1, id, STO_BOOT_ID, SQLITE_STATIC);
         int code = sqlite3_step(statement);
         if (code == SQLITE_ROW)
             boot = sqlite3_column_int64(statement, 0);
         else if (code != SQLITE_DONE)
-            err = failed(journal);
+            err = sto_journal_failed(journal);
         if (sqlite3_finalize(statement) != SQLITE_OK && !err)
-            err = failed(journal);
+            err = sto_journal_failed(journal);
     }
     if (!err)
         *ret_number = boot;
@@ -218,7 +182,7 @@ sto_journal_set_start(struct sto_journal *journal, uint32_t start)
     char sql[64];
 
     (void)snprintf(sql, sizeof(sql), "UPDATE start SET n=%" PRIu32, start);
-    return run(journal, sql);
+    return sto_journal_run(journal, sql);
 }
 
 static enum hd_err
@@ -298,9 +262,9 @@ settings(struct sto_journal *journal, bool durable)
     enum hd_err err = HD_OK;
 
     if (sqlite3_prepare_v2(journal->db, "PRAGMA journal_mode=WAL", -1, &statement, NULL))
-        return failed(journal);
+        return sto_journal_failed(journal);
     if (sqlite3_step(statement) != SQLITE_ROW)
-        err = failed(journal);
+        err = sto_journal_failed(journal);
     else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0) {
         (void)snprintf(journal->problem, sizeof(journal->problem),
                        "no write-ahead log can be made here");
@@ -311,7 +275,7 @@ settings(struct sto_journal *journal, bool durable)
                    "PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=%d; "
                    "PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF",
                    durable ? "FULL" : "NORMAL", CHECKPOINT);
-    return err ? err : run(journal, sql);
+    return err ? err : sto_journal_run(journal, sql);
 }
 
 /* What the file is, before anything is written into it. */
@@ -345,23 +309,24 @@ static enum hd_err
 open_file(struct sto_journal *journal, const struct sto_journal_params *params, char problem[256])
 {
     bool is_new = false;
-    enum hd_err err = run(journal, "PRAGMA locking_mode=EXCLUSIVE");
+    enum hd_err err = sto_journal_run(journal, "PRAGMA locking_mode=EXCLUSIVE");
 
     if (!err)
         err = check_format(journal, params->path, &is_new, problem);
     if (!err && is_new)
-        err = run(journal, "PRAGMA page_size=16384"); /* rows are written in order: few are large */
+        err = sto_journal_run(
+            journal, "PRAGMA page_size=16384"); /* rows are written in order: few are large */
     if (!err)
         err = settings(journal, params->durable);
     if (!err)
-        err = run(journal, "BEGIN IMMEDIATE");
+        err = sto_journal_run(journal, "BEGIN IMMEDIATE");
     if (!err && is_new)
         err = make_tables(journal);
     journal->loaded = is_new;
     if (!err)
         err = sto_journal_boot(journal, params->boot_id, &journal->boot);
     if (!err)
-        err = run(journal, "COMMIT");
+        err = sto_journal_run(journal, "COMMIT");
     if (!err)
         err = begin_start(journal);
     if (!err)
@@ -384,7 +349,7 @@ open_db(struct sto_journal *journal, const struct sto_journal_params *params)
     }
     return sqlite3_open_v2(params->path, &journal->db,
                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs)
-               ? failed(journal)
+               ? sto_journal_failed(journal)
                : HD_OK;
 }
 
@@ -452,247 +417,6 @@ sto_journal_close(struct sto_journal *journal)
     free(journal);
 }
 
-/* --- reading rows ------------------------------------------------------------------------ */
-
-/* One of the statements that put a row aside.  HD_ESYNTAX: the structure of the file is damaged
- * where it would be written. */
-static enum hd_err
-step_aside(struct sto_journal *journal, sqlite3_stmt *s)
-{
-    int code = sqlite3_step(s);
-
-    (void)sqlite3_finalize(s);
-    if ((code & 0xff) != SQLITE_CORRUPT)
-        return HD_OK;
-    (void)failed(journal);
-    return HD_ESYNTAX;
-}
-
-static enum hd_err
-keep_damaged(struct sto_journal *journal, unsigned table, const struct sto_row *row)
-{
-    sqlite3_stmt *s = NULL;
-
-    if (sqlite3_prepare_v2(journal->db, "INSERT OR REPLACE INTO damaged VALUES(?1,?2,?3,?4)", -1,
-                           &s, NULL))
-        return HD_OK;
-    (void)sqlite3_bind_text(s, 1, sto_table_names[table], -1, SQLITE_STATIC);
-    (void)sqlite3_bind_int64(s, 2, (int64_t)row->row);
-    (void)sqlite3_bind_int64(s, 3, (int64_t)row->id);
-    (void)sqlite3_bind_blob64(s, 4, row->record.p, row->record.n, SQLITE_STATIC);
-    return step_aside(journal, s);
-}
-
-/* The row's octets go into the table "damaged"; in its place stays a removal, since the state
- * before it is not what was acknowledged last.  When the disk does not take even that the row
- * stays, to be met again.  HD_ESYNTAX as above. */
-static enum hd_err
-put_aside(struct sto_journal *journal, unsigned table, const struct sto_row *row)
-{
-    const struct sto_row removal = { .row = row->row,
-                                     .id = row->id,
-                                     .bucket = row->bucket,
-                                     .boot = journal->boot,
-                                     .stamp = journal->opened };
-    enum hd_err err = keep_damaged(journal, table, row);
-    sqlite3_stmt *s = NULL;
-    char sql[128];
-
-    (void)snprintf(sql, sizeof(sql),
-                   "UPDATE %s SET bucket=?2,boot=?3,boot_ms=?4,wall_ms=?5,sum=?6,body=NULL WHERE "
-                   "row=?1",
-                   sto_table_names[table]);
-    if (err || sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL))
-        return err;
-    (void)sqlite3_bind_int64(s, 1, (int64_t)row->row);
-    (void)sqlite3_bind_int(s, 2, (int)row->bucket);
-    (void)sqlite3_bind_int64(s, 3, journal->boot);
-    (void)sqlite3_bind_int64(s, 4, (int64_t)journal->opened.boot_ms);
-    (void)sqlite3_bind_int64(s, 5, (int64_t)journal->opened.wall_ms);
-    (void)sqlite3_bind_int64(s, 6, sto_row_sum(table, &removal));
-    return step_aside(journal, s);
-}
-
-/* Rows that are to be put aside when a table has been read: writing into it while it is read can
- * lead in a circle when the order of its rows is damaged too. */
-struct aside {
-    uint64_t *rows;
-    size_t n, cap;
-};
-
-static enum hd_err
-aside_add(struct aside *aside, uint64_t row)
-{
-    if (aside->n == aside->cap) {
-        size_t cap = aside->cap ? aside->cap * 2 : 64;
-        uint64_t *rows = realloc(aside->rows, cap * sizeof(*rows));
-        if (!rows)
-            return HD_ENOMEM;
-        aside->rows = rows;
-        aside->cap = cap;
-    }
-    aside->rows[aside->n++] = row;
-    return HD_OK;
-}
-
-static enum hd_err
-aside_all(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor,
-          struct aside *aside)
-{
-    sqlite3_stmt *s = journal->lanes[table].tail;
-    enum hd_err err = HD_OK;
-
-    for (size_t i = 0; i < aside->n && !err; i++) {
-        if (visitor->damaged)
-            visitor->damaged(visitor->context, sto_table_names[table], aside->rows[i]);
-        (void)sqlite3_bind_int64(s, 1, (int64_t)aside->rows[i]);
-        (void)sqlite3_bind_int64(s, 2, 1);
-        if (sqlite3_step(s) == SQLITE_ROW) {
-            struct sto_row row = sto_row_read_unchecked(s);
-            err = put_aside(journal, table, &row);
-        }
-        (void)sqlite3_reset(s);
-    }
-    free(aside->rows);
-    *aside = (struct aside){ .rows = NULL };
-    return err;
-}
-
-/* Rows are numbered without gaps, so one that does not follow says that others cannot be reached.
- */
-static bool
-follows(uint64_t before, uint64_t row)
-{
-    return before == 0 || row == before + 1 || (row == before + 2 && (uint32_t)(before + 1) == 0);
-}
-
-static enum hd_err
-scan_failed(struct sto_journal *journal, int code)
-{
-    enum hd_err err = failed(journal);
-
-    return (code & 0xff) == SQLITE_CORRUPT ? HD_ESYNTAX : err;
-}
-
-static enum hd_err
-out_of_order(struct sto_journal *journal)
-{
-    (void)snprintf(journal->problem, sizeof(journal->problem), "rows are missing");
-    return HD_ESYNTAX;
-}
-
-/* First pass: which row of each id counts, and the newest wall clock. */
-static enum hd_err
-load_index(struct sto_journal *journal, unsigned table, struct aside *aside)
-{
-    struct lane *lane = &journal->lanes[table];
-    enum hd_err err = HD_OK;
-    int code = SQLITE_DONE;
-    uint64_t before = 0;
-
-    (void)sqlite3_bind_int64(lane->tail, 1, 0);
-    (void)sqlite3_bind_int64(lane->tail, 2, -1);
-    while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        struct sto_row row = sto_row_read(lane->tail, table);
-        if (!follows(before, row.row)) {
-            err = out_of_order(journal);
-            break;
-        }
-        before = row.row;
-        if (row.whole && row.stamp.wall_ms > journal->marker_ms)
-            journal->marker_ms = row.stamp.wall_ms;
-        if (row.whole && row.record.n) {
-            err = sto_index_reserve(&lane->index, 1);
-            if (!err)
-                sto_index_put(&lane->index, row.id, row.row);
-            continue;
-        }
-        sto_index_remove(&lane->index, row.id);
-        if (!row.whole)
-            err = aside_add(aside, row.row);
-    }
-    if (!err && code != SQLITE_DONE)
-        err = scan_failed(journal, code);
-    (void)sqlite3_reset(lane->tail);
-    return err;
-}
-
-static uint64_t
-row_age(const struct sto_journal *journal, const struct sto_row *row)
-{
-    uint64_t now = journal->opened.boot_ms, then = row->stamp.boot_ms;
-
-    if (row->boot != journal->boot) {
-        now = journal->opened.wall_ms > journal->marker_ms ? journal->opened.wall_ms
-                                                           : journal->marker_ms;
-        then = row->stamp.wall_ms;
-    }
-    return now > then ? now - then : 0;
-}
-
-static enum hd_err
-load_rows(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor)
-{
-    struct lane *lane = &journal->lanes[table];
-    struct aside aside = { .rows = NULL };
-    enum hd_err err = HD_OK;
-    int code = SQLITE_DONE;
-
-    (void)sqlite3_bind_int64(lane->tail, 1, 0);
-    (void)sqlite3_bind_int64(lane->tail, 2, -1);
-    while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        uint64_t id = (uint64_t)sqlite3_column_int64(lane->tail, 1);
-        const struct sto_place *place = sto_index_find(&lane->index, id);
-        if (!place || place->row != (uint32_t)sqlite3_column_int64(lane->tail, 0))
-            continue;
-        /* The first pass has seen that it is whole. */
-        struct sto_row row = sto_row_read_unchecked(lane->tail);
-        err = visitor->visit(visitor->context, kind_of(table), row.bucket, id, row.record,
-                             row_age(journal, &row));
-        if (err == HD_ESYNTAX) {
-            sto_index_remove(&lane->index, id);
-            err = aside_add(&aside, row.row);
-        }
-    }
-    if (!err && code != SQLITE_DONE)
-        err = failed(journal);
-    (void)sqlite3_reset(lane->tail);
-    /* Too late for a rescue: what cannot be written is met again by the next start. */
-    enum hd_err put = aside_all(journal, table, visitor, &aside);
-    return err ? err : put == HD_ESYNTAX ? HD_OK : put;
-}
-
-enum hd_err
-sto_journal_load(struct sto_journal *journal, const struct sto_journal_visitor *visitor,
-                 char ret_problem[256])
-{
-    struct aside aside[STO_TABLES] = { { .rows = NULL } };
-    enum hd_err err;
-
-    HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
-    ret_problem[0] = '\0';
-    err = run(journal, "BEGIN");
-    for (unsigned i = 0; i < STO_TABLES && !err; i++)
-        err = load_index(journal, i, &aside[i]);
-    for (unsigned i = 0; i < STO_TABLES; i++) {
-        if (!err)
-            err = aside_all(journal, i, visitor, &aside[i]);
-        free(aside[i].rows);
-    }
-    /* Publications first: what the subscriptions are shown is there when they come. */
-    static const unsigned order[STO_TABLES] = { 1, 2, 0, 3, 4, 5 };
-    for (unsigned i = 0; i < STO_TABLES && !err; i++)
-        err = load_rows(journal, order[i], visitor);
-    if (err == HD_ESTORE || err == HD_EIO || err == HD_ESYNTAX)
-        (void)snprintf(ret_problem, 256, "%.120s: %.120s", sqlite3_db_filename(journal->db, "main"),
-                       journal->problem);
-    /* What was put aside and cannot be kept so is met again at the next start. */
-    if (!sqlite3_get_autocommit(journal->db) && (err || run(journal, "COMMIT")))
-        (void)!run(journal, "ROLLBACK");
-    journal->loaded = !err;
-    return err == HD_ESTORE ? HD_EIO : err;
-}
-
 /* --- writing ----------------------------------------------------------------------------- */
 
 enum hd_err
@@ -716,20 +440,16 @@ sto_journal_begin(struct sto_journal *journal)
 }
 
 static enum hd_err
-remember(struct sto_journal *journal, unsigned table, uint64_t id)
+changes_room(struct sto_journal *journal)
 {
-    const struct sto_place *place = sto_index_find(&journal->lanes[table].index, id);
-
-    if (journal->n_changes == journal->cap_changes) {
-        size_t cap = journal->cap_changes ? journal->cap_changes * 2 : 512;
-        struct change *changes = realloc(journal->changes, cap * sizeof(*changes));
-        if (!changes)
-            return out_of_memory(journal);
-        journal->changes = changes;
-        journal->cap_changes = cap;
-    }
-    journal->changes[journal->n_changes++] =
-        (struct change){ .table = table, .id = id, .row = place ? place->row : 0 };
+    if (journal->n_changes < journal->cap_changes)
+        return HD_OK;
+    size_t cap = journal->cap_changes ? journal->cap_changes * 2 : 512;
+    struct change *changes = realloc(journal->changes, cap * sizeof(*changes));
+    if (!changes)
+        return out_of_memory(journal);
+    journal->changes = changes;
+    journal->cap_changes = cap;
     return HD_OK;
 }
 
@@ -739,9 +459,11 @@ sto_journal_take(struct sto_journal *journal, unsigned table, const struct sto_r
     struct lane *lane = &journal->lanes[table];
     sqlite3_stmt *s = lane->insert;
     struct sto_row row = *as_it_was;
-    enum hd_err err = sto_index_reserve(&lane->index, 1);
+    enum hd_err err = changes_room(journal);
 
     if (err)
+        return err;
+    if (sto_index_reserve(&lane->index, 1))
         return out_of_memory(journal);
     lane->next += (uint32_t)lane->next == 0;
     row.row = lane->next;
@@ -757,14 +479,12 @@ sto_journal_take(struct sto_journal *journal, unsigned table, const struct sto_r
     else
         (void)sqlite3_bind_null(s, 8);
     err = step(journal, s);
-    if (!err)
-        err = remember(journal, table, row.id);
     if (err)
         return err;
-    if (row.record.n)
-        sto_index_put(&lane->index, row.id, row.row);
-    else
-        sto_index_remove(&lane->index, row.id);
+    uint32_t before = row.record.n ? sto_index_put(&lane->index, row.id, row.row)
+                                   : sto_index_remove(&lane->index, row.id);
+    journal->changes[journal->n_changes++] =
+        (struct change){ .table = table, .id = row.id, .row = before };
     lane->next++;
     journal->added++;
     return HD_OK;
@@ -811,7 +531,7 @@ trim(struct sto_journal *journal, unsigned table, uint64_t n)
             err = sto_journal_take(journal, table, &row);
     }
     if (!err && code != SQLITE_DONE && code != SQLITE_ROW)
-        err = failed(journal);
+        err = sto_journal_failed(journal);
     (void)sqlite3_reset(lane->tail);
     if (err || end == lane->first)
         return err;
@@ -869,9 +589,9 @@ sto_journal_rollback(struct sto_journal *journal)
         const struct change *change = &journal->changes[--journal->n_changes];
         struct sto_index *index = &journal->lanes[change->table].index;
         if (change->row) /* there is room: it was in it before */
-            sto_index_put(index, change->id, change->row);
+            (void)sto_index_put(index, change->id, change->row);
         else
-            sto_index_remove(index, change->id);
+            (void)sto_index_remove(index, change->id);
     }
     for (unsigned i = 0; i < STO_TABLES; i++) {
         journal->lanes[i].first = journal->lanes[i].first_before;
@@ -891,15 +611,15 @@ sto_journal_probe(struct sto_journal *journal, uint64_t octets)
                    "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS probe(body BLOB);"
                    "INSERT INTO probe VALUES(zeroblob(%llu)); COMMIT",
                    (unsigned long long)octets);
-    enum hd_err err = run(journal, sql);
+    enum hd_err err = sto_journal_run(journal, sql);
     if (!err && sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL))
-        err = failed(journal);
+        err = sto_journal_failed(journal);
     if (err && !sqlite3_get_autocommit(journal->db))
         (void)sqlite3_step(journal->rollback);
     (void)sqlite3_reset(journal->rollback);
     /* What stays of it when even this fails goes with the next probe. */
     if (sqlite3_exec(journal->db, "DROP TABLE IF EXISTS probe", NULL, NULL, NULL) && !err)
-        err = failed(journal);
+        err = sto_journal_failed(journal);
     return err ? HD_ESTORE : HD_OK;
 }
 

@@ -663,8 +663,9 @@ model_batch(struct fixture *f, struct model *model, struct dice *dice, uint32_t 
             size = model_octets(table, id, (uint32_t)roll(dice, 1000000) + 1, octets);
         *version = remove ? 0 : (uint32_t)strtoul(strrchr(octets, '/') + 1, NULL, 10);
         model->written_ms[table][id] = f->now.boot_ms;
-        assert_int_equal(sto_journal_append(f->journal, kind_of(table), (unsigned)(id % 4096), id,
-                                            hd_slice(octets, size), f->now),
+        assert_int_equal(sto_journal_append(f->journal, sto_journal_kind(table),
+                                            (unsigned)(id % 4096), id, hd_slice(octets, size),
+                                            f->now),
                          HD_OK);
     }
     f->now.boot_ms += 3;
@@ -738,10 +739,10 @@ the_place_of_a_removed_id_is_found_by_those_behind_it(void **state)
         uint64_t id = roll(&dice, HD_ARRAY_LEN(rows));
         if (roll(&dice, 2)) {
             assert_int_equal(sto_index_reserve(&index, 1), HD_OK);
-            sto_index_put(&index, id, round);
+            assert_int_equal(sto_index_put(&index, id, round), rows[id]);
             rows[id] = round;
         } else {
-            sto_index_remove(&index, id);
+            assert_int_equal(sto_index_remove(&index, id), rows[id]);
             rows[id] = 0;
         }
         id = roll(&dice, HD_ARRAY_LEN(rows));
