@@ -375,6 +375,9 @@ print_store(const json_t *store)
         printf("           %lld records, a commit takes %lld us\n",
                (long long)json_integer_value(json_object_get(store, "live")),
                (long long)json_integer_value(json_object_get(store, "commit_us_mean")));
+    if (json_integer_value(json_object_get(store, "lost")) > 0)
+        printf("           its log was damaged at the start: at least %lld commits are gone\n",
+               (long long)json_integer_value(json_object_get(store, "lost")));
 }
 
 static void

@@ -315,6 +315,8 @@ write_store(struct hd_str *out, struct hd_host *host)
     single(out, "store_rows", KIND_GAUGE, NULL, "rows of the file, old ones among them", s.rows);
     single(out, "store_batches_waiting", KIND_GAUGE, NULL, "batches that wait for a commit",
            s.depth);
+    single(out, "store_commits_lost", KIND_COUNTER, NULL,
+           "finished commits that a damaged log lost at the start, at least", s.lost);
     single(out, "audit_lost", KIND_COUNTER, NULL, "lines of the audit trail that could not be kept",
            s.audit_lost);
 }

@@ -18,6 +18,7 @@
 
 #include "store/gather.h"
 #include "store/journal_impl.h"
+#include "store/wal.h"
 
 #define FORMAT 1
 #define APPLICATION 0x48455241 /* "HERA" */
@@ -318,6 +319,8 @@ open_file(struct sto_journal *journal, const struct sto_journal_params *params, 
             journal, "PRAGMA page_size=16384"); /* rows are written in order: few are large */
     if (!err)
         err = settings(journal, params->durable);
+    if (!err && journal->lost) /* what is left behind the damage is not to be met again */
+        err = sto_journal_run(journal, "PRAGMA wal_checkpoint(TRUNCATE)");
     if (!err)
         err = sto_journal_run(journal, "BEGIN IMMEDIATE");
     if (!err && is_new)
@@ -365,6 +368,7 @@ sto_journal_open(const struct sto_journal_params *params, char ret_problem[256],
         return HD_ENOMEM;
     journal->magic = JOURNAL_MAGIC;
     journal->opened = params->now;
+    journal->lost = sto_wal_lost(params->path);
     err = open_db(journal, params);
     if (!err) {
         (void)sqlite3_extended_result_codes(journal->db, 1);
@@ -683,6 +687,12 @@ const char *
 sto_journal_problem(const struct sto_journal *journal)
 {
     return journal->problem;
+}
+
+uint32_t
+sto_journal_lost(const struct sto_journal *journal)
+{
+    return journal->lost;
 }
 
 uint64_t

@@ -105,6 +105,9 @@ HD_NODISCARD enum hd_err sto_journal_probe(struct sto_journal *journal, uint64_t
 HD_NODISCARD enum hd_err sto_journal_backup(struct sto_journal *journal, const char *path,
                                             bool *ret_done);
 
+/** Commits that were finished and are gone, as the log was damaged when the file was opened
+ * (wal.h). */
+uint32_t sto_journal_lost(const struct sto_journal *journal);
 /** Records that live / rows in the file. */
 uint64_t sto_journal_live(const struct sto_journal *journal);
 uint64_t sto_journal_rows(const struct sto_journal *journal);

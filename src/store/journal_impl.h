@@ -35,6 +35,7 @@ struct sto_journal {
     struct lane lanes[STO_TABLES];
     int64_t boot;   /* number of this boot in the file */
     uint32_t start; /* and of this start */
+    uint32_t lost;  /* commits that a damaged log held */
     bool start_kept;
     struct sto_stamp opened;
     uint64_t marker_ms;     /* newest wall clock in the file */

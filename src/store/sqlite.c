@@ -638,6 +638,11 @@ open_journal(struct sto_sqlite *store, char problem[256])
         return err;
     }
     err = sto_journal_open(&store->file, problem, &store->journal);
+    if (!err)
+        store->status.lost = sto_journal_lost(store->journal);
+    if (store->status.lost)
+        HD_LOG(HD_ERROR, "the write-ahead log is damaged: commits that were acknowledged are gone",
+               hd_f_str("file", store->file.path), hd_f_u64("at_least", store->status.lost));
     return err == HD_ESYNTAX ? rescue_journal(store, problem) : err;
 }
 

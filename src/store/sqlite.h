@@ -72,6 +72,7 @@ struct sto_status {
     uint64_t commit_us_sum, commit_us_most; /* time of commits; most: since the last call */
     uint64_t live, rows;
     uint64_t depth;      /* batches that wait */
+    uint64_t lost;       /* commits that were finished and that a damaged log lost at the start */
     uint64_t audit_lost; /* lines of the audit trail that could not be kept */
 };
 void sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status);

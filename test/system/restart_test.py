@@ -292,6 +292,25 @@ def test_a_record_that_cannot_be_read_is_put_aside_too():
         equal(len(broker.pubs()), 1, "publications")
 
 
+def test_a_log_that_was_damaged_is_told_and_what_was_before_the_damage_serves():
+    with Broker(lab=True, conf=CONF) as broker:
+        agents = [Agent(broker, f"w{i}", lab=True) for i in range(12)]
+        for agent in agents:
+            agent.publish(agent.aor, "x-state", "text/plain", "kept")
+        broker.stop(signal.SIGKILL, expect=-signal.SIGKILL)
+        with open(live_file(broker) + "-wal", "r+b") as file:
+            middle = file.seek(0, os.SEEK_END) * 3 // 4  # the first half made the tables
+            file.seek(middle)
+            octet = file.read(1)[0]
+            file.seek(middle)
+            file.write(bytes([octet ^ 4]))
+        start_again(broker)
+        check("write-ahead log is damaged" in broker.err(), broker.err())
+        lost, left = broker.admin("status")["store"]["lost"], len(broker.pubs())
+        check(lost > 0 and 0 < left < len(agents), "commits that are told to be gone, publications that are left", lost, left)
+        agents[0].publish(agents[0].aor, "x-state", "text/plain", "goes on")
+
+
 def test_a_newer_format_a_foreign_file_and_a_file_that_is_none_are_refused():
     with Broker(lab=True, conf=CONF) as broker:
         broker.stop()
