@@ -73,30 +73,9 @@ join(const struct evt_package *package, struct hd_slice entity,
     return HD_OK;
 }
 
-static enum hd_err
-nothing_published(const struct evt_package *package, struct hd_slice entity,
-                  struct evt_doc **ret_doc)
-{
-    (void)package;
-    (void)entity;
-    *ret_doc = evt_doc_new(HD_LIT("text/plain"), HD_LIT("nobody"));
-    return HD_OK;
-}
-
-static enum hd_err
-take_any(const struct evt_package *package, struct hd_slice type, struct hd_slice body,
-         const char **ret_reason)
-{
-    (void)package;
-    (void)type;
-    (void)body;
-    (void)ret_reason;
-    return HD_OK;
-}
-
-static const struct evt_package_ops ops = { .validate = take_any,
+static const struct evt_package_ops ops = { .validate = host_text_validate,
                                             .compose = join,
-                                            .neutral = nothing_published };
+                                            .neutral = host_text_neutral };
 static const struct hd_slice types[] = { { "text/plain", 10 } };
 static const struct evt_package kept_package = {
     .magic = EVT_PACKAGE_MAGIC,
@@ -104,6 +83,7 @@ static const struct evt_package kept_package = {
     .ops = &ops,
     .types = types,
     .n_types = 1,
+    .neutral_body = { "nobody", 6 },
     .min_expires_s = 60,
     .default_expires_s = 3600,
     .max_expires_s = 86400,
@@ -116,6 +96,7 @@ static const struct evt_package closed_package = {
     .ops = &ops,
     .types = types,
     .n_types = 1,
+    .neutral_body = { "nobody", 6 },
     .max_expires_s = 86400,
     .closed = true,
 };
@@ -126,6 +107,7 @@ static const struct evt_package plain_package = {
     .ops = &ops,
     .types = types,
     .n_types = 1,
+    .neutral_body = { "nobody", 6 },
     .min_expires_s = 60,
     .default_expires_s = 3600,
     .max_expires_s = 86400,

@@ -18,37 +18,6 @@ static unsigned rendered;
 
 /* --- a package of documents "v0:words", of which a partial one says "v0+more words" ----------- */
 
-static enum hd_err
-take_any(const struct evt_package *package, struct hd_slice type, struct hd_slice body,
-         const char **ret_reason)
-{
-    (void)package;
-    (void)type;
-    (void)body;
-    (void)ret_reason;
-    return HD_OK;
-}
-
-static enum hd_err
-newest(const struct evt_package *package, struct hd_slice entity,
-       const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
-{
-    (void)package;
-    (void)entity;
-    (void)n;
-    *ret_doc = evt_doc_ref(published[0].doc);
-    return HD_OK;
-}
-
-static enum hd_err
-neutral(const struct evt_package *package, struct hd_slice entity, struct evt_doc **ret_doc)
-{
-    (void)package;
-    (void)entity;
-    *ret_doc = evt_doc_new(HD_LIT("text/plain"), HD_LIT("v0:none"));
-    return HD_OK;
-}
-
 static bool
 hole(const struct evt_package *package, const struct evt_doc *doc, struct hd_slice *ret_hole)
 {
@@ -75,7 +44,11 @@ render(const struct evt_package *package, struct hd_slice entity, uint8_t types,
 }
 
 static const struct evt_package_ops ops = {
-    .validate = take_any, .compose = newest, .neutral = neutral, .hole = hole, .render = render
+    .validate = host_text_validate,
+    .compose = host_text_compose,
+    .neutral = host_text_neutral,
+    .hole = hole,
+    .render = render,
 };
 static const struct hd_slice types[] = { { "text/plain", 10 } };
 static const struct evt_package package = {
@@ -88,6 +61,7 @@ static const struct evt_package package = {
     .default_expires_s = 3600,
     .max_expires_s = 86400,
     .authorisation = EVT_AUTHORISE_ALLOW,
+    .neutral_body = { "v0:none", 7 },
     .partial = true,
 };
 static const struct evt_package *const list[] = { &package };

@@ -40,26 +40,6 @@ words_validate(const struct evt_package *package, struct hd_slice type, struct h
 }
 
 static enum hd_err
-words_compose(const struct evt_package *package, struct hd_slice entity,
-              const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
-{
-    (void)package;
-    (void)entity;
-    (void)n;
-    *ret_doc = evt_doc_ref(published[0].doc);
-    return HD_OK;
-}
-
-static enum hd_err
-words_neutral(const struct evt_package *package, struct hd_slice entity, struct evt_doc **ret_doc)
-{
-    (void)package;
-    (void)entity;
-    *ret_doc = NULL;
-    return HD_OK;
-}
-
-static enum hd_err
 words_patch(const struct evt_package *package, const struct evt_doc *doc, struct hd_slice patch,
             struct evt_doc **ret_doc, const char **ret_reason)
 {
@@ -79,8 +59,8 @@ words_patch(const struct evt_package *package, const struct evt_doc *doc, struct
 
 static const struct evt_package_ops ops = { .validate = words_validate,
                                             .patch = words_patch,
-                                            .compose = words_compose,
-                                            .neutral = words_neutral };
+                                            .compose = host_text_compose,
+                                            .neutral = host_text_neutral };
 static const struct hd_slice types[] = { { "text/plain", 10 } };
 static const struct evt_package package = { .magic = EVT_PACKAGE_MAGIC,
                                             .name = { "x-words", 7 },

@@ -32,9 +32,9 @@ pause_refusals(int by)
 
 /* --- packages -------------------------------------------------------------------------------- */
 
-static enum hd_err
-text_validate(const struct evt_package *package, struct hd_slice type, struct hd_slice body,
-              const char **ret_reason)
+enum hd_err
+host_text_validate(const struct evt_package *package, struct hd_slice type, struct hd_slice body,
+                   const char **ret_reason)
 {
     (void)package;
     (void)type;
@@ -46,9 +46,9 @@ text_validate(const struct evt_package *package, struct hd_slice type, struct hd
     return HD_ESYNTAX;
 }
 
-static enum hd_err
-text_compose(const struct evt_package *package, struct hd_slice entity,
-             const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
+enum hd_err
+host_text_compose(const struct evt_package *package, struct hd_slice entity,
+                  const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
 {
     (void)package;
     (void)entity;
@@ -59,8 +59,9 @@ text_compose(const struct evt_package *package, struct hd_slice entity,
     return HD_OK;
 }
 
-static enum hd_err
-text_neutral(const struct evt_package *package, struct hd_slice entity, struct evt_doc **ret_doc)
+enum hd_err
+host_text_neutral(const struct evt_package *package, struct hd_slice entity,
+                  struct evt_doc **ret_doc)
 {
     (void)entity;
     *ret_doc = NULL;
@@ -70,9 +71,9 @@ text_neutral(const struct evt_package *package, struct hd_slice entity, struct e
     return *ret_doc ? HD_OK : HD_ENOMEM;
 }
 
-static const struct evt_package_ops text_ops = { .validate = text_validate,
-                                                 .compose = text_compose,
-                                                 .neutral = text_neutral };
+static const struct evt_package_ops text_ops = { .validate = host_text_validate,
+                                                 .compose = host_text_compose,
+                                                 .neutral = host_text_neutral };
 
 /* The digit of a body such as "v0: text" is the subscription's to count. */
 static bool
@@ -86,9 +87,9 @@ count_hole(const struct evt_package *package, const struct evt_doc *doc, struct 
 }
 
 static const struct evt_package_ops count_ops = {
-    .validate = text_validate,
-    .compose = text_compose,
-    .neutral = text_neutral,
+    .validate = host_text_validate,
+    .compose = host_text_compose,
+    .neutral = host_text_neutral,
     .hole = count_hole,
 };
 
@@ -123,9 +124,9 @@ who_watches(const struct evt_package *package, struct hd_slice entity,
 }
 
 static const struct evt_package_ops winfo_ops = {
-    .validate = text_validate,
-    .compose = text_compose,
-    .neutral = text_neutral,
+    .validate = host_text_validate,
+    .compose = host_text_compose,
+    .neutral = host_text_neutral,
     .watchers = who_watches,
 };
 

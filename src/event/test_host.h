@@ -143,6 +143,18 @@ void host_free_puts(struct host_put **list);
 struct evt_config *host_config_copy(struct host *host);
 void host_configure(struct host *host, struct evt_config *config, struct hd_slice changed);
 
+/* Operations of the host's packages, for those of a test's own: "bad" and "other" are no bodies,
+ * the newest publication counts (and cannot when it is "alone"), the neutral state is
+ * evt_package.neutral_body. */
+HD_NODISCARD enum hd_err host_text_validate(const struct evt_package *package, struct hd_slice type,
+                                            struct hd_slice body, const char **ret_reason);
+HD_NODISCARD enum hd_err host_text_compose(const struct evt_package *package,
+                                           struct hd_slice entity,
+                                           const struct evt_published *published, size_t n,
+                                           struct evt_doc **ret_doc);
+HD_NODISCARD enum hd_err host_text_neutral(const struct evt_package *package,
+                                           struct hd_slice entity, struct evt_doc **ret_doc);
+
 /** A source whose datagrams are steered to a shard: its port. */
 uint16_t host_port_of(const struct host *host, unsigned shard);
 struct hd_flow host_flow(uint16_t port);
