@@ -284,6 +284,35 @@ refusals_have_their_status(void **state)
 }
 
 static void
+a_subscription_that_cannot_be_made_has_its_status(void **state)
+{
+    struct evt_ask ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
+    struct evt_config *config = host_config_copy(&host);
+
+    (void)state;
+    ask.package = HD_LIT("x-none");
+    assert_int_equal(run(&ask), 404);
+    ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
+    ask.profile = HD_LIT("nothing-that-is-configured");
+    assert_int_equal(run(&ask), 488);
+    ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
+    ask.expires_s = 1;
+    assert_int_equal(run(&ask), 423);
+    config->limits.subscriptions_per_watcher = 1;
+    host_configure(&host, config, hd_slice(NULL, 0));
+    host_settle(&host);
+    (void)subscribe(600);
+    taken();
+    ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
+    assert_int_equal(run(&ask), 403);
+    for (unsigned i = 0; i < 2; i++)
+        evt_shard_drain_begin(host_shard(&host, i));
+    ask = ask_of(EVT_ASK_SUBSCRIBE, BOB, NULL);
+    assert_int_equal(run(&ask), 503);
+    assert_int_equal(host_subs(&host), 1);
+}
+
+static void
 the_state_is_told_once(void **state)
 {
     (void)state;
@@ -447,6 +476,7 @@ main(void)
         TEST(the_answer_waits_for_the_store),
         TEST(what_waits_is_answered_when_the_shard_goes),
         TEST(refusals_have_their_status),
+        TEST(a_subscription_that_cannot_be_made_has_its_status),
         TEST(the_state_is_told_once),
         TEST(a_slow_reader_is_told_the_newest_state_when_he_has_taken_the_last),
         TEST(taken_is_answered_before_what_follows_is_told),

@@ -202,6 +202,50 @@ what_nobody_decided_about_waits_until_a_rule_does(void **state)
     }
 }
 
+struct listed {
+    unsigned n;
+    char text[200];
+};
+
+static void
+note_row(void *context, const struct evt_watcher_row *row)
+{
+    struct listed *listed = context;
+
+    listed->n++;
+    (void)snprintf(listed->text, sizeof(listed->text), "%.*s %.*s %s %.*s", HD_FMT(row->resource),
+                   HD_FMT(row->package), row->status, HD_FMT(row->watcher));
+    assert_true(row->expires_s > 0 && row->id != 0);
+}
+
+static struct listed
+list_watchers(struct hd_slice resource)
+{
+    struct listed listed = { 0 };
+
+    for (unsigned i = 0; i < host->n; i++)
+        evt_shard_list_watchers(host_shard(host, i), resource, 10, host->now_ms * 1000, note_row,
+                                &listed);
+    return listed;
+}
+
+static void
+who_waits_is_listed_with_those_who_watch(void **state)
+{
+    (void)state;
+    decide(EVT_CONFIRM);
+    ask("c1", 60, "pending", NULL);
+    struct listed listed = list_watchers(HD_LIT(BOB));
+    assert_int_equal(listed.n, 1);
+    assert_string_equal(listed.text, BOB " x-state pending sip:alice@example.test");
+    host_wait(host, 60000);
+    answer("terminated;reason=timeout");
+    listed = list_watchers(hd_slice(NULL, 0));
+    assert_int_equal(listed.n, 1);
+    assert_string_equal(listed.text, BOB " x-state waiting sip:alice@example.test");
+    assert_int_equal(list_watchers(HD_LIT("sip:carol@example.test")).n, 0);
+}
+
 static void
 to_end_what_is_pending_waits_too_and_keeps_its_id(void **state)
 {
@@ -473,6 +517,7 @@ main(void)
         TEST(who_is_polite_blocked_is_shown_as_what_he_is),
         TEST(who_does_not_answer_any_more_has_timed_out),
         TEST(what_nobody_decided_about_waits_until_a_rule_does),
+        TEST(who_waits_is_listed_with_those_who_watch),
         TEST(to_end_what_is_pending_waits_too_and_keeps_its_id),
         TEST(who_asks_again_no_longer_waits),
         TEST(a_fetch_that_nobody_decided_about_waits_once),
