@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The calls behind the console: who may look on without a token and what he is shown, lists that are searched and read piece by piece, and how
 long things took."""
+import json
 import re
 import urllib.parse
 
@@ -78,6 +79,9 @@ def test_listings_are_read_piece_by_piece_and_searched():
             equal(len(how("pubs", find="alice")["pubs"]), 1)
             row, = how("resources", find="ALICE")["resources"]
             equal((row["resource"], row["subscriptions"], row["publications"], row["package"]), ("sip:alice@127.0.0.1", 40, 1, "presence"))
+        check(re.search(r"sip:alice@127\.0\.0\.1 +presence +40 +1 +application/pidf\+xml", broker.tool("resources", "--socket", broker.socket_path)), "the tool")
+        check("none" in broker.tool("resources", "--find", "nobody", "--socket", broker.socket_path), "nothing is found")
+        equal(len(json.loads(broker.tool("resources", "--json", "--limit", "1", "--socket", broker.socket_path))["resources"]), 1)
         for keys in ({"from": [1]}, {"from": ["x", 1, 2]}, {"from": [-1, 0, 0]}, {"limit": 1001, "from": []}, {"find": "x" * 129}, {"sub": "xyz"},
                      {"from": [2**32, 0, 0]}, {"from": [2**32 - 1] * 3}):
             check("error" in broker.call("subs", **keys), keys)
@@ -94,6 +98,7 @@ def test_a_repeated_notify_is_no_latency_of_what_was_published_meanwhile():
         watch.notification()
         alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, "closed"), tag)
         until(lambda: bob.take(0.1) and bob.duplicates >= 2, "it is sent again")
+        until(lambda: bob.take(0.1) and "bob@127.0.0.1" in broker.tool("sick", "--socket", broker.socket_path), "he is sick")
         bob.answer = lambda message: 200
         watch.notification()
         said = broker.admin("latency", last_s=300)
@@ -113,6 +118,8 @@ def test_latency_is_what_the_recorder_saw():
         until(lambda: broker.admin("latency", last_s=300)["answer"]["n"] == 6, "answers were seen")
         said = broker.admin("latency", last_s=300)
         equal((said["notify"]["n"], said["request"]["n"], said["held"]["n"]), (5, 6, 0))
+        check(re.search(r"a PUBLISH until its NOTIFYs leave( +\d+){4} +5\n", broker.tool("latency", "--last", "300", "--socket", broker.socket_path)), "the tool")
+        broker.tool("latency", "x", "--socket", broker.socket_path, expect=2)
         for figures in (said["notify"], said["request"], said["answer"]):
             check(0 <= figures["p50_us"] <= figures["p90_us"] <= figures["p99_us"] <= figures["most_us"] < 300e6, figures)
         watch.send(0)
