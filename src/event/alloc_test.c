@@ -151,6 +151,40 @@ whole(const char *event, uint16_t port)
     publish(NULL, 0);
 }
 
+/* The same with Resource-Priority, until a refresh without it. */
+static void
+urgent(const char *event, uint16_t port)
+{
+    static const struct hd_slice users[] = { { "sip:alice@example.test", 22 } };
+    static struct evt_priority priority = { .users = users, .n_users = 1 };
+    static const char say[] = "Resource-Priority: esnet.1\r\n";
+
+    test_alloc_pause(1);
+    struct evt_config *config = host_config_copy(&host);
+    priority.values = sip_priority_namespace(HD_LIT("esnet"));
+    config->priorities = &priority;
+    config->n_priorities = 1;
+    host_configure(&host, config, hd_slice(NULL, 0));
+    host_settle(&host);
+    test_alloc_pause(-1);
+    ask(&(struct host_request){
+        .method = "PUBLISH", .headers = say, .call_id = "p", .body = "one", .expires = 600 });
+    ask(&(struct host_request){ .expires = 600, .event = event, .headers = say, .port = port });
+    wait_long(9);
+    assert_string_equal(shown, "one");
+    publish("two", 600);
+    wait_long(9);
+    assert_string_equal(shown, "two");
+    ask(&(struct host_request){ .expires = 600, .to_tag = tag, .event = event, .port = port });
+    publish("three", 600);
+    wait_long(9);
+    assert_string_equal(shown, "three");
+    ask(&(struct host_request){ .expires = 0, .to_tag = tag, .event = event, .port = port });
+    publish(NULL, 0);
+    wait_long(9);
+    assert_true(over);
+}
+
 static void
 fetch(const char *event, uint16_t port)
 {
@@ -248,6 +282,13 @@ rates_survive_each_refused_allocation(void **state)
 }
 
 static void
+priorities_survive_each_refused_allocation(void **state)
+{
+    (void)state;
+    assert_true(each_refused(urgent, "x-state", false, true) > 30);
+}
+
+static void
 a_fetch_survives_each_refused_allocation(void **state)
 {
     (void)state;
@@ -323,6 +364,7 @@ main(void)
             subscriptions_and_publications_on_two_shards_survive_each_refused_allocation),
         cmocka_unit_test(the_same_on_one_shard),
         cmocka_unit_test(rates_survive_each_refused_allocation),
+        cmocka_unit_test(priorities_survive_each_refused_allocation),
         cmocka_unit_test(a_fetch_survives_each_refused_allocation),
         cmocka_unit_test(a_registration_survives_each_refused_allocation),
         cmocka_unit_test(watcher_information_survives_each_refused_allocation),
