@@ -285,14 +285,16 @@ what_the_protocol_forbids_ends_the_connection_with_a_code(void **state)
         size_t n;
         unsigned code;
     } rows[] = {
-        { "\x81\x05hello", 7, 1002 },             /* not masked */
-        { "\xc1\x80mask", 6, 1002 },              /* compressed */
-        { "\x80\x80mask", 6, 1002 },              /* goes on with nothing */
-        { "\x01\x80mask\x81\x80mask", 12, 1002 }, /* two messages mixed */
-        { "\x09\x80mask", 6, 1002 },              /* a ping in parts */
-        { "\x88\x81\0\0\0\0\x03", 7, 1002 },      /* half a code */
-        { "\x88\x82\0\0\0\0\x03\xed", 8, 1002 },  /* 1005 is never sent */
-        { "\x81\x81\0\0\0\0\xff", 7, 1007 },      /* text that is none */
+        { "\x81\x05hello", 7, 1002 },                             /* not masked */
+        { "\xc1\x80mask", 6, 1002 },                              /* compressed */
+        { "\x80\x80mask", 6, 1002 },                              /* goes on with nothing */
+        { "\x01\x80mask\x81\x80mask", 12, 1002 },                 /* two messages mixed */
+        { "\x09\x80mask", 6, 1002 },                              /* a ping in parts */
+        { "\x88\x81\0\0\0\0\x03", 7, 1002 },                      /* half a code */
+        { "\x88\x82\0\0\0\0\x03\xed", 8, 1002 },                  /* 1005 is never sent */
+        { "\x81\x81\0\0\0\0\xff", 7, 1007 },                      /* text that is none */
+        { "\x81\xff\x80\0\0\0\0\0\0\0", 10, 1002 },               /* 2^63 octets are no length */
+        { "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 10, 1009 }, /* one less is too many */
         { "\x01\x81\0\0\0\0\xc3\x80\x81\0\0\0\0z", 14, 1007 },
     };
     struct host *host = start_plain();

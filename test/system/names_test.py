@@ -65,6 +65,12 @@ class NameServer:
         if odd == "rubbish":
             self.socket.sendto(data[:2] + b"\x81\x80" + b"\xc0" * 60, peer)
             return
+        if odd == "lies":  # of another question, and as if somebody else had asked
+            other = wire("other.test") + question[-4:]
+            body = b"\xc0\x0c" + struct.pack("!HHIH", A, 1, 60, 4) + socket.inet_aton("192.0.2.66")
+            for ident, asked in ((data[:2], other), (bytes([data[0] ^ 1, data[1]]), question)):
+                self.socket.sendto(ident + b"\x81\x80" + struct.pack("!HHHH", 1, 1, 0, 0) + asked + body, peer)
+            return
         if odd == "loop":
             body = wire(name) + struct.pack("!HHIH", CNAME, 1, 60, len(wire(name))) + wire(name)
             self.socket.sendto(data[:2] + b"\x81\x80" + struct.pack("!HHHH", 1, 1, 0, 0) + question + body, peer)
@@ -156,10 +162,11 @@ def test_a_stream_that_is_refused_gives_way_to_the_next():
 
 def test_name_servers_that_are_silent_or_talk_rubbish_hold_up_nobody():
     with Scene() as (broker, dns):
-        dns.odd = {"silent.test": "silent", "rubbish.test": "rubbish", "loop.test": "loop"}
+        dns.odd = {"silent.test": "silent", "rubbish.test": "rubbish", "loop.test": "loop", "lies.test": "lies"}
         phone, good = Agent(broker, "phone", lab=True), Agent(broker, "good", lab=True)
-        for name in list(dns.odd) + ["unknown.test"]:
-            phone.own_contact = f"<sip:phone@{name}:5060>"
+        dns.a("many.test", *["127.0.0.1"] * 1000)
+        for name in list(dns.odd) + ["unknown.test", "many.test"]:
+            phone.own_contact = f"<sip:phone@{name}:{port_of(phone)}>"
             began = time.monotonic()
             sub = phone.subscribe("sip:bob@127.0.0.1")
             # others are served meanwhile
