@@ -32,7 +32,7 @@ api_static_answer(struct api_request *request)
         return true;
     }
     if (tag.n && api_etag_listed(api_field(request, "If-None-Match"), tag))
-        api_answer(request, 304, NULL, hd_slice(NULL, 0));
+        api_answer(request, 304, NULL, hd_slice(row->octets, row->n));
     else
         api_answer(request, 200, row->type, hd_slice(row->octets, row->n));
     if (row->gzip && request->status == 200)
