@@ -68,7 +68,7 @@ static void
 strings_come_back_as_they_went_in_and_none_is_kept_twice(void **state)
 {
     static char longer[300];
-    struct evt_mirror mirror = { .key = hd_slice("<" BOB ">" + 1, sizeof(BOB) - 1) };
+    struct evt_mirror mirror = { .key = hd_slice(&("<" BOB ">")[1], sizeof(BOB) - 1) };
     memset(longer, 'x', sizeof(longer) - 1);
     const struct {
         const char *remote, *tag, *local, *watcher, *route, *id;
