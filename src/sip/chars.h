@@ -32,6 +32,14 @@ sip_is(char c, unsigned class)
     return (sip_chars[(uint8_t)c] & class) != 0;
 }
 
+/** Whether an octet of a user part means the same escaped or not, and stands as it is in a key: ";"
+ * and "=" set parameters of a number apart (RFC 3261 section 19.1.4, RFC 3966 section 3). */
+static inline bool
+sip_is_plain(char c)
+{
+    return sip_is(c, SIP_C_USER) && c != ';' && c != '=';
+}
+
 /** How many octets from p on, before end, are of the class. */
 static inline size_t
 sip_span(const char *p, const char *end, unsigned class)

@@ -98,7 +98,7 @@ octet_write(struct sip_out *out, char c)
     static const char hex[] = "0123456789ABCDEF";
 
     c = sip_lower(c);
-    if (sip_is(c, SIP_C_USER) && c != ';' && c != '=') {
+    if (sip_is_plain(c)) {
         sip_out_char(out, c);
         return;
     }

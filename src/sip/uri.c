@@ -466,7 +466,7 @@ user_write(struct sip_out *out, struct hd_slice user)
             continue;
         }
         const int octet = sip_hex(user.p[1]) * 16 + sip_hex(user.p[2]);
-        if (sip_is((char)octet, SIP_C_USER)) {
+        if (sip_is_plain((char)octet)) {
             sip_out_char(out, (char)octet);
         } else {
             sip_out_char(out, '%');
