@@ -38,6 +38,17 @@ print_listeners(const struct evt_config *config, FILE *to)
 }
 
 static void
+print_http(const struct api_settings *http, FILE *to)
+{
+    char text[HD_ADDR_TEXT];
+
+    if (http->enabled)
+        (void)fprintf(to, "  %s://%.*s/  (a page to look at, and HTTP for programs)\n",
+                      http->certificate ? "https" : "http", (int)hd_addr_text(&http->addr, text),
+                      text);
+}
+
+static void
 print_domains(const struct evt_config *config, FILE *to)
 {
     (void)fprintf(to, "It serves sip:USER@");
@@ -122,6 +133,7 @@ hd_banner_print(const struct hd_daemon *daemon, FILE *to)
     (void)fprintf(to, "herald " HERALD_VERSION " is running, with %u shard%s.\n",
                   hd_host_shards(daemon->host), hd_host_shards(daemon->host) == 1 ? "" : "s");
     print_listeners(daemon->config, to);
+    print_http(&daemon->conf->http, to);
     print_domains(daemon->config, to);
     if (daemon->n_made > 0) {
         (void)fprintf(to, "It made these users (the passwords are shown this once):\n");

@@ -173,7 +173,7 @@ def test_the_three_commands_of_make_run_work_as_printed():
     run.says("Try next")
     until(lambda: os.path.exists(os.path.join(folder, "run", "herald.sock")), "the admin socket")
     out = run.out()
-    for words in ("UDP 127.0.0.1:5060", "TCP 127.0.0.1:5060", "TLS 127.0.0.1:5061", "WSS 127.0.0.1:5063", "2001", "2002", "password"):
+    for words in ("UDP 127.0.0.1:5060", "TCP 127.0.0.1:5060", "TLS 127.0.0.1:5061", "WSS 127.0.0.1:5063", "http://127.0.0.1:8080/", "2001", "2002", "password"):
         check(words in out, words, "is not in\n", out)
     commands = re.findall(rf"^ +({re.escape(HERALD)} .*)$", out, re.M)
     equal(len(commands), 3, "commands that are printed")
