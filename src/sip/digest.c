@@ -106,12 +106,13 @@ take_quoted(struct hd_slice *s, struct hd_slice *ret_value)
 }
 
 /* A value without quotes: token, or what some clients write where a quoted string belongs (a URI, a
- * nonce in base64). */
+ * nonce in base64).  No backslash: between quotes it would take the octet behind it along. */
 static enum hd_err
 take_bare(struct hd_slice *s, struct hd_slice *ret_value)
 {
     size_t n = 0;
-    while (n < s->n && s->p[n] > ' ' && s->p[n] < 0x7f && s->p[n] != ',' && s->p[n] != '"')
+    while (n < s->n && s->p[n] > ' ' && s->p[n] < 0x7f && s->p[n] != ',' && s->p[n] != '"' &&
+           s->p[n] != '\\')
         n++;
     if (n == 0)
         return HD_ESYNTAX;

@@ -206,6 +206,8 @@ malformed_credentials_are_refused(void **state)
         { "Digest a=\"b\r\n c\"", HD_ESYNTAX },
         { "Digest a=\"b\\\r\n c\"", HD_ESYNTAX },
         { "Digest a=b\"c\"", HD_ESYNTAX },
+        { "Digest nonce=b\\", HD_ESYNTAX },
+        { "Digest nonce=b\\c, realm=\"d\"", HD_ESYNTAX },
         { "Digest username=\"a\", username=\"b\"", HD_ESYNTAX },
         { "Digest username=\"\", USERNAME=\"\"", HD_ESYNTAX },
         { "Digest algorithm=MD5, algorithm=MD5", HD_ESYNTAX },
