@@ -223,13 +223,12 @@ struct evt_sub {
     bool lingering : 1; /* over: kept for retransmissions only */
     bool parked : 1;
     bool fetch : 1;
-    bool tombstone : 1; /* over, and the store holds a record for repetitions of its end */
-    bool direct : 1;    /* no proxy between us */
-    bool whole : 1;     /* its versions made a leap: the next document is no partial one */
-    bool approved : 1;  /* it was pending once */
-    uint16_t
-        leased : 14;    /* NOTIFYs that may still go before it is kept anew; EVT_LEASE: none went */
-    uint16_t quiet : 2; /* which of the requests in done_txn were answered 204, a bit each */
+    bool tombstone : 1;     /* over, and the store holds a record for repetitions of its end */
+    bool direct : 1;        /* no proxy between us */
+    bool whole : 1;         /* its versions made a leap: the next document is no partial one */
+    bool approved : 1;      /* it was pending once */
+    uint16_t leased : 14;   /* NOTIFYs until it is kept anew; EVT_LEASE: none went */
+    uint16_t quiet : 2;     /* which of the requests in done_txn were answered 204, a bit each */
     uint16_t retry_after_s; /* with EVT_REASON_PROBATION and GIVEUP */
     uint32_t mirror, place, hop;
     uint32_t came; /* a hop: how the last SUBSCRIBE came; its local address is in our Contact */

@@ -789,12 +789,13 @@ static void
 a_copy_counts_the_starts_that_it_does_not_know_of(void **state)
 {
     struct fixture *f = *state;
+    char copy[128];
     bool done = false;
 
-    (void)snprintf(f->problem, sizeof(f->problem), "%s/copy.db", f->folder);
+    (void)snprintf(copy, sizeof(copy), "%s/copy.db", f->folder);
     while (!done)
-        assert_int_equal(sto_journal_backup(f->journal, f->problem, &done), HD_OK);
-    (void)snprintf(f->path, sizeof(f->path), "%s/copy.db", f->folder);
+        assert_int_equal(sto_journal_backup(f->journal, copy, &done), HD_OK);
+    (void)snprintf(f->path, sizeof(f->path), "%s", copy);
     open_again(f);
     assert_int_equal(sto_journal_start(f->journal), 1 + BACKUP_STARTS + 1);
 }
