@@ -64,11 +64,27 @@ copy(char *to, size_t cap, struct hd_slice from)
     (void)snprintf(to, cap, "%.*s", HD_FMT(from));
 }
 
+/* The seq in Herald-Fired of the alarm "high"; 0: none. */
+static unsigned
+seq_of(const struct host_sent *sent)
+{
+    static const char name[] = "Herald-Fired: high;seq=";
+    const char *at = memmem(sent->text.p, sent->text.n, name, strlen(name));
+    uint32_t seq = 0;
+
+    if (at) {
+        const char *digits = at + strlen(name);
+        const char *end = memchr(digits, '\r', (size_t)(sent->text.p + sent->text.n - digits));
+        assert_non_null(end);
+        assert_int_equal(hd_slice_to_u32(hd_slice(digits, (size_t)(end - digits)), &seq), HD_OK);
+    }
+    return seq;
+}
+
 static void
 note_notify(const struct host_sent *sent)
 {
-    static const char name[] = "Herald-Fired: high;seq=";
-    const char *seq = memmem(sent->text.p, sent->text.n, name, strlen(name));
+    const unsigned seq = seq_of(sent);
 
     notified++;
     if (sent->msg.body.n) {
@@ -76,9 +92,8 @@ note_notify(const struct host_sent *sent)
         copy(shown, sizeof(shown), sent->msg.body);
     }
     if (seq) {
-        const unsigned number = (unsigned)atoi(seq + strlen(name)); /* a line follows */
-        assert_in_range(number, fired, fired + 1); /* in order, and the same one again at most */
-        fired = number;
+        assert_in_range(seq, fired, fired + 1); /* in order, and the same one again at most */
+        fired = seq;
     }
     copy(view, sizeof(view), sip_msg_value(&sent->msg, SIP_HDR_SIP_ETAG));
     over = over || host_has(sent, "Subscription-State: terminated");
