@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Names of next hops against the tests' own name server: lookup, fail-over, and name servers that do nobody any good."""
+import select
 import socket
 import ssl
 import struct
@@ -193,7 +194,8 @@ class Edge:
         self.pair, self.got, self.sessions, self.names = pair, [], [], []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        self.context = self.open = None
+        self.context = None
+        self.ended, self.end = socket.socketpair()  # an octet at `end`: hang up
         self.show(pair)
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -209,15 +211,22 @@ class Edge:
             except OSError:
                 return
             try:
-                self.open = self.context.wrap_socket(raw, server_side=True)
-                self.sessions.append(self.open.session_reused)
-                self._answer(self.open)
+                line = self.context.wrap_socket(raw, server_side=True)
+                self.sessions.append(line.session_reused)
+                self._answer(line)
             except (OSError, ssl.SSLError):
                 raw.close()
 
     def _answer(self, line):
         data = b""
-        while piece := line.recv(65536):
+        while True:
+            if not line.pending() and self.ended in select.select([line, self.ended], [], [])[0]:
+                self.ended.recv(1)
+                line.unwrap().close()  # as TLS wants it, so that the session is good for another connection
+                return
+            piece = line.recv(65536)
+            if not piece:
+                return
             data += piece
             while b"\r\n\r\n" in data:
                 head, rest = data.split(b"\r\n\r\n", 1)
@@ -231,12 +240,12 @@ class Edge:
                 line.sendall(("SIP/2.0 200 OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in rows) + "Content-Length: 0\r\n\r\n").encode())
 
     def hang_up(self):
-        """Closes the connection as TLS wants it, so that its session is good for another."""
-        line = self.open.unwrap()
-        line.close()
+        """Closes the connection; by the thread that reads from it, two in one connection confuse TLS."""
+        self.end.send(b".")
 
     def close(self):
-        self.socket.close()
+        for end in (self.socket, self.ended, self.end):
+            end.close()
 
 
 def test_who_answers_by_tls_has_to_be_the_domain_that_was_looked_up():
