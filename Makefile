@@ -21,7 +21,7 @@ TESTS        ?=
 PREFIX       ?= /usr/local
 DESTDIR      ?=
 
-# Any report of a sanitizer ends the program that caused it.
+# As meson.build has it for the tests; here for `make soak` and `make fuzz`.
 export ASAN_OPTIONS  = abort_on_error=0:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS = halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS  = halt_on_error=1:second_deadlock_stack=1

@@ -21,7 +21,7 @@
 
 #include "net/sock.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 /* --- the owner ------------------------------------------------------------------------------ */
 
