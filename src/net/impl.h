@@ -158,6 +158,7 @@ struct net_shard {
     _Atomic bool stop;
     uint64_t now_ms;
     struct hd_wheel wheel;
+    bool owner_goes_on; /* its last turn asked for the next one at once */
     struct net_udp udp;
     struct net_tcp tcp;
     struct net_names names;        /* whom we connect to by TLS */

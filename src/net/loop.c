@@ -112,14 +112,16 @@ later(uint64_t now_ms, uint64_t wait_ms)
 static uint64_t
 turn(struct net_shard *net)
 {
-    uint64_t now_us = net_now_us(), due_ms, wheel_due_ms;
+    uint64_t now_us = net_now_us(), wait_ms, due_ms, wheel_due_ms;
 
     net->stirred = false;
     net->now_ms = now_us / 1000;
     (void)hd_wheel_advance(&net->wheel, net->now_ms, on_wheel, net);
     tell_failures(net);
     net_tcp_tell(net);
-    due_ms = later(net->now_ms, net->params.on.turn(net->params.on.context, now_us));
+    wait_ms = net->params.on.turn(net->params.on.context, now_us);
+    net->owner_goes_on = wait_ms == 0;
+    due_ms = later(net->now_ms, wait_ms);
     net_udp_flush(net);
     net_tcp_flush(net);
     wheel_due_ms = later(net->wheel.now_ms, hd_wheel_wait_ms(&net->wheel));

@@ -571,6 +571,51 @@ stop_before_run_ends_it_after_one_turn(void **state)
     host_stop(host);
 }
 
+/* Sends its own shard more than one batch in each turn, as the answers to a fan-out come. */
+struct crowd {
+    struct host *host;
+    int fd;
+    struct hd_addr to;
+    uint64_t before;       /* datagrams read by the last turn */
+    _Atomic uint64_t most; /* datagrams read between two turns */
+};
+
+static struct crowd crowd;
+
+static uint64_t
+crowd_turn(void *context, uint64_t now_us)
+{
+    const uint64_t in = net_shard_counters(crowd.host->net)->datagrams_in;
+
+    (void)host_turn(context, now_us);
+    if (in - crowd.before > crowd.most)
+        crowd.most = in - crowd.before;
+    crowd.before = in;
+    for (unsigned i = 0; crowd.most < 150 && i < 150; i++)
+        udp_to(crowd.fd, &crowd.to, "hello", 5);
+    return 0;
+}
+
+static void
+answers_to_a_fan_out_are_read_as_fast_as_it_sends(void **state)
+{
+    struct net_listener listener = listen_on(HD_UDP, "127.0.0.1");
+    struct net_params params = host_params(&listener, 1);
+    struct hd_addr own;
+
+    (void)state;
+    memset(&crowd, 0, sizeof(crowd));
+    crowd.host = host_new();
+    crowd.fd = peer_udp("127.0.0.1", &own);
+    params.on.turn = crowd_turn;
+    host_open(crowd.host, &params);
+    crowd.to = net_shard_bound(crowd.host->net, 0);
+    host_run(crowd.host);
+    wait_counter(&crowd.most, 150);
+    close(crowd.fd);
+    host_stop(crowd.host);
+}
+
 int
 main(void)
 {
@@ -592,6 +637,7 @@ main(void)
         cmocka_unit_test(turn_comes_when_it_is_wanted_and_never_before),
         cmocka_unit_test(turn_without_wish_comes_only_when_woken),
         cmocka_unit_test(owner_who_always_wants_a_turn_still_gets_packets),
+        cmocka_unit_test(answers_to_a_fan_out_are_read_as_fast_as_it_sends),
         cmocka_unit_test(owner_who_fails_without_end_does_not_stop_the_shard),
         cmocka_unit_test(stop_before_run_ends_it_after_one_turn),
     };

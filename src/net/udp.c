@@ -1,7 +1,7 @@
 /* udp.c - datagrams, many per system call both ways.
  *
- * In: one recvmmsg for each readable socket and turn; the owner works on the octets where they were
- * read.
+ * In: one recvmmsg for each readable socket and turn, more of them during a fan-out; the owner
+ * works on the octets where they were read.
  *
  * Out: net_reserve gives room inside a batch, a commit fills a slot of it, and the flush at the end
  * of the turn sends the slots with sendmmsg; nothing is copied on the way.  A batch that is full is
@@ -30,6 +30,7 @@
 #include "net/stun.h"
 
 #define BATCH_IN 64
+#define BATCHES_AT_ONCE 8 /* the most that are read of a socket in a turn */
 #define DATAGRAM_MAX 65536
 /* Not a power of two: buffers that differ in the upper bits only would all fall into the same lines
  * of a cache. */
@@ -198,8 +199,9 @@ take_datagram(struct net_udp_sock *sock, struct mmsghdr *header, const char *p)
     }
 }
 
-static void
-udp_read(struct net_udp_sock *sock)
+/* Reads a batch; false: nothing more is there. */
+static bool
+read_batch(struct net_udp_sock *sock)
 {
     struct net_shard *net = sock->net;
     struct net_udp_in *in = net->udp.in;
@@ -209,16 +211,29 @@ udp_read(struct net_udp_sock *sock)
     for (unsigned tries = 0; n < 0 && tries < SEND_TRIES; tries++) {
         n = recvmmsg(sock->fd, in->header, BATCH_IN, MSG_DONTWAIT, NULL);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
+            return false;
     }
     if (n <= 0)
-        return;
+        return false;
     net_count(&net->counters.datagrams_in, (uint64_t)n);
     if (net->params.on.batch)
         net->params.on.batch(net->params.on.context);
     for (int i = 0; i < n; i++)
         take_datagram(sock, &in->header[i], in->iov[i].iov_base);
     prepare_in(in, (unsigned)n);
+    return n == BATCH_IN;
+}
+
+/* One batch in a turn, but while the owner has more to send than fits into turns all that is there:
+ * its sends are answered, and more of them go out in a turn than fit into a batch.  What the
+ * receive buffer cannot take is lost, and has to be sent again. */
+static void
+udp_read(struct net_udp_sock *sock)
+{
+    const unsigned most = sock->net->owner_goes_on ? BATCHES_AT_ONCE : 1;
+
+    for (unsigned i = 0; i < most && read_batch(sock); i++)
+        ;
 }
 
 /* --- ICMP errors ---------------------------------------------------------------------------- */

@@ -20,22 +20,27 @@ struct fake {
     size_t control[8];        /* length of the control data of the first ones */
     char control_octets[8][128];
     int fds[4096];
+    unsigned arrived;      /* datagrams that recvmmsg finds */
     long allocations_left; /* below 0: no limit */
 };
 
 static struct fake fake;
 
 static int fake_sendmmsg(int fd, struct mmsghdr *header, unsigned n, int flags);
+static int fake_recvmmsg(int fd, struct mmsghdr *header, unsigned n, int flags,
+                         struct timespec *timeout);
 static void *fake_malloc(size_t size);
 static void *fake_calloc(size_t n, size_t size);
 static void *fake_realloc(void *old, size_t size);
 
 #define sendmmsg fake_sendmmsg
+#define recvmmsg fake_recvmmsg
 #define malloc fake_malloc
 #define calloc fake_calloc
 #define realloc fake_realloc
 #include "net/udp.c"
 #undef sendmmsg
+#undef recvmmsg
 #undef malloc
 #undef calloc
 #undef realloc
@@ -94,6 +99,29 @@ fake_sendmmsg(int fd, struct mmsghdr *header, unsigned n, int flags)
         fake.sent[fake.n_sent++] = *(const unsigned char *)msg->msg_iov->iov_base;
     }
     return (int)n;
+}
+
+static int
+fake_recvmmsg(int fd, struct mmsghdr *header, unsigned n, int flags, struct timespec *timeout)
+{
+    unsigned got = fake.arrived < n ? fake.arrived : n;
+    struct sockaddr_in from = { .sin_family = AF_INET, .sin_port = htons(5060) };
+
+    (void)fd;
+    (void)flags;
+    (void)timeout;
+    if (got == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    for (unsigned i = 0; i < got; i++) {
+        memcpy(header[i].msg_hdr.msg_name, &from, sizeof(from));
+        header[i].msg_hdr.msg_controllen = 0;
+        memcpy(header[i].msg_hdr.msg_iov->iov_base, "text", 4);
+        header[i].msg_len = 4;
+    }
+    fake.arrived -= got;
+    return (int)got;
 }
 
 /* --- a shard that never runs ---------------------------------------------------------------- */
@@ -504,6 +532,48 @@ flow_of_another_transport_leaves_from_its_address(void **state)
     net_shard_free(net);
 }
 
+/* --- how much is read ----------------------------------------------------------------------- */
+
+static void
+a_batch_is_read_in_a_turn(void **state)
+{
+    struct net_shard *net = new_shard("127.0.0.1", NULL);
+
+    (void)state;
+    fake.arrived = 200;
+    udp_read(&net->udp.socks[0]);
+    assert_int_equal(packets, 64);
+    udp_read(&net->udp.socks[0]);
+    assert_int_equal(packets, 128);
+    net_shard_free(net);
+}
+
+static void
+all_that_is_there_is_read_while_the_owner_goes_on_sending(void **state)
+{
+    struct net_shard *net = new_shard("127.0.0.1", NULL);
+
+    (void)state;
+    net->owner_goes_on = true;
+    fake.arrived = 200;
+    udp_read(&net->udp.socks[0]);
+    assert_int_equal(packets, 200);
+    net_shard_free(net);
+}
+
+static void
+flood_leaves_the_owner_his_turn(void **state)
+{
+    struct net_shard *net = new_shard("127.0.0.1", NULL);
+
+    (void)state;
+    net->owner_goes_on = true;
+    fake.arrived = 100000;
+    udp_read(&net->udp.socks[0]);
+    assert_int_equal(packets, 512);
+    net_shard_free(net);
+}
+
 /* A datagram as recvmmsg leaves it. */
 static void
 receive(struct net_shard *net, const struct hd_addr *from, int level, int type, const void *info,
@@ -630,6 +700,9 @@ main(void)
         cmocka_unit_test(only_the_latest_datagrams_are_remembered),
         cmocka_unit_test(source_is_named_only_where_the_socket_does_not),
         cmocka_unit_test(flow_of_another_transport_leaves_from_its_address),
+        cmocka_unit_test(a_batch_is_read_in_a_turn),
+        cmocka_unit_test(all_that_is_there_is_read_while_the_owner_goes_on_sending),
+        cmocka_unit_test(flood_leaves_the_owner_his_turn),
         cmocka_unit_test(datagrams_that_cannot_be_answered_are_dropped),
         cmocka_unit_test(count_of_drops_may_come_round),
         cmocka_unit_test(shard_without_memory_is_not_opened),
