@@ -1,8 +1,12 @@
 /* audit.c - the audit trail: a table that grows at one end and shrinks at the other.
  *
- * Invariants: a line that is there is never changed; numbers grow, so that the oldest line is the
+ * A row of SQLite holds as many lines as a page does (a pack); the last one is written again with
+ * more lines until it is full. There is no index: a line costs no more than its octets, and who
+ * asks for a resource, which is rare, reads the packs from the newest on.
+ * Invariants: a line that is there is never changed; numbers grow, so that the oldest pack is the
  * one with the lowest; each commit removes more lines than it can have added, until what is left is
- * young and few enough. */
+ * young and few enough; a pack is not so long in the making that its first line stays much longer
+ * than it may. */
 #include "store/audit.h"
 
 #include <stdio.h>
@@ -16,30 +20,39 @@
 #include "base/bytes.h"
 
 #define AUDIT_MAGIC 0x53415544u
-#define VERSION 1
-#define COPY_PAGES 64 /* in one step */
-#define TRIM 1000u    /* lines that one commit removes at most; more than a commit's records */
+#define VERSION 2
+#define COPY_PAGES 16    /* in one step */
+#define PACK_MOST 16000u /* octets of lines: a page has 16 KiB */
+#define LINE_LEAST 41u   /* octets of the shortest line */
+#define TRIM_PACKS 16u   /* that one commit removes at most; a commit adds fewer */
+#define SPAN_MOST_MS 3600000u
+
+/* Some lines in a row of the table. */
+struct pack {
+    sqlite3_int64 n; /* number of its first line, 0: there is none */
+    sqlite3_int64 lines;
+    uint64_t at_ms; /* when the newest line was noted */
+};
 
 struct sto_audit {
     unsigned magic;
     sqlite3 *db;
-    sqlite3_stmt *insert, *oldest, *newest, *trim, *begin, *commit, *rollback;
-    uint64_t keep_ms;
+    sqlite3_stmt *put, *oldest, *newest, *remove, *begin, *commit, *rollback;
+    uint64_t keep_ms, span_ms;
     uint32_t most;
-    sqlite3_int64 first, last, first_ms; /* numbers of the ends, 0: no line; when the oldest was */
-    bool open;                           /* a transaction */
-    sqlite3 *copy;                       /* under way */
+    struct pack first, last; /* the oldest, and the one that grows */
+    uint64_t last_begun_ms;  /* when its first line was noted */
+    bool open;               /* a transaction */
+    sqlite3 *copy;           /* under way */
     sqlite3_backup *backup;
+    size_t octets; /* of last */
+    char pack[PACK_MOST];
 };
 
 static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS audit(n INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
-    " what INTEGER NOT NULL, state INTEGER NOT NULL, transform INTEGER NOT NULL,"
-    " proof INTEGER NOT NULL, reason INTEGER NOT NULL, rule INTEGER NOT NULL,"
-    " subscription INTEGER NOT NULL, resource TEXT NOT NULL, package TEXT NOT NULL,"
-    " watcher TEXT NOT NULL, address TEXT NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS audit_resource ON audit(resource, n);"
-    "PRAGMA user_version = 1;";
+    "CREATE TABLE IF NOT EXISTS audit(n INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL, lines BLOB NOT NULL);"
+    "PRAGMA user_version = 2;";
 
 /* --- packing --------------------------------------------------------------------------------- */
 
@@ -66,6 +79,39 @@ sto_audit_pack(const struct evt_audit *row, char buffer[STO_AUDIT_PACKED_MAX])
     return hd_bytes_out_finish(&out, &packed) ? hd_slice(NULL, 0) : packed;
 }
 
+/* Octets of a line, as they are in a pack: when it was noted, and the packed row. */
+static struct hd_slice
+line_write(uint64_t wall_ms, struct hd_slice packed, char buffer[STO_AUDIT_PACKED_MAX + 16])
+{
+    struct hd_bytes_out out;
+    struct hd_slice line;
+
+    hd_bytes_out_init(&out, buffer, STO_AUDIT_PACKED_MAX + 16);
+    hd_bytes_put_u64(&out, wall_ms);
+    hd_bytes_put_slice(&out, packed);
+    return hd_bytes_out_finish(&out, &line) ? hd_slice(NULL, 0) : line;
+}
+
+static enum hd_err
+line_read(struct hd_slice packed, struct sto_audit_line *ret_line)
+{
+    struct hd_bytes_in in;
+
+    hd_bytes_in_init(&in, packed);
+    ret_line->what = (enum evt_audited)hd_bytes_get_u8(&in);
+    ret_line->state = hd_bytes_get_u8(&in);
+    ret_line->transform = hd_bytes_get_u8(&in);
+    ret_line->proof = hd_bytes_get_u8(&in);
+    ret_line->reason = hd_bytes_get_u8(&in);
+    ret_line->rule = hd_bytes_get_u32(&in);
+    ret_line->id = hd_bytes_get_u64(&in);
+    ret_line->resource = hd_bytes_get_slice(&in);
+    ret_line->package = hd_bytes_get_slice(&in);
+    ret_line->watcher = hd_bytes_get_slice(&in);
+    ret_line->address = hd_bytes_get_slice(&in);
+    return hd_bytes_in_end(&in);
+}
+
 /* --- the trail ------------------------------------------------------------------------------- */
 
 static enum hd_err
@@ -75,12 +121,10 @@ prepare(struct sto_audit *audit)
         sqlite3_stmt **statement;
         const char *text;
     } all[] = {
-        { &audit->insert, "INSERT INTO audit(at_ms, what, state, transform, proof, reason, rule,"
-                          " subscription, resource, package, watcher, address)"
-                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)" },
-        { &audit->oldest, "SELECT n, at_ms FROM audit ORDER BY n LIMIT 1" },
-        { &audit->newest, "SELECT n FROM audit ORDER BY n DESC LIMIT 1" },
-        { &audit->trim, "DELETE FROM audit WHERE n < ?1 AND (at_ms < ?2 OR n <= ?3)" },
+        { &audit->put, "INSERT OR REPLACE INTO audit VALUES(?1, ?2, ?3, ?4)" },
+        { &audit->oldest, "SELECT n, count, at_ms FROM audit ORDER BY n LIMIT 1" },
+        { &audit->newest, "SELECT n, count, at_ms, lines FROM audit ORDER BY n DESC LIMIT 1" },
+        { &audit->remove, "DELETE FROM audit WHERE n = ?1" },
         { &audit->begin, "BEGIN" },
         { &audit->commit, "COMMIT" },
         { &audit->rollback, "ROLLBACK" },
@@ -92,18 +136,33 @@ prepare(struct sto_audit *audit)
     return HD_OK;
 }
 
-/* Looked for once, and when lines went: a search in each commit would grow with the trail. */
+static struct pack
+find_end(sqlite3_stmt *statement)
+{
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return (struct pack){ .n = 0 };
+    return (struct pack){ .n = sqlite3_column_int64(statement, 0),
+                          .lines = sqlite3_column_int64(statement, 1),
+                          .at_ms = (uint64_t)sqlite3_column_int64(statement, 2) };
+}
+
+/* Looked for once, and when something failed: a search in each commit would grow with the trail. */
 static void
 find_ends(struct sto_audit *audit)
 {
-    audit->first = audit->last = audit->first_ms = 0;
-    if (sqlite3_step(audit->oldest) == SQLITE_ROW) {
-        audit->first = sqlite3_column_int64(audit->oldest, 0);
-        audit->first_ms = sqlite3_column_int64(audit->oldest, 1);
-    }
+    audit->first = find_end(audit->oldest);
     (void)sqlite3_reset(audit->oldest);
-    if (sqlite3_step(audit->newest) == SQLITE_ROW)
-        audit->last = sqlite3_column_int64(audit->newest, 0);
+    audit->last = find_end(audit->newest);
+    audit->octets = 0;
+    audit->last_begun_ms = 0; /* a new pack is begun */
+    if (audit->last.n) {
+        struct hd_bytes_in in;
+        size_t n = (size_t)sqlite3_column_bytes(audit->newest, 3);
+        audit->octets = n < PACK_MOST ? n : PACK_MOST;
+        memcpy(audit->pack, sqlite3_column_blob(audit->newest, 3), audit->octets);
+        hd_bytes_in_init(&in, hd_slice(audit->pack, audit->octets));
+        audit->last_begun_ms = hd_bytes_get_u64(&in);
+    }
     (void)sqlite3_reset(audit->newest);
 }
 
@@ -127,20 +186,24 @@ sto_audit_open(const struct sto_audit_params *params, char ret_problem[256],
         return HD_ENOMEM;
     audit->magic = AUDIT_MAGIC;
     audit->keep_ms = (uint64_t)params->keep_s * 1000;
+    audit->span_ms = audit->keep_ms / 64 < SPAN_MOST_MS ? audit->keep_ms / 64 : SPAN_MOST_MS;
     audit->most = params->most;
     if (sqlite3_open_v2(params->path, &audit->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK ||
-        sqlite3_exec(audit->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(audit->db, "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL", NULL, NULL,
+                     NULL) != SQLITE_OK ||
         sqlite3_exec(audit->db,
                      params->durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
                      NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_exec(audit->db, "PRAGMA user_version", read_version, &version, NULL) != SQLITE_OK ||
-        version > VERSION || sqlite3_exec(audit->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
-        prepare(audit)) {
+        (version && version != VERSION) ||
+        sqlite3_exec(audit->db, schema, NULL, NULL, NULL) != SQLITE_OK || prepare(audit)) {
         (void)snprintf(ret_problem, 256, "%.160s: %.80s", params->path,
-                       version > VERSION ? "written by a newer herald" : sqlite3_errmsg(audit->db));
+                       version > VERSION              ? "written by a newer herald"
+                       : version && version < VERSION ? "written by an older herald"
+                                                      : sqlite3_errmsg(audit->db));
         sto_audit_close(audit);
-        return version > VERSION ? HD_EVERSION : HD_EIO;
+        return version && version != VERSION ? HD_EVERSION : HD_EIO;
     }
     find_ends(audit);
     *ret_audit = audit;
@@ -162,8 +225,8 @@ sto_audit_close(struct sto_audit *audit)
     if (!audit)
         return;
     HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
-    sqlite3_stmt *const all[] = { audit->insert, audit->oldest, audit->newest,  audit->trim,
-                                  audit->begin,  audit->commit, audit->rollback };
+    sqlite3_stmt *const all[] = { audit->put,   audit->oldest, audit->newest,  audit->remove,
+                                  audit->begin, audit->commit, audit->rollback };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         (void)sqlite3_finalize(all[i]);
     end_copy(audit);
@@ -181,59 +244,85 @@ step(sqlite3_stmt *statement)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? HD_OK : HD_EIO;
 }
 
-static void
-bind_text(sqlite3_stmt *statement, int at, struct hd_slice text)
+/* Writes the pack that grows, in place of what was written of it before. */
+static enum hd_err
+put_pack(struct sto_audit *audit)
 {
-    (void)sqlite3_bind_text(statement, at, text.n ? text.p : "", (int)text.n, SQLITE_STATIC);
+    if (!audit->last.n)
+        return HD_OK;
+    (void)sqlite3_bind_int64(audit->put, 1, audit->last.n);
+    (void)sqlite3_bind_int64(audit->put, 2, audit->last.lines);
+    (void)sqlite3_bind_int64(audit->put, 3, (sqlite3_int64)audit->last.at_ms);
+    (void)sqlite3_bind_blob(audit->put, 4, audit->pack, (int)audit->octets, SQLITE_STATIC);
+    enum hd_err err = step(audit->put);
+    if (!err && (!audit->first.n || audit->first.n == audit->last.n))
+        audit->first = audit->last;
+    return err;
+}
+
+/* Begins a new pack when a line does not fit into the last one, or that has been growing for long.
+ */
+static enum hd_err
+pack_room(struct sto_audit *audit, uint64_t wall_ms, size_t n)
+{
+    const struct pack last = audit->last;
+    bool young =
+        wall_ms >= audit->last_begun_ms && wall_ms - audit->last_begun_ms <= audit->span_ms;
+
+    if (last.n && young && audit->octets + n <= PACK_MOST)
+        return HD_OK;
+    enum hd_err err = put_pack(audit);
+    if (err)
+        return err;
+    audit->last = (struct pack){ .n = last.n ? last.n + last.lines : 1, .at_ms = wall_ms };
+    audit->last_begun_ms = wall_ms;
+    audit->octets = 0;
+    return HD_OK;
 }
 
 enum hd_err
 sto_audit_add(struct sto_audit *audit, uint64_t wall_ms, struct hd_slice packed)
 {
-    struct hd_bytes_in in;
-    sqlite3_stmt *const insert = audit->insert;
+    char buffer[STO_AUDIT_PACKED_MAX + 16];
+    const struct hd_slice line = line_write(wall_ms, packed, buffer);
+    struct sto_audit_line read;
 
     HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
+    if (!line.n || line_read(packed, &read))
+        return HD_ESYNTAX;
     if (!audit->open) {
         if (step(audit->begin))
             return HD_EIO;
         audit->open = true;
     }
-    hd_bytes_in_init(&in, packed);
-    (void)sqlite3_bind_int64(insert, 1, (sqlite3_int64)wall_ms);
-    for (int i = 2; i <= 6; i++)
-        (void)sqlite3_bind_int(insert, i, hd_bytes_get_u8(&in));
-    (void)sqlite3_bind_int64(insert, 7, hd_bytes_get_u32(&in));
-    (void)sqlite3_bind_int64(insert, 8, (sqlite3_int64)hd_bytes_get_u64(&in));
-    for (int i = 9; i <= 12; i++)
-        bind_text(insert, i, hd_bytes_get_slice(&in));
-    if (hd_bytes_in_end(&in))
-        return HD_ESYNTAX;
-    enum hd_err err = step(insert);
-    if (!err)
-        audit->last = sqlite3_last_insert_rowid(audit->db);
-    if (!err && !audit->first) {
-        audit->first = audit->last;
-        audit->first_ms = (sqlite3_int64)wall_ms;
-    }
-    return err;
+    enum hd_err err = pack_room(audit, wall_ms, line.n);
+    if (err)
+        return err;
+    memcpy(audit->pack + audit->octets, line.p, line.n);
+    audit->octets += line.n;
+    audit->last.lines++;
+    if (wall_ms > audit->last.at_ms)
+        audit->last.at_ms = wall_ms;
+    return HD_OK;
 }
 
-/* The oldest lines, as far as they are old or too many. */
+/* The oldest packs, as far as they are old or too many; never the one that grows. */
 static enum hd_err
 trim(struct sto_audit *audit, uint64_t wall_ms)
 {
-    const sqlite3_int64 old_ms =
-        (sqlite3_int64)(wall_ms > audit->keep_ms ? wall_ms - audit->keep_ms : 0);
-    const sqlite3_int64 too_many = audit->last - (sqlite3_int64)audit->most;
+    const uint64_t old_ms = wall_ms > audit->keep_ms ? wall_ms - audit->keep_ms : 0;
+    const sqlite3_int64 too_many = audit->last.n + audit->last.lines - (sqlite3_int64)audit->most;
+    enum hd_err err = HD_OK;
 
-    if (!audit->first || (audit->first_ms >= old_ms && audit->first > too_many))
-        return HD_OK;
-    (void)sqlite3_bind_int64(audit->trim, 1, audit->first + (sqlite3_int64)TRIM);
-    (void)sqlite3_bind_int64(audit->trim, 2, old_ms);
-    (void)sqlite3_bind_int64(audit->trim, 3, too_many);
-    enum hd_err err = step(audit->trim);
-    find_ends(audit);
+    for (unsigned i = 0; i < TRIM_PACKS && !err && audit->first.n < audit->last.n; i++) {
+        const struct pack *first = &audit->first;
+        if (first->at_ms >= old_ms && first->n + first->lines > too_many)
+            break;
+        (void)sqlite3_bind_int64(audit->remove, 1, first->n);
+        err = step(audit->remove);
+        audit->first = find_end(audit->oldest);
+        (void)sqlite3_reset(audit->oldest);
+    }
     return err;
 }
 
@@ -244,7 +333,7 @@ sto_audit_commit(struct sto_audit *audit, uint64_t wall_ms)
     if (!audit->open)
         return HD_OK;
     audit->open = false;
-    if (trim(audit, wall_ms) == HD_OK && step(audit->commit) == HD_OK)
+    if (put_pack(audit) == HD_OK && trim(audit, wall_ms) == HD_OK && step(audit->commit) == HD_OK)
         return HD_OK;
     (void)!step(audit->rollback);
     find_ends(audit);
@@ -275,64 +364,69 @@ sto_audit_copy(struct sto_audit *audit, const char *path, bool *ret_done)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static struct hd_slice
-column(sqlite3_stmt *statement, int at)
-{
-    const unsigned char *text = sqlite3_column_text(statement, at);
-
-    return hd_slice((const char *)text, text ? (size_t)sqlite3_column_bytes(statement, at) : 0);
-}
+struct reader {
+    struct hd_slice resource;
+    uint64_t since_ms;
+    uint32_t left; /* lines that may still be visited */
+    sto_audit_visit_f visit;
+    void *context;
+};
 
 static void
-visit_row(sqlite3_stmt *s, sto_audit_visit_f visit, void *context)
+visit_line(struct reader *reader, uint64_t at_ms, struct hd_slice packed)
 {
-    const struct sto_audit_line line = {
-        .at_ms = (uint64_t)sqlite3_column_int64(s, 0),
-        .what = (enum evt_audited)sqlite3_column_int(s, 1),
-        .state = (unsigned)sqlite3_column_int(s, 2),
-        .transform = (unsigned)sqlite3_column_int(s, 3),
-        .proof = (unsigned)sqlite3_column_int(s, 4),
-        .reason = (unsigned)sqlite3_column_int(s, 5),
-        .rule = (uint32_t)sqlite3_column_int64(s, 6),
-        .id = (uint64_t)sqlite3_column_int64(s, 7),
-        .resource = column(s, 8),
-        .package = column(s, 9),
-        .watcher = column(s, 10),
-        .address = column(s, 11),
-    };
-    visit(context, &line);
+    struct sto_audit_line line = { .at_ms = at_ms };
+
+    if (at_ms < reader->since_ms || line_read(packed, &line) ||
+        (reader->resource.n && !hd_slice_eq(line.resource, reader->resource)))
+        return;
+    reader->visit(reader->context, &line);
+    reader->left--;
+}
+
+/* The lines of a pack are found from its start, and visited from its end. */
+static void
+visit_pack(struct reader *reader, struct hd_slice pack)
+{
+    struct {
+        uint64_t at_ms;
+        struct hd_slice packed;
+    } lines[PACK_MOST / LINE_LEAST + 1];
+    struct hd_bytes_in in;
+    size_t n = 0;
+
+    hd_bytes_in_init(&in, pack);
+    while (n < sizeof(lines) / sizeof(lines[0]) && hd_bytes_in_end(&in)) {
+        lines[n].at_ms = hd_bytes_get_u64(&in);
+        lines[n].packed = hd_bytes_get_slice(&in);
+        if (!lines[n].packed.n)
+            break;
+        n++;
+    }
+    while (n-- > 0 && reader->left > 0)
+        visit_line(reader, lines[n].at_ms, lines[n].packed);
 }
 
 enum hd_err
 sto_audit_read(const char *path, struct hd_slice resource, uint64_t since_ms, uint32_t limit,
                sto_audit_visit_f visit, void *context)
 {
-#define COLUMNS                                                                                    \
-    "at_ms, what, state, transform, proof, reason, rule, subscription, resource, package, "        \
-    "watcher, address"
-    const char *const text =
-        resource.n ? "SELECT " COLUMNS " FROM audit WHERE resource = ?3 AND at_ms >= ?1"
-                     " ORDER BY n DESC LIMIT ?2"
-                   : "SELECT " COLUMNS " FROM audit WHERE at_ms >= ?1 ORDER BY n DESC LIMIT ?2";
+    struct reader reader = { resource, since_ms, limit, visit, context };
     sqlite3_stmt *statement = NULL;
     sqlite3 *db = NULL;
-    int rc = SQLITE_OK;
+    int rc = SQLITE_ERROR;
 
     if (access(path, F_OK) != 0)
         return HD_ENOMATCH;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(db, text, -1, &statement, NULL) != SQLITE_OK) {
-        rc = SQLITE_ERROR;
-        goto out;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT lines FROM audit WHERE at_ms >= ?1 ORDER BY n DESC", -1,
+                           &statement, NULL) == SQLITE_OK) {
+        (void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)since_ms);
+        while (reader.left > 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
+            visit_pack(&reader, hd_slice(sqlite3_column_blob(statement, 0),
+                                         (size_t)sqlite3_column_bytes(statement, 0)));
     }
-    (void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)since_ms);
-    (void)sqlite3_bind_int64(statement, 2, limit);
-    if (resource.n)
-        bind_text(statement, 3, resource);
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW)
-        visit_row(statement, visit, context);
-out:
     (void)sqlite3_finalize(statement);
     (void)sqlite3_close(db);
-    return rc == SQLITE_DONE ? HD_OK : HD_EIO;
+    return rc == SQLITE_DONE || reader.left == 0 ? HD_OK : HD_EIO;
 }

@@ -151,19 +151,86 @@ old_lines_go(void **state)
     assert_int_equal(seen.rules[1], 2);
 }
 
+/* Lines of a pack go together. */
 static void
-no_more_than_so_many_stay(void **state)
+no_more_than_so_many_stay_and_those_of_a_pack(void **state)
 {
+    const uint32_t most = 500, n = 5000;
+
     (void)state;
     sto_audit_close(audit);
-    open_it(100, 5);
-    for (uint32_t i = 1; i <= 20; i++) {
+    open_it(100, most);
+    for (uint32_t i = 1; i <= n; i++) {
+        note("sip:ann@example.test", "sip:bob@example.test", i, 1000);
+        if (i % 10 == 0)
+            assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    }
+    struct seen seen = read_it("", 0, n);
+    assert_true(seen.n >= most && seen.n <= most + PACK_MOST / 80);
+    assert_int_equal(seen.rules[0], n);
+    assert_int_equal(seen.last.rule, n - seen.n + 1); /* no gap */
+}
+
+/* A line a day is not kept until a page is full of them. */
+static void
+a_pack_that_grows_slowly_ends_with_its_time(void **state)
+{
+    (void)state;
+    for (uint32_t i = 1; i <= 40; i++) {
+        note("sip:ann@example.test", "sip:bob@example.test", i, i * 10000);
+        assert_int_equal(sto_audit_commit(audit, i * 10000), HD_OK);
+    }
+    assert_int_equal(read_it("", 0, 100).n, 11); /* of 100 seconds */
+}
+
+/* The last pack goes on where it was, also after a start; what fails takes nothing along. */
+static void
+packs_fill_a_page_whatever_comes_at_once(void **state)
+{
+    sqlite3_stmt *s = NULL;
+
+    (void)state;
+    for (uint32_t i = 1; i <= 300; i++) {
         note("sip:ann@example.test", "sip:bob@example.test", i, 1000);
         assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+        if (i % 100 == 50) {
+            sto_audit_close(audit);
+            open_it(100, 1000000);
+        }
     }
+    assert_int_equal(read_it("", 0, 1000).n, 300);
+    assert_int_equal(read_it("", 0, 1000).last.rule, 1);
+    assert_int_equal(sqlite3_prepare_v2(audit->db, "SELECT count(*), max(length(lines)) FROM audit",
+                                        -1, &s, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(s, 0), 3);
+    assert_true(sqlite3_column_int(s, 1) <= (int)PACK_MOST);
+    (void)sqlite3_finalize(s);
+}
+
+static void
+lines_that_cannot_be_committed_are_gone_and_no_others(void **state)
+{
+    (void)state;
+    note("sip:ann@example.test", "sip:bob@example.test", 1, 1000);
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    assert_int_equal(sqlite3_exec(audit->db, "PRAGMA query_only = ON", NULL, NULL, NULL),
+                     SQLITE_OK);
+    for (uint32_t i = 0; i < 300; i++) { /* more than a pack */
+        char buffer[STO_AUDIT_PACKED_MAX];
+        const struct evt_audit row = { .what = EVT_AUDIT_ENDED, .resource = HD_LIT("sip:x@y.z") };
+        (void)!sto_audit_add(audit, 1000, sto_audit_pack(&row, buffer));
+    }
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_EIO);
+    assert_int_equal(sqlite3_exec(audit->db, "PRAGMA query_only = OFF", NULL, NULL, NULL),
+                     SQLITE_OK);
+    note("sip:ann@example.test", "sip:bob@example.test", 2, 1000);
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
     struct seen seen = read_it("", 0, 100);
-    assert_int_equal(seen.n, 5);
-    assert_int_equal(seen.rules[0], 20);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.rules[0], 2);
+    assert_int_equal(seen.rules[1], 1);
 }
 
 static void
@@ -180,10 +247,15 @@ what_cannot_be_opened_or_read_is_told(void **state)
     assert_int_equal(sto_audit_read("/nonexistent/audit.db", HD_LIT(""), 0, 1, see, NULL),
                      HD_ENOMATCH);
     assert_int_equal(sto_audit_add(audit, 1, HD_LIT("cut")), HD_ESYNTAX);
-    assert_int_equal(sqlite3_exec(audit->db, "PRAGMA user_version = 2", NULL, NULL, NULL),
-                     SQLITE_OK);
     assert_int_equal(sto_audit_commit(audit, 1), HD_OK);
+    assert_int_equal(sqlite3_exec(audit->db, "PRAGMA user_version = 3", NULL, NULL, NULL),
+                     SQLITE_OK);
     assert_int_equal(sto_audit_open(&newer, problem, &other), HD_EVERSION);
+    assert_non_null(strstr(problem, "newer"));
+    assert_int_equal(sqlite3_exec(audit->db, "PRAGMA user_version = 1", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sto_audit_open(&newer, problem, &other), HD_EVERSION);
+    assert_non_null(strstr(problem, "older"));
 }
 
 /* A trail of a million lines costs a commit no more than one of ten. */
@@ -195,7 +267,7 @@ a_commit_does_not_search_what_is_kept(void **state)
         note("sip:a@example.test", "sip:b@example.test", i, 1000);
         assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
     }
-    assert_int_equal(sqlite3_stmt_status(audit->trim, SQLITE_STMTSTATUS_RUN, 0), 0);
+    assert_int_equal(sqlite3_stmt_status(audit->remove, SQLITE_STMTSTATUS_RUN, 0), 0);
     assert_true(sqlite3_stmt_status(audit->oldest, SQLITE_STMTSTATUS_VM_STEP, 0) < 50);
     assert_true(sqlite3_stmt_status(audit->newest, SQLITE_STMTSTATUS_VM_STEP, 0) < 50);
     sto_audit_close(audit);
@@ -238,7 +310,10 @@ main(void)
         TEST(lines_are_read_newest_first_by_resource_and_time),
         TEST(it_outlives_its_process),
         TEST(old_lines_go),
-        TEST(no_more_than_so_many_stay),
+        TEST(no_more_than_so_many_stay_and_those_of_a_pack),
+        TEST(a_pack_that_grows_slowly_ends_with_its_time),
+        TEST(packs_fill_a_page_whatever_comes_at_once),
+        TEST(lines_that_cannot_be_committed_are_gone_and_no_others),
         TEST(what_cannot_be_opened_or_read_is_told),
         TEST(a_commit_does_not_search_what_is_kept),
         TEST(a_copy_holds_what_was_committed_and_overwrites_nothing),
