@@ -1,9 +1,11 @@
 /* journal.c - append and trim.
  *
  * Six tables, one per lifetime (subscriptions, publications, registrations, what was seen,
- * conditions), each with rows numbered upwards.  In memory there is one map per table from id to
- * the number of the row that counts; a batch changes it as it goes and remembers what was there
- * before, so that one that fails leaves no trace. Invariants: first <= every row's number < next; a
+ * conditions), each with rows numbered upwards.  A row of SQLite costs several microseconds
+ * whatever is in it, so what a batch adds to a table goes into few of them (packs, row.h).  In
+ * memory there is one map per table from id to the number of the row that counts; a batch changes
+ * it as it goes and remembers what was there before, so that one that fails leaves no trace.
+ * Invariants: first <= every row's number < next; a
  * row below first does not exist; a removal at the tail hides nothing, since all older rows are
  * gone, and is dropped.  A table grows beyond twice its live rows only while its tail is made of
  * live rows: then to three times at most. */
@@ -20,7 +22,7 @@
 #include "store/journal_impl.h"
 #include "store/wal.h"
 
-#define FORMAT 1
+#define FORMAT 2
 #define APPLICATION 0x48455241 /* "HERA" */
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
@@ -139,9 +141,7 @@ make_tables(struct sto_journal *journal)
 
     for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         (void)snprintf(sql, sizeof(sql),
-                       "CREATE TABLE %s (row INTEGER PRIMARY KEY, id INTEGER NOT NULL, "
-                       "bucket INTEGER NOT NULL, boot INTEGER NOT NULL, boot_ms INTEGER NOT NULL, "
-                       "wall_ms INTEGER NOT NULL, sum INTEGER NOT NULL, body BLOB)",
+                       "CREATE TABLE %s (row INTEGER PRIMARY KEY, body BLOB NOT NULL)",
                        sto_table_names[i]);
         err = sto_journal_run(journal, sql);
     }
@@ -222,15 +222,37 @@ prepare_all(struct sto_journal *journal)
         err = prepare(journal, &journal->rollback, "ROLLBACK", "", "");
     for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         struct lane *lane = &journal->lanes[i];
-        err = prepare(journal, &lane->insert, "INSERT INTO ", sto_table_names[i],
-                      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
+        err = prepare(journal, &lane->insert, "INSERT INTO ", sto_table_names[i], " VALUES(?1,?2)");
         if (!err)
-            err = prepare(journal, &lane->tail, "SELECT " STO_ROW_COLUMNS " FROM ",
-                          sto_table_names[i], " WHERE row>=?1 ORDER BY row LIMIT ?2");
+            err = prepare(journal, &lane->tail, "SELECT " STO_PACK_COLUMNS " FROM ",
+                          sto_table_names[i], " WHERE row>=?1 ORDER BY row");
         if (!err)
             err =
                 prepare(journal, &lane->trim, "DELETE FROM ", sto_table_names[i], " WHERE row<?1");
     }
+    return err;
+}
+
+/* The number behind the last row of a table, 1 when it has none. */
+static enum hd_err
+find_next(struct sto_journal *journal, unsigned table, uint64_t *ret_next)
+{
+    sqlite3_stmt *s = NULL;
+    enum hd_err err = prepare(journal, &s, "SELECT " STO_PACK_COLUMNS " FROM ",
+                              sto_table_names[table], " ORDER BY row DESC LIMIT 1");
+    int code = err ? SQLITE_DONE : sqlite3_step(s);
+    struct sto_row row;
+
+    *ret_next = 1;
+    if (code == SQLITE_ROW) {
+        struct sto_pack pack = sto_pack_read(s, table);
+        pack.checked = true;
+        while (sto_pack_next(&pack, &row))
+            *ret_next = pack.row;
+    } else if (code != SQLITE_DONE) {
+        err = sto_journal_failed(journal);
+    }
+    (void)sqlite3_finalize(s);
     return err;
 }
 
@@ -241,14 +263,13 @@ find_ends(struct sto_journal *journal)
     char sql[96];
 
     for (unsigned i = 0; i < STO_TABLES && !err; i++) {
-        int64_t first = 1, last = 0;
+        struct lane *lane = &journal->lanes[i];
+        int64_t first = 1;
         (void)snprintf(sql, sizeof(sql), "SELECT min(row) FROM %s", sto_table_names[i]);
         err = number(journal, sql, &first);
-        (void)snprintf(sql, sizeof(sql), "SELECT max(row) FROM %s", sto_table_names[i]);
         if (!err)
-            err = number(journal, sql, &last);
-        journal->lanes[i].next = (uint64_t)last + 1;
-        journal->lanes[i].first = last == 0 ? 1 : (uint64_t)first;
+            err = find_next(journal, i, &lane->next);
+        lane->first = lane->next == 1 ? 1 : (uint64_t)first;
     }
     return err;
 }
@@ -297,10 +318,10 @@ check_format(struct sto_journal *journal, const char *path, bool *ret_new, char 
         (void)snprintf(problem, 256, "%.200s: a database, but not one of herald's", path);
         return HD_EVERSION;
     }
-    if (version > FORMAT) {
+    if (!*ret_new && version != FORMAT) {
         (void)snprintf(problem, 256,
-                       "%.120s: written by a newer herald (format %lld, this one knows up to %d)",
-                       path, (long long)version, FORMAT);
+                       "%.120s: written by %s herald (format %lld, this one knows %d)", path,
+                       version > FORMAT ? "a newer" : "an older", (long long)version, FORMAT);
         return HD_EVERSION;
     }
     return HD_OK;
@@ -410,6 +431,7 @@ sto_journal_close(struct sto_journal *journal)
         (void)sqlite3_finalize(journal->lanes[i].tail);
         (void)sqlite3_finalize(journal->lanes[i].trim);
         sto_index_done(&journal->lanes[i].index);
+        free(journal->lanes[i].pack);
     }
     (void)sqlite3_finalize(journal->begin);
     (void)sqlite3_finalize(journal->commit);
@@ -457,39 +479,63 @@ changes_room(struct sto_journal *journal)
     return HD_OK;
 }
 
+static enum hd_err
+write_pack(struct sto_journal *journal, struct lane *lane)
+{
+    if (lane->pack_n == 0)
+        return HD_OK;
+    (void)sqlite3_bind_int64(lane->insert, 1, (int64_t)lane->pack_row);
+    (void)sqlite3_bind_blob64(lane->insert, 2, lane->pack, lane->pack_n, SQLITE_STATIC);
+    lane->pack_n = 0;
+    return step(journal, lane->insert);
+}
+
+/* Room for a row in the pack. */
+static enum hd_err
+pack_room(struct sto_journal *journal, struct lane *lane, size_t size)
+{
+    enum hd_err err = lane->pack_n + size > STO_PACK_MOST ? write_pack(journal, lane) : HD_OK;
+
+    if (err || lane->pack_cap >= lane->pack_n + size)
+        return err;
+    size_t cap = size > STO_PACK_MOST ? size : STO_PACK_MOST;
+    char *pack = realloc(lane->pack, cap);
+    if (!pack)
+        return out_of_memory(journal);
+    lane->pack = pack;
+    lane->pack_cap = cap;
+    return HD_OK;
+}
+
+static void
+pack_add(struct lane *lane, unsigned table, const struct sto_row *row)
+{
+    if (lane->pack_n == 0)
+        lane->pack_row = row->row;
+    sto_row_write(lane->pack + lane->pack_n, table, row);
+    lane->pack_n += sto_row_size(row->record.n);
+}
+
 enum hd_err
 sto_journal_take(struct sto_journal *journal, unsigned table, const struct sto_row *as_it_was)
 {
     struct lane *lane = &journal->lanes[table];
-    sqlite3_stmt *s = lane->insert;
     struct sto_row row = *as_it_was;
     enum hd_err err = changes_room(journal);
 
+    if (!err)
+        err = pack_room(journal, lane, sto_row_size(row.record.n));
     if (err)
         return err;
     if (sto_index_reserve(&lane->index, 1))
         return out_of_memory(journal);
-    lane->next += (uint32_t)lane->next == 0;
     row.row = lane->next;
-    (void)sqlite3_bind_int64(s, 1, (int64_t)row.row);
-    (void)sqlite3_bind_int64(s, 2, (int64_t)row.id);
-    (void)sqlite3_bind_int(s, 3, (int)row.bucket);
-    (void)sqlite3_bind_int64(s, 4, row.boot);
-    (void)sqlite3_bind_int64(s, 5, (int64_t)row.stamp.boot_ms);
-    (void)sqlite3_bind_int64(s, 6, (int64_t)row.stamp.wall_ms);
-    (void)sqlite3_bind_int64(s, 7, sto_row_sum(table, &row));
-    if (row.record.n)
-        (void)sqlite3_bind_blob64(s, 8, row.record.p, row.record.n, SQLITE_STATIC);
-    else
-        (void)sqlite3_bind_null(s, 8);
-    err = step(journal, s);
-    if (err)
-        return err;
+    pack_add(lane, table, &row);
     uint32_t before = row.record.n ? sto_index_put(&lane->index, row.id, row.row)
                                    : sto_index_remove(&lane->index, row.id);
     journal->changes[journal->n_changes++] =
         (struct change){ .table = table, .id = row.id, .row = before };
-    lane->next++;
+    lane->next = sto_row_after(lane->next);
     journal->added++;
     return HD_OK;
 }
@@ -514,10 +560,25 @@ counts(const struct lane *lane, const struct sto_row *row)
     return place && place->row == (uint32_t)row->row;
 }
 
-/* Takes up to n rows off the tail; those that count are appended again with the time of their own
- * writing. */
+/* Appends what counts in a pack again, with the time of its own writing. */
 static enum hd_err
-trim(struct sto_journal *journal, unsigned table, uint64_t n)
+keep_living(struct sto_journal *journal, unsigned table, struct sto_pack *pack)
+{
+    struct lane *lane = &journal->lanes[table];
+    enum hd_err err = HD_OK;
+    struct sto_row row;
+
+    while (!err && sto_pack_next(pack, &row)) {
+        lane->credit--;
+        if (row.whole && row.record.n && counts(lane, &row))
+            err = sto_journal_take(journal, table, &row);
+    }
+    return err;
+}
+
+/* Takes packs off the tail for as long as there is credit. */
+static enum hd_err
+trim(struct sto_journal *journal, unsigned table)
 {
     struct lane *lane = &journal->lanes[table];
     uint64_t end = lane->first;
@@ -525,14 +586,12 @@ trim(struct sto_journal *journal, unsigned table, uint64_t n)
     int code = SQLITE_DONE;
 
     (void)sqlite3_bind_int64(lane->tail, 1, (int64_t)lane->first);
-    (void)sqlite3_bind_int64(lane->tail, 2, (int64_t)n);
-    while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        struct sto_row row = sto_row_read(lane->tail, table);
-        if (row.row >= lane->first_new)
+    while (!err && lane->credit > 0 && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
+        struct sto_pack pack = sto_pack_read(lane->tail, table);
+        if (pack.row >= lane->first_new)
             break; /* of this very batch */
-        end = row.row + 1;
-        if (row.whole && row.record.n && counts(lane, &row))
-            err = sto_journal_take(journal, table, &row);
+        err = keep_living(journal, table, &pack);
+        end = pack.row;
     }
     if (!err && code != SQLITE_DONE && code != SQLITE_ROW)
         err = sto_journal_failed(journal);
@@ -546,6 +605,7 @@ trim(struct sto_journal *journal, unsigned table, uint64_t n)
     return err;
 }
 
+/* What a batch that fails has spent of the credit is not given back: the next ones take less. */
 static enum hd_err
 trim_all(struct sto_journal *journal, uint64_t added)
 {
@@ -553,9 +613,13 @@ trim_all(struct sto_journal *journal, uint64_t added)
 
     for (unsigned i = 0; i < STO_TABLES && !err; i++) {
         struct lane *lane = &journal->lanes[i];
-        if (lane->next - lane->first > lane->limit)
-            err = trim(journal, i, added * TRIM_PER_ROW);
+        if (lane->next - lane->first <= lane->limit)
+            continue;
+        lane->credit = (lane->credit < 0 ? lane->credit : 0) + (int64_t)added * TRIM_PER_ROW;
+        err = trim(journal, i);
     }
+    for (unsigned i = 0; i < STO_TABLES && !err; i++)
+        err = write_pack(journal, &journal->lanes[i]);
     return err;
 }
 
@@ -600,6 +664,7 @@ sto_journal_rollback(struct sto_journal *journal)
     for (unsigned i = 0; i < STO_TABLES; i++) {
         journal->lanes[i].first = journal->lanes[i].first_before;
         journal->lanes[i].next = journal->lanes[i].first_new;
+        journal->lanes[i].pack_n = 0;
     }
     journal->in_batch = false;
 }

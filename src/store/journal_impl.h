@@ -25,6 +25,10 @@ struct lane {
     uint64_t first_before;
     uint64_t first_new;
     uint64_t limit; /* rows that it may hold: by what lived before */
+    char *pack;     /* of STO_PACK_MOST octets or one row; written when it is full, or at the end */
+    size_t pack_n, pack_cap;
+    uint64_t pack_row; /* number of its first row */
+    int64_t credit;    /* rows that may be taken off the tail; a whole pack is, so it may be < 0 */
 };
 
 struct sto_journal {

@@ -235,9 +235,10 @@ ids_of_64_bits_and_octets_of_every_value_come_back(void **state)
     open_again(f);
     sqlite3_stmt *s = f->journal->lanes[0].tail;
     (void)sqlite3_bind_int64(s, 1, 0);
-    (void)sqlite3_bind_int64(s, 2, -1);
     assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    struct sto_row row = sto_row_read(s, 0);
+    struct sto_pack pack = sto_pack_read(s, 0);
+    struct sto_row row;
+    assert_true(sto_pack_next(&pack, &row));
     assert_true(row.whole);
     assert_int_equal(row.bucket, 4095);
     assert_true(row.id == id);
@@ -373,15 +374,18 @@ close_file(struct fixture *f)
 }
 
 static void
-a_newer_format_is_refused_with_a_line(void **state)
+another_format_is_refused_with_a_line(void **state)
 {
     struct fixture *f = *state;
 
     close_file(f);
-    run_sql(f->path, "PRAGMA user_version=2");
+    run_sql(f->path, "PRAGMA user_version=3");
     assert_int_equal(try_open(f), HD_EVERSION);
-    assert_non_null(strstr(f->problem, "live-0.db: written by a newer herald"));
+    assert_non_null(strstr(f->problem, "live-0.db: written by a newer herald (format 3"));
     run_sql(f->path, "PRAGMA user_version=1");
+    assert_int_equal(try_open(f), HD_EVERSION);
+    assert_non_null(strstr(f->problem, "live-0.db: written by an older herald (format 1"));
+    run_sql(f->path, "PRAGMA user_version=2");
     open_again(f);
 }
 
@@ -458,39 +462,147 @@ a_second_process_is_refused_with_a_clear_line(void **state)
 
 /* --- damage ------------------------------------------------------------------------------ */
 
+/* Three in one pack. */
+static void
+keep_three(struct fixture *f)
+{
+    static const struct {
+        uint64_t id;
+        const char *octets;
+    } row[] = { { 5, "first" }, { 6, "one with more octets" }, { 7, "last" } };
+
+    assert_int_equal(sto_journal_begin(f->journal), HD_OK);
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++)
+        assert_int_equal(sto_journal_append(f->journal, EVT_RECORD_SUBSCRIPTION, 7, row[i].id,
+                                            hd_slice_str(row[i].octets), f->now),
+                         HD_OK);
+    assert_int_equal(sto_journal_commit(f->journal), HD_OK);
+}
+
+/* Turns over a bit of an octet of a pack. */
+static void
+damage(struct fixture *f, uint64_t pack, size_t at)
+{
+    sqlite3_blob *blob = NULL;
+    sqlite3 *db = NULL;
+    char octet;
+
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_blob_open(db, "main", "subscription", "body", (int64_t)pack, 1, &blob),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_blob_read(blob, &octet, 1, (int)at), SQLITE_OK);
+    octet ^= 16;
+    assert_int_equal(sqlite3_blob_write(blob, &octet, 1, (int)at), SQLITE_OK);
+    assert_int_equal(sqlite3_blob_close(blob), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Whatever of the second row is hit, also its length. */
 static void
 a_damaged_row_is_put_aside_and_the_rest_serves(void **state)
 {
-    static const char *const row[] = {
-        "UPDATE subscription SET body=x'6f6e66' WHERE row=2",
-        "UPDATE subscription SET bucket=8 WHERE row=2",
-        "UPDATE subscription SET wall_ms=wall_ms+1 WHERE row=2",
-        "UPDATE subscription SET boot_ms=boot_ms+1 WHERE row=2",
-        "UPDATE subscription SET boot=boot+1 WHERE row=2",
-        "UPDATE subscription SET sum=sum+1 WHERE row=2",
-        "UPDATE subscription SET body=NULL WHERE row=2",
-        "UPDATE subscription SET body='text of some other length' WHERE row=2",
-    };
+    const size_t first = sto_row_size(strlen("first"));
+    const size_t second = sto_row_size(strlen("one with more octets"));
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+    for (size_t at = first; at < first + second - 4; at++) { /* what fills up says nothing */
         close_file(f);
-        (void)snprintf(f->path, sizeof(f->path), "%s/damaged-%zu.db", f->folder, i);
+        (void)snprintf(f->path, sizeof(f->path), "%s/damaged-%zu.db", f->folder, at);
         open_again(f);
-        keep(f, EVT_RECORD_SUBSCRIPTION, 5, "older state");
-        keep(f, EVT_RECORD_SUBSCRIPTION, 5, "one");
-        keep(f, EVT_RECORD_SUBSCRIPTION, 6, "two");
+        keep(f, EVT_RECORD_SUBSCRIPTION, 6, "older state");
+        keep_three(f);
         close_file(f);
-        run_sql(f->path, row[i]);
+        damage(f, 2, at);
         open_again(f);
         struct found found = load_with(f, HD_OK, HD_OK);
-        assert_string_equal(found.text, "1:6=two@0 ");
         assert_int_equal(found.damaged, 1);
-        assert_int_equal(ask(f, "SELECT count(*) FROM damaged WHERE tab='subscription' AND row=2"),
+        assert_int_equal(ask(f, "SELECT count(*) FROM damaged WHERE tab='subscription' AND row=3"),
                          1);
+        if (at >= first + 16 && at < first + 24) { /* its id: what it replaced is not known */
+            assert_string_equal(found.text, "1:6=older state@0 1:5=first@0 1:7=last@0 ");
+            continue;
+        }
+        assert_string_equal(found.text, "1:5=first@0 1:7=last@0 ");
         /* Told once; what it replaced does not come back. */
-        assert_found(f, "1:6=two@0 ");
+        assert_found(f, "1:5=first@0 1:7=last@0 ");
+        keep(f, EVT_RECORD_SUBSCRIPTION, 8, "goes on");
+        assert_found(f, "1:5=first@0 1:7=last@0 1:8=goes on@0 ");
     }
+}
+
+static void
+two_damaged_rows_cost_no_third(void **state)
+{
+    const size_t first = sto_row_size(strlen("first"));
+    struct fixture *f = *state;
+
+    keep_three(f);
+    keep(f, EVT_RECORD_SUBSCRIPTION, 8, "goes on");
+    close_file(f);
+    damage(f, 1, 3);
+    damage(f, 1, first + 50);
+    open_again(f);
+    struct found found = load_with(f, HD_OK, HD_OK);
+    assert_int_equal(found.damaged, 2);
+    assert_string_equal(found.text, "1:7=last@0 1:8=goes on@0 ");
+    assert_found(f, "1:7=last@0 1:8=goes on@0 ");
+}
+
+/* How many there were cannot be told: the number of the next pack says that some are gone. */
+static void
+damage_at_the_end_of_a_pack_is_told_with_what_it_hides(void **state)
+{
+    const size_t first = sto_row_size(strlen("first"));
+    struct fixture *f = *state;
+
+    keep_three(f);
+    keep(f, EVT_RECORD_SUBSCRIPTION, 8, "goes on");
+    close_file(f);
+    damage(f, 1, first + 50);
+    damage(f, 1, first + sto_row_size(strlen("one with more octets")));
+    open_again(f);
+    (void)load_with(f, HD_OK, HD_ESYNTAX);
+    assert_non_null(strstr(f->problem, "rows are missing"));
+}
+
+static void
+a_pack_that_was_cut_costs_what_it_lost(void **state)
+{
+    struct fixture *f = *state;
+
+    keep_three(f);
+    close_file(f);
+    run_sql(f->path, "UPDATE subscription SET body=substr(body,1,length(body)-1)");
+    open_again(f);
+    struct found found = load_with(f, HD_OK, HD_OK);
+    assert_int_equal(found.damaged, 0); /* only what fills up is gone */
+    close_file(f);
+    run_sql(f->path, "UPDATE subscription SET body=substr(body,1,length(body)-8)");
+    open_again(f);
+    found = load_with(f, HD_OK, HD_OK);
+    assert_int_equal(found.damaged, 1);
+    assert_found(f, "1:5=first@0 1:6=one with more octets@0 ");
+}
+
+/* One page each: a pack is no larger, unless a single record is. */
+static void
+many_records_of_a_batch_are_few_rows_of_the_file(void **state)
+{
+    struct fixture *f = *state;
+    static char large[40000];
+
+    memset(large, 'x', sizeof(large));
+    assert_int_equal(sto_journal_begin(f->journal), HD_OK);
+    for (uint64_t id = 1; id <= 256; id++)
+        assert_int_equal(sto_journal_append(f->journal, EVT_RECORD_SUBSCRIPTION, 7, id,
+                                            hd_slice(large, id == 100 ? sizeof(large) : 400),
+                                            f->now),
+                         HD_OK);
+    assert_int_equal(sto_journal_commit(f->journal), HD_OK);
+    assert_int_equal(ask(f, "SELECT count(*) FROM subscription"), 9);
+    assert_int_equal(ask(f, "SELECT max(length(body))>40000 FROM subscription"), 1);
+    assert_int_equal(ask(f, "SELECT count(*) FROM subscription WHERE length(body)>16320"), 1);
+    assert_int_equal(sto_journal_rows(f->journal), 256);
 }
 
 static void
@@ -722,8 +834,11 @@ resting_records_are_moved_and_what_changes_is_forgotten(void **state)
         assert_true(sto_journal_rows(f->journal) < 3 * 5100 + 2 * SLACK);
     }
     assert_int_equal(sto_journal_live(f->journal), 5100);
-    assert_int_equal(ask(f, "SELECT count(*) FROM subscription"),
-                     (int64_t)sto_journal_rows(f->journal));
+    assert_int_equal(ask(f, "SELECT min(row) FROM subscription"),
+                     (int64_t)f->journal->lanes[0].first);
+    uint64_t rows = sto_journal_rows(f->journal);
+    open_again(f);
+    assert_int_equal(sto_journal_rows(f->journal), rows);
 }
 
 static void
@@ -863,7 +978,7 @@ main(void)
         cmocka_unit_test(ages_are_told_by_the_clock_that_can_be_trusted),
         cmocka_unit_test_setup_teardown(a_boot_that_comes_back_is_known_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_row_that_was_moved_keeps_its_age, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_newer_format_is_refused_with_a_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_format_is_refused_with_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(
             each_start_has_the_next_number_and_a_clean_end_takes_it_back, setup, teardown),
         cmocka_unit_test_setup_teardown(
@@ -879,6 +994,12 @@ main(void)
         cmocka_unit_test_setup_teardown(a_second_process_is_refused_with_a_clear_line, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_damaged_row_is_put_aside_and_the_rest_serves, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(two_damaged_rows_cost_no_third, setup, teardown),
+        cmocka_unit_test_setup_teardown(damage_at_the_end_of_a_pack_is_told_with_what_it_hides,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pack_that_was_cut_costs_what_it_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_records_of_a_batch_are_few_rows_of_the_file, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_row_with_the_number_of_another_is_damaged, setup,
                                         teardown),

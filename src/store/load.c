@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/id.h"
 #include "store/journal_impl.h"
 
 /* One of the statements that put a row aside.  HD_ESYNTAX: the structure of the file is damaged
@@ -37,36 +38,6 @@ keep_damaged(struct sto_journal *journal, unsigned table, const struct sto_row *
     return step_aside(journal, s);
 }
 
-/* The row's octets go into the table "damaged"; in its place stays a removal, since the state
- * before it is not what was acknowledged last.  When the disk does not take even that the row
- * stays, to be met again.  HD_ESYNTAX as above. */
-static enum hd_err
-put_aside(struct sto_journal *journal, unsigned table, const struct sto_row *row)
-{
-    const struct sto_row removal = { .row = row->row,
-                                     .id = row->id,
-                                     .bucket = row->bucket,
-                                     .boot = journal->boot,
-                                     .stamp = journal->opened };
-    enum hd_err err = keep_damaged(journal, table, row);
-    sqlite3_stmt *s = NULL;
-    char sql[128];
-
-    (void)snprintf(sql, sizeof(sql),
-                   "UPDATE %s SET bucket=?2,boot=?3,boot_ms=?4,wall_ms=?5,sum=?6,body=NULL WHERE "
-                   "row=?1",
-                   sto_table_names[table]);
-    if (err || sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL))
-        return err;
-    (void)sqlite3_bind_int64(s, 1, (int64_t)row->row);
-    (void)sqlite3_bind_int(s, 2, (int)row->bucket);
-    (void)sqlite3_bind_int64(s, 3, journal->boot);
-    (void)sqlite3_bind_int64(s, 4, (int64_t)journal->opened.boot_ms);
-    (void)sqlite3_bind_int64(s, 5, (int64_t)journal->opened.wall_ms);
-    (void)sqlite3_bind_int64(s, 6, sto_row_sum(table, &removal));
-    return step_aside(journal, s);
-}
-
 /* Rows that are to be put aside when a table has been read: writing into it while it is read can
  * lead in a circle when the order of its rows is damaged too. */
 struct aside {
@@ -89,35 +60,92 @@ aside_add(struct aside *aside, uint64_t row)
     return HD_OK;
 }
 
+/* A pack as it was, but with removals in place of what is put aside, since the state before is not
+ * what was acknowledged last. */
+static enum hd_err
+rebuild(struct sto_journal *journal, struct sto_pack *pack, const struct aside *aside, size_t *at,
+        char *to, size_t *ret_n)
+{
+    enum hd_err err = HD_OK;
+    struct sto_row row;
+
+    *ret_n = 0;
+    while (!err && sto_pack_next(pack, &row)) {
+        bool refused = *at < aside->n && aside->rows[*at] == row.row;
+        *at += refused;
+        if (refused || !row.whole) {
+            err = keep_damaged(journal, pack->table, &row);
+            row = (struct sto_row){ .row = row.row,
+                                    .id = row.id,
+                                    .bucket = row.bucket % HD_BUCKETS,
+                                    .boot = journal->boot,
+                                    .stamp = journal->opened };
+        }
+        sto_row_write(to + *ret_n, pack->table, &row);
+        *ret_n += sto_row_size(row.record.n);
+    }
+    return err;
+}
+
+static enum hd_err
+replace(struct sto_journal *journal, const struct sto_pack *pack, struct hd_slice octets)
+{
+    sqlite3_stmt *s = NULL;
+    char sql[128];
+
+    (void)snprintf(sql, sizeof(sql), "UPDATE %s SET body=?2 WHERE row=?1",
+                   sto_table_names[pack->table]);
+    if (sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL))
+        return HD_OK;
+    (void)sqlite3_bind_int64(s, 1, (int64_t)pack->row);
+    (void)sqlite3_bind_blob64(s, 2, octets.p, octets.n, SQLITE_STATIC);
+    return step_aside(journal, s);
+}
+
+/* Puts rows of one pack aside, from aside->rows[*at] on: their octets go into the table "damaged".
+ * When the disk does not take even that they stay, to be met again.  HD_ESYNTAX as above. */
+static enum hd_err
+aside_pack(struct sto_journal *journal, unsigned table, const struct aside *aside, size_t *at)
+{
+    sqlite3_stmt *s = NULL;
+    enum hd_err err = HD_OK;
+    size_t before = *at, n = 0;
+    char sql[128];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT " STO_PACK_COLUMNS " FROM %s WHERE row<=?1 ORDER BY row DESC LIMIT 1",
+                   sto_table_names[table]);
+    if (sqlite3_prepare_v2(journal->db, sql, -1, &s, NULL))
+        return sto_journal_failed(journal);
+    (void)sqlite3_bind_int64(s, 1, (int64_t)aside->rows[*at]);
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        const struct sto_pack as_it_was = sto_pack_read(s, table);
+        struct sto_pack pack = as_it_was;
+        char *octets = malloc(pack.rest.n + STO_ROW_HEAD); /* its end may be shorter than a head */
+        err = octets ? rebuild(journal, &pack, aside, at, octets, &n) : HD_ENOMEM;
+        if (!err)
+            err = replace(journal, &as_it_was, hd_slice(octets, n));
+        free(octets);
+    }
+    (void)sqlite3_finalize(s);
+    if (*at == before)
+        (*at)++; /* it cannot be found again */
+    return err;
+}
+
 static enum hd_err
 aside_all(struct sto_journal *journal, unsigned table, const struct sto_journal_visitor *visitor,
           struct aside *aside)
 {
-    sqlite3_stmt *s = journal->lanes[table].tail;
     enum hd_err err = HD_OK;
 
-    for (size_t i = 0; i < aside->n && !err; i++) {
-        if (visitor->damaged)
-            visitor->damaged(visitor->context, sto_table_names[table], aside->rows[i]);
-        (void)sqlite3_bind_int64(s, 1, (int64_t)aside->rows[i]);
-        (void)sqlite3_bind_int64(s, 2, 1);
-        if (sqlite3_step(s) == SQLITE_ROW) {
-            struct sto_row row = sto_row_read_unchecked(s);
-            err = put_aside(journal, table, &row);
-        }
-        (void)sqlite3_reset(s);
-    }
+    for (size_t i = 0; i < aside->n && visitor->damaged; i++)
+        visitor->damaged(visitor->context, sto_table_names[table], aside->rows[i]);
+    for (size_t i = 0; i < aside->n && !err;)
+        err = aside_pack(journal, table, aside, &i);
     free(aside->rows);
     *aside = (struct aside){ .rows = NULL };
     return err;
-}
-
-/* Rows are numbered without gaps, so one that does not follow says that others cannot be reached.
- */
-static bool
-follows(uint64_t before, uint64_t row)
-{
-    return before == 0 || row == before + 1 || (row == before + 2 && (uint32_t)(before + 1) == 0);
 }
 
 static enum hd_err
@@ -128,6 +156,8 @@ scan_failed(struct sto_journal *journal, int code)
     return (code & 0xff) == SQLITE_CORRUPT ? HD_ESYNTAX : err;
 }
 
+/* Rows are numbered without gaps, so one that does not follow says that others cannot be reached.
+ */
 static enum hd_err
 out_of_order(struct sto_journal *journal)
 {
@@ -190,6 +220,26 @@ index_row(struct lane *lane, const struct sto_row *row, struct counted *counted)
     return HD_OK;
 }
 
+static enum hd_err
+index_pack(struct sto_journal *journal, struct sto_pack *pack, struct aside *aside,
+           struct counted *counted)
+{
+    struct lane *lane = &journal->lanes[pack->table];
+    enum hd_err err = HD_OK;
+    struct sto_row row;
+
+    while (!err && sto_pack_next(pack, &row)) {
+        if (row.row - lane->first >= counted->n)
+            return out_of_order(journal);
+        if (row.whole && row.stamp.wall_ms > journal->marker_ms)
+            journal->marker_ms = row.stamp.wall_ms;
+        err = index_row(lane, &row, counted);
+        if (!err && !row.whole)
+            err = aside_add(aside, row.row);
+    }
+    return err;
+}
+
 /* First pass: which row of each id counts, and the newest wall clock. */
 static enum hd_err
 load_index(struct sto_journal *journal, unsigned table, struct aside *aside,
@@ -198,25 +248,18 @@ load_index(struct sto_journal *journal, unsigned table, struct aside *aside,
     struct lane *lane = &journal->lanes[table];
     enum hd_err err = counted_new(lane, counted);
     int code = SQLITE_DONE;
-    uint64_t before = 0;
+    uint64_t next = 0;
 
     if (!err) /* a table has about twice as many rows as live */
         err = sto_index_reserve(&lane->index, counted->n / 2);
-
     (void)sqlite3_bind_int64(lane->tail, 1, 0);
-    (void)sqlite3_bind_int64(lane->tail, 2, -1);
     while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        struct sto_row row = sto_row_read(lane->tail, table);
-        if (!follows(before, row.row) || row.row - lane->first >= counted->n) {
+        struct sto_pack pack = sto_pack_read(lane->tail, table);
+        if (next && pack.row != next)
             err = out_of_order(journal);
-            break;
-        }
-        before = row.row;
-        if (row.whole && row.stamp.wall_ms > journal->marker_ms)
-            journal->marker_ms = row.stamp.wall_ms;
-        err = index_row(lane, &row, counted);
-        if (!err && !row.whole)
-            err = aside_add(aside, row.row);
+        else
+            err = index_pack(journal, &pack, aside, counted);
+        next = pack.row;
     }
     if (!err && code != SQLITE_DONE)
         err = scan_failed(journal, code);
@@ -237,32 +280,45 @@ row_age(const struct sto_journal *journal, const struct sto_row *row)
     return now > then ? now - then : 0;
 }
 
+/* The first pass has seen that those that count are whole. */
+static enum hd_err
+visit_pack(struct sto_journal *journal, struct sto_pack *pack, const struct counted *counted,
+           const struct sto_journal_visitor *visitor, struct aside *aside)
+{
+    enum hd_err err = HD_OK;
+    struct sto_row row;
+
+    pack->checked = true;
+    while (!err && sto_pack_next(pack, &row)) {
+        if (!counts(counted, row.row))
+            continue;
+        err = visitor->visit(visitor->context, sto_journal_kind(pack->table), row.bucket, row.id,
+                             row.record, row_age(journal, &row));
+        if (err == HD_ESYNTAX) {
+            (void)sto_index_remove(&journal->lanes[pack->table].index, row.id);
+            err = aside_add(aside, row.row);
+        }
+    }
+    return err;
+}
+
 static enum hd_err
 load_rows(struct sto_journal *journal, unsigned table, const struct counted *counted,
           const struct sto_journal_visitor *visitor)
 {
-    struct lane *lane = &journal->lanes[table];
+    sqlite3_stmt *s = journal->lanes[table].tail;
     struct aside aside = { .rows = NULL };
     enum hd_err err = HD_OK;
     int code = SQLITE_DONE;
 
-    (void)sqlite3_bind_int64(lane->tail, 1, 0);
-    (void)sqlite3_bind_int64(lane->tail, 2, -1);
-    while (!err && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        if (!counts(counted, (uint64_t)sqlite3_column_int64(lane->tail, 0)))
-            continue;
-        /* The first pass has seen that it is whole. */
-        struct sto_row row = sto_row_read_unchecked(lane->tail);
-        err = visitor->visit(visitor->context, sto_journal_kind(table), row.bucket, row.id,
-                             row.record, row_age(journal, &row));
-        if (err == HD_ESYNTAX) {
-            (void)sto_index_remove(&lane->index, row.id);
-            err = aside_add(&aside, row.row);
-        }
+    (void)sqlite3_bind_int64(s, 1, 0);
+    while (!err && (code = sqlite3_step(s)) == SQLITE_ROW) {
+        struct sto_pack pack = sto_pack_read(s, table);
+        err = visit_pack(journal, &pack, counted, visitor, &aside);
     }
     if (!err && code != SQLITE_DONE)
         err = sto_journal_failed(journal);
-    (void)sqlite3_reset(lane->tail);
+    (void)sqlite3_reset(s);
     /* Too late for a rescue: what cannot be written is met again by the next start. */
     enum hd_err put = aside_all(journal, table, visitor, &aside);
     return err ? err : put == HD_ESYNTAX ? HD_OK : put;

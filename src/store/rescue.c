@@ -195,7 +195,26 @@ take_row(struct rescue *rescue, unsigned table, struct sto_row row)
     return err;
 }
 
-/* Takes rows upwards from *at until one cannot be read, or does not come behind the one before it;
+/* A row that is not whole has the number that it should have, or one that is not to be trusted. */
+static enum hd_err
+take_pack(struct rescue *rescue, struct sto_pack *pack)
+{
+    enum hd_err err = HD_OK;
+    struct sto_row row;
+
+    while (!err && sto_pack_next(pack, &row)) {
+        bool comes_next = rescue->expected == 0 || row.row == rescue->expected;
+        if (!row.whole && !comes_next)
+            continue;
+        if (!comes_next)
+            rescue->rescued.missing += row.row - rescue->expected;
+        rescue->expected = sto_row_after(row.row);
+        err = take_row(rescue, pack->table, row);
+    }
+    return err;
+}
+
+/* Takes packs upwards from *at until one cannot be read, or does not come behind the one before it;
  * *at is then where to go on.  ret_end: there are no more. */
 static enum hd_err
 take_run(struct rescue *rescue, sqlite3_stmt *s, unsigned table, uint64_t *at, bool *ret_end)
@@ -205,14 +224,13 @@ take_run(struct rescue *rescue, sqlite3_stmt *s, unsigned table, uint64_t *at, b
 
     (void)sqlite3_bind_int64(s, 1, (int64_t)*at);
     while (!err && (code = sqlite3_step(s)) == SQLITE_ROW) {
-        struct sto_row row = sto_row_read(s, table);
-        bool comes_next = rescue->expected == 0 || row.row == rescue->expected;
-        if (row.row < *at || (!row.whole && !comes_next))
-            break; /* its number is not to be trusted */
-        if (!comes_next)
-            rescue->rescued.missing += row.row - rescue->expected;
-        *at = rescue->expected = row.row + 1;
-        err = take_row(rescue, table, row);
+        struct sto_pack pack = sto_pack_read(s, table);
+        if (pack.row < *at)
+            break;
+        err = take_pack(rescue, &pack);
+        if (rescue->expected <= *at)
+            break; /* nothing in it has a number that is to be trusted */
+        *at = rescue->expected;
     }
     *ret_end = code == SQLITE_DONE;
     (void)sqlite3_reset(s);
@@ -231,7 +249,7 @@ take_table(struct rescue *rescue, unsigned table)
     bool end = false;
 
     (void)snprintf(sql, sizeof(sql),
-                   "SELECT " STO_ROW_COLUMNS " FROM %s WHERE row>=?1 ORDER BY row",
+                   "SELECT " STO_PACK_COLUMNS " FROM %s WHERE row>=?1 ORDER BY row",
                    sto_table_names[table]);
     if (sqlite3_prepare_v2(rescue->from, sql, -1, &s, NULL))
         return HD_ESYNTAX;

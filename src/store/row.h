@@ -1,6 +1,8 @@
-/* row.h - one row of the live file: what it says, and whether it is whole.
+/* row.h - rows of the live file: what one says, whether it is whole, and how they are packed.
  *
- * Shared by what writes rows (journal.c) and what saves them from a damaged file (rescue.c).
+ * What a commit adds to a table is written as few packs: a row of SQLite each, filling a page. A
+ * pack is called by the number of its first row; the others follow without gaps. Shared by what
+ * writes rows (journal.c) and what saves them from a damaged file (rescue.c).
  * Thread: any; nothing is kept. */
 #ifndef HD_STORE_ROW_H
 #define HD_STORE_ROW_H
@@ -16,8 +18,10 @@
 /** The tables, one per lifetime. */
 extern const char *const sto_table_names[STO_TABLES];
 
-/** In the order in which sto_row_read wants them. */
-#define STO_ROW_COLUMNS "row,id,bucket,boot,boot_ms,wall_ms,sum,body"
+/** Octets of a row beside its record. */
+#define STO_ROW_HEAD 56u
+/** Octets of a pack, which so fills a page of 16 KiB; one row alone may be longer. */
+#define STO_PACK_MOST 16320u
 
 struct sto_row {
     uint64_t row, id;
@@ -25,15 +29,41 @@ struct sto_row {
     int64_t boot; /* number of the boot in the file that it was written in */
     struct sto_stamp stamp;
     struct hd_slice record; /* empty: a removal */
-    bool whole;             /* the check sum is right */
+    bool whole;             /* the check sums are right */
 };
 
-/** A row of a statement that selects STO_ROW_COLUMNS; its record is borrowed until the next step.
- * Unchecked leaves whole false and computes no sum. */
-struct sto_row sto_row_read(sqlite3_stmt *statement, unsigned table);
-struct sto_row sto_row_read_unchecked(sqlite3_stmt *statement);
-/** The check sum over everything that a row says; against decay, not against people. */
-int64_t sto_row_sum(unsigned table, const struct sto_row *row);
+/** The number behind another; those whose lower half is 0 are not given. */
+static inline uint64_t
+sto_row_after(uint64_t row)
+{
+    return row + 1 + ((uint32_t)(row + 1) == 0);
+}
+
+/** Octets of a row with a record of n, a multiple of 8. */
+size_t sto_row_size(size_t n);
+/** Writes a row; to has room for sto_row_size. */
+void sto_row_write(char *to, unsigned table, const struct sto_row *row);
+
+/* Reads the rows of a pack. */
+struct sto_pack {
+    unsigned table;
+    uint64_t row; /* number of the next one */
+    struct hd_slice rest;
+    uint64_t unread; /* rows without a place, before rest goes on */
+    bool checked;    /* it is known that what the records say is as it was written */
+};
+/** Begins with what a statement that selects STO_PACK_COLUMNS has found; it is borrowed until the
+ * next step. */
+#define STO_PACK_COLUMNS "row,body"
+struct sto_pack sto_pack_read(sqlite3_stmt *statement, unsigned table);
+/** octets are borrowed for as long as the pack is read. */
+void sto_pack_begin(struct sto_pack *pack, unsigned table, uint64_t row, struct hd_slice octets);
+/**
+ * The next row; false: there is none.  One that is not whole costs no other: where its length is
+ * not to be trusted the next is found by its check sum.  Its id is then what it says, 0 when not
+ * even that can be told, and its record the octets that were there.
+ */
+bool sto_pack_next(struct sto_pack *pack, struct sto_row *ret_row);
 
 /* --- of a journal, for rescue.c -------------------------------------------------------------- */
 
