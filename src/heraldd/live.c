@@ -17,6 +17,7 @@
 
 #include "base/id.h"
 #include "base/log.h"
+#include "heraldd/heap.h"
 #include "store/memory.h"
 
 #define LIVE_MAGIC 0x4c495645u
@@ -233,7 +234,11 @@ struct restore {
     uint64_t records[EVT_RECORD_CONDITION + 1]; /* by kind */
     uint64_t damaged;
     bool newer;
+    uint32_t given; /* since the heap was looked at */
+    struct hd_heap heap;
 };
+
+#define HEAP_LOOKED_AT 1024u /* records between two looks: less than a step of it */
 
 /* What was seen and what has fired is every shard's business; the rest belongs to the shard of its
  * bucket. */
@@ -248,6 +253,8 @@ give_back(void *context, enum evt_record_kind kind, unsigned bucket, uint64_t id
 
     if (bucket >= HD_BUCKETS)
         return HD_ESYNTAX;
+    if (++restore->given % HEAP_LOOKED_AT == 0)
+        hd_heap_grown(&restore->heap);
     if (kind != EVT_RECORD_SEEN && kind != EVT_RECORD_CONDITION) {
         first = hd_bucket_shard(bucket, live->shards);
         end = first + 1;
@@ -284,6 +291,7 @@ hd_live_restore(struct hd_live *live, uint64_t now_us, char ret_problem[256])
     if (live->memory)
         return HD_OK;
     err = sto_sqlite_load(live->sqlite, &visitor, ret_problem);
+    hd_heap_done(&restore.heap);
     if (restore.newer)
         (void)snprintf(ret_problem, 256, "%.160s: holds records of a newer herald", live->path);
     if (err)
