@@ -100,6 +100,13 @@ hd_map_put(struct hd_map *map, uint64_t hash, uint32_t value)
     return HD_OK;
 }
 
+void
+hd_map_prefetch(const struct hd_map *map, uint64_t hash)
+{
+    if (map->cap)
+        __builtin_prefetch(&map->slots[place_of(map, tag_of(hash))], 1);
+}
+
 bool
 hd_map_remove(struct hd_map *map, uint64_t hash, uint32_t value)
 {

@@ -31,6 +31,8 @@ void hd_map_done(struct hd_map *map);
 /** Adds value (below UINT32_MAX - 1) under hash; the same pair twice is two entries.  HD_ENOMEM:
  * nothing changed. */
 HD_NODISCARD enum hd_err hd_map_put(struct hd_map *map, uint64_t hash, uint32_t value);
+/** A put of that hash is to come: its place is fetched meanwhile. */
+void hd_map_prefetch(const struct hd_map *map, uint64_t hash);
 /** Removes one entry with this hash and value; false when there was none. */
 bool hd_map_remove(struct hd_map *map, uint64_t hash, uint32_t value);
 

@@ -102,6 +102,13 @@ hd_tally_add(struct hd_tally *tally, uint64_t hash, uint32_t most)
     return HD_OK;
 }
 
+void
+hd_tally_prefetch(const struct hd_tally *tally, uint64_t hash)
+{
+    if (tally->cap)
+        __builtin_prefetch(&tally->words[home_of(tally, tag_of(hash))], 1);
+}
+
 /* Closes the gap at a place: whoever stands behind it and may stand nearer to his home moves. */
 static void
 close_gap(struct hd_tally *tally, uint32_t gap)

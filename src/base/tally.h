@@ -22,6 +22,8 @@ void hd_tally_init(struct hd_tally *tally);
 void hd_tally_done(struct hd_tally *tally);
 /** One more.  HD_EDENIED: there are most (or HD_TALLY_MOST) already; HD_ENOMEM. */
 HD_NODISCARD enum hd_err hd_tally_add(struct hd_tally *tally, uint64_t hash, uint32_t most);
+/** An add of that hash is to come: its place is fetched meanwhile. */
+void hd_tally_prefetch(const struct hd_tally *tally, uint64_t hash);
 /** One less; nothing happens when there is none. */
 void hd_tally_drop(struct hd_tally *tally, uint64_t hash);
 uint32_t hd_tally_get(const struct hd_tally *tally, uint64_t hash);

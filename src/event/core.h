@@ -775,6 +775,8 @@ void evt_catch_up_later(struct evt_shard *shard);
 void evt_shard_end(struct evt_shard *shard, struct evt_sub *sub);
 /** Quota of subscriptions per watcher: counts one more.  HD_EDENIED: it is reached; HD_ENOMEM. */
 HD_NODISCARD enum hd_err evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher);
+/** One of this watcher is to come: what counts them is fetched meanwhile. */
+void evt_watcher_prefetch(const struct evt_shard *shard, struct hd_slice watcher);
 void evt_watcher_give(struct evt_shard *shard, struct hd_slice watcher);
 uint64_t evt_key_hash(const struct evt_shard *shard, struct hd_slice key, struct hd_slice package);
 /** The home shard of a resource key. */

@@ -320,6 +320,10 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     }
     uint32_t call_hash =
         evt_sub_call_hash(shard, stored.texts[EVT_TEXT_CALL_ID], stored.texts[EVT_TEXT_REMOTE_TAG]);
+    /* Places anywhere in large tables, in none of the caches. */
+    hd_map_prefetch(&shard->sub_by_id, id);
+    hd_map_prefetch(&shard->sub_by_call, call_hash);
+    evt_watcher_prefetch(shard, stored.texts[EVT_TEXT_WATCHER]);
     struct evt_texts *texts =
         evt_texts_new(stored.texts, stored.has_event_id, stored.proof, stored.key);
     struct evt_sub *sub = texts ? evt_sub_new(shard, id, texts, call_hash, &err) : NULL;

@@ -56,6 +56,12 @@ evt_proof_word(enum evt_proof proof)
 
 /* --- quotas ---------------------------------------------------------------------------------- */
 
+void
+evt_watcher_prefetch(const struct evt_shard *shard, struct hd_slice watcher)
+{
+    hd_tally_prefetch(&shard->watchers, hd_hash(&shard->keys.table, watcher));
+}
+
 enum hd_err
 evt_watcher_take(struct evt_shard *shard, struct hd_slice watcher)
 {
