@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What many users and rules cost: bench/book.py BUILD [USERS [RULES]]
 
-Writes a state folder with so many of them (100,000 unless said), starts heraldd on it, and changes one at a time: time until the
+Writes a state folder with so many of them (100,000 unless said; `ninja -C BUILD bench/fill`), starts heraldd on it, and changes one at a time: time until the
 command returns, CPU time of heraldd, and its memory.  A decision itself is measured by bench/judge."""
 import atexit
 import json
@@ -65,21 +65,6 @@ class Daemon:
         self.process.wait()
 
 
-def fill(path):
-    """Users and rules as the daemon writes them (doc/state-file.md)."""
-    with open(path, encoding="utf-8") as file:
-        state = json.load(file)
-    ha1 = {"md5": "0" * 32, "sha256": "0" * 64}
-    state["users"] = [{"name": f"user{i:06}", "realm": "bench", **ha1, "created": 1} for i in range(USERS)]
-    state["rules"] = [{"id": i + 1, "resource": f"sip:user{i % max(USERS, 1):06}@bench.test", "watcher": f"sip:watcher{i:06}@bench.test",
-                       "package": "*", "action": "allow" if i % 3 else "polite-block"} for i in range(RULES)]
-    state["next_rule"] = RULES + 1
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(state, file)
-    os.chmod(path, 0o600)
-    return os.path.getsize(path) / (1 << 20)
-
-
 def timed(daemon, title, n, do):
     cpu, begin = daemon.cpu_s(), time.monotonic()
     for i in range(n):
@@ -93,10 +78,11 @@ def main():
         empty = Daemon(folder)
         before = empty.memory_mib()
         empty.stop()
-        size = fill(folder + "/run/herald.state")
+        subprocess.run([os.path.join(BUILD, "bench/fill"), folder + "/run", str(USERS), str(RULES)], check=True)
+        size = os.path.getsize(folder + "/run/herald.db") / (1 << 20)
         daemon = Daemon(folder)
         atexit.register(daemon.process.kill)
-        print(f"{USERS} users, {RULES} rules: herald.state has {size:.1f} MiB; the daemon starts in {daemon.start_s:.2f} s ({daemon.cpu_s():.2f} s of CPU), "
+        print(f"{USERS} users, {RULES} rules: herald.db has {size:.1f} MiB; the daemon starts in {daemon.start_s:.2f} s ({daemon.cpu_s():.2f} s of CPU), "
               f"{daemon.memory_mib() - before:.0f} MiB more than with none\n")
         print("| | until it returns | CPU |\n|---|---:|---:|")
         timed(daemon, "a rule is set", 10, lambda i: daemon.call("policy-block", resource="user000001", watcher=f"eve{i}"))

@@ -1,9 +1,8 @@
 /* backup.c - a folder with a copy of the state folder's files.
  *
  * The live state and the audit trail first, which the store's thread copies between its commits,
- * then the state file,
- * which is small: what the live state refers to (users, keys) is in a state file that is at least
- * as new. Invariants: done is called once, and after it nothing is left in memory; a folder that
+ * then herald.db: what the live state refers to (users, keys) is in a file that is at least as
+ * new. Invariants: done is called once, and after it nothing is left in memory; a folder that
  * failed holds nothing of ours. */
 #include "heraldd/backup.h"
 
@@ -36,7 +35,7 @@ static const char *const files[] = { HD_LIVE_FILE,          HD_LIVE_FILE "-journ
                                      HD_LIVE_FILE "-wal",   HD_LIVE_FILE "-shm",
                                      STO_AUDIT_FILE,        STO_AUDIT_FILE "-journal",
                                      STO_AUDIT_FILE "-wal", STO_AUDIT_FILE "-shm",
-                                     HD_STATE_FILE };
+                                     HD_STATE_FILE,         HD_STATE_FILE "-journal" };
 
 static void HD_PRINTF(2, 3) fail(struct backup *backup, const char *format, ...)
 {
@@ -149,11 +148,15 @@ end(struct backup *backup, bool ours)
 static void
 copy_state(struct backup *backup)
 {
-    enum hd_err err = hd_state_copy(backup->daemon->state, backup->fd);
+    char *const end_of_folder = strrchr(backup->path, '/');
+    enum hd_err err;
 
-    if (err)
-        fail(backup, "%s: %s", HD_STATE_FILE, err == HD_EIO ? strerror(errno) : hd_err_text(err));
-    else if (!sync_at(backup, ".") || (backup->made && !sync_at(backup, "..")))
+    *end_of_folder = '\0';
+    err = hd_state_copy(backup->daemon->state, backup->path, backup->problem);
+    *end_of_folder = '/';
+    if (!err && !seal(backup, HD_STATE_FILE))
+        fail(backup, "%s: %s", HD_STATE_FILE, strerror(errno));
+    else if (!err && (!sync_at(backup, ".") || (backup->made && !sync_at(backup, ".."))))
         fail(backup, "the folder's names cannot be kept: %s", strerror(errno));
     end(backup, true);
 }

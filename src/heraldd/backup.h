@@ -12,7 +12,7 @@ struct hd_daemon;
 typedef void (*hd_backup_done_f)(void *context, const char *problem, uint64_t octets);
 
 /**
- * Copies the live state, as far as it is kept, and then the state file into a folder that a daemon
+ * Copies the live state, as far as it is kept, and then herald.db into a folder that a daemon
  * can start on.
  * @param folder  absolute; made with mode 0700, or empty.  What a copy that fails has made is
  * removed

@@ -1,15 +1,16 @@
-/* state.c - the state folder: one file that is replaced as a whole, and the lock that keeps it
- * ours.
+/* state.c - the state folder: herald.db, and the lock that keeps the folder ours.
  *
- * The problem: what was acknowledged must be there after a crash at any moment, and a half-written
- * file must never be read.  A new version is written beside the old one, forced to the disk,
- * renamed over it, and the folder is forced as well; only then has it been saved.  Invariants:
- * herald.state is always a whole version; herald.state.new is never read; the lock is held from
- * before the first look into the folder until hd_state_close(). */
+ * The problem: what was acknowledged must be there after a crash at any moment, and one rule of a
+ * hundred thousand must not cost what all of them do.  A change becomes the rows that it changes,
+ * in one transaction (store/tables.h).  The first start makes the file under another name, with
+ * what must be in it, and renames it: a herald.db that is there is whole, or damaged.  Invariants:
+ * state->data is what the file holds, or state->doubtful; herald.db.new is never read; the lock is
+ * held from before the first look into the folder until hd_state_close(). */
 #include "heraldd/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -18,21 +19,25 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "heraldd/state_json.h"
+#include "heraldd/state_rows.h"
 #include "sip/out.h"
+#include "store/tables.h"
 
 #define STATE_MAGIC 0x53544154u
 #define FILE_NAME HD_STATE_FILE
 #define NEW_NAME FILE_NAME ".new"
 #define LOCK_NAME "herald.lock"
-#define FILE_MAX ((size_t)1 << 30) /* octets */
+#define OLD_NAME "herald.state" /* of builds before herald.db */
+#define APPLICATION 0x68726c64u /* "hrld" */
 
 struct hd_state {
     unsigned magic;
     int folder_fd, lock_fd;
     uint32_t epoch;
     struct hd_state_data data;
-    char *folder; /* as it was named */
+    struct sto_tables *tables;
+    bool doubtful; /* a commit failed: the file may have it, or not */
+    char *folder;  /* as it was named */
 };
 
 /* ---- problems ---- */
@@ -115,34 +120,47 @@ lock_take(struct hd_state *state, char text[HD_PROBLEM_TEXT])
     return HD_OK;
 }
 
-/* ---- reading ---- */
+/* ---- the file ---- */
 
-/* The octets of an open file, one block that the caller frees. */
-static enum hd_err
-read_all(const struct hd_state *state, int fd, size_t size, char text[HD_PROBLEM_TEXT],
-         char **ret_p, size_t *ret_n)
+/* "folder/name", the caller's to free; NULL: memory is short. */
+static char *
+path_of(const struct hd_state *state, const char *name)
 {
-    char *p = malloc(size + 1);
-    size_t n = 0;
+    const size_t n = strlen(state->folder) + strlen(name) + 2;
+    char *path = malloc(n);
 
-    if (!p)
-        return problem(text, state, FILE_NAME, HD_ENOMEM, "memory is short");
-    while (n < size) {
-        const ssize_t got = read(fd, p + n, size - n);
-        if (got == 0)
-            break;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            const enum hd_err err = failed(text, state, FILE_NAME, "cannot read");
-            free(p);
-            return err;
-        }
-        n += (size_t)got;
-    }
-    *ret_p = p;
-    *ret_n = n;
-    return HD_OK;
+    if (path)
+        (void)snprintf(path, n, "%s/%s", state->folder, name);
+    return path;
+}
+
+typedef enum hd_err (*open_f)(const struct sto_tables_params *params, char ret_problem[STO_PROBLEM],
+                              struct sto_tables **ret_tables);
+
+/* Opens or makes the tables in a file of the folder. */
+static enum hd_err
+tables_open(const struct hd_state *state, const char *name, open_f open_tables,
+            char text[HD_PROBLEM_TEXT], struct sto_tables **ret_tables)
+{
+    static const char *const keys[HD_STATE_TABLES] = { "name TEXT", "name TEXT",  "name TEXT",
+                                                       "name TEXT", "id INTEGER", "id TEXT",
+                                                       "id TEXT" };
+    struct sto_table tables[HD_STATE_TABLES];
+    char what[STO_PROBLEM] = "";
+    char *path = path_of(state, name);
+
+    if (!path)
+        return problem(text, state, name, HD_ENOMEM, "memory is short");
+    for (unsigned i = 0; i < HD_STATE_TABLES; i++)
+        tables[i] = (struct sto_table){ hd_state_table_name((enum hd_state_table)i), keys[i] };
+    const enum hd_err err = open_tables(&(struct sto_tables_params){ .path = path,
+                                                                     .tables = tables,
+                                                                     .n = HD_STATE_TABLES,
+                                                                     .application = APPLICATION,
+                                                                     .version = HD_STATE_VERSION },
+                                        what, ret_tables);
+    free(path);
+    return err ? problem(text, state, name, err == HD_ESTORE ? HD_EIO : err, what) : HD_OK;
 }
 
 /* HA1 values are as good as passwords for this realm. */
@@ -158,14 +176,13 @@ close_to_others(const struct hd_state *state, int fd, const struct stat *st)
         HD_LOG(HD_WARN, "the state file is open to others", hd_f_str("folder", state->folder));
 }
 
-/* HD_ENOMATCH: there is none. */
+/* Whether the file is there, and can be one.  HD_ENOMATCH: there is none.  It is closed again
+ * before SQLite opens it: a process that closes a file loses all its locks on it (fcntl(2)). */
 static enum hd_err
-load(struct hd_state *state, char text[HD_PROBLEM_TEXT])
+look_at_file(const struct hd_state *state, char text[HD_PROBLEM_TEXT])
 {
-    char *p = NULL, what[HD_STATE_PLACE];
-    size_t n = 0;
     struct stat st;
-    enum hd_err err;
+    enum hd_err err = HD_OK;
     const int fd = openat(state->folder_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0)
@@ -174,71 +191,85 @@ load(struct hd_state *state, char text[HD_PROBLEM_TEXT])
         err = failed(text, state, FILE_NAME, "cannot look at it");
     else if (!S_ISREG(st.st_mode))
         err = problem(text, state, FILE_NAME, HD_EIO, "not a file");
-    else if ((uint64_t)st.st_size > FILE_MAX)
-        err = problem(text, state, FILE_NAME, HD_EIO, "larger than 1 GiB");
     else
-        err = read_all(state, fd, (size_t)st.st_size, text, &p, &n);
-    if (!err) {
         close_to_others(state, fd, &st);
-        err = hd_state_read(hd_slice(p, n), what, &state->data);
-        if (err)
-            problem(text, state, FILE_NAME, err, what);
-    }
-    free(p);
     close(fd);
     return err;
 }
 
-/* ---- writing ---- */
+struct loading {
+    struct hd_state_reader *reader;
+    char problem[HD_STATE_PLACE];
+};
 
-/* Writes a whole file, forces it to the disk and closes it.  HD_ENOMEM; HD_EIO with errno. */
 static enum hd_err
-write_whole(int fd, const struct hd_state_data *data)
+load_row(void *context, const struct sto_row_place *place, struct hd_slice key,
+         struct hd_slice entry)
 {
-    FILE *file = fdopen(fd, "w");
-    enum hd_err err;
+    struct loading *loading = context;
 
-    if (!file) {
-        close(fd);
-        return HD_ENOMEM;
-    }
-    errno = 0;
-    err = hd_state_write(file, data);
-    if (!err && fsync(fd) != 0)
-        err = HD_EIO;
-    if (fclose(file) != 0 && !err)
-        err = HD_EIO;
-    return err;
+    return hd_state_reader_row(
+        loading->reader,
+        &(struct hd_state_row){ (enum hd_state_table)place->table, place->number, key, entry },
+        loading->problem);
 }
 
-/* Writes a whole new version beside the old one. */
+/* HD_ENOMATCH: there is none. */
 static enum hd_err
-write_new(const struct hd_state *state, const struct hd_state_data *data,
-          char text[HD_PROBLEM_TEXT])
+load(struct hd_state *state, char text[HD_PROBLEM_TEXT])
 {
-    if (unlinkat(state->folder_fd, NEW_NAME, 0) != 0 && errno != ENOENT)
-        return failed(text, state, NEW_NAME, "cannot remove");
-    const int fd = openat(state->folder_fd, NEW_NAME,
-                          O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return failed(text, state, NEW_NAME, "cannot make");
-    const enum hd_err err = write_whole(fd, data);
-    if (err == HD_ENOMEM)
-        return problem(text, state, NEW_NAME, err, "memory is short");
-    return err ? failed(text, state, NEW_NAME, "cannot write") : HD_OK;
-}
+    struct loading loading = { .reader = NULL };
+    enum hd_err err = look_at_file(state, text);
 
-static enum hd_err
-save(const struct hd_state *state, const struct hd_state_data *data, char text[HD_PROBLEM_TEXT])
-{
-    enum hd_err err = write_new(state, data, text);
-    if (!err && renameat(state->folder_fd, NEW_NAME, state->folder_fd, FILE_NAME) != 0)
-        err = failed(text, state, FILE_NAME, "cannot replace");
-    else if (!err && fsync(state->folder_fd) != 0)
-        return failed(text, state, FILE_NAME, "cannot keep its name");
+    if (!err)
+        err = tables_open(state, FILE_NAME, sto_tables_open, text, &state->tables);
     if (err)
-        (void)unlinkat(state->folder_fd, NEW_NAME, 0);
-    return err;
+        return err;
+    loading.reader = hd_state_reader_new();
+    if (!loading.reader)
+        return problem(text, state, FILE_NAME, HD_ENOMEM, "memory is short");
+    err = sto_tables_read(state->tables, load_row, &loading, loading.problem);
+    if (!err)
+        err = hd_state_reader_end(loading.reader, loading.problem, &state->data);
+    hd_state_reader_free(loading.reader);
+    return err ? problem(text, state, FILE_NAME, err == HD_ESTORE ? HD_EIO : err, loading.problem)
+               : HD_OK;
+}
+
+static enum hd_err
+put_row(void *context, enum hd_state_table table, struct hd_slice key, struct hd_slice entry)
+{
+    struct hd_state *state = context;
+
+    return entry.n ? sto_tables_put(state->tables, table, key, entry)
+                   : sto_tables_remove(state->tables, table, key);
+}
+
+/* What there is takes the place of what the file holds.  When it is not known what that is, all of
+ * it does. */
+static enum hd_err
+save(struct hd_state *state, const struct hd_state_data *data, char text[HD_PROBLEM_TEXT])
+{
+    enum hd_err err = state->doubtful ? sto_tables_clear(state->tables) : HD_OK;
+    bool committing = false;
+
+    if (!err)
+        err = hd_state_changes(state->doubtful ? NULL : &state->data, data, put_row, state);
+    if (!err) {
+        committing = true;
+        err = sto_tables_commit(state->tables);
+    }
+    if (!err) {
+        state->doubtful = false;
+        return HD_OK;
+    }
+    if (err == HD_ENOMEM)
+        (void)problem(text, state, FILE_NAME, err, "memory is short");
+    else
+        (void)problem(text, state, FILE_NAME, err, sto_tables_why(state->tables));
+    state->doubtful = state->doubtful || committing;
+    sto_tables_rollback(state->tables);
+    return err == HD_ENOMEM ? err : HD_EIO;
 }
 
 /* ---- the first start ---- */
@@ -274,7 +305,7 @@ write_instance(uint8_t uuid[16], char ret[HD_INSTANCE_TEXT])
 }
 
 static enum hd_err
-create(struct hd_state *state, char text[HD_PROBLEM_TEXT])
+draw_identity(struct hd_state *state, char text[HD_PROBLEM_TEXT])
 {
     uint8_t uuid[16];
     enum hd_err err = draw(state, &state->data.keys, sizeof(state->data.keys), text);
@@ -288,7 +319,77 @@ create(struct hd_state *state, char text[HD_PROBLEM_TEXT])
     state->data.http = api_book_new();
     if (!state->data.book || !state->data.http)
         return problem(text, state, "", HD_ENOMEM, "memory is short");
-    return save(state, &state->data, text);
+    return HD_OK;
+}
+
+/* An empty file for its owner alone; SQLite would let others read it, and its journal gets the
+ * mode that it has. */
+static enum hd_err
+make_new(const struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    const int fd = openat(state->folder_fd, NEW_NAME,
+                          O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return failed(text, state, NEW_NAME, "cannot make");
+    close(fd);
+    return HD_OK;
+}
+
+/* What a first start that was cut off has left. */
+static enum hd_err
+remove_new(const struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    if (unlinkat(state->folder_fd, NEW_NAME, 0) != 0 && errno != ENOENT)
+        return failed(text, state, NEW_NAME, "cannot remove");
+    return HD_OK;
+}
+
+static bool
+force(const struct hd_state *state, const char *name)
+{
+    const int fd = openat(state->folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const bool ok = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+/* A file that is whole before it has its name. */
+static enum hd_err
+create(struct hd_state *state, char text[HD_PROBLEM_TEXT])
+{
+    enum hd_err err;
+
+    /* Who was refused by a rule in it must not be let in for want of it. */
+    if (faccessat(state->folder_fd, OLD_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return problem(text, state, OLD_NAME, HD_EVERSION,
+                       "users and rules of an earlier build, which this one does not read; remove "
+                       "it, then they are to be set anew");
+    err = draw_identity(state, text);
+    if (!err)
+        err = remove_new(state, text);
+    if (!err)
+        err = make_new(state, text);
+    if (!err)
+        err = tables_open(state, NEW_NAME, sto_tables_make, text, &state->tables);
+    if (err)
+        return err;
+    err = hd_state_changes(NULL, &state->data, put_row, state);
+    if (!err)
+        err = sto_tables_commit(state->tables);
+    if (err)
+        return problem(text, state, NEW_NAME, HD_EIO, sto_tables_why(state->tables));
+    sto_tables_close(state->tables);
+    state->tables = NULL;
+    if (!force(state, NEW_NAME))
+        return failed(text, state, NEW_NAME, "cannot write");
+    if (renameat(state->folder_fd, NEW_NAME, state->folder_fd, FILE_NAME) != 0)
+        return failed(text, state, FILE_NAME, "cannot give it its name");
+    if (fsync(state->folder_fd) != 0)
+        return failed(text, state, FILE_NAME, "cannot keep its name");
+    return tables_open(state, FILE_NAME, sto_tables_open, text, &state->tables);
 }
 
 /* ---- public ---- */
@@ -335,6 +436,7 @@ hd_state_close(struct hd_state *state)
         return;
     HD_ASSERT_OBJ(state, STATE_MAGIC);
     state->magic = 0;
+    sto_tables_close(state->tables);
     pol_book_unref(state->data.book);
     (void)api_book_unref(state->data.http);
     /* The lock file stays: removing it would let two daemons lock two files of that name. */
@@ -412,12 +514,22 @@ hd_state_save_http(struct hd_state *state, struct api_book *http, char ret_probl
 }
 
 enum hd_err
-hd_state_copy(const struct hd_state *state, int folder_fd)
+hd_state_copy(struct hd_state *state, const char *folder, char ret_problem[HD_PROBLEM_TEXT])
 {
     HD_ASSERT_OBJ(state, STATE_MAGIC);
-    const int fd =
-        openat(folder_fd, FILE_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd < 0 ? HD_EIO : write_whole(fd, &state->data);
+    char path[PATH_MAX];
+    const int n = snprintf(path, sizeof(path), "%s/" FILE_NAME, folder);
+
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return problem(ret_problem, state, FILE_NAME, HD_EIO, "the folder's name is too long");
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return failed(ret_problem, state, FILE_NAME, "cannot make its copy");
+    close(fd);
+    return sto_tables_copy(state->tables, path)
+               ? problem(ret_problem, state, FILE_NAME, HD_EIO,
+                         "it could not be copied; is the disk full?")
+               : HD_OK;
 }
 
 /* ---- users of another realm ---- */

@@ -1,10 +1,11 @@
 /* state.h - what the daemon keeps between two starts beside the live state: its keys, its instance,
  * users and rules.
  *
- * One file, herald.state, in the state folder; it is replaced as a whole, so that a crash at any
- * moment leaves the old one or the new one.  herald.lock beside it keeps two daemons from sharing a
- * folder.  The file holds HA1 values and keys, never passwords: its mode is 0600.  Its form is
- * described in doc/state-file.md. Thread: the main thread's. */
+ * One file, herald.db, in the state folder, with a row for each user, list, rule and so on; a
+ * change is one transaction, so that a crash at any moment leaves what was before or what is
+ * after.  herald.lock beside it keeps two daemons from sharing a folder.  The file holds HA1 values
+ * and keys, never passwords: its mode is 0600.  Its form is described in doc/state-file.md.
+ * Thread: the main thread's. */
 #ifndef HD_HERALDD_STATE_H
 #define HD_HERALDD_STATE_H
 
@@ -16,7 +17,7 @@
 #include "heraldd/problem.h"
 #include "policy/book.h"
 
-#define HD_STATE_FILE "herald.state"
+#define HD_STATE_FILE "herald.db"
 
 struct hd_state;
 struct api_book;
@@ -26,9 +27,9 @@ struct api_book;
  * are missing.
  * @param ret_problem  on any error one line that names the file, the place in it and what is wrong
  * @return HD_OK; HD_EBUSY another daemon uses the folder; HD_ESYNTAX the file is damaged;
- * HD_EVERSION a newer herald wrote it; HD_EIO a system call failed; HD_ENOMEM.  In no case but
- * HD_OK was anything in the folder changed, except that the folder itself and the lock file may
- * have been made.
+ * HD_EVERSION another herald wrote it, a newer one or one from before herald.db; HD_EIO a system
+ * call failed; HD_ENOMEM.  In no case but HD_OK was anything in the folder changed, except that the
+ * folder itself and the lock file may have been made, and a change undone that was cut off.
  */
 HD_NODISCARD enum hd_err hd_state_open(const char *folder, char ret_problem[HD_PROBLEM_TEXT],
                                        struct hd_state **ret_state);
@@ -61,10 +62,12 @@ HD_NODISCARD enum hd_err hd_state_save_http(struct hd_state *state, struct api_b
 
 /**
  * Writes what is kept into another folder, as a file of the same name, which must not be there.
- * @return HD_OK: the file is on the disk, its name as soon as the folder is forced; HD_EIO with
- * errno, HD_ENOMEM: there may be a part of it
+ * @param ret_problem  on any error one line
+ * @return HD_OK: the file is on the disk, its name as soon as the folder is forced; HD_EIO: there
+ * may be a part of it
  */
-HD_NODISCARD enum hd_err hd_state_copy(const struct hd_state *state, int folder_fd);
+HD_NODISCARD enum hd_err hd_state_copy(struct hd_state *state, const char *folder,
+                                       char ret_problem[HD_PROBLEM_TEXT]);
 
 /**
  * How many users have HA1 values that were made for another realm and so cannot log in.

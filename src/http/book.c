@@ -4,6 +4,7 @@
  * is read as if somebody else had written it. */
 #include "http/book.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -312,7 +313,7 @@ api_hook_json(const struct api_hook *hook)
 /* One entry that is being read. */
 struct place {
     const char *list;
-    size_t i;
+    int64_t number;
     char *problem;
     const json_t *json;
 };
@@ -320,8 +321,8 @@ struct place {
 static enum hd_err
 reject(const struct place *place, const char *key, const char *what)
 {
-    (void)snprintf(place->problem, API_BOOK_PROBLEM, "%s[%zu].%s: %s", place->list, place->i, key,
-                   what);
+    (void)snprintf(place->problem, API_BOOK_PROBLEM, "damaged at %s[%" PRId64 "].%s: %s",
+                   place->list, place->number, key, what);
     return HD_ESYNTAX;
 }
 
@@ -455,29 +456,27 @@ read_hook(const struct place *place, struct api_book *book)
 }
 
 enum hd_err
-api_book_read(const json_t *tokens, const json_t *hooks, char ret_problem[API_BOOK_PROBLEM],
-              struct api_book **ret_book)
+api_book_read(const struct api_rows *tokens, const struct api_rows *hooks,
+              char ret_problem[API_BOOK_PROBLEM], struct api_book **ret_book)
 {
-    const size_t n_tokens = json_array_size(tokens), n_hooks = json_array_size(hooks);
     enum hd_err err = HD_OK;
     struct api_book *book;
 
-    if ((tokens && !json_is_array(tokens)) || (hooks && !json_is_array(hooks)) ||
-        n_tokens > API_TOKENS_MAX || n_hooks > API_HOOKS_MAX) {
+    if (tokens->n > API_TOKENS_MAX || hooks->n > API_HOOKS_MAX) {
         (void)snprintf(ret_problem, API_BOOK_PROBLEM,
-                       "tokens, webhooks: lists of at most %u and %u are expected", API_TOKENS_MAX,
+                       "damaged: at most %u tokens and %u webhooks are expected", API_TOKENS_MAX,
                        API_HOOKS_MAX);
         return HD_ESYNTAX;
     }
-    book = book_new(n_tokens, n_hooks);
+    book = book_new(tokens->n, hooks->n);
     if (!book)
         return HD_ENOMEM;
-    for (size_t i = 0; i < n_tokens && !err; i++)
-        err = read_token(&(struct place){ "tokens", i, ret_problem, json_array_get(tokens, i) },
-                         book);
-    for (size_t i = 0; i < n_hooks && !err; i++)
-        err = read_hook(&(struct place){ "webhooks", i, ret_problem, json_array_get(hooks, i) },
-                        book);
+    for (size_t i = 0; i < tokens->n && !err; i++)
+        err = read_token(
+            &(struct place){ "tokens", tokens->numbers[i], ret_problem, tokens->json[i] }, book);
+    for (size_t i = 0; i < hooks->n && !err; i++)
+        err = read_hook(
+            &(struct place){ "webhooks", hooks->numbers[i], ret_problem, hooks->json[i] }, book);
     if (err) {
         (void)api_book_unref(book);
         return err;

@@ -92,13 +92,18 @@ const struct api_hook *api_book_hook(const struct api_book *book, struct hd_slic
 /** As the state folder keeps them. */
 json_t *api_token_json(const struct api_token *token);
 json_t *api_hook_json(const struct api_hook *hook);
+/* Entries as they are kept, each with the number that a problem line calls it by. */
+struct api_rows {
+    json_t *const *json;
+    const int64_t *numbers;
+    size_t n;
+};
 /**
  * Reads them back.
- * @param tokens, hooks  arrays, NULL: none
- * @param ret_problem    on HD_ESYNTAX: the place and what is wrong with it
+ * @param ret_problem  on HD_ESYNTAX: the place and what is wrong with it
  * @return HD_OK; HD_ESYNTAX; HD_ENOMEM
  */
-HD_NODISCARD enum hd_err api_book_read(const json_t *tokens, const json_t *hooks,
+HD_NODISCARD enum hd_err api_book_read(const struct api_rows *tokens, const struct api_rows *hooks,
                                        char ret_problem[API_BOOK_PROBLEM],
                                        struct api_book **ret_book);
 /** Why an address of a webhook cannot be one; NULL: it can. */

@@ -70,13 +70,14 @@ what_was_kept_is_read_back(void **state)
 {
     struct api_book *book = with_hook(with_token(api_book_new(), "0000000a", "t"), "0000000b");
     struct api_book *again = NULL;
-    json_t *tokens = json_array(), *hooks = json_array();
+    json_t *token = api_token_json(book->tokens[0]), *hook = api_hook_json(book->hooks[0]);
+    const int64_t number = 1;
     char problem[API_BOOK_PROBLEM];
 
     (void)state;
-    (void)json_array_append_new(tokens, api_token_json(book->tokens[0]));
-    (void)json_array_append_new(hooks, api_hook_json(book->hooks[0]));
-    assert_int_equal(api_book_read(tokens, hooks, problem, &again), HD_OK);
+    assert_int_equal(api_book_read(&(struct api_rows){ &token, &number, 1 },
+                                   &(struct api_rows){ &hook, &number, 1 }, problem, &again),
+                     HD_OK);
     assert_non_null(api_book_token(again, HD_LIT("t")));
     assert_int_equal(again->tokens[0]->scopes, API_SCOPE_READ);
     assert_non_null(api_book_hook(again, HD_LIT("0000000b")));
@@ -84,8 +85,8 @@ what_was_kept_is_read_back(void **state)
     assert_true(again->hooks[0]->binary);
     (void)api_book_unref(again);
     (void)api_book_unref(book);
-    json_decref(tokens);
-    json_decref(hooks);
+    json_decref(token);
+    json_decref(hook);
 }
 
 static void
@@ -94,26 +95,30 @@ what_is_damaged_is_refused(void **state)
     static const char *const rows[] = {
         "{}",
         "[1]",
-        "[{\"id\":\"1\"}]",
-        "[{\"id\":\"0000000a\",\"user\":\"\",\"created\":1}]",
-        "[{\"id\":\"0000000a\",\"user\":\"a\",\"created\":-1}]",
-        "[{\"id\":\"0000000A\",\"user\":\"a\",\"created\":1,\"sha256\":\"00\",\"scopes\":[]}]",
-        "[{\"id\":\"0000000a\",\"user\":\"a\",\"created\":1,\"sha256\":\"00\",\"scopes\":[]}]",
-        "[{\"id\":\"0000000a\",\"user\":\"a\",\"created\":1,\"scopes\":[\"root\"],\"sha256\":"
-        "\"0000000000000000000000000000000000000000000000000000000000000000\"}]",
-        "[{\"id\":\"0000000a\",\"user\":\"a\",\"created\":1,\"scopes\":7,\"sha256\":"
-        "\"0000000000000000000000000000000000000000000000000000000000000000\"}]",
+        "1",
+        "{\"id\":\"1\"}",
+        "{\"id\":\"0000000a\",\"user\":\"\",\"created\":1}",
+        "{\"id\":\"0000000a\",\"user\":\"a\",\"created\":-1}",
+        "{\"id\":\"0000000A\",\"user\":\"a\",\"created\":1,\"sha256\":\"00\",\"scopes\":[]}",
+        "{\"id\":\"0000000a\",\"user\":\"a\",\"created\":1,\"sha256\":\"00\",\"scopes\":[]}",
+        "{\"id\":\"0000000a\",\"user\":\"a\",\"created\":1,\"scopes\":[\"root\"],\"sha256\":"
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}",
+        "{\"id\":\"0000000a\",\"user\":\"a\",\"created\":1,\"scopes\":7,\"sha256\":"
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}",
     };
 
     (void)state;
     for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++) {
         struct api_book *book = NULL;
         char problem[API_BOOK_PROBLEM] = "";
-        json_t *json = json_loads(rows[i], 0, NULL);
+        json_t *json = json_loads(rows[i], JSON_DECODE_ANY, NULL);
+        const int64_t number = 17;
+        const struct api_rows none = { 0 }, one = { &json, &number, 1 };
         assert_non_null(json);
-        assert_int_equal(api_book_read(json, NULL, problem, &book), HD_ESYNTAX);
-        assert_true(problem[0]);
-        assert_int_equal(api_book_read(NULL, json, problem, &book), HD_ESYNTAX);
+        assert_int_equal(api_book_read(&one, &none, problem, &book), HD_ESYNTAX);
+        assert_int_equal(strncmp(problem, "damaged at tokens[17].", 22), 0);
+        assert_int_equal(api_book_read(&none, &one, problem, &book), HD_ESYNTAX);
+        assert_int_equal(strncmp(problem, "damaged at webhooks[17].", 24), 0);
         json_decref(json);
     }
 }

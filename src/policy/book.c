@@ -46,6 +46,7 @@ pol_book_unref(struct pol_book *book)
         pol_index_done(&book->logins);
         pol_index_done(&book->holders);
         pol_index_done(&book->rules);
+        pol_index_done(&book->timed);
         pol_index_done(&book->lists);
         pol_index_done(&book->members);
         pol_index_done(&book->transforms);
@@ -67,6 +68,7 @@ pol_book_copy(const struct pol_book *book)
     pol_index_copy(&copy->logins, &book->logins);
     pol_index_copy(&copy->holders, &book->holders);
     pol_index_copy(&copy->rules, &book->rules);
+    pol_index_copy(&copy->timed, &book->timed);
     pol_index_copy(&copy->lists, &book->lists);
     pol_index_copy(&copy->members, &book->members);
     pol_index_copy(&copy->transforms, &book->transforms);

@@ -256,6 +256,24 @@ typedef bool (*pol_transform_visit_f)(void *context, const struct pol_transform 
 void pol_book_each_transform(const struct pol_book *book, pol_transform_visit_f visit,
                              void *context);
 
+/* What one book has and another has not, or not so. */
+struct pol_change {
+    enum pol_part part;
+    bool gone; /* it is of the book before; else of the one after */
+    union {    /* by part */
+        const struct pol_user *user;
+        const struct pol_list *list;
+        const struct pol_transform *transform;
+        const struct pol_rule *rule;
+    };
+};
+typedef void (*pol_change_f)(void *context, const struct pol_change *change);
+/** Visits what makes one book the other: first what goes, then what comes or takes the place of
+ * what has its name (rules: its id).  Both have the same key.  The cost does not grow with what
+ * both share. */
+void pol_book_diff(const struct pol_book *before, const struct pol_book *after, pol_change_f visit,
+                   void *context);
+
 /** Whether a user name can be: 1 to POL_NAME_MAX octets of valid UTF-8 without control characters,
  * blanks at the ends, ':' or '"'. */
 bool pol_name_ok(struct hd_slice name);

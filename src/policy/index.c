@@ -187,3 +187,21 @@ pol_index_each(const struct pol_index *index, bool (*visit)(void *context, struc
             if (!visit(context, index->pages[p]->slots[i].item))
                 return;
 }
+
+void
+pol_index_diff(const struct pol_index *index, const struct pol_index *than,
+               void (*visit)(void *context, struct pol_item *item, struct pol_item *other),
+               void *context)
+{
+    for (unsigned p = 0; p < POL_PAGES; p++) {
+        const struct pol_page *page = index->pages[p];
+        if (page == than->pages[p])
+            continue;
+        for (uint32_t i = 0; page && i < page->n; i++) {
+            struct pol_item *item = page->slots[i].item;
+            struct pol_item *other = pol_index_find(than, page->slots[i].hash, item->key);
+            if (item != other)
+                visit(context, item, other);
+        }
+    }
+}

@@ -49,6 +49,11 @@ HD_NODISCARD enum hd_err pol_index_put(struct pol_index *index, uint64_t hash,
 /** HD_ENOMATCH: there is none; HD_ENOMEM. */
 HD_NODISCARD enum hd_err pol_index_remove(struct pol_index *index, uint64_t hash,
                                           struct hd_slice key);
+/** Visits what stands in one index and not, or not the same, in another: a page that both share is
+ * not looked at.  other: the item with its key there, or NULL. */
+void pol_index_diff(const struct pol_index *index, const struct pol_index *than,
+                    void (*visit)(void *context, struct pol_item *item, struct pol_item *other),
+                    void *context);
 /** Visits items in no particular order until visit says no. */
 void pol_index_each(const struct pol_index *index,
                     bool (*visit)(void *context, struct pol_item *item), void *context);

@@ -245,6 +245,27 @@ rules_find(const struct pol_rule *rules, size_t n, const struct pol_rule *like, 
     return false;
 }
 
+/* Notes whether the rules of a resource, NULL: it has none, depend on the clock; so that nobody has
+ * to look at all rules to know when the next one begins or ends. */
+static enum hd_err
+book_note_times(struct pol_book *book, struct hd_slice resource, struct pol_rule_list *list)
+{
+    const uint64_t hash = pol_book_hash(book, resource);
+    bool timed = false;
+
+    for (size_t i = 0; list && i < list->n && !timed; i++)
+        timed = list->rules[i].from_s || list->rules[i].until_s;
+    if (!timed) {
+        const enum hd_err err = pol_index_remove(&book->timed, hash, resource);
+        return err == HD_ENOMATCH ? HD_OK : err;
+    }
+    const enum hd_err err =
+        pol_index_put(&book->timed, hash, pol_item_ref(&list->item), POL_BOOK_MAX);
+    if (err)
+        pol_item_unref(&list->item);
+    return err;
+}
+
 /* Puts the rules of one resource, n > 0, in place of those that it had. */
 static enum hd_err
 book_put_rules(struct pol_book *book, const struct pol_rule *const *rules, size_t n, size_t before)
@@ -259,7 +280,7 @@ book_put_rules(struct pol_book *book, const struct pol_rule *const *rules, size_
         return err;
     }
     book->n_rules += n - before;
-    return HD_OK;
+    return book_note_times(book, list->item.key, list);
 }
 
 /* ---- loading ---- */
@@ -388,6 +409,8 @@ book_with_rules(const struct pol_book *book, struct hd_slice resource,
     } else {
         err = pol_index_remove(&copy->rules, pol_book_hash(copy, resource), resource);
         copy->n_rules -= before;
+        if (!err)
+            err = book_note_times(copy, resource, NULL);
     }
     if (err) {
         pol_book_unref(copy);
@@ -543,6 +566,7 @@ uint64_t
 pol_book_next_change(const struct pol_book *book, uint64_t after_s)
 {
     struct next_change change = { after_s, UINT64_MAX };
-    pol_book_each_rule(book, visit_change, &change);
+    HD_ASSERT_OBJ(book, POL_BOOK_MAGIC);
+    pol_index_each(&book->timed, visit_rules, &(struct rule_walk){ visit_change, &change });
     return change.next_s;
 }

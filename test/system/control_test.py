@@ -220,16 +220,16 @@ def test_who_watched_whom_is_in_the_audit_trail_after_a_restart():
 def test_the_state_folder_and_the_socket_are_for_their_owner_alone():
     with Broker(users=("alice",)) as broker:
         for path, mode in ((broker.run_dir, 0o700), (broker.socket_path, 0o600),
-                           (os.path.join(broker.run_dir, "herald.state"), 0o600)):
+                           (os.path.join(broker.run_dir, "herald.db"), 0o600)):
             equal(oct(stat.S_IMODE(os.stat(path).st_mode)), oct(mode), path)
-        with open(os.path.join(broker.run_dir, "herald.state"), encoding="utf-8", errors="replace") as file:
-            check("secret-alice" not in file.read(), "a password is in the state file")
+        with open(os.path.join(broker.run_dir, "herald.db"), "rb") as file:
+            check(b"secret-alice" not in file.read(), "a password is in the state file")
 
 
 def test_a_damaged_state_file_is_named_and_left_as_it_is():
     with Broker(users=("alice",)) as broker:
         broker.stop()
-        path = os.path.join(broker.run_dir, "herald.state")
+        path = os.path.join(broker.run_dir, "herald.db")
         with open(path, "rb") as file:
             whole = file.read()
         for damaged in (whole[:len(whole) // 2], b"", b"x" * 100):
@@ -237,7 +237,7 @@ def test_a_damaged_state_file_is_named_and_left_as_it_is():
                 file.write(damaged)
             run = daemon("-c", broker.conf_path, "--run-dir", broker.run_dir)
             equal(run.returncode, 1, run.stderr)
-            check("herald.state" in run.stderr, run.stderr)
+            check("herald.db" in run.stderr, run.stderr)
             with open(path, "rb") as file:
                 equal(file.read(), damaged, "the file")
         with open(path, "wb") as file:

@@ -391,8 +391,8 @@ def test_tokens_are_good_for_what_they_say_and_as_long_as_they_are_there():
         both.get("/v1/admin/status", expect=403)
         both.get("/metrics", expect=403)
         Web(broker, token=made["token"][:-1]).get(target, expect=401)
-        with open(os.path.join(broker.run_dir, "herald.state"), encoding="utf-8") as file:
-            check(made["token"] not in file.read(), "what is kept is its hash")
+        with open(os.path.join(broker.run_dir, "herald.db"), "rb") as file:
+            check(made["token"].encode() not in file.read(), "what is kept is its hash")
         broker.process.kill()
         broker.process.wait()
         broker.start()
