@@ -490,13 +490,22 @@ settle_sub(struct evt_shard *shard, struct evt_sub *sub)
         shard->unkept = true;
 }
 
-enum hd_err
-evt_shard_settle(struct evt_shard *shard, uint64_t now_us)
+bool
+evt_shard_settle_some(struct evt_shard *shard, uint32_t *at, uint32_t n, uint64_t now_us)
 {
     HD_ASSERT_OBJ(shard, EVT_SHARD_MAGIC);
     evt_shard_tick(shard, now_us);
-    for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++)
-        settle_sub(shard, evt_sub_at(shard, i));
+    for (; n > 0 && (*at = hd_table_next(&shard->subs, *at)) != HD_TABLE_NONE; n--, ++*at)
+        settle_sub(shard, evt_sub_at(shard, *at));
+    return *at != HD_TABLE_NONE;
+}
+
+enum hd_err
+evt_shard_settle(struct evt_shard *shard, uint64_t now_us)
+{
+    uint32_t at = 0;
+
+    (void)evt_shard_settle_some(shard, &at, UINT32_MAX, now_us);
     evt_seen_write_all(shard);
     return shard->unkept ? HD_ESTORE : HD_OK;
 }

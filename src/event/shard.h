@@ -114,6 +114,9 @@ void evt_shard_drain_begin(struct evt_shard *shard);
 HD_NODISCARD enum hd_err evt_shard_restore(struct evt_shard *shard, enum evt_record_kind kind,
                                            uint64_t id, struct hd_slice record, uint64_t age_ms,
                                            uint64_t now_us);
+/** Does the next n subscriptions of the function below, which does the rest, so that the host can
+ * hand on in between what was put.  @param at  0 at first  @return whether there are more */
+bool evt_shard_settle_some(struct evt_shard *shard, uint32_t *at, uint32_t n, uint64_t now_us);
 /** Before a clean stop: gives the store what makes the next start exact.  The host commits it; the
  * stop is a clean one when the store has kept all that it took since the start.
  * @return HD_OK; HD_ESTORE: it did not take all of it, or something before; then the next start is

@@ -64,8 +64,12 @@ host_restart(struct host *host, unsigned n, const struct host_ending *ending)
     bool exact = ending->clean && !host->lost;
     struct host_put *records, *next;
 
-    for (unsigned i = 0; ending->clean && i < host->n; i++)
+    for (unsigned i = 0; ending->clean && i < host->n; i++) {
+        uint32_t at = 0;
+        while (evt_shard_settle_some(host->seats[i].shard, &at, 2, host->now_ms * 1000))
+            ;
         exact = !evt_shard_settle(host->seats[i].shard, host->now_ms * 1000) && exact;
+    }
     for (const struct host_put *put = host->puts; put && kept > 0; put = put->next, kept--) {
         put->copy->stored = true;
         put->copy->at_ms = host->now_ms;

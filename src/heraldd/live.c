@@ -21,6 +21,7 @@
 #include "store/memory.h"
 
 #define LIVE_MAGIC 0x4c495645u
+#define SETTLED_AT_ONCE 4096u /* subscriptions at the end, before the store takes them */
 
 struct hd_live {
     unsigned magic;
@@ -335,6 +336,22 @@ hd_live_pending(const struct hd_live *live, unsigned shard)
     return live->memory && sto_memory_pending(live->memory, shard);
 }
 
+/* In pieces, so that what a million subscriptions write is never in memory as a whole.  Whether it
+ * is all there. */
+static bool
+settle_shard(struct hd_live *live, unsigned shard, uint64_t now_us)
+{
+    uint32_t at = 0;
+
+    while (evt_shard_settle_some(live->evt[shard], &at, SETTLED_AT_ONCE, now_us)) {
+        (void)sto_sqlite_flush(live->sqlite, shard);
+        sto_sqlite_await(live->sqlite);
+    }
+    const bool exact = !evt_shard_settle(live->evt[shard], now_us);
+    (void)sto_sqlite_flush(live->sqlite, shard);
+    return exact;
+}
+
 void
 hd_live_settle(struct hd_live *live, uint64_t now_us)
 {
@@ -343,10 +360,9 @@ hd_live_settle(struct hd_live *live, uint64_t now_us)
     bool exact = true;
 
     live->started = false;
-    for (unsigned i = 0; i < live->shards; i++) {
-        exact = !evt_shard_settle(live->evt[i], now_us) && exact;
-        (void)sto_sqlite_flush(live->sqlite, i);
-    }
+    sto_sqlite_end(live->sqlite);
+    for (unsigned i = 0; i < live->shards; i++)
+        exact = settle_shard(live, i, now_us) && exact;
     sto_sqlite_stop(live->sqlite, exact);
 }
 

@@ -26,8 +26,10 @@
 
 #define SQLITE_MAGIC 0x5353514cu
 #define RECORDS_PER_COMMIT 256u
+#define RECORDS_AT_THE_END 8192u /* when nobody waits for an answer any more */
 #define BATCH_FIRST 4096u
 #define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
+#define ENDING_MOST ((uint64_t)16 << 20)  /* of the end */
 #define RETRY_US 100000u                  /* STO_ASYNC: after a commit that failed */
 #define EARLY_OUTCOMES 64u                /* STO_ASYNC: told in one piece */
 #define AUDIT_US 20000u                   /* how long lines of the audit trail wait for others */
@@ -35,7 +37,7 @@
 #define PROBE_US 1000000u                 /* how often a disk that failed is asked */
 #define PROBE_MOST ((uint64_t)1 << 20)    /* octets that it is asked to take at most */
 
-enum store_mail { STORE_BATCH = 1, STORE_BACKUP, STORE_STOP };
+enum store_mail { STORE_BATCH = 1, STORE_BACKUP, STORE_END, STORE_STOP };
 #define KIND_AUDIT 0xffu /* an item for the audit trail; nobody waits for its outcome */
 
 /* One record of a batch; its octets follow, the next item is aligned. */
@@ -88,7 +90,9 @@ struct sto_sqlite {
     struct hd_mailbox box;
     int wake_fd;
     pthread_t thread;
-    bool runs, stopping;
+    bool runs;
+    bool ending; /* what is still flushed is of the end: nobody waits for its outcome */
+    bool stopping;
     bool lost;                   /* since the start, of what was flushed */
     struct batch *first, **last; /* taken from the box, not yet committed */
     struct backup *backup;
@@ -315,7 +319,12 @@ take_mails(struct sto_sqlite *store)
         case STORE_BACKUP:
             store->backup = (struct backup *)(void *)mail;
             break;
+        case STORE_END:
+            store->ending = true;
+            free(mail);
+            break;
         case STORE_STOP:
+            store->ending = true;
             store->stopping = true;
             free(mail);
             break;
@@ -486,26 +495,35 @@ probe(struct sto_sqlite *store)
                 sto_journal_probe(store->journal, owed < PROBE_MOST ? owed : PROBE_MOST));
 }
 
+/* A clean end writes each subscription that was notified since it was kept, a million perhaps, and
+ * a commit waits for the disk as long however much is in it. */
+static uint32_t
+commit_most(const struct sto_sqlite *store)
+{
+    return store->ending ? RECORDS_AT_THE_END : RECORDS_PER_COMMIT;
+}
+
 /* What would have been in a commit that could not begin is refused, so that nobody waits for ever.
  */
 static struct taken
 take_in_vain(const struct sto_sqlite *store)
 {
+    const uint32_t most = commit_most(store);
     struct taken taken = { .items = 0 };
 
-    for (const struct batch *b = store->first; b && taken.items < RECORDS_PER_COMMIT; b = b->next) {
+    for (const struct batch *b = store->first; b && taken.items < most; b = b->next) {
         taken.items += b->records;
         taken.octets += b->used - b->at;
     }
-    if (taken.items > RECORDS_PER_COMMIT)
-        taken.items = RECORDS_PER_COMMIT;
+    if (taken.items > most)
+        taken.items = most;
     return taken;
 }
 
 static void
 commit_some(struct sto_sqlite *store)
 {
-    uint32_t left = RECORDS_PER_COMMIT;
+    uint32_t left = commit_most(store);
     struct taken taken = { .items = 0 };
     struct sto_stamp stamp = store->clock();
     uint64_t start = now_us();
@@ -523,7 +541,7 @@ commit_some(struct sto_sqlite *store)
         sto_journal_rollback(store->journal);
     note_commit(store, taken.items, now_us() - start, err);
     note_health(store, taken.octets, err);
-    if (err && store->durability == STO_ASYNC && !store->stopping)
+    if (err && store->durability == STO_ASYNC && !store->ending)
         pause_us(RETRY_US);
     else
         settle(store, taken.items, err ? HD_ESTORE : HD_OK);
@@ -669,7 +687,7 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
     store->wake_fd = -1;
     (void)pthread_mutex_init(&store->lock, NULL);
     hd_mailbox_init(&store->box, wake, store);
-    store->outcomes = calloc(RECORDS_PER_COMMIT, sizeof(*store->outcomes));
+    store->outcomes = calloc(RECORDS_AT_THE_END, sizeof(*store->outcomes));
     if (store->outcomes) {
         store->wake_fd = eventfd(0, EFD_CLOEXEC);
         err = store->wake_fd < 0 ? HD_EIO : open_journal(store, ret_problem);
@@ -732,17 +750,36 @@ end_start(struct sto_sqlite *store, bool exact)
                hd_f_str("reason", sto_journal_problem(store->journal)));
 }
 
-void
-sto_sqlite_stop(struct sto_sqlite *store, bool exact)
+static void
+post_word(struct sto_sqlite *store, enum store_mail kind)
 {
     struct hd_mail *mail;
 
-    if (!store->runs)
-        return;
     while (!(mail = calloc(1, sizeof(*mail))))
         (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-    mail->kind = STORE_STOP;
+    mail->kind = (uint32_t)kind;
     hd_mailbox_post(&store->box, mail);
+}
+
+void
+sto_sqlite_end(struct sto_sqlite *store)
+{
+    post_word(store, STORE_END);
+}
+
+void
+sto_sqlite_await(const struct sto_sqlite *store)
+{
+    while (store->runs && atomic_load_explicit(&store->waiting, memory_order_relaxed) > ENDING_MOST)
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+void
+sto_sqlite_stop(struct sto_sqlite *store, bool exact)
+{
+    if (!store->runs)
+        return;
+    post_word(store, STORE_STOP);
     (void)pthread_join(store->thread, NULL);
     store->runs = false;
     end_start(store, exact);

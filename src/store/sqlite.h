@@ -47,6 +47,11 @@ void sto_sqlite_attach(struct sto_sqlite *store, unsigned shard, struct evt_shar
 HD_NODISCARD enum hd_err sto_sqlite_start(struct sto_sqlite *store);
 /** The number of this start, see sto_journal_start. */
 uint32_t sto_sqlite_start_number(const struct sto_sqlite *store);
+/** From here on what is flushed is written for the next start, and nobody waits for it: it is
+ * committed in large pieces, and what cannot be kept is given up.  The shards do not run. */
+void sto_sqlite_end(struct sto_sqlite *store);
+/** Behind that: sleeps until little of what was flushed is still to be committed. */
+void sto_sqlite_await(const struct sto_sqlite *store);
 /** Commits what was flushed and ends the thread; outcomes are still posted.  The shards must be
  * there.  exact: what was flushed last makes the next start exact; when all since the start was
  * kept, it has the number of this one. */

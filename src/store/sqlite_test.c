@@ -343,6 +343,24 @@ what_was_flushed_is_kept_when_it_stops(void **state)
     assert_int_equal(found_after_restart(f).records, 600);
 }
 
+/* The disk is waited for a few times and not once for every 256 records. */
+static void
+the_end_commits_much_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct sto_status status;
+
+    for (uint64_t id = 1; id <= 10000; id++)
+        assert_int_equal(put(f, 0, id, "numbers", 0), HD_OK);
+    (void)sto_sqlite_flush(f->store, 0);
+    sto_sqlite_end(f->store); /* is told when the thread begins */
+    assert_int_equal(sto_sqlite_start(f->store), HD_OK);
+    sto_sqlite_stop(f->store, false);
+    sto_sqlite_status(f->store, &status);
+    assert_int_equal(status.records, 10000);
+    assert_int_equal(status.commits, 2);
+}
+
 static void
 one_that_was_never_started_is_freed(void **state)
 {
@@ -782,6 +800,7 @@ main(void)
         TEST(records_of_any_length_fit),
         TEST(short_memory_delays_an_outcome_and_loses_none),
         TEST(what_was_flushed_is_kept_when_it_stops),
+        TEST(the_end_commits_much_at_once),
         TEST(one_that_was_never_started_is_freed),
         TEST(commits_keep_their_distance),
         cmocka_unit_test_setup_teardown(
