@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "event/test_host.h"
 #include "event/test_refuse.h"
@@ -30,6 +31,39 @@ static struct sto_memory *memory;
 static struct sto_sqlite *file;
 static char folder[64], path[80], copy[80];
 static unsigned messages;
+
+/* --- what SQLite takes ----------------------------------------------------------------------- */
+
+static sqlite3_mem_methods library; /* its own allocator */
+static atomic_bool library_refuses; /* its allocations are meant too */
+
+static void *
+library_malloc(int n)
+{
+    return library_refuses && !refuse_passes() ? NULL : library.xMalloc(n);
+}
+
+static void *
+library_realloc(void *p, int n)
+{
+    return library_refuses && !refuse_passes() ? NULL : library.xRealloc(p, n);
+}
+
+/* Before SQLite is used for the first time. */
+static int
+library_begin(void **state)
+{
+    sqlite3_mem_methods ours;
+
+    (void)state;
+    assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &library), SQLITE_OK);
+    ours = library;
+    ours.xMalloc = library_malloc;
+    ours.xRealloc = library_realloc;
+    assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &ours), SQLITE_OK);
+    assert_int_equal(sqlite3_initialize(), SQLITE_OK);
+    return 0;
+}
 
 /* --- the peers ------------------------------------------------------------------------------- */
 
@@ -453,7 +487,6 @@ each_allocation_of_an_evening_with_a_file_is_refused_once(void **state)
 
 /* --- the file -------------------------------------------------------------------------------- */
 
-#define BATCHES 3
 #define ROWS 8
 
 /* What is in it: of record i the batch that wrote it last, 0: none. */
@@ -523,14 +556,14 @@ assert_content(const struct content *content, unsigned batch)
 }
 
 static void
-file_once(void)
+file_once(unsigned batches)
 {
     struct content content;
     struct sto_journal *journal = file_open(&content, path);
     bool done = false;
 
     assert_int_equal(content.n, 0);
-    for (unsigned batch = 1; batch <= BATCHES; batch++) {
+    for (unsigned batch = 1; batch <= batches; batch++) {
         enum hd_err err = file_batch(journal, batch);
         if (err) { /* as before: whoever reads it now finds that */
             sto_journal_close(journal);
@@ -542,33 +575,54 @@ file_once(void)
         assert_int_equal(err, HD_OK);
     }
     for (unsigned tries = 0; !done && tries < 50; tries++)
-        (void)!sto_journal_backup(journal, copy, &done);
+        if (sto_journal_backup(journal, copy, &done)) /* and it is made again from the beginning */
+            assert_true(!done && access(copy, F_OK) != 0);
     assert_true(done);
     sto_journal_close(journal);
+    test_alloc_pause(1); /* it is a file like the other */
     journal = file_open(&content, copy);
-    assert_content(&content, BATCHES);
+    assert_content(&content, batches);
     sto_journal_close(journal);
+    test_alloc_pause(-1);
     journal = file_open(&content, path);
-    assert_content(&content, BATCHES);
+    assert_content(&content, batches);
     sto_journal_close(journal);
 }
 
-static void
-each_allocation_of_the_file_is_refused_once(void **state)
+static unsigned
+file_each_refused(unsigned batches)
 {
     unsigned n = 0;
 
-    (void)state;
     folder_begin();
     for (bool more = true; more; n++) {
         refuse_begin(n);
-        file_once();
+        file_once(batches);
         more = refuse_end();
         file_remove(path);
         file_remove(copy);
     }
     folder_end();
-    assert_true(n > 3);
+    return n;
+}
+
+static void
+each_allocation_of_the_file_is_refused_once(void **state)
+{
+    (void)state;
+    assert_true(file_each_refused(3) > 3);
+}
+
+/* Whatever of SQLite's fails: what was committed is in the file, and what was not is not. */
+static void
+each_allocation_of_sqlite_is_refused_once(void **state)
+{
+    (void)state;
+    library_refuses = true;
+    const unsigned n = file_each_refused(1);
+    library_refuses = false;
+    print_message("%u allocations\n", n);
+    assert_true(n > 100);
 }
 
 int
@@ -576,9 +630,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_of_the_file_is_refused_once),
+        cmocka_unit_test(each_allocation_of_sqlite_is_refused_once),
         cmocka_unit_test(each_allocation_of_an_evening_is_refused_once),
         cmocka_unit_test(each_allocation_of_an_evening_with_a_file_is_refused_once),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, library_begin, NULL);
 }

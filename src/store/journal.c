@@ -706,6 +706,7 @@ begin_backup(struct sto_journal *journal, const char *path)
         (void)snprintf(journal->problem, sizeof(journal->problem), "%.150s",
                        sqlite3_errmsg(journal->copy));
         end_backup(journal);
+        (void)unlink(path); /* SQLite has made it */
         return HD_ESTORE;
     }
     return HD_OK;
@@ -733,16 +734,19 @@ sto_journal_backup(struct sto_journal *journal, const char *path, bool *ret_done
             return err;
     }
     code = sqlite3_backup_step(journal->backup, BACKUP_PAGES);
-    *ret_done = code == SQLITE_DONE;
-    if (code == SQLITE_OK || code == SQLITE_BUSY)
+    if (code == SQLITE_OK || code == SQLITE_BUSY) {
+        *ret_done = false;
         return HD_OK;
+    }
     (void)sqlite3_backup_finish(journal->backup);
     journal->backup = NULL;
     if (code == SQLITE_DONE)
         code = age_copy(journal);
     end_backup(journal);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
+        *ret_done = true;
         return HD_OK;
+    }
     (void)snprintf(journal->problem, sizeof(journal->problem), "%s", sqlite3_errstr(code));
     (void)unlink(path);
     return HD_ESTORE;
