@@ -353,6 +353,28 @@ records_that_cannot_be_read_are_refused_and_leave_nothing(void **state)
     }
 }
 
+/* A connection is kept open for whom it carries, and for nobody else. */
+static void
+a_connection_is_in_use_while_it_carries_a_subscription(void **state)
+{
+    const uint64_t conn = hd_conn_make(1, 3, 7), other = hd_conn_make(1, 4, 7);
+    struct evt_shard *shard = host_shard(&host, 1);
+    struct host_request request = { .expires = 600, .transport = HD_TCP, .conn = conn };
+
+    (void)state;
+    assert_false(evt_shard_conn_in_use(shard, conn));
+    host_subscribe(&host, &request, tag);
+    assert_true(evt_shard_conn_in_use(shard, conn));
+    assert_false(evt_shard_conn_in_use(shard, other));
+    request.to_tag = tag;
+    request.cseq = 2;
+    request.expires = 0;
+    host_request(&host, &request);
+    host_take_status(&host, 200);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
+    assert_false(evt_shard_conn_in_use(shard, conn));
+}
+
 int
 main(void)
 {
@@ -368,6 +390,7 @@ main(void)
         TEST(who_expired_meanwhile_hears_it),
         TEST(an_end_is_repeated_after_a_restart_and_then_forgotten),
         TEST(records_that_cannot_be_read_are_refused_and_leave_nothing),
+        TEST(a_connection_is_in_use_while_it_carries_a_subscription),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
