@@ -139,6 +139,144 @@ def test_the_tool_says_when_nobody_is_there():
     broker.folder.cleanup()
 
 
+def test_pub_takes_lines_files_and_a_time_to_keep():
+    with Broker(users=("alice",)) as broker:
+        login, uri = broker.login("alice"), "sip:alice@127.0.0.1"
+        sub = broker.tool_start("sub", uri, "--json", *login)
+        sub.says("active")
+        pub = Background([HERALD, "pub", uri, "-", "--json", *login], broker.folder.name, stdin=subprocess.PIPE)
+
+        def line(text):
+            pub.process.stdin.write(text.encode() + b"\n")
+            pub.process.stdin.flush()
+
+        line('open <"at" & desk>')
+        sub.says("&lt;&quot;at&quot; &amp; desk&gt;")
+        line("")  # says nothing
+        line("closed")
+        sub.says("<basic>closed</basic>")
+        line(f'<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"{uri}\"><tuple id=\"own\"><status/></tuple></presence>')
+        sub.says('id=\\"own\\"')
+        pub.process.stdin.close()
+        said = [json.loads(one) for one in pub.end(None).splitlines()]
+        equal([one["done"] for one in said], ["publish", "modify", "modify", "remove"], said)
+        equal(len({one.get("etag") for one in said}), 4, said)
+        path = os.path.join(broker.folder.name, "body")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="{uri}"><tuple id="file"><status/></tuple></presence>')
+        broker.tool("pub", uri, "--file", path, "--keep", "1s", *login, "--verbose")
+        check("removed" in broker.last_error, broker.last_error)
+        sub.says('id=\\"file\\"')
+        equal(broker.pubs(), [], "what was kept for a second")
+        broker.tool("pub", uri, "--file", path, "--keep", "1s", "--leave", *login)
+        equal(len(broker.pubs()), 1, "what is left")
+        open(path, "w", encoding="utf-8").close()
+        for words, said in ((["--file", path], "is empty"), (["--file", path + "-none"], "No such file"), (["--voice", "many"], "is not NEW/OLD"),
+                            (["--body", ""], "needs a body")):
+            broker.tool("pub", uri, *words, *login, expect=None)
+            check(said in broker.last_error, words, broker.last_error)
+        sub.end()
+
+
+def test_pub_of_messages_waiting_takes_counts_by_the_line():
+    with Broker(users=("alice",)) as broker:
+        login, uri = broker.login("alice"), "sip:alice@127.0.0.1"
+        sub = broker.tool_start("sub", uri, "-p", "message-summary", *login)
+        sub.says("Messages-Waiting: no")
+        broker.tool("pub", uri, "-p", "message-summary", "-", *login, stdin="2/5\n0/7\n")
+        sub.says("Voice-Message: 0/7")
+        equal(re.findall(r"Voice-Message: (\S+)", sub.out())[:2], ["2/5", "0/7"], "as they came")
+        sub.end()
+
+
+def test_sub_asks_for_conditions_and_rates_and_gives_up_in_time():
+    stock = 'package "x-stock" {{ types = "application/json"  authorisation = allow  min_expires = 60  pace = 0s }}\n'
+    with Broker(users=("alice",), conf=stock) as broker:
+        login, uri = broker.login("alice"), "sip:alice@127.0.0.1"
+        state = ["pub", uri, "-p", "x-stock", "--type", "application/json", "--once", *login]
+        low = broker.tool_start("sub", uri, "-p", "x-stock", "--json", "--when", "count below 5 clear 8", "--expires", "5s", "--verbose", *login)
+        low.says("the server wants at least 60 s")
+        low.says("active")
+        path = os.path.join(broker.folder.name, "filter.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"when": "count above 9 clear 8"}, file)
+        high = broker.tool_start("sub", uri, "-p", "x-stock", "--filter", path, "--count", "2", *login)
+        high.says("active")
+        for count in (7, 3, 10):
+            broker.tool(*state, "--body", json.dumps({"count": count}))
+        high.says("fired: ")
+        check('{"count": 10}' in high.end(None) and '{"count": 7}' not in high.out(), high.out())
+        told = [json.loads(line) for line in low.end().splitlines()]
+        equal([json.loads(line["body"]) for line in told if line.get("fired")], [{"count": 3}], told)
+        out = broker.tool("sub", uri, "-p", "x-stock", "--json", "--max-rate", "0.5", "--min-rate", "0.01", "--once", *login)
+        check(json.loads(out.splitlines()[0]).get("max_rate") == 0.5, out)
+        broker.tool("sub", uri, "-p", "x-stock", "--count", "2", "--timeout", "1s", *login, expect=3)
+        check("out of time after 1 s" in broker.last_error, broker.last_error)
+        until(lambda: not [s for s in broker.subs() if s["state"] != "terminated"], "it has unsubscribed")
+
+
+def test_what_sub_and_pub_recorded_is_one_ladder():
+    with Broker(users=("alice", "bob")) as broker:
+        folder, uri = broker.folder.name, "sip:alice@127.0.0.1"
+        sub = broker.tool_start("sub", uri, *broker.login("bob"), "--trace-to", f"{folder}/sub", "--count", "2")
+        sub.says("active")
+        broker.tool("pub", uri, "--open", "--once", *broker.login("alice"), "--trace-to", f"{folder}/pub")
+        sub.end(None)
+        ladder = broker.tool("ladder", f"alice={folder}/pub", f"bob={folder}/sub", "--server", "broker")
+        check(all(word in ladder for word in ("alice", "broker", "bob", "PUBLISH", "SUBSCRIBE", "NOTIFY", "401")), ladder)
+        order = [ladder.index(word) for word in ("SUBSCRIBE", "PUBLISH")]
+        equal(order, sorted(order), ladder)
+        with open(f"{folder}/none", "w", encoding="utf-8") as file:
+            file.write("this is no trace\n")
+        for path, words in ((f"{folder}/none", "is no trace of herald"), (f"{folder}/missing", "No such file")):
+            broker.tool("ladder", f"alice={path}", expect=1)
+            check(words in broker.last_error, broker.last_error)
+
+
+def test_rules_with_times_lists_and_transformations_through_the_tool():
+    with Broker(users=("alice", "bob"), allow=False) as broker:
+        at = ["--socket", broker.socket_path]
+
+        def policy(*words, **more):
+            return broker.tool("policy", *words, *at, **more)
+
+        def decides(watcher, *words):
+            return re.search(r"answer +(\S+)", policy("test", watcher, "alice", "-p", "presence", *words)).group(1)
+
+        equal(decides("bob"), "block", "nothing is allowed yet")
+        policy("list", "add", "friends", "bob", "--watcher", "carol")
+        check("list friends: 3 members" in policy("list", "add", "friends", "dave"), "members")
+        check("2 members" in policy("list", "remove", "friends", "dave"), "a member less")
+        check("sip:carol@127.0.0.1" in policy("list", "show", "friends") and "friends" in policy("list"), "lists")
+        policy("allow", "alice", "@friends", "--except", "carol", "--until", "2h")
+        equal((decides("bob"), decides("carol")), ("allow", "block"), "those of the list but one")
+        shown = policy("show", "alice")
+        check("except sip:carol@127.0.0.1" in shown and "until 20" in shown, shown)
+        policy("block", "alice", "bob", "--from", "2099-12-24T17:00:00+01:00")
+        policy("block", "alice", "bob", "-p", "dialog", "--from", "2098-01-01")
+        equal(decides("bob"), "allow", "what is not in force yet")
+        policy("block", "alice", "bob", "--shadow")
+        said = policy("test", "--watcher", "bob", "--resource", "alice", "-p", "presence")
+        check("in shadow  block" in said and "answer     allow" in said, said)
+        check("transformation far" in policy("transform", "set", "far", "--circle", "1km", "--civic", "city", "--provide", "services", "--provide", "note"))
+        policy("transform", "set", "short", "--hide", "//note", "--hide", "/presence/@entity")
+        policy("allow", "alice", "erin", "--transform", "short", "--proof", "digest")
+        check("what is left by short" in policy("test", "erin", "alice", "-p", "presence", "--proof", "digest"), "the transformation")
+        equal(decides("erin", "--anonymous"), "block", "who only says so")
+        table = policy("transform")
+        check(re.search(r"far +\S+ .*1000 +city", table) and "//note" in table, table)
+        check("through short" in policy("show", "alice"), "a rule names it")
+        policy("transform", "remove", "short", expect=None)
+        policy("transform", "remove", "far")
+        check("far" not in policy("transform", "show"), "it is removed")
+        policy("publish", "alice", "bob")
+        policy("remove", "alice", "bob", "--publish")
+        for words in (["remove", "alice", "nobody"], ["allow", "sip:x@elsewhere.test", "bob"], ["allow", "alice", "@nobody"],
+                      ["transform", "set", "bad", "--hide", "no path"], ["list", "remove", "nobody"]):
+            policy(*words, expect=1)
+            check(broker.last_error.strip(), words)
+
+
 # --- make run --------------------------------------------------------------------------------------
 
 
