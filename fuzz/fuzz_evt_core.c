@@ -573,21 +573,47 @@ breaks(struct run *run)
 
 /* --- the end of a broker and its next start -------------------------------------------------- */
 
+/* Whether a start would know it: a package may have been taken away. */
+static bool
+is_configured(const struct evt_shard *shard, const struct evt_package *package)
+{
+    return evt_config_package(shard->config, package->name) != NULL;
+}
+
+static unsigned
+subs_in_force(struct evt_shard *shard)
+{
+    unsigned n = 0;
+
+    for (uint32_t k = 0; (k = hd_table_next(&shard->subs, k)) != HD_TABLE_NONE; k++) {
+        const struct evt_sub *sub = evt_sub_at(shard, k);
+        n += sub->stored && (sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&
+             is_configured(shard, evt_mirror_at(shard, sub->mirror)->package);
+    }
+    return n;
+}
+
+static unsigned
+pubs_in_force(struct evt_shard *shard)
+{
+    unsigned n = 0;
+
+    for (uint32_t k = 0; (k = hd_table_next(&shard->pubs, k)) != HD_TABLE_NONE; k++) {
+        const struct evt_pub *pub = evt_pub_at(shard, k);
+        n += pub->live && is_configured(shard, evt_resource_at(shard, pub->resource)->package);
+    }
+    return n;
+}
+
 /* Who can still be told, what can still be seen. */
 static unsigned
 in_force(struct run *run)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < run->host.n; i++) {
-        struct evt_shard *shard = host_shard(&run->host, i);
-        for (uint32_t k = 0; (k = hd_table_next(&shard->subs, k)) != HD_TABLE_NONE; k++) {
-            const struct evt_sub *sub = evt_sub_at(shard, k);
-            n += sub->stored && (sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING);
-        }
-        n += (unsigned)HOST_COUNT(&run->host, i, publications) +
+    for (unsigned i = 0; i < run->host.n; i++)
+        n += subs_in_force(host_shard(&run->host, i)) + pubs_in_force(host_shard(&run->host, i)) +
              (unsigned)HOST_COUNT(&run->host, i, bindings);
-    }
     return n;
 }
 
