@@ -617,6 +617,22 @@ in_force(struct run *run)
     return n;
 }
 
+/* Whether the broker itself ended a subscription of late.  A start does not remember whom it had
+ * ended: a repetition of his SUBSCRIBE is a new one, which the rules judge anew. */
+static bool
+has_ended_some(struct run *run)
+{
+    for (unsigned i = 0; i < run->host.n; i++) {
+        struct evt_shard *shard = host_shard(&run->host, i);
+        for (uint32_t k = 0; (k = hd_table_next(&shard->subs, k)) != HD_TABLE_NONE; k++) {
+            const struct evt_sub *sub = evt_sub_at(shard, k);
+            if (sub->state == EVT_SUB_TERMINATED && !sub->tombstone)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* Connections end with the broker; clients make new ones, to shards that are there. */
 static void
 reconnect(const struct run *run, struct hd_flow *flow)
@@ -642,7 +658,7 @@ restarts(struct run *run)
     }
     look(run);
     const unsigned before = in_force(run);
-    const bool unsure = run->unkept || run->host.puts;
+    const bool unsure = run->unkept || run->host.puts, ended = has_ended_some(run);
     if (getenv("FUZZ_SHOW"))
         fprintf(stderr, "=== %s, %u records kept, %u shards, %llu ms\n",
                 ending.clean ? "clean" : "crash", ending.kept, n,
@@ -654,7 +670,7 @@ restarts(struct run *run)
     for (unsigned i = 0; i < SHOWN && !ending.clean && unsure; i++)
         run->shown[i].cseq = 0;
     for (unsigned i = 0; i < ASKED; i++) {
-        if (run->asked[i].passing)
+        if (run->asked[i].passing || ended)
             run->asked[i].octets = run->asked[i].status = 0;
         if (!run->asked[i].status)
             run->asked[i].status = STATUS_LOST;
