@@ -2,7 +2,7 @@
 """Bad input over the wire: every request gets its answer, with a phrase that helps, and the broker goes on."""
 import time
 
-from broker import Broker, Failed, check, equal, run_tests, until
+from broker import PATIENCE_S, Broker, Failed, check, equal, run_tests, until
 from sip import MWI, PIDF, Agent, Message, Transport, digest, pidf, token
 
 SUBSCRIBE = [("Event", "presence"), ("Expires", "600")]
@@ -123,7 +123,7 @@ def ask(agent, name, entry):
         data = change(data)
     agent.line.send(data)
     response = None
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         response = agent.take(end - time.monotonic())
         if agent.line.closed or (response and response.is_response):
@@ -296,13 +296,13 @@ def test_a_source_that_only_fails_is_not_answered_for_ever():
         alice = Agent(broker, "alice")
         for _ in range(100):
             alice.line.send(alice.build("SUBSCRIBE", FOREIGN, SUBSCRIBE, call_id=token()))
+        until(lambda: broker.counters()["unanswered"] >= 50, "most are dropped")
         answers = 0
         while alice.take(0.5):
             answers += 1
         check(15 <= answers <= 40, f"{answers} answers to 100 bad requests")
         other = Agent(broker, "bob", lab=True, source="127.0.0.9")
         equal(other.ask("OPTIONS", "sip:127.0.0.1").status, 200, "somebody else is answered")
-        check(any(broker.counters()[name] >= 50 for name in ("unanswered", "over_budget", "refused_sources") if name in broker.counters()), broker.counters())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Everything is in a folder of its own and on loopback; what a sanitizer says, or an end that is not clean, fails the test.
 The build's programs come from the environment: HERALDD and HERALD.
 """
+import collections
 import json
 import os
 import random
@@ -47,24 +48,39 @@ def until(condition, what, patience_s=PATIENCE_S, pause_s=0.02):
         time.sleep(pause_s)
 
 
-GIVEN = set()  # ports that this program was given and may not have bound yet
+GIVEN = collections.deque(maxlen=100)  # a socket for each port that this program was given and may not have bound yet
+
+
+def reserved(port):
+    """Ours among all tests that run on this machine: a name that one process has, and that ends with it."""
+    mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mine.bind(f"\0herald-test-port-{port}")
+    except OSError:
+        mine.close()
+        return None
+    return mine
 
 
 def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    """A port of our range that is free for UDP and TCP, and not given before."""
+    """A port of our range that is free for UDP and TCP, and that no test was given before."""
     for _ in range(1000):
         port = random.randrange(16000, 17000)
-        if port in GIVEN and len(GIVEN) < 900:
+        mine = reserved(port)
+        if not mine:
             continue
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as u, socket.socket(family, socket.SOCK_STREAM) as t:
                 u.bind((host, port))
                 t.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 t.bind((host, port))
-                GIVEN.add(port)
-                return port
         except OSError:
+            mine.close()
             continue
+        if len(GIVEN) == GIVEN.maxlen:
+            GIVEN.popleft().close()
+        GIVEN.append(mine)
+        return port
     raise Failed("no free port from 16000 to 16999")
 
 

@@ -116,6 +116,7 @@ def test_the_tool_shows_each_of_them_to_people_and_to_programs():
         listings = [("subs",), ("pubs",), ("watchers", "alice"), ("audit", "alice"), ("policy", "show", "alice"), ("trace", "alice")]
         for watcher in h.keys:
             h.broker.admin("policy-allow", resource="alice", watcher=watcher)
+        until(lambda: {r["watcher"] for r in h.broker.admin("audit", resource="alice")["audit"]} == set(h.keys), "the audit trail")
         for words in listings:
             said = clean(tool(h.broker, *words, "--json"), (*words, "--json"))
             clean_json(json.loads(said), words)

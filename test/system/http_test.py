@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 
-from broker import HERALDD, Broker, check, equal, run_tests, until
+from broker import HERALDD, PATIENCE_S, Broker, check, equal, free_port, run_tests, until
 from ca import Authority
 from rest import SECTION, Web, curl, drip, raw
 from sip import Agent, pidf
@@ -201,8 +201,10 @@ def test_a_stream_is_told_as_often_as_it_asks():
         equal(rare.comments[0], "subscribed for 3600 s;max-rate=0.5")
         for n in range(1, 6):
             web.put(target, f"{n}", "text/plain")
-        equal(rare.event()[1], "5", "what is between is not told")
-        check(broker.counters()["held_by_rate"] > 0, broker.counters())
+        told = []
+        while "5" not in told:  # one of these would be enough, if we were always quick
+            told.append(rare.event()[1])
+        check(broker.counters()["held_by_rate"] > 0 and told == sorted(told), told, broker.counters())
         rare.close()
         paced = web.stream("/v1/events/x-paced/alice?max-rate=5")
         paced.event()
@@ -327,14 +329,20 @@ def test_slow_and_large_requests_are_bounded():
                     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(200)):
             said = raw(port, bad)
             check(b" 200 " not in said.split(b"\r\n")[0], bad, said[:100])
-        equal(Web(broker).get("/healthz").status, 200)
+        def healthy():  # unless this program stands still for half a second in the middle of it
+            try:
+                return Web(broker).get("/healthz").status == 200
+            except (OSError, http.client.HTTPException):
+                return False
+
+        until(healthy, "it serves on")
 
 
 def test_connections_and_requests_of_one_source_are_bounded():
     with server('connections = 8  connections_per_source = 4  requests_burst = 30  requests_per_second = 1', users=("alice",)) as broker:
         lines = []
         for _ in range(8):
-            line = http.client.HTTPConnection("127.0.0.1", broker.ports["web"], timeout=5)
+            line = http.client.HTTPConnection("127.0.0.1", broker.ports["web"], timeout=PATIENCE_S)
             try:
                 line.request("GET", "/healthz")
                 line.getresponse().read()
@@ -468,7 +476,7 @@ def shown(line):
 def check_reload(broker, authority, pair, made):
     """A new certificate counts from the next handshake on; what runs goes on, and one that is no pair changes nothing."""
     def connect():
-        line = http.client.HTTPSConnection("localhost", broker.ports["web"], timeout=90, context=authority.client())
+        line = http.client.HTTPSConnection("localhost", broker.ports["web"], timeout=PATIENCE_S, context=authority.client())
         line.connect()
         return line
 
@@ -515,7 +523,7 @@ def test_https_serves_the_same():
         with server('certificate = "%s"  key = "%s"' % pair, users=("alice",)) as broker:
             made = token(broker, "alice")["token"]
             for method, body, status in (("PUT", "one", 201), ("GET", None, 200)):
-                line = http.client.HTTPSConnection("localhost", broker.ports["web"], timeout=90, context=authority.client())
+                line = http.client.HTTPSConnection("localhost", broker.ports["web"], timeout=PATIENCE_S, context=authority.client())
                 line.request(method, "/v1/events/x-state/alice", body, {"Authorization": "Bearer " + made, "Content-Type": "text/plain"})
                 response = line.getresponse()
                 equal((response.status, response.read() if method == "GET" else b""), (status, b"one" if method == "GET" else b""))
@@ -523,9 +531,9 @@ def test_https_serves_the_same():
             check(b"200" not in raw(broker.ports["web"], b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")[:20], "nothing in the clear")
             check_reload(broker, authority, pair, made)
         other = Broker(conf=SECTION % ('certificate = "%s"  key = "%s"' % (pair[0], authority.key)), ports=("web",), start=False)
-        other.port, other.ports = 16000, {"web": 16001}
+        other.port, other.ports = free_port(), {"web": free_port()}
         other.write(other.text())
-        run = subprocess.run([HERALDD, "-c", other.conf_path, "--run-dir", other.run_dir], capture_output=True, text=True, timeout=90, check=False)
+        run = subprocess.run([HERALDD, "-c", other.conf_path, "--run-dir", other.run_dir], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         check(run.returncode == 1 and "certificate" in run.stderr, run.stderr)
         other.folder.cleanup()
 

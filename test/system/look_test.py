@@ -19,9 +19,9 @@ def server(section='look = {{ "127.0.0.1" }}', conf="", **more):
 def test_who_may_look_and_who_may_not():
     with server(users=("alice", "bob")) as broker:
         phone, target = Agent(broker, "bob"), "/v1/events/x-state/alice"
-        phone.subscribe("sip:alice@127.0.0.1", package="x-state")
+        watch = phone.subscribe("sip:alice@127.0.0.1", package="x-state")
         Web(broker, "alice").put(target, "secret-of-alice", "text/plain", expect=201)
-        until(lambda: phone.take(0.1) is None, "she was told")
+        until(lambda: watch.notification().body == b"secret-of-alice", "he is told")
         web = Web(broker)
         equal(len(web.get("/v1/admin/subs").json()["subs"]), 1)
         seen = web.get("/v1/admin/trace?about=alice").body
@@ -107,7 +107,7 @@ def test_a_repeated_notify_is_no_latency_of_what_was_published_meanwhile():
 
 def test_latency_is_what_the_recorder_saw():
     with server(shards=2, users=("alice", "bob")) as broker:
-        bob, alice = Agent(broker, "bob"), Agent(broker, "alice")
+        bob, alice = Agent(broker, "bob", kind="tcp"), Agent(broker, "alice", kind="tcp")  # where nothing is repeated
         watch = bob.subscribe("sip:alice@127.0.0.1")
         watch.notification()
         equal(broker.admin("latency")["notify"], {"n": 0}, "a NOTIFY that is owed to a SUBSCRIBE is none of a PUBLISH")
@@ -115,6 +115,7 @@ def test_latency_is_what_the_recorder_saw():
         for n in range(5):
             tag = alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, "open" if n % 2 else "closed"), tag).get("sip-etag")
             watch.notification()
+            until(lambda n=n: broker.counters()["notifies_answered"] == n + 2, "his answer is there before the next is published")
         until(lambda: broker.admin("latency", last_s=300)["answer"]["n"] == 6, "answers were seen")
         said = broker.admin("latency", last_s=300)
         equal((said["notify"]["n"], said["request"]["n"], said["held"]["n"]), (5, 6, 0))

@@ -157,7 +157,7 @@ def test_who_expired_meanwhile_is_told_and_what_expired_is_gone():
         time.sleep(2.5)
         start_again(broker)
         equal(broker.pubs(), [], "publications")
-        state, params = watch.notification(30).substate()
+        state, params = watch.notification().substate()
         equal((state, params.get("reason")), ("terminated", "timeout"), "the last NOTIFY")
         until(lambda: not broker.subs(), "no subscription is left")
         watch.send(60, expect=481)

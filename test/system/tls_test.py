@@ -213,7 +213,7 @@ def test_a_certificate_that_the_broker_makes():
 
 
 def test_who_does_not_speak_tls_disturbs_nobody():
-    with Secure(users=("alice",), conf="limits {{ connection_handshake = 300ms }}\n") as secure:
+    with Secure(users=("alice",), conf="limits {{ connection_handshake = 3s }}\n") as secure:
         alice = secure.agent("alice")
         sub = alice.subscribe(alice.aor)
         sub.notification()

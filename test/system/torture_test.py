@@ -7,7 +7,7 @@ import select
 import socket
 import time
 
-from broker import ROOT, Broker, check, equal, run_tests, until
+from broker import PATIENCE_S, ROOT, Broker, check, equal, run_tests, until
 from sip import Agent, Message, Transport
 
 DATA = os.path.join(ROOT, "test", "data", "torture")
@@ -110,7 +110,7 @@ def statuses(ears, broker, data, expected):
     ears.send(data, ("127.0.0.1", broker.lab))
     if not expected:
         until(lambda: counted(broker) > before, "counted as dropped")
-    end = time.monotonic() + (20 if expected else 0.05)
+    end = time.monotonic() + (PATIENCE_S if expected else 0.05)
     while time.monotonic() < end:
         message = ears.hear(end - time.monotonic())
         if message:
@@ -162,7 +162,7 @@ def on_a_stream(broker, data, expected, whole=True):
         pass  # it is closed already; what was said before that can be read
     wanted = set(expected) if isinstance(expected, tuple) else {expected}
     end, came, probed = time.monotonic() + 20, [], False
-    while time.monotonic() < end and not (probed and (wanted & set(came) or not expected)):
+    while time.monotonic() < end and not (wanted & set(came) or (probed and not expected)):
         message = line.receive(0.5 if expected == "waits" else end - time.monotonic())
         if line.closed:
             break

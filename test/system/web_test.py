@@ -117,7 +117,7 @@ def test_origins_and_what_is_no_upgrade():
 
 
 def test_bad_frames_disturb_nobody():
-    with Web(users=("alice",), conf="limits {{ connection_handshake = 300ms  connection_message = 300ms }}\n") as web:
+    with Web(users=("alice",), conf="limits {{ connection_handshake = 3s  connection_message = 3s }}\n") as web:
         alice = web.agent("alice", "ws")
         sub = alice.subscribe(alice.aor)
         sub.notification()

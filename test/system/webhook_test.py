@@ -143,11 +143,9 @@ def test_what_waits_survives_a_kill_under_the_same_id_and_in_order():
         until(lambda: row_of(broker)["waiting"] == 5 and receiver.got, "all of them wait")
         first = receiver.got[0][1]["id"]
         kill(broker)
-        receiver.got.clear()
         receiver.answers = [204]
-        until(lambda: len(receiver.got) >= 5, "and come after the kill")
-        equal(once(receiver), ["0", "1", "2", "3", "4"])
-        equal(receiver.got[0][1]["id"], first, "under the id that was tried before")
+        until(lambda: once(receiver) == ["0", "1", "2", "3", "4"], "and come after the kill")
+        equal({event["id"] for _, event, _ in receiver.got if event["data"] == "0"}, {first}, "under the id that was tried before")
         until(lambda: row_of(broker)["waiting"] == 0, "nothing waits")
         kill(broker)
         Web(broker, "alice").put(target, "5", "text/plain")
@@ -332,7 +330,7 @@ def test_many_receivers_that_do_not_answer_hold_up_none_that_does():
         hook(broker, receiver)
         for n in range(1, 5):
             web.put(target, f"{n}", "text/plain")
-            until(lambda: receiver.data() and receiver.data()[-1] == f"{n}", "the one that answers is told at once", patience_s=20)
+            until(lambda: receiver.data() and receiver.data()[-1] == f"{n}", "the one that answers is told at once", patience_s=50)
         broken.close()
         receiver.close()
 
