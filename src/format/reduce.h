@@ -61,6 +61,13 @@ struct hd_slice fmt_civic_word(enum fmt_civic civic);
 HD_NODISCARD enum hd_err fmt_civic_read(struct hd_slice word, enum fmt_civic *ret_civic);
 
 /**
+ * Whether one reduction leaves of every document at least what another leaves of it, as far as that
+ * can be told by what they name: each permission and each path that stays is one of its own, or
+ * lies in one; it hides no path that the other does not; positions are as precise, or more.
+ */
+bool fmt_reduction_contains(const struct fmt_reduction *more, const struct fmt_reduction *less);
+
+/**
  * What is left of a document.
  * @param max  octets of it at most
  * @param out  empty; holds nothing of use on failure

@@ -65,6 +65,41 @@ fmt_provide_ok(struct hd_slice permission)
            hd_slice_find(hd_slice_from(permission, unknown.n), '#') < permission.n - unknown.n - 1;
 }
 
+/* "devices:class=a" lies in "devices", and so on. */
+static bool
+permission_contains(struct hd_slice more, struct hd_slice less)
+{
+    if (hd_slice_eq(more, less))
+        return true;
+    if (hd_slice_starts(less, more) && less.n > more.n && less.p[more.n] == ':')
+        return true;
+    if (hd_slice_eq(less, HD_LIT("user-input=bare")))
+        return hd_slice_eq(more, HD_LIT("user-input=thresholds")) ||
+               hd_slice_eq(more, HD_LIT("user-input")) ||
+               hd_slice_eq(more, HD_LIT("all-attributes"));
+    if (hd_slice_eq(less, HD_LIT("user-input=thresholds")))
+        return hd_slice_eq(more, HD_LIT("user-input")) ||
+               hd_slice_eq(more, HD_LIT("all-attributes"));
+    for (size_t i = 0; i < HD_ARRAY_LEN(attributes); i++)
+        if (hd_slice_eq(less, attributes[i]))
+            return hd_slice_eq(more, HD_LIT("all-attributes"));
+    return false;
+}
+
+bool
+fmt_permits_contain(const struct hd_slice *more, size_t n_more, const struct hd_slice *less,
+                    size_t n_less)
+{
+    for (size_t i = 0; i < n_less; i++) {
+        size_t k = 0;
+        while (k < n_more && !permission_contains(more[k], less[i]))
+            k++;
+        if (k == n_more)
+            return false;
+    }
+    return true;
+}
+
 static bool
 has(const struct fmt_permit *permit, struct hd_slice permission)
 {

@@ -26,4 +26,8 @@ bool fmt_permit_element(const struct fmt_permit *permit, const struct fmt_xml_re
 bool fmt_permit_attribute(const struct fmt_permit *permit, const struct fmt_xml_reader *r,
                           const struct fmt_xml_attribute *attribute);
 
+/** Whether each of some permissions is, or lies in, one of others. */
+bool fmt_permits_contain(const struct hd_slice *more, size_t n_more, const struct hd_slice *less,
+                         size_t n_less);
+
 #endif

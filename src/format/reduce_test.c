@@ -472,6 +472,73 @@ positions_in_json_become_circles_wherever_they_stand(void **state)
            "{\"type\":\"Point\",\"b\":[1,2]}");
 }
 
+static bool
+contains(struct wish more, struct wish less)
+{
+    struct hd_slice hide[2][64], only[2][64], provide[2][64];
+    struct fmt_reduction r[2];
+    const struct wish wish[2] = { more, less };
+    for (unsigned i = 0; i < 2; i++)
+        r[i] = (struct fmt_reduction){ .hide = hide[i],
+                                       .only = only[i],
+                                       .provide = provide[i],
+                                       .n_hide = words(wish[i].hide, hide[i]),
+                                       .n_only = words(wish[i].only, only[i]),
+                                       .n_provide = words(wish[i].provide, provide[i]),
+                                       .circle_m = wish[i].circle_m,
+                                       .civic = wish[i].civic };
+    return fmt_reduction_contains(&r[0], &r[1]);
+}
+
+static void
+one_reduction_contains_another(void **state)
+{
+    static const struct {
+        struct wish more, less;
+        bool back; /* less contains more, too */
+    } row[] = {
+        { { .hide = "/a" }, { .hide = "/a /b" }, false },
+        { { .hide = "/a /b" }, { .hide = "/b /a" }, true },
+        { { .only = "/a /b" }, { .only = "/b" }, false },
+        { { .hide = "/c" }, { .only = "/b", .hide = "/c" }, false },
+        { { .provide = "services note" }, { .provide = "services" }, false },
+        { { .provide = "services" },
+          { .provide = "services:class=a services:service-uri=b" },
+          false },
+        { { .circle_m = 100 }, { .provide = "persons", .circle_m = 100 }, false },
+        { { .provide = "all-attributes" }, { .provide = "mood user-input=bare deviceID" }, false },
+        { { .provide = "user-input" }, { .provide = "user-input=thresholds" }, false },
+        { { .provide = "user-input=thresholds" }, { .provide = "user-input=bare" }, false },
+        { { .circle_m = 100 }, { .circle_m = 200 }, false },
+        { { .circle_m = 100, .civic = FMT_CIVIC_CITY }, { .circle_m = 100 }, false },
+        { { .hide = "/a" }, { .hide = "/a", .circle_m = 100 }, false },
+    };
+    static const struct {
+        struct wish one, other;
+    } apart[] = {
+        { { .hide = "/a" }, { .hide = "/b" } },
+        { { .only = "/a" }, { .only = "/b" } },
+        { { .only = "/a" }, { .hide = "/b" } },
+        { { .provide = "services" }, { .provide = "persons" } },
+        { { .provide = "services:class=a" }, { .provide = "services:class=b" } },
+        { { .provide = "all-attributes" }, { .provide = "note" } },
+        { { .provide = "all-attributes" }, { .provide = "location" } },
+        { { .provide = "all-attributes" }, { .provide = "unknown=urn:x#y" } },
+        { { .provide = "class" }, { .provide = "services:class=a" } },
+        { { .circle_m = 100 }, { .circle_m = 200, .civic = FMT_CIVIC_CITY } },
+        { { .circle_m = 100 }, { .provide = "persons" } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++)
+        if (!contains(row[i].more, row[i].less) ||
+            contains(row[i].less, row[i].more) != row[i].back)
+            fail_msg("row %zu", i);
+    for (size_t i = 0; i < HD_ARRAY_LEN(apart); i++)
+        if (contains(apart[i].one, apart[i].other) || contains(apart[i].other, apart[i].one))
+            fail_msg("apart %zu", i);
+}
+
 int
 main(void)
 {
@@ -487,6 +554,7 @@ main(void)
         cmocka_unit_test(a_position_that_cannot_be_hidden_is_not_shown),
         cmocka_unit_test(a_civic_address_is_shown_as_far_as_its_level),
         cmocka_unit_test(positions_in_json_become_circles_wherever_they_stand),
+        cmocka_unit_test(one_reduction_contains_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

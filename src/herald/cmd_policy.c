@@ -484,6 +484,10 @@ print_answer(const json_t *answer)
         show_text("  else       ", json_object_get(answer, "granted"));
         print_rule("  by rule    ", json_object_get(answer, "grant"));
     }
+    const json_t *other;
+    size_t i;
+    json_array_foreach(json_object_get(answer, "others"), i, other)
+        print_rule("  no more by ", other);
     if (json_is_object(shadow)) {
         show_text("  in shadow  ", json_object_get(shadow, "decision"));
         print_rule("  by rule    ", json_object_get(shadow, "rule"));

@@ -327,41 +327,60 @@ call_policy_remove(const struct hd_call *call)
     hd_call_edit(call, err, after, changed_by(hd_key_slice(&resource)), json_object());
 }
 
-/* Rules that speak of a resource: its own, its domain's, and those for all. */
-static bool
-speaks_of(struct hd_slice place, struct hd_slice resource)
-{
-    const struct hd_slice domain = HD_LIT("sip:*@");
-    return hd_slice_eq(place, resource) || hd_slice_eq(place, HD_LIT("*")) ||
-           (hd_slice_starts(place, domain) &&
-            hd_slice_eq(hd_slice_from(place, domain.n),
-                        hd_slice_from(resource, hd_slice_find(resource, '@') + 1)));
-}
-
 static bool
 show_rule(void *context, const struct pol_rule *rule)
 {
     struct hd_rows *rows = context;
 
-    if (rows->only.n == 0 || speaks_of(rule->resource, rows->only))
-        hd_rows_add(rows, rule_json(rule));
+    hd_rows_add(rows, rule_json(rule));
     return !rows->failed;
+}
+
+static void
+show_rules_at(struct hd_rows *rows, struct hd_slice place)
+{
+    size_t n;
+    const struct pol_rule *rules = pol_book_rules(hd_call_book(rows->call), place, &n);
+
+    for (size_t i = 0; i < n && show_rule(rows, &rules[i]); i++)
+        continue;
+}
+
+/* Rules that speak of a resource: those of each address of whoever has it, those of its domain, and
+ * those for all. */
+static void
+show_rules_of(struct hd_rows *rows, struct hd_slice resource)
+{
+    const struct pol_user *holder = pol_book_holder(hd_call_book(rows->call), resource);
+    const struct hd_slice *addresses = holder ? holder->addresses : &resource;
+    const size_t n = holder ? holder->n_addresses : 1, at = hd_slice_find(resource, '@');
+    char domain[SIP_KEY_MAX + 8];
+
+    for (size_t i = 0; i < n; i++)
+        show_rules_at(rows, addresses[i]);
+    const int len =
+        snprintf(domain, sizeof(domain), "sip:*%.*s", (int)(resource.n - at), resource.p + at);
+    const struct hd_slice pattern = hd_slice(domain, (size_t)len);
+    if (at < resource.n && !hd_slice_eq(pattern, resource))
+        show_rules_at(rows, pattern);
+    if (!hd_slice_eq(resource, HD_LIT("*")))
+        show_rules_at(rows, HD_LIT("*"));
 }
 
 static void
 call_policy_list(const struct hd_call *call)
 {
     struct hd_rows rows = { .call = call };
+    const bool all = hd_call_arg(call, "resource").p == NULL;
     struct hd_key only;
 
-    if (hd_call_arg(call, "resource").p) {
-        if (!place_ok(call, &only))
-            return;
-        rows.only = hd_key_slice(&only);
-    }
+    if (!all && !place_ok(call, &only))
+        return;
     rows.rows = json_array();
-    if (rows.rows)
+    if (rows.rows && all)
         pol_book_each_rule(hd_call_book(call), show_rule, &rows);
+    else if (rows.rows)
+        show_rules_of(&rows, hd_key_slice(&only));
     hd_rows_answer(call, &rows, "rules");
 }
 
@@ -635,15 +654,30 @@ decision_word(enum evt_decision decision)
     return "block";
 }
 
+/* What else grants in the same place. */
+static json_t *
+others_json(const struct pol_judgement *j)
+{
+    json_t *others = json_array();
+
+    for (size_t i = 0; others && i < j->n_others; i++)
+        if (json_array_append_new(others, rule_json(j->others[i])) != 0) {
+            json_decref(others);
+            others = NULL;
+        }
+    return others;
+}
+
 static json_t *
 judgement_json(const struct pol_question *q, const struct pol_judgement *j)
 {
     static const char *const by[] = { "", "owner", "deny-list", "rules", "package" };
     json_t *json =
-        json_pack("{s:o, s:s, s:s, s:o, s:o, s:s, s:o}", "package", hd_json_slice(q->package->name),
-                  "decision", decision_word(j->verdict.decision), "by", by[j->by], "rule",
-                  rule_or_null(j->rule), "deny", rule_or_null(j->deny), "granted",
-                  decision_word(j->granted.decision), "grant", rule_or_null(j->grant));
+        json_pack("{s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:o}", "package",
+                  hd_json_slice(q->package->name), "decision", decision_word(j->verdict.decision),
+                  "by", by[j->by], "rule", rule_or_null(j->rule), "deny", rule_or_null(j->deny),
+                  "granted", decision_word(j->granted.decision), "grant", rule_or_null(j->grant),
+                  "others", others_json(j));
     if (json && j->shadow &&
         json_object_set_new(json, "shadow",
                             json_pack("{s:s, s:o}", "decision",

@@ -37,6 +37,9 @@ struct places {
 struct tally {
     const struct pol_rule *block, *polite;
     const struct pol_rule *grant[SCOPES];
+    /* all that grant there, as far as there is room */
+    const struct pol_rule *grants[SCOPES][POL_GRANTS_SHOWN];
+    uint8_t n_grants[SCOPES];
 };
 
 /* "sip:*@domain" of a key; empty when it has no user part. */
@@ -170,21 +173,50 @@ is_watcher_information(struct hd_slice package)
            hd_slice_eq(hd_slice_from(package, package.n - template.n), template);
 }
 
-/* Whether a grant shows more than another (RFC 4745 section 10.2): allow over confirm, all over a
- * part; among those alike the one for the more precise watcher stands, which came first, and the
- * one that names the package. */
+/* Whether what one rule lets see has at least all that another lets see. */
 static bool
-grants_more(const struct pol_rule *rule, const struct pol_rule *than)
+shows_as_much(const struct pol_book *book, const struct pol_rule *rule, const struct pol_rule *than)
+{
+    if (rule->transform.n == 0)
+        return true;
+    if (than->transform.n == 0)
+        return false;
+    if (hd_slice_eq(rule->transform, than->transform))
+        return true;
+    const struct pol_transform *one = pol_book_transform(book, rule->transform);
+    const struct pol_transform *other = pol_book_transform(book, than->transform);
+    HD_ASSERT(one && other); /* what a rule names is there */
+    return fmt_reduction_contains(&one->reduction, &other->reduction);
+}
+
+/* Whether a grant shows more than another (RFC 4745 section 10.2): allow over confirm, all over a
+ * part, a part over what it contains; among those alike, and where neither part contains the other,
+ * the one for the more precise watcher stands, which came first, and the one that names the
+ * package. */
+static bool
+grants_more(const struct pol_book *book, const struct pol_rule *rule, const struct pol_rule *than)
 {
     if (!than || rule->action != than->action)
         return !than || rule->action == POL_ALLOW;
-    if ((rule->transform.n == 0) != (than->transform.n == 0))
-        return rule->transform.n == 0;
+    const bool more = shows_as_much(book, rule, than), less = shows_as_much(book, than, rule);
+    if (more != less)
+        return more;
     return hd_slice_eq(rule->watcher, than->watcher) && hd_slice_eq(than->package, HD_LIT("*"));
 }
 
 static void
-tally_add(struct tally *tally, enum scope scope, const struct pol_rule *rule, bool grants)
+tally_grant(struct tally *tally, enum scope scope, const struct pol_book *book,
+            const struct pol_rule *rule)
+{
+    if (tally->n_grants[scope] < POL_GRANTS_SHOWN)
+        tally->grants[scope][tally->n_grants[scope]++] = rule;
+    if (grants_more(book, rule, tally->grant[scope]))
+        tally->grant[scope] = rule;
+}
+
+static void
+tally_add(struct tally *tally, enum scope scope, const struct pol_book *book,
+          const struct pol_rule *rule, bool grants)
 {
     switch (rule->action) {
     case POL_BLOCK:
@@ -197,8 +229,8 @@ tally_add(struct tally *tally, enum scope scope, const struct pol_rule *rule, bo
         break;
     case POL_ALLOW:
     case POL_CONFIRM:
-        if (grants && grants_more(rule, tally->grant[scope]))
-            tally->grant[scope] = rule;
+        if (grants)
+            tally_grant(tally, scope, book, rule);
         break;
     case POL_PUBLISH:
         break;
@@ -236,12 +268,12 @@ tally_rules(struct tallies *t, enum scope scope, const struct pol_question *q,
             const bool grants = !(every && winfo);
             if (rule->shadow) {
                 t->any_shadow = replaced = rule;
-                tally_add(&t->shadow, scope, rule, grants);
+                tally_add(&t->shadow, scope, q->book, rule, grants);
                 continue;
             }
-            tally_add(&t->acts, scope, rule, grants);
+            tally_add(&t->acts, scope, q->book, rule, grants);
             if (!replaced || !hd_slice_eq(replaced->package, rule->package))
-                tally_add(&t->shadow, scope, rule, grants);
+                tally_add(&t->shadow, scope, q->book, rule, grants);
         }
     }
 }
@@ -311,8 +343,13 @@ static void
 judge_by(const struct pol_question *q, const struct tally *tally, struct pol_judgement *judgement)
 {
     judgement->grant = NULL;
-    for (size_t scope = 0; scope < SCOPES && !judgement->grant; scope++)
+    judgement->n_others = 0;
+    for (size_t scope = 0; scope < SCOPES && !judgement->grant; scope++) {
         judgement->grant = tally->grant[scope];
+        for (size_t i = 0; i < tally->n_grants[scope]; i++)
+            if (tally->grants[scope][i] != judgement->grant)
+                judgement->others[judgement->n_others++] = tally->grants[scope][i];
+    }
     judgement->deny = tally->block ? tally->block : tally->polite;
     judgement->granted = verdict_granted(q, judgement->grant);
     judgement->rule = judgement->deny ? judgement->deny : judgement->grant;

@@ -3,8 +3,8 @@
  * The order: the owner sees all of his own.  Then the deny lists, of the resource, of its domain
  * and of all, whichever matches: block before polite-block.  Then what grants: the rules of the
  * resource; when none of them speaks of the watcher those of its domain; when none does those for
- * all; of several that match the maximum (RFC 4745 section 10.2), allow over confirm, and all of it
- * over a part.  Then the package's authorisation.
+ * all; of several that match the maximum (RFC 4745 section 10.2), allow over confirm, all of it
+ * over a part, and a part over what it contains.  Then the package's authorisation.
  *
  * A user with several addresses of record is one: the rules of each of them are those of all, at
  * the resource and about the watcher.  (Those of a domain speak of the resources in it alone.)
@@ -28,13 +28,18 @@ struct pol_question {
 /* What decided. */
 enum pol_by { POL_BY_OWNER = 1, POL_BY_DENY, POL_BY_GRANT, POL_BY_PACKAGE };
 
+#define POL_GRANTS_SHOWN 8u /* grants of one place that a judgement names */
+
 struct pol_judgement {
     struct evt_verdict verdict; /* what counts */
     enum pol_by by;
-    const struct pol_rule *rule;    /* that decided, or NULL */
-    const struct pol_rule *deny;    /* what the deny lists say, or NULL */
-    const struct pol_rule *grant;   /* what the grants say, or NULL */
-    struct evt_verdict granted;     /* what it would be without the deny lists */
+    const struct pol_rule *rule;  /* that decided, or NULL */
+    const struct pol_rule *deny;  /* what the deny lists say, or NULL */
+    const struct pol_rule *grant; /* what the grants say, or NULL */
+    struct evt_verdict granted;   /* what it would be without the deny lists */
+    /* What else grants in the same place, and shows no more, or something else. */
+    const struct pol_rule *others[POL_GRANTS_SHOWN];
+    size_t n_others;
     const struct pol_rule *shadow;  /* the shadow rule that would decide otherwise, or NULL */
     struct evt_verdict with_shadow; /* and what it would be then */
 };

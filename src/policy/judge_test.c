@@ -179,6 +179,94 @@ grants_of_one_place_combine_to_the_maximum(void **state)
     assert_int_equal(ask(w, BOB, "dialog", NOW_S).verdict.rule, domain);
 }
 
+static void
+set_transform(struct world *w, const char *name, const char *provide, const char *hide,
+              uint32_t circle_m)
+{
+    struct hd_slice permissions[8], paths[8], rest = hd_slice_str(provide);
+    struct pol_transform t = { .name = hd_slice_str(name),
+                               .reduction = {
+                                   .provide = permissions, .hide = paths, .circle_m = circle_m } };
+    struct pol_book *next;
+
+    while (rest.n)
+        permissions[t.reduction.n_provide++] = hd_slice_cut(&rest, ' ');
+    for (rest = hd_slice_str(hide); rest.n;)
+        paths[t.reduction.n_hide++] = hd_slice_cut(&rest, ' ');
+    assert_int_equal(pol_book_with_transform(w->book, &t, &next), HD_OK);
+    take(w, next);
+}
+
+static uint32_t
+allow_through(struct world *w, const char *watcher, const char *transform)
+{
+    return put(w, (struct pol_rule){ .action = POL_ALLOW,
+                                     .resource = HD_LIT(ALICE),
+                                     .watcher = hd_slice_str(watcher),
+                                     .transform = hd_slice_str(transform) });
+}
+
+/* RFC 4745 section 10.2: the union, where it is what one of the rules shows; never what none shows.
+ */
+static void
+of_several_parts_the_one_that_contains_the_others_is_seen(void **state)
+{
+    struct world *w = *state;
+    set_transform(w, "little", "services:class=work", "", 0);
+    set_transform(w, "more", "services note", "", 0);
+    set_transform(w, "other", "persons activities", "", 0);
+    set_transform(w, "coarse", "", "", 5000);
+    set_transform(w, "fine", "", "", 1000);
+    const uint32_t bob = allow_through(w, BOB, "little");
+    const uint32_t domain = allow_through(w, "sip:*@example.org", "more");
+    struct pol_judgement j = ask(w, BOB, "presence", NOW_S);
+    assert_int_equal(j.verdict.rule, domain);
+    assert_int_equal(j.verdict.transform, pol_book_transform(w->book, HD_LIT("more"))->number);
+    assert_int_equal(j.n_others, 1);
+    assert_int_equal(j.others[0]->id, bob);
+    /* Neither contains the other: the more precise watcher's, among those that contain his. */
+    const uint32_t all = allow_through(w, "*", "other");
+    j = ask(w, BOB, "presence", NOW_S);
+    assert_int_equal(j.verdict.rule, domain);
+    assert_int_equal(j.n_others, 2);
+    (void)allow_through(w, BOB, "other");
+    j = ask(w, BOB, "presence", NOW_S);
+    assert_int_equal(j.verdict.rule, bob);
+    /* All of it contains every part, wherever in the place it stands. */
+    const uint32_t whole = allow_through(w, "authenticated", "");
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, whole);
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.transform, 0);
+    drop(w, ALICE, whole);
+    /* A lesser circle contains a greater one. */
+    (void)allow_through(w, BOB, "coarse");
+    (void)allow_through(w, "sip:*@example.org", "fine");
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, domain);
+    (void)allow_through(w, BOB, "fine");
+    (void)allow_through(w, "sip:*@example.org", "coarse");
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, bob);
+    drop(w, ALICE, bob);
+    drop(w, ALICE, domain);
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).verdict.rule, all);
+    assert_int_equal(ask(w, BOB, "presence", NOW_S).n_others, 0);
+}
+
+static void
+a_judgement_names_as_many_grants_as_it_has_room_for(void **state)
+{
+    struct world *w = *state;
+    char name[16], watcher[32];
+    for (unsigned i = 0; i < 12; i++) {
+        (void)snprintf(name, sizeof(name), "l%u", i);
+        (void)snprintf(watcher, sizeof(watcher), "@l%u", i);
+        set_list(w, name, BOB);
+        set(w, POL_CONFIRM, ALICE, watcher);
+    }
+    const uint32_t all = set(w, POL_ALLOW, ALICE, "*");
+    const struct pol_judgement j = ask(w, BOB, "presence", NOW_S);
+    assert_int_equal(j.verdict.rule, all);
+    assert_int_equal(j.n_others, POL_GRANTS_SHOWN);
+}
+
 /* What the owner says of his own counts before what is said for his domain, and that before what is
  * said for all. */
 static void
@@ -572,6 +660,8 @@ main(void)
         CASE(a_rule_may_ask_for_a_proof),
         CASE(a_deny_list_of_any_place_overrides_every_grant),
         CASE(grants_of_one_place_combine_to_the_maximum),
+        CASE(of_several_parts_the_one_that_contains_the_others_is_seen),
+        CASE(a_judgement_names_as_many_grants_as_it_has_room_for),
         CASE(the_nearest_place_that_speaks_of_a_watcher_grants),
         CASE(each_pattern_means_whom_it_says),
         CASE(exceptions_are_not_meant),
