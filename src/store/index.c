@@ -55,6 +55,13 @@ sto_index_find(const struct sto_index *index, uint64_t id)
     return NULL;
 }
 
+void
+sto_index_prefetch(const struct sto_index *index, uint64_t id)
+{
+    if (index->cap)
+        __builtin_prefetch(&index->places[index_start(index, id)], 1);
+}
+
 /* Where a free place is sure to come. */
 static void
 index_add(struct sto_index *index, struct sto_place place)

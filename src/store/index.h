@@ -22,6 +22,8 @@ struct sto_index {
 
 /** Frees what it holds; it is empty then. */
 void sto_index_done(struct sto_index *index);
+/** A look-up or change of that id is to come: its place is fetched meanwhile. */
+void sto_index_prefetch(const struct sto_index *index, uint64_t id);
 /** The place of an id, borrowed until the next change; NULL: it is not there. */
 struct sto_place *sto_index_find(const struct sto_index *index, uint64_t id);
 /** Room for n more, so that as many sto_index_put cannot fail.  HD_ENOMEM: it is as it was. */

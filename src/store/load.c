@@ -9,6 +9,8 @@
 #include "base/id.h"
 #include "store/journal_impl.h"
 
+#define INDEXED_AT_ONCE 16u
+
 /* One of the statements that put a row aside.  HD_ESYNTAX: the structure of the file is damaged
  * where it would be written. */
 static enum hd_err
@@ -221,22 +223,36 @@ index_row(struct lane *lane, const struct sto_row *row, struct counted *counted)
 }
 
 static enum hd_err
+index_record(struct sto_journal *journal, unsigned table, const struct sto_row *row,
+             struct aside *aside, struct counted *counted)
+{
+    struct lane *lane = &journal->lanes[table];
+
+    if (row->row - lane->first >= counted->n)
+        return out_of_order(journal);
+    if (row->whole && row->stamp.wall_ms > journal->marker_ms)
+        journal->marker_ms = row->stamp.wall_ms;
+    enum hd_err err = index_row(lane, row, counted);
+    return err || row->whole ? err : aside_add(aside, row->row);
+}
+
+/* The index is larger than any cache, and the places of an id may be anywhere in it: those of
+ * several are fetched at a time. */
+static enum hd_err
 index_pack(struct sto_journal *journal, struct sto_pack *pack, struct aside *aside,
            struct counted *counted)
 {
-    struct lane *lane = &journal->lanes[pack->table];
+    struct sto_index *index = &journal->lanes[pack->table].index;
+    struct sto_row rows[INDEXED_AT_ONCE];
     enum hd_err err = HD_OK;
-    struct sto_row row;
+    unsigned n;
 
-    while (!err && sto_pack_next(pack, &row)) {
-        if (row.row - lane->first >= counted->n)
-            return out_of_order(journal);
-        if (row.whole && row.stamp.wall_ms > journal->marker_ms)
-            journal->marker_ms = row.stamp.wall_ms;
-        err = index_row(lane, &row, counted);
-        if (!err && !row.whole)
-            err = aside_add(aside, row.row);
-    }
+    do {
+        for (n = 0; n < INDEXED_AT_ONCE && sto_pack_next(pack, &rows[n]); n++)
+            sto_index_prefetch(index, rows[n].id);
+        for (unsigned i = 0; i < n && !err; i++)
+            err = index_record(journal, pack->table, &rows[i], aside, counted);
+    } while (!err && n == INDEXED_AT_ONCE);
     return err;
 }
 
