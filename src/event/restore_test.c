@@ -291,6 +291,68 @@ after_a_crash_cseq_leaps_ahead(void **state)
     }
 }
 
+/* The only subscription has used as many numbers of each kind, and its record says so. */
+static void
+use_up(uint32_t cseq, uint32_t branch, uint32_t version)
+{
+    struct evt_sub *sub = host_sub(was, 0);
+
+    sub->cseq_local = cseq;
+    sub->branch = branch;
+    sub->version = version;
+    sub->leased = 0;
+    assert_int_equal(evt_shard_settle(host_shard(was, 0), was->now_ms * 1000), HD_OK);
+}
+
+/* A CSeq stays below 2^31 (RFC 3261 section 8.1.1.5): whose leap would go beyond it is gone. */
+static void
+whose_numbers_are_used_up_is_told_that_he_has_no_subscription(void **state)
+{
+    static const uint32_t most = EVT_RECORD_CSEQ_MOST - EVT_LEASE;
+    static const uint32_t used[][3] = { { most + 1, 1, 1 },
+                                        { 1, most + 1, 1 },
+                                        { 1, 1, most + 1 } };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(used); i++) {
+        subscribe(3600);
+        use_up(used[i][0], used[i][1], used[i][2]);
+        restart(CRASH, 1, 0);
+        host_take_nothing(is);
+        assert_int_equal(host_subs(is), 0);
+        assert_int_equal(host_record(is, EVT_RECORD_SUBSCRIPTION)->record.n, 0);
+        refresh(2, 3600);
+        (void)host_take_status(is, 481);
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
+static void
+the_last_numbers_before_they_are_used_up_are_used(void **state)
+{
+    static const uint32_t most = EVT_RECORD_CSEQ_MOST - EVT_LEASE;
+
+    (void)state;
+    subscribe(3600);
+    use_up(most, most, most);
+    restart(CRASH, 1, 0);
+    refresh(2, 3600);
+    (void)host_take_status(is, 200);
+    assert_int_equal(cseq_of(host_take_notify(is)), EVT_RECORD_CSEQ_MOST + 1);
+}
+
+static void
+after_a_clean_stop_there_is_no_leap_that_could_use_them_up(void **state)
+{
+    (void)state;
+    subscribe(3600);
+    use_up(EVT_RECORD_CSEQ_MOST, 1, 1);
+    restart(CLEAN, 1, 0);
+    refresh(2, 3600);
+    (void)host_take_status(is, 200);
+    assert_int_equal(cseq_of(host_take_notify(is)), EVT_RECORD_CSEQ_MOST + 1);
+}
+
 static void
 the_same_request_again_is_answered_as_before(void **state)
 {
@@ -881,6 +943,9 @@ main(void)
         TEST(what_an_answer_said_of_rates_is_kept),
         TEST(a_clean_stop_says_nothing_and_cseq_goes_on),
         TEST(after_a_crash_cseq_leaps_ahead),
+        TEST(whose_numbers_are_used_up_is_told_that_he_has_no_subscription),
+        TEST(the_last_numbers_before_they_are_used_up_are_used),
+        TEST(after_a_clean_stop_there_is_no_leap_that_could_use_them_up),
         TEST(who_can_only_connect_himself_is_waited_for),
         TEST(no_cseq_comes_twice_though_nothing_was_kept_of_it),
         TEST(a_stop_after_the_store_failed_is_like_a_crash),
