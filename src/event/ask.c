@@ -342,7 +342,9 @@ evt_ask_tell(struct evt_shard *shard, const struct evt_sub *sub)
         .branch = flight->branch,
         .expires_s = flight->expires_s,
         .retry_after_s = flight->retry_after_s,
-        .pending = flight->state == EVT_SUB_PENDING,
+        /* A fetch is over at once: that it was shown nothing says that nobody has decided. */
+        .pending =
+            flight->state == EVT_SUB_PENDING || (sub->fetch && sub->transform == EVT_SEE_NOTHING),
         .terminated = flight->state == EVT_SUB_TERMINATED,
         .type = view->type,
         .body = hd_slice(buffer, n),

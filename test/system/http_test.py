@@ -143,6 +143,56 @@ def test_refusals_say_why():
         equal(nobody.get("/healthz").json(), {"status": "ok"})
 
 
+def test_what_cannot_be_meant_is_told_in_words():
+    conf = 'package "x-slow" {{ types = "text/plain"  authorisation = confirm  min_expires = 60  pace = 0s }}\n' \
+           'package "x-json" {{ types = "application/json"  authorisation = allow  pace = 0s }}\n'
+    with server(users=("alice", "bob"), conf=conf) as broker:
+        web, mine, text, problems = Web(broker, "alice"), "/v1/events/x-state/alice", {"Content-Type": "text/plain"}, []
+        for method, target, body, headers, status, words in (
+                ("GET", mine + "?" + "&".join(f"a{i}=1" for i in range(60)), None, {}, 400, "too many parameters"),
+                ("GET", mine + "?type=%zz", None, {}, 400, "cannot be read"),
+                ("GET", "/v1/admin/../events", None, {}, 404, "nothing of this name"),
+                ("GET", "/healthz?deep=1", None, {}, 400, "no parameters"),
+                ("GET", "/v1/events/x-state/sip:@", None, {}, 400, "neither a user's name nor a URI"),
+                ("GET", "/v1/events/x-state/sip:" + "a" * 400 + "@127.0.0.1", None, {}, 400, "too long"),
+                ("GET", "/v1/events/x-state/http:a@b", None, {}, 404, "not served here"),
+                ("PUT", mine, "x", {**text, "If-Match": '"a"', "If-None-Match": "*"}, 400, "exclude each other"),
+                ("PUT", mine, "x", {**text, "If-None-Match": '"a"'}, 400, "takes * here"),
+                ("PUT", mine, "x", {**text, "If-Match": "a"}, 400, "entity-tags"),
+                ("PUT", mine, "x", {**text, "If-Match": ", ".join(['"a"'] * 100)}, 400, "at most"),
+                ("PUT", mine + "?expires=0", "x", text, 400, "removed with DELETE"),
+                ("PUT", mine + "?expires=-1", "x", text, 400, "number of seconds"),
+                ("PUT", mine, "x", {**text, "Cache-Control": "no-store, max-age=soon"}, 400, "number of seconds"),
+                ("PUT", "/v1/events/x-slow/alice?expires=5", "x", text, 400, "at least 60 seconds"),
+                ("PUT", "/v1/events/x-json/alice", "{", {"Content-Type": "application/json"}, 400, ""),
+                ("PATCH", "/v1/events/x-json/alice", "{}", {"Content-Type": "application/merge-patch+json", "If-None-Match": "*"}, 400, "cannot be patched"),
+                ("GET", mine + "?when=a%20above%201&profile=p", None, {}, 400, "exclude each other"),
+                ("GET", mine + "?filter=%7B", None, {}, 400, ""),
+                ("GET", mine + "?profile=nobody-made-this", None, {}, 400, ""),
+                ("GET", mine + "?format=json", None, {}, 400, "of an event stream"),
+                ("GET", mine + "?format=xml", None, {"Accept": "text/event-stream"}, 400, "of an event stream")):
+            answer = web.ask(method, target, body, headers)
+            if answer.status != status or words not in answer.json()["detail"]:
+                problems.append(f"{method} {target[:80]} {headers}: {answer.status}, not {status} {words!r}: {answer.body!r}")
+        check(not problems, "\n  ".join(problems))
+        equal(broker.pubs(), [], "nothing of it was taken")
+        # A duration may be said in three ways; which counts is the parameter, then Expires, then Cache-Control.
+        for target, headers, least, most in ((mine + "?expires=50", {"Expires": "500"}, 1, 50), (mine, {"Expires": "500", "Cache-Control": "max-age=5000"}, 51, 500),
+                                             (mine, {"Cache-Control": "no-cache, max-age=5000"}, 501, 5000)):
+            web.ask("PUT", target, "x", {**text, **headers}, expect=None)
+            left = broker.pubs()[0]["expires_s"]
+            check(least <= left <= most, target, headers, left)
+        # Who waits for the owner's word is told so, and gets the state once it is given.
+        other = "/v1/events/x-slow/alice"
+        web.put(other, "later", "text/plain", expect=201)
+        bob = Web(broker, "bob")
+        check("nobody has decided" in bob.get(other, expect=403).json()["detail"], "pending")
+        broker.admin("policy-allow", resource="alice", watcher="bob")
+        equal(bob.get(other).body, b"later", "allowed")
+        writes = Web(broker, token=token(broker, "alice", "publish")["token"])
+        writes.get(mine, expect=403, Accept="text/event-stream")
+
+
 def test_conditions_of_a_request_are_those_of_rfc_9110():
     with server(users=("alice",)) as broker:
         web, target = Web(broker, "alice"), "/v1/events/x-state/alice"
