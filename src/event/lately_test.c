@@ -120,7 +120,7 @@ publish_slowly(const char *body, uint64_t store_ms, uint64_t answer_ms)
 static void
 a_request_and_a_notify_take_as_long_as_their_answer(void **state)
 {
-    struct evt_moment published, notified;
+    struct evt_moment published = { 0 }, notified = { 0 };
     uint64_t ms = 0;
 
     (void)state;
@@ -193,7 +193,7 @@ a_request_that_is_refused_and_a_notify_that_is_not_answered_took_nothing(void **
 static void
 what_is_held_back_is_told(void **state)
 {
-    struct evt_moment held;
+    struct evt_moment held = { 0 };
     char tag[HD_ID_TEXT + 1];
 
     (void)state;
