@@ -204,7 +204,7 @@ packs_fill_a_page_whatever_comes_at_once(void **state)
                                         -1, &s, NULL),
                      SQLITE_OK);
     assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    assert_int_equal(sqlite3_column_int(s, 0), 3);
+    assert_int_equal(sqlite3_column_int(s, 0), 5);
     assert_true(sqlite3_column_int(s, 1) <= (int)PACK_MOST);
     (void)sqlite3_finalize(s);
 }

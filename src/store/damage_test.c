@@ -9,6 +9,7 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "base/hash.h"
 
@@ -16,7 +17,7 @@
 #define KINDS 4
 #define VERSIONS 3
 #define TOGETHER 6 /* ids in a commit */
-#define PAGE 16384u
+#define PAGE 8192u
 #define DAMAGES 240
 #define CUTS 60
 
@@ -41,6 +42,7 @@ struct fixture {
 struct found {
     unsigned version[KINDS][IDS]; /* 0: not there */
     unsigned damaged;
+    uint32_t start; /* number of the start */
 };
 
 /* In packs of several; some of them are longer than a page. */
@@ -94,10 +96,12 @@ note_damaged(void *context, const char *table, uint64_t row)
     found->damaged++;
 }
 
+static uint64_t wall_ms = 1000;
+
 static struct sto_stamp
 clock_now(void)
 {
-    return (struct sto_stamp){ .boot_ms = 1000, .wall_ms = 1000 };
+    return (struct sto_stamp){ .boot_ms = 1000, .wall_ms = wall_ms };
 }
 
 static enum hd_err
@@ -116,6 +120,8 @@ start(const char *path, struct found *ret, char problem[256])
     memset(ret, 0, sizeof(*ret));
     if (!err)
         err = sto_sqlite_load(store, &visitor, problem);
+    if (!err)
+        ret->start = sto_sqlite_start_number(store);
     sto_sqlite_free(store);
     return err;
 }
@@ -346,6 +352,52 @@ a_rescue_that_was_cut_short_is_ended_by_the_next_start(void **state)
     assert_int_equal(unlike(&found), 0);
 }
 
+static void
+run_sql(const struct fixture *f, const char *sql)
+{
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* What was sent since each record was written is counted in starts: a rescue must not begin anew.
+ */
+static void
+a_rescued_file_counts_its_starts_on(void **state)
+{
+    static const char missing[] = "DELETE FROM seen WHERE row=(SELECT row FROM seen LIMIT 1,1)";
+    struct fixture *f = *state;
+    struct found found;
+    char problem[256];
+
+    run_sql(f, "UPDATE start SET n=41");
+    run_sql(f, missing);
+    assert_int_equal(start(f->path, &found, problem), HD_OK);
+    assert_true(was_rescued(f));
+    assert_int_equal(found.start, 42 + 1); /* the one that met the damage was one too */
+    assert_int_equal(start(f->path, &found, problem), HD_OK);
+    assert_int_equal(found.start, 44);
+}
+
+/* Then it is one that is greater than any that was. */
+static void
+a_number_of_starts_that_is_gone_is_made_of_the_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct found found;
+    char problem[256];
+
+    run_sql(f, "DELETE FROM start");
+    run_sql(f, "DELETE FROM seen WHERE row=(SELECT row FROM seen LIMIT 1,1)");
+    wall_ms = 1700000000000;
+    assert_int_equal(start(f->path, &found, problem), HD_OK);
+    assert_true(was_rescued(f));
+    assert_int_equal(found.start, 1700000001);
+    wall_ms = 1000;
+}
+
 int
 main(void)
 {
@@ -356,6 +408,8 @@ main(void)
         TEST(a_first_page_that_was_hit_is_read_or_refused),
         TEST(a_file_whose_end_is_missing_serves_what_is_left_of_it),
         TEST(a_rescue_that_was_cut_short_is_ended_by_the_next_start),
+        TEST(a_rescued_file_counts_its_starts_on),
+        TEST(a_number_of_starts_that_is_gone_is_made_of_the_clock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

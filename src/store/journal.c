@@ -26,7 +26,7 @@
 #define APPLICATION 0x48455241 /* "HERA" */
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
-#define CHECKPOINT 128 /* pages in the log before they are moved; more stalls longer */
+#define CHECKPOINT 256 /* pages in the log before they are moved; more stalls longer */
 #endif
 #define TRIM_PER_ROW 2    /* rows taken off the tail for each one added */
 #define BACKUP_PAGES 16   /* copied in one step */
@@ -336,8 +336,8 @@ open_file(struct sto_journal *journal, const struct sto_journal_params *params, 
     if (!err)
         err = check_format(journal, params->path, &is_new, problem);
     if (!err && is_new)
-        err = sto_journal_run(
-            journal, "PRAGMA page_size=16384"); /* rows are written in order: few are large */
+        err =
+            sto_journal_run(journal, "PRAGMA page_size=8192"); /* a commit writes some whole ones */
     if (!err)
         err = settings(journal, params->durable);
     if (!err && journal->lost) /* what is left behind the damage is not to be met again */

@@ -599,9 +599,9 @@ many_records_of_a_batch_are_few_rows_of_the_file(void **state)
                                             f->now),
                          HD_OK);
     assert_int_equal(sto_journal_commit(f->journal), HD_OK);
-    assert_int_equal(ask(f, "SELECT count(*) FROM subscription"), 9);
+    assert_int_equal(ask(f, "SELECT count(*) FROM subscription"), 17);
     assert_int_equal(ask(f, "SELECT max(length(body))>40000 FROM subscription"), 1);
-    assert_int_equal(ask(f, "SELECT count(*) FROM subscription WHERE length(body)>16320"), 1);
+    assert_int_equal(ask(f, "SELECT count(*) FROM subscription WHERE length(body)>8128"), 1);
     assert_int_equal(sto_journal_rows(f->journal), 256);
 }
 

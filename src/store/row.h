@@ -20,8 +20,8 @@ extern const char *const sto_table_names[STO_TABLES];
 
 /** Octets of a row beside its record. */
 #define STO_ROW_HEAD 56u
-/** Octets of a pack, which so fills a page of 16 KiB; one row alone may be longer. */
-#define STO_PACK_MOST 16320u
+/** Octets of a pack, which so fills a page of 8 KiB; one row alone may be longer. */
+#define STO_PACK_MOST 8128u
 
 struct sto_row {
     uint64_t row, id;

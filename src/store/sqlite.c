@@ -27,13 +27,14 @@
 #define SQLITE_MAGIC 0x5353514cu
 #define RECORDS_PER_COMMIT 256u
 #define RECORDS_AT_THE_END 8192u /* when nobody waits for an answer any more */
+#define ITEMS_PER_COMMIT 16384u  /* with lines of the audit trail */
 #define BATCH_FIRST 4096u
 #define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
 #define ENDING_MOST ((uint64_t)16 << 20)  /* of the end */
 #define RETRY_US 100000u                  /* STO_ASYNC: after a commit that failed */
 #define EARLY_OUTCOMES 64u                /* STO_ASYNC: told in one piece */
-#define AUDIT_US 20000u                   /* how long lines of the audit trail wait for others */
-#define AUDIT_LINES 1000u                 /* and how many of them at most */
+#define AUDIT_US 100000u                  /* how long lines of the audit trail wait for others */
+#define AUDIT_LINES 4000u                 /* and how many of them at most */
 #define PROBE_US 1000000u                 /* how often a disk that failed is asked */
 #define PROBE_MOST ((uint64_t)1 << 20)    /* octets that it is asked to take at most */
 
@@ -382,19 +383,19 @@ append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t
 {
     enum hd_err err = HD_OK;
 
-    while (*at<batch->used && * left> 0 && !err) {
+    while (*at<batch->used && * left> 0 && taken->items < ITEMS_PER_COMMIT && !err) {
         struct item item;
         memcpy(&item, batch->octets + *at, sizeof(item));
         const struct hd_slice record = hd_slice(batch->octets + *at + sizeof(item), item.n);
         if (item.kind == KIND_AUDIT) {
             audit_item(store, record, stamp);
         } else {
+            (*left)--;
             taken->octets += item_size(item.n);
             err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
                                      item.id, record, stamp);
         }
         *at += item_size(item.n);
-        (*left)--;
         taken->items++;
     }
     return err;
