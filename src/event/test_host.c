@@ -273,9 +273,12 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
     pause_refusals(-1);
     CHECK(put && (kind == EVT_RECORD_SEEN || kind == EVT_RECORD_CONDITION ||
                   hd_bucket_shard(bucket, host->n) == shard));
-    *put = (struct host_put){
-        .shard = shard, .bucket = bucket, .kind = kind, .id = id, .ticket = ticket
-    };
+    *put = (struct host_put){ .shard = shard,
+                              .bucket = bucket,
+                              .kind = kind,
+                              .id = id,
+                              .ticket = ticket,
+                              .at_ms = host->now_ms };
     if (record.n)
         memcpy(put->octets, record.p, record.n);
     put->record = hd_slice(put->octets, record.n);
@@ -304,7 +307,6 @@ host_store_release(struct host *host, unsigned n, enum hd_err err)
             host->puts_end = &host->puts;
         put->copy->stored = !err;
         host->lost = host->lost || err;
-        put->copy->at_ms = host->now_ms;
         while (evt_stored_post(host->seats[put->shard].shard, &outcome, 1))
             ; /* memory is short for a moment */
         free(put);

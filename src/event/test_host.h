@@ -37,7 +37,7 @@ struct host_put {
     unsigned shard, bucket;
     enum evt_record_kind kind;
     uint64_t id, ticket;
-    uint64_t at_ms;         /* of a copy: when it was written */
+    uint64_t at_ms;         /* when it was put */
     struct hd_slice record; /* empty: removed */
     struct host_put *copy;  /* in host.kept */
     bool stored;            /* of a copy: the core was told so */

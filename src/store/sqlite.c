@@ -54,6 +54,8 @@ struct batch {
     struct batch *next;
     unsigned shard;
     uint32_t records; /* that have no outcome yet */
+    struct sto_stamp
+        stamp; /* of the first: what they grant runs from here, however long they wait */
     size_t used, cap;
     size_t at; /* where the store's thread goes on reading */
     char octets[];
@@ -122,8 +124,9 @@ item_size(size_t n)
 /* A first one has room for what the last one held, so that a flood is not copied from one to the
  * next larger. */
 static struct batch *
-batch_room(struct part *part, unsigned shard, size_t need)
+batch_room(const struct sto_sqlite *store, unsigned shard, size_t need)
 {
+    const struct part *part = &store->parts[shard];
     struct batch *batch = part->open;
     size_t used = batch ? batch->used : 0, cap = batch ? batch->cap : 0;
 
@@ -138,6 +141,7 @@ batch_room(struct part *part, unsigned shard, size_t need)
     if (!batch) {
         memset(bigger, 0, sizeof(*bigger));
         bigger->shard = shard;
+        bigger->stamp = store->clock();
     }
     bigger->cap = cap;
     return bigger;
@@ -154,11 +158,10 @@ store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind k
     /* relaxed: it is a bound, one batch more or less does not matter */
     if (atomic_load_explicit(&store->waiting, memory_order_relaxed) > WAITING_MOST)
         return HD_ESTORE;
-    struct part *part = &store->parts[shard];
-    struct batch *batch = batch_room(part, shard, item_size(record.n));
+    struct batch *batch = batch_room(store, shard, item_size(record.n));
     if (!batch)
         return HD_ESTORE;
-    part->open = batch;
+    store->parts[shard].open = batch;
     struct item item = { .id = id,
                          .ticket = ticket,
                          .n = (uint32_t)record.n,
@@ -379,7 +382,7 @@ struct taken {
 
 static enum hd_err
 append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t *left,
-             struct taken *taken, struct sto_stamp stamp)
+             struct taken *taken)
 {
     enum hd_err err = HD_OK;
 
@@ -388,12 +391,12 @@ append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t
         memcpy(&item, batch->octets + *at, sizeof(item));
         const struct hd_slice record = hd_slice(batch->octets + *at + sizeof(item), item.n);
         if (item.kind == KIND_AUDIT) {
-            audit_item(store, record, stamp);
+            audit_item(store, record, batch->stamp);
         } else {
             (*left)--;
             taken->octets += item_size(item.n);
             err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
-                                     item.id, record, stamp);
+                                     item.id, record, batch->stamp);
         }
         *at += item_size(item.n);
         taken->items++;
@@ -526,7 +529,6 @@ commit_some(struct sto_sqlite *store)
 {
     uint32_t left = commit_most(store);
     struct taken taken = { .items = 0 };
-    struct sto_stamp stamp = store->clock();
     uint64_t start = now_us();
     enum hd_err err = sto_journal_begin(store->journal);
 
@@ -534,7 +536,7 @@ commit_some(struct sto_sqlite *store)
         taken = take_in_vain(store);
     for (struct batch *b = store->first; b && left > 0 && !err; b = b->next) {
         size_t at = b->at;
-        err = append_items(store, b, &at, &left, &taken, stamp);
+        err = append_items(store, b, &at, &left, &taken);
     }
     if (!err)
         err = sto_journal_commit(store->journal);

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 
 #include <cmocka.h>
 
@@ -47,10 +48,14 @@ struct fixture {
     struct evt_shard shard[SHARDS];
 };
 
+static atomic_uint_fast64_t ahead_ms; /* of the true time */
+
 static struct sto_stamp
 clock_now(void)
 {
-    return (struct sto_stamp){ .boot_ms = now_us() / 1000, .wall_ms = now_us() / 1000 };
+    const uint64_t now_ms = now_us() / 1000 + ahead_ms;
+
+    return (struct sto_stamp){ .boot_ms = now_ms, .wall_ms = now_ms };
 }
 
 static void
@@ -161,7 +166,7 @@ assert_told(const struct fixture *f, unsigned shard, size_t i, uint64_t ticket, 
 struct found {
     char text[512];
     size_t n;
-    uint64_t records;
+    uint64_t records, age_ms; /* of the newest */
 };
 
 static enum hd_err
@@ -171,7 +176,7 @@ note(void *context, enum evt_record_kind kind, unsigned bucket, uint64_t id, str
     struct found *found = context;
 
     (void)kind;
-    (void)age_ms;
+    found->age_ms = age_ms;
     assert_int_equal(bucket, 1);
     found->records++;
     if (found->n < 400)
@@ -208,6 +213,21 @@ nothing_is_told_before_the_flush(void **state)
     await_told(f, 0, 1);
     assert_told(f, 0, 0, 100, HD_OK);
     assert_string_equal(found_after_restart(f).text, "7=one ");
+}
+
+/* What it grants ends when it was promised to (RFC 6665 4.2.2), however long the disk took. */
+static void
+a_record_ages_while_it_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(sto_sqlite_start(f->store), HD_OK);
+    assert_int_equal(put(f, 0, 7, "one", 100), HD_OK);
+    ahead_ms += 50000;
+    assert_int_equal(sto_sqlite_flush(f->store, 0), 0);
+    await_told(f, 0, 1);
+    ahead_ms += 10000;
+    assert_in_range(found_after_restart(f).age_ms, 60000, 3600000);
 }
 
 static void
@@ -792,6 +812,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(nothing_is_told_before_the_flush),
+        TEST(a_record_ages_while_it_waits),
         TEST(a_flush_of_nothing_does_nothing),
         TEST(every_ticket_gets_one_outcome_in_the_order_of_the_puts),
         TEST(ticket_0_asks_for_no_outcome),
