@@ -19,6 +19,16 @@ static const struct sto_table tables_of_test[] = { { "users", "name TEXT" },
                                                    { "rules", "id INTEGER" } };
 enum { USERS, RULES };
 
+/* SQLite keeps the journal, empty, beside the file. */
+static void
+remove_files(void)
+{
+    static const char *const names[] = { PATH, PATH "-journal", COPY, COPY "-journal" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        (void)unlink(names[i]);
+}
+
 static struct sto_tables_params
 params_on(const char *vfs)
 {
@@ -32,7 +42,7 @@ make_file(const char *vfs)
     sqlite3 *db;
 
     if (!vfs)
-        (void)unlink(PATH);
+        remove_files();
     assert_int_equal(sqlite3_open_v2(PATH, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs),
                      SQLITE_OK);
     if (!vfs)
@@ -133,7 +143,7 @@ what_was_committed_is_there_and_nothing_else(void **state)
     tables = open_it(NULL);
     expect(tables, "0/new=1 ");
     sto_tables_close(tables);
-    (void)unlink(PATH);
+    remove_files();
 }
 
 static enum hd_err
@@ -155,7 +165,7 @@ a_visit_ends_the_walk_with_its_error(void **state)
     assert_int_equal(sto_tables_read(tables, stop, NULL, problem), HD_EFULL);
     assert_string_equal(problem, "");
     sto_tables_close(tables);
-    (void)unlink(PATH);
+    remove_files();
 }
 
 /* --- crashes ---------------------------------------------------------------------------------- */
@@ -327,7 +337,7 @@ a_row_that_says_something_else_is_named(void **state)
     sto_tables_close(tables);
     assert_int_equal(look(NULL, &seen, problem), HD_ESYNTAX);
     assert_string_equal(problem, "damaged at rules[12]: its check sum is wrong");
-    (void)unlink(PATH);
+    remove_files();
 }
 
 static void
@@ -372,7 +382,7 @@ what_another_program_or_a_newer_herald_wrote_is_refused(void **state)
     assert_int_equal(run(tables, "DROP TABLE rules"), HD_OK);
     sto_tables_close(tables);
     assert_int_equal(look(NULL, &seen, problem), HD_ESYNTAX);
-    (void)unlink(PATH);
+    remove_files();
     assert_int_equal(look(NULL, &seen, problem), HD_ESTORE); /* and none is made */
     assert_int_not_equal(access(PATH, F_OK), 0);
 }
@@ -385,7 +395,6 @@ a_copy_has_it_all(void **state)
     (void)state;
     put(tables, USERS, "a", "1");
     assert_int_equal(sto_tables_commit(tables), HD_OK);
-    (void)unlink(COPY);
     assert_int_equal(sto_tables_copy(tables, COPY), HD_ESTORE); /* no file there */
     close(open(COPY, O_RDWR | O_CREAT, 0600));
     assert_int_equal(sto_tables_copy(tables, COPY), HD_OK);
@@ -397,7 +406,7 @@ a_copy_has_it_all(void **state)
     tables = open_it(NULL);
     expect(tables, "0/a=1 ");
     sto_tables_close(tables);
-    (void)unlink(PATH);
+    remove_files();
 }
 
 int
