@@ -297,6 +297,16 @@ store_put(void *store, unsigned shard, unsigned bucket, enum evt_record_kind kin
 static const struct evt_store_ops store_ops = { store_put };
 
 void
+host_put_kept(struct host *host, const struct host_put *put)
+{
+    const uint64_t late_ms = host->now_ms - put->at_ms;
+
+    put->copy->stored = true;
+    if (late_ms > host->late_ms)
+        host->late_ms = late_ms;
+}
+
+void
 host_store_release(struct host *host, unsigned n, enum hd_err err)
 {
     for (; n > 0 && host->puts; n--) {
@@ -305,8 +315,10 @@ host_store_release(struct host *host, unsigned n, enum hd_err err)
         host->puts = put->next;
         if (!host->puts)
             host->puts_end = &host->puts;
-        put->copy->stored = !err;
-        host->lost = host->lost || err;
+        if (err)
+            host->lost = true;
+        else
+            host_put_kept(host, put);
         while (evt_stored_post(host->seats[put->shard].shard, &outcome, 1))
             ; /* memory is short for a moment */
         free(put);

@@ -75,7 +75,8 @@ struct host {
     struct host_put *puts, **puts_end; /* waiting for their outcome */
     struct host_put *kept;             /* all records that were put and not refused, newest first */
     unsigned n_puts;
-    bool lost;                                      /* since the start, of what was put */
+    uint64_t late_ms; /* the longest that something put had to wait until it was kept */
+    bool lost;        /* since the start, of what was put */
     size_t (*flush)(void *context, unsigned shard); /* of another store; NULL: none */
     void *flush_context;
     /* policy */
@@ -205,6 +206,9 @@ void host_publish(struct host *host, const char *uri, const char *event, const c
 
 /** Outcomes of the n oldest that wait. */
 void host_store_release(struct host *host, unsigned n, enum hd_err err);
+/** What was put is kept from now on. */
+void host_put_kept(struct host *host, const struct host_put *put);
+
 /** The newest record of a kind; NULL: none. */
 const struct host_put *host_record(const struct host *host, enum evt_record_kind kind);
 

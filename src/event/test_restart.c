@@ -71,7 +71,7 @@ host_restart(struct host *host, unsigned n, const struct host_ending *ending)
         exact = !evt_shard_settle(host->seats[i].shard, host->now_ms * 1000) && exact;
     }
     for (const struct host_put *put = host->puts; put && kept > 0; put = put->next, kept--)
-        put->copy->stored = true;
+        host_put_kept(host, put);
     host_shards_end(host);
     host->n_counts = 0;
     host->start += !exact;
