@@ -53,9 +53,8 @@ struct batch {
     struct hd_mail mail;
     struct batch *next;
     unsigned shard;
-    uint32_t records; /* that have no outcome yet */
-    struct sto_stamp
-        stamp; /* of the first: what they grant runs from here, however long they wait */
+    uint32_t records;       /* that have no outcome yet */
+    struct sto_stamp stamp; /* of the first: what they grant runs from here */
     size_t used, cap;
     size_t at; /* where the store's thread goes on reading */
     char octets[];

@@ -135,10 +135,9 @@ prepare(struct sto_tables *tables)
 static enum hd_err
 begin(struct sto_tables *tables)
 {
-    if (tables->changing)
-        return HD_OK;
-    tables->changing = true;
-    return run(tables, "BEGIN IMMEDIATE");
+    if (!tables->changing)
+        tables->changing = run(tables, "BEGIN IMMEDIATE") == HD_OK;
+    return tables->changing ? HD_OK : HD_ESTORE;
 }
 
 static enum hd_err
