@@ -70,7 +70,7 @@ enum evt_queued {
     EVT_QUEUED_HOP_FIRST /* among those of the hop that go first */
 };
 
-/* --- subscriptions (sub.c, subscribe.c, notify.c) -------------------------------------------- */
+/* --- subscriptions (sub.c, kick.c, judge.c, subscribe.c, notify.c) --------------------------- */
 
 /* Notifier's view of a subscription (RFC 6665 section 4.2.2).
  *   INIT    -> PENDING      evt_sub_apply       policy: confirm

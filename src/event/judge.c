@@ -1,0 +1,102 @@
+/* judge.c - what the rules in force say of a subscription: whether it goes on, pending or active,
+ * and what its subscriber sees.  Asked when it is made, refreshed or restored, and for each new
+ * version of the rules. */
+#include "event/core.h"
+
+/* What a decision means for what a subscriber sees; false: nothing, he is refused. */
+bool
+evt_sub_verdict(const struct evt_verdict *verdict, uint8_t *ret_state, uint8_t *ret_transform)
+{
+    switch (verdict->decision) {
+    case EVT_DENY:
+        return false;
+    case EVT_ALLOW:
+        *ret_state = EVT_SUB_ACTIVE;
+        *ret_transform =
+            verdict->transform >= EVT_TRANSFORM_FIRST ? verdict->transform : EVT_SEE_ALL;
+        return true;
+    case EVT_CONFIRM:
+        *ret_state = EVT_SUB_PENDING;
+        *ret_transform = EVT_SEE_NOTHING;
+        return true;
+    case EVT_POLITE:
+        *ret_state = EVT_SUB_ACTIVE;
+        *ret_transform = EVT_SEE_NEUTRAL;
+        return true;
+    }
+    return false;
+}
+
+/* What the rules in force say of a subscription. */
+bool
+evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
+            uint8_t *ret_transform)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct hd_slice watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER);
+    struct evt_identity identity = { .key_len = (uint8_t)watcher.n,
+                                     .proof = sub->texts->proof,
+                                     .authenticated = sub->texts->proof > EVT_PROOF_FROM,
+                                     .again = true };
+
+    memcpy(identity.key, watcher.p, watcher.n);
+    struct evt_verdict verdict = shard->ports.policy->subscribe(
+        shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
+    shard->last_rule = verdict.rule;
+    return evt_sub_verdict(&verdict, ret_state, ret_transform);
+}
+
+/* It is over, and its last NOTIFY shows a state that may have to be withdrawn: then another one,
+ * which shows less, takes its place. */
+static void
+sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
+{
+    uint8_t state, transform;
+
+    if (sub->lingering || sub->reason != EVT_REASON_TIMEOUT || !(sub->flight || sub->owed))
+        return;
+    if (!evt_sub_ask(shard, sub, &state, &transform))
+        transform = EVT_SEE_NOTHING;
+    if (transform == sub->transform || transform == EVT_SEE_ALL)
+        return;
+    sub->transform = transform;
+    evt_cond_rejoin(shard, sub);
+    evt_sub_owe(shard, sub);
+    evt_sub_rearm(shard, sub);
+}
+
+void
+evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
+{
+    uint8_t state, transform;
+
+    if (sub->state == EVT_SUB_TERMINATED)
+        sub_judge_last(shard, sub);
+    if (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING)
+        return;
+    if (!evt_config_package(shard->config, evt_mirror_at(shard, sub->mirror)->package->name)) {
+        evt_sub_terminate(shard, sub, EVT_REASON_NORESOURCE, 0);
+        return;
+    }
+    if (!evt_sub_ask(shard, sub, &state, &transform)) {
+        evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
+        return;
+    }
+    if (state == sub->state && transform == sub->transform)
+        return;
+    /* RFC 6446 section 5.2 excepts what approves a subscription, not what shows less or more. */
+    bool approves = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
+    bool waits = !approves && sub->rare && evt_rate_held_until(shard, sub);
+    evt_sub_enter(shard, sub, state);
+    sub->transform = transform;
+    evt_cond_rejoin(shard, sub);
+    evt_audit_note(shard, sub, EVT_AUDIT_CHANGED, shard->last_rule);
+    if (waits) {
+        evt_sub_drop_flight(shard, sub, true);
+        sub->again = true;
+        evt_sub_kick(shard, sub);
+    } else {
+        evt_sub_owe(shard, sub);
+    }
+    evt_sub_rearm(shard, sub);
+}
