@@ -11,8 +11,7 @@
  * when nobody renews anything, all tables are empty in the end. */
 #include "fuzz.h"
 
-#include "event/test_host.c"
-#include "event/test_restart.c"
+#include "event/test_host.h"
 
 #define STEPS_MAX 300
 #define DIALOGS 12
@@ -740,19 +739,18 @@ store(struct run *run)
 }
 
 /* Durations that end before the run does. */
-#undef PACKAGE
 #define PACKAGE(text, ...)                                                                         \
     {                                                                                              \
-        .magic = EVT_PACKAGE_MAGIC, .name = { text, sizeof(text) - 1 }, .ops = &text_ops,          \
-        .types = text_types, .n_types = 2, .min_expires_s = 60, .default_expires_s = 1800,         \
+        .magic = EVT_PACKAGE_MAGIC, .name = { text, sizeof(text) - 1 }, .ops = &host_text_ops,     \
+        .types = host_text_types, .n_types = 2, .min_expires_s = 60, .default_expires_s = 1800,    \
         .max_expires_s = 3600, .authorisation = EVT_AUTHORISE_ALLOW, __VA_ARGS__                   \
     }
 static const struct evt_package short_ones[4];
 static const struct evt_package short_winfo = {
     .magic = EVT_PACKAGE_MAGIC,
     .name = { "x-state.winfo", 13 },
-    .ops = &winfo_ops,
-    .types = text_types,
+    .ops = &host_winfo_ops,
+    .types = host_text_types,
     .n_types = 2,
     .min_expires_s = 60,
     .default_expires_s = 1800,

@@ -4,7 +4,7 @@
 #include "fuzz.h"
 
 #include "event/record.h"
-#include "event/test_host.c"
+#include "event/test_host.h"
 
 static void
 check_sub(const struct host *host, struct hd_slice whole, const struct evt_stored_sub *sub)

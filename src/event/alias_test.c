@@ -10,26 +10,9 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
-static struct host host;
 static const struct hd_addr at = { .ip = { 192, 0, 2, 50 }, .port = 5061, .family = 4 };
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 3);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 static uint64_t
 find(unsigned shard, const struct hd_addr *addr, const char *name)
@@ -127,13 +110,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            every_shard_knows_a_connection_by_the_names_and_the_address_that_were_proved, setup,
-            teardown),
-        cmocka_unit_test_setup_teardown(what_a_peer_says_first_counts, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_connection_in_use_stays_while_there_are_others, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(there_is_room_for_so_many_and_no_more, setup, teardown),
+        HOST_TEST(every_shard_knows_a_connection_by_the_names_and_the_address_that_were_proved, 3),
+        HOST_TEST(what_a_peer_says_first_counts, 3),
+        HOST_TEST(the_connection_in_use_stays_while_there_are_others, 3),
+        HOST_TEST(there_is_room_for_so_many_and_no_more, 3),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

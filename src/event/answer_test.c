@@ -8,25 +8,7 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
-
-static struct host host;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 2);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
+#include "event/test_setup.h"
 
 static void
 at(uint64_t ms)
@@ -161,7 +143,7 @@ an_answer_over_a_connection_leaves_through_its_shard(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 2)
     const struct CMUnitTest tests[] = {
         TEST(an_answer_is_known_for_64_t1),
         TEST(the_newest_status_of_a_transaction_counts_and_dropping_forgets_it),

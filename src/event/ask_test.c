@@ -11,12 +11,10 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
 #define ALICE "sip:alice@example.test"
-
-static struct host host;
 
 static unsigned answers;
 
@@ -57,19 +55,10 @@ answered(struct evt_ask *ask)
 static int
 setup(void **state)
 {
-    (void)state;
+    (void)host_setup(state);
     memset(&told, 0, sizeof(told));
-    host_init(&host, 2);
     for (unsigned i = 0; i < 2; i++)
         host_shard(&host, i)->ports.face = &face_ops;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -468,7 +457,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 2, setup)
         TEST(who_subscribed_by_sip_sees_what_was_published_without),
         TEST(the_same_publisher_has_one_publication_that_he_need_not_name),
         TEST(a_removed_one_begins_anew_with_tags_that_were_never_given),

@@ -10,27 +10,9 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define PROXY 7100 /* the one source of all, as behind an edge proxy */
-
-static struct host host;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 static void
 window(uint32_t start, uint32_t from)
@@ -326,7 +308,7 @@ the_way_that_it_came_is_kept_beside_the_way_that_it_goes(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 1)
     const struct CMUnitTest tests[] = {
         TEST(few_subscriptions_have_no_window),
         TEST(many_share_a_window_that_answers_move_on),

@@ -9,11 +9,9 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
-
-static struct host host;
 
 /* --- a keeper that a test leads by the hand -------------------------------------------------- */
 
@@ -130,18 +128,9 @@ configure(const struct evt_package *const *packages)
 static int
 setup(void **state)
 {
-    (void)state;
+    (void)host_setup(state);
     memset(&keeper, 0, sizeof(keeper));
-    host_init(&host, 2);
     configure(with_keeper);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -312,7 +301,7 @@ what_is_kept_cannot_be_published(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 2, setup)
     const struct CMUnitTest tests[] = {
         TEST(nothing_is_shown_before_the_keeper_has_spoken),
         TEST(it_may_speak_at_once_and_what_did_not_change_is_no_news),

@@ -7,11 +7,10 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define TOLD_MOST 4096
 
-static struct host host;
 static char etag[HD_ID_TEXT + 1];
 
 /* What was told, the newest first. */
@@ -21,22 +20,6 @@ static struct {
 } took[TOLD_MOST];
 static struct evt_moment moments[TOLD_MOST];
 static unsigned n_took, n_moments;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 static void
 note_took(void *context, enum evt_took what, uint64_t us)
@@ -279,7 +262,7 @@ without_a_recorder_nothing_is_told(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 1)
     const struct CMUnitTest tests[] = {
         TEST(a_request_and_a_notify_take_as_long_as_their_answer),
         TEST(what_is_older_than_the_span_is_not_told),

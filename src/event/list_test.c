@@ -7,11 +7,9 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define ROWS_MOST 64
-
-static struct host host;
 
 static struct {
     char who[64], health[16], state[16];
@@ -23,17 +21,8 @@ static unsigned n_rows;
 static int
 setup(void **state)
 {
-    (void)state;
-    host_init(&host, 1);
+    (void)host_setup(state);
     n_rows = 0;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -364,7 +353,7 @@ every_reason_that_can_be_said_has_its_word(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 1, setup)
     const struct CMUnitTest tests[] = {
         TEST(a_listing_in_pieces_has_each_row_once),
         TEST(what_does_not_fit_counts_as_looked_at),

@@ -9,26 +9,15 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
-
-static struct host host;
 
 static int
 setup(void **state)
 {
-    (void)state;
-    host_init(&host, 1);
+    (void)host_setup(state);
     host.made_up = true;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -418,7 +407,7 @@ packages_beyond_the_rows_are_counted_together(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 1, setup)
     const struct CMUnitTest tests[] = {
         TEST(a_fan_out_takes_as_many_turns_as_it_has_sends),
         TEST(a_new_state_in_the_middle_of_a_walk_reaches_all),

@@ -9,25 +9,15 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
-static struct host host;
 static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
 
 static int
 setup(void **state)
 {
-    (void)state;
+    (void)host_setup(state);
     etag[0] = '\0';
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -656,7 +646,7 @@ a_new_state_reaches_the_subscribers_of_all_shards(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 1, setup)
     const struct CMUnitTest tests[] = {
         TEST(each_answer_means_what_the_rfcs_say),
         TEST(each_answer_to_the_last_notify_ends_it),

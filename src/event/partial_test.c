@@ -9,11 +9,10 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
 
-static struct host host;
 static unsigned rendered;
 
 /* --- a package of documents "v0:words", of which a partial one says "v0+more words" ----------- */
@@ -71,22 +70,13 @@ static char etag[HD_ID_TEXT + 1];
 static int
 setup(void **state)
 {
-    (void)state;
-    host_init(&host, 1);
+    (void)host_setup(state);
     rendered = 0;
     struct evt_config *config = host_config_copy(&host);
     config->packages = list;
     config->n_packages = 1;
     host_configure(&host, config, hd_slice(NULL, 0));
     host_settle(&host);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -281,7 +271,7 @@ a_partial_document_has_the_tag_of_the_whole(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 1, setup)
     const struct CMUnitTest tests[] = {
         TEST(who_acknowledged_is_told_what_changed),
         TEST(one_rendering_serves_all_who_have_the_same),

@@ -9,9 +9,8 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
-static struct host host;
 static unsigned serial;
 
 /* --- a package whose patches are words that go behind what is there -------------------------- */
@@ -77,20 +76,11 @@ static const struct evt_package *const packages[] = { &package };
 static int
 setup(void **state)
 {
-    (void)state;
-    host_init(&host, 1);
+    (void)host_setup(state);
     struct evt_config *config = host_config_copy(&host);
     config->packages = packages;
     config->n_packages = 1;
     host_configure(&host, config, hd_slice(NULL, 0));
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -234,7 +224,7 @@ a_value_that_cannot_be_composed_is_counted(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 1, setup)
     const struct CMUnitTest tests[] = {
         TEST(the_outcome_of_a_patch_is_kept_and_shown),
         TEST(what_cannot_be_patched_is_refused_and_stays),

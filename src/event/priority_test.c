@@ -11,13 +11,11 @@
 #include <cmocka.h>
 
 #include "event/record.h"
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BUSY "sip:busy@example.test"
 #define CALM "sip:calm@example.test"
 #define MANY 3000u
-
-static struct host host;
 
 static const struct hd_slice users[] = { { "sip:psap@example.test", 21 } };
 static struct evt_priority priorities[] = { { .users = users, .n_users = 1 } };
@@ -41,17 +39,8 @@ configure(void (*change)(struct evt_config *config))
 static int
 setup(void **state)
 {
-    (void)state;
-    host_init(&host, 1);
+    (void)host_setup(state);
     configure(NULL);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -715,7 +704,7 @@ those_that_end_leave_no_trace_among_the_first(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 1, setup)
     const struct CMUnitTest tests[] = {
         TEST(who_is_named_may_use_it_and_nobody_else),
         TEST(a_trusted_hop_may_say_so_where_the_namespace_has_it),

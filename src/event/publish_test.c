@@ -9,28 +9,11 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
 
-static struct host host;
 static unsigned serial;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 static void
 send_publish(const char *etag, const char *body, int64_t expires)
@@ -323,7 +306,7 @@ a_long_content_type_is_kept(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 1)
     const struct CMUnitTest tests[] = {
         TEST(each_change_has_another_tag_and_the_old_one_is_412),
         TEST(a_tag_is_good_for_its_resource_and_package_alone),

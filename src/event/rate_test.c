@@ -9,26 +9,9 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
-static struct host host;
 static char tag[HD_ID_TEXT + 1];
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 static uint64_t
 per_s(unsigned seconds)
@@ -203,7 +186,7 @@ a_rule_that_shows_less_waits_for_the_rate_and_repeats_nothing(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 1)
     const struct CMUnitTest tests[] = {
         TEST(what_contradicts_is_lowered_or_left_out),
         TEST(a_max_rate_lets_something_through_before_the_end),

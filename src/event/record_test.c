@@ -10,28 +10,11 @@
 #include <cmocka.h>
 
 #include "event/record.h"
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
 
-static struct host host;
 static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 static struct hd_slice
 record(enum evt_record_kind kind)
@@ -255,7 +238,7 @@ a_record_that_is_cut_longer_or_of_another_version_is_not_read(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 1)
     const struct CMUnitTest tests[] = {
         TEST(a_subscription_is_read_as_it_was_written),
         TEST(a_publication_is_read_as_it_was_written),

@@ -8,11 +8,9 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define SEEN_MOST 4096
-
-static struct host host;
 
 /* What a recall told. */
 static struct seen {
@@ -29,21 +27,11 @@ static size_t last_n;
 static uint64_t next_place;
 
 static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
 teardown(void **state)
 {
-    (void)state;
     free(last_octets);
     last_octets = NULL;
-    host_done(&host);
-    return 0;
+    return host_teardown(state);
 }
 
 static void
@@ -418,7 +406,7 @@ a_publication_that_expires_is_told_of(void **state)
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_prestate_setup_teardown(f, host_setup, teardown, (void *)1)
     const struct CMUnitTest tests[] = {
         T(a_resource_shows_who_watches_and_who_publishes),
         T(a_watcher_a_call_id_and_an_id_show_their_own),

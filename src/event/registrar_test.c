@@ -9,25 +9,7 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
-
-static struct host host;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
+#include "event/test_setup.h"
 
 static struct host_sent *
 ask(uint32_t cseq, const char *contact, int64_t expires, unsigned status)
@@ -338,7 +320,7 @@ the_operator_ends_contacts(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 1)
     const struct CMUnitTest tests[] = {
         TEST(a_contact_is_added_refreshed_and_removed),
         TEST(a_request_that_is_refused_changes_nothing_at_all),

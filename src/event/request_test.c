@@ -9,34 +9,9 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
-static struct host host;
 static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-setup_shards(void **state)
-{
-    (void)state;
-    host_init(&host, 3);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 /* --- who asks -------------------------------------------------------------------------------- */
 
@@ -528,8 +503,8 @@ what_cannot_be_parsed_is_400_or_dropped(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define TEST_SHARDS(name) cmocka_unit_test_setup_teardown(name, setup_shards, teardown)
+#define TEST(name) HOST_TEST(name, 1)
+#define TEST_SHARDS(name) HOST_TEST(name, 3)
     const struct CMUnitTest tests[] = {
         TEST(without_digest_nothing_is_kept),
         TEST(who_has_not_shown_who_he_is_does_not_wait_behind_a_change),

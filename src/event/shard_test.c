@@ -9,27 +9,17 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
 
-static struct host host;
 static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1];
 
 static int
 setup(void **state)
 {
-    (void)state;
+    (void)host_setup(state);
     etag[0] = '\0';
-    host_init(&host, 3);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -378,7 +368,7 @@ a_connection_is_in_use_while_it_carries_a_subscription(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 3, setup)
     const struct CMUnitTest tests[] = {
         TEST(a_fetch_after_the_200_sees_the_new_state_on_every_shard),
         TEST(a_mirror_that_leaves_and_joins_while_mails_are_under_way_ends_with_the_newest),

@@ -10,29 +10,12 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
 #define BOB "sip:bob@example.test"
 #define ALICE "sip:alice@example.test"
 
-static struct host host;
 static char tag[HD_ID_TEXT + 1];
-
-static int
-setup(void **state)
-{
-    (void)state;
-    host_init(&host, 1);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
-    return 0;
-}
 
 static void
 subscribe(void)
@@ -841,7 +824,7 @@ very_long_names_are_kept_and_sent_whole(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST(name, 1)
     const struct CMUnitTest tests[] = {
         TEST(strings_come_back_as_they_went_in_and_none_is_kept_twice),
         TEST(a_fold_in_from_is_a_blank_and_what_stands_behind_it_is_found),

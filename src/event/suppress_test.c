@@ -9,25 +9,15 @@
 
 #include <cmocka.h>
 
-#include "event/test_host.h"
+#include "event/test_setup.h"
 
-static struct host host;
 static char tag[HD_ID_TEXT + 1], etag[HD_ID_TEXT + 1], seen[32], other[32];
 
 static int
 setup(void **state)
 {
-    (void)state;
-    host_init(&host, 1);
+    (void)host_setup(state);
     etag[0] = '\0';
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    host_done(&host);
     return 0;
 }
 
@@ -241,7 +231,7 @@ who_says_no_condition_has_nothing_of_it(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) HOST_TEST_WITH(name, 1, setup)
     const struct CMUnitTest tests[] = {
         TEST(tags_are_written_and_read_to_the_last_bit),
         TEST(what_is_no_tag_of_ours_matches_nothing),

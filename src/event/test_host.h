@@ -1,6 +1,10 @@
 /* test_host.h - a host for the tests of event/: shards on a fake clock, with ports that record what
  * was sent, keep records when they are told to, and allow by a table.
  *
+ * test_host.c begins, ends and runs it; test_packages.c, test_policy.c and test_ports.c are what
+ * its shards call; test_wire.c is its peers; test_restart.c the next start. A test whose functions
+ * share one host takes it from test_setup.h.
+ *
  * Everything happens in host_settle() and host_wait(): shards take turns in order until none has
  * anything left to do.  Nothing is random: the entropy is seeded. */
 #ifndef HD_EVENT_TEST_HOST_H
@@ -155,6 +159,9 @@ HD_NODISCARD enum hd_err host_text_compose(const struct evt_package *package,
                                            struct evt_doc **ret_doc);
 HD_NODISCARD enum hd_err host_text_neutral(const struct evt_package *package,
                                            struct hd_slice entity, struct evt_doc **ret_doc);
+/* All three; and those of a package of watchers (see host_watcher_ids). */
+extern const struct evt_package_ops host_text_ops, host_winfo_ops;
+extern const struct hd_slice host_text_types[2];
 
 /** A source whose datagrams are steered to a shard: its port. */
 uint16_t host_port_of(const struct host *host, unsigned shard);
