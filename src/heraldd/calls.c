@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -20,7 +19,6 @@
 #include "heraldd/status.h"
 #include "policy/policy.h"
 #include "sip/msg.h"
-#include "store/audit.h"
 
 #define LIST_USUAL 1000
 #define LIST_MOST 100000
@@ -430,89 +428,14 @@ call_watchers(const struct hd_call *call)
     list(call, WHAT_WATCHERS);
 }
 
-/* --- the audit trail ------------------------------------------------------------------- */
-
-static const char *
-word_of(const char *const *words, size_t n, unsigned at)
-{
-    return at < n ? words[at] : "";
-}
-
-static void
-visit_audit(void *context, const struct sto_audit_line *line)
-{
-    static const char *const what[] = { "", "began", "fetched", "changed", "ended" };
-    static const char *const states[] = { "", "pending", "active", "terminated" };
-    static const char *const sees[] = { "all", "neutral", "nothing" };
-    static const char *const proofs[] = { "", "from", "digest", "asserted", "tls", "token" };
-    const struct hd_slice reason = evt_reason_word(line->reason);
-    char id[17];
-
-    (void)snprintf(id, sizeof(id), "%016" PRIx64, line->id);
-    part_add(context,
-             json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:I, s:o, s:s}", "at_ms",
-                       (json_int_t)line->at_ms, "what",
-                       word_of(what, HD_ARRAY_LEN(what), (unsigned)line->what), "resource",
-                       hd_json_slice(line->resource), "package", hd_json_slice(line->package),
-                       "watcher", hd_json_slice(line->watcher), "address",
-                       hd_json_slice(line->address), "state",
-                       word_of(states, HD_ARRAY_LEN(states), line->state), "sees",
-                       line->transform < HD_ARRAY_LEN(sees) ? sees[line->transform] : "part",
-                       "proof", word_of(proofs, HD_ARRAY_LEN(proofs), line->proof), "rule",
-                       (json_int_t)line->rule, "reason", hd_json_slice(reason), "id", id));
-}
-
-/* The wall clock is a matter of the edges: since is told as an age. */
-static uint64_t
-wall_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void
-call_audit(const struct hd_call *call)
-{
-    const char *path = hd_host_audit_path(call->daemon->host);
-    json_t *limit = json_object_get(call->args, "limit"),
-           *since = json_object_get(call->args, "since_s");
-    json_int_t n = limit ? json_integer_value(limit) : LIST_USUAL;
-    uint64_t age_ms = since ? (uint64_t)json_integer_value(since) * 1000 : UINT64_MAX;
-    struct part part = { .rows = json_array() };
-    struct hd_key key = { 0 };
-    uint64_t now_ms = wall_ms();
-
-    if (hd_call_arg(call, "resource").p && !hd_call_resource(call, "resource", &key)) {
-        json_decref(part.rows);
-        return;
-    }
-    if (n < 1 || n > LIST_MOST || (since && json_integer_value(since) < 0)) {
-        hd_reply_error(call->reply, "limit or since_s is out of range");
-    } else if (!path) {
-        hd_reply_error(call->reply, "no audit trail is kept: audit { enabled = no }, or "
-                                    "durability = memory");
-    } else if (sto_audit_read(path, hd_key_slice(&key), age_ms < now_ms ? now_ms - age_ms : 0,
-                              (uint32_t)n, visit_audit, &part) == HD_EIO) {
-        hd_reply_error(call->reply, "the audit trail cannot be read");
-    } else {
-        hd_reply_result(call->reply, part.failed
-                                         ? NULL
-                                         : json_pack("{s:O, s:b}", "audit", part.rows, "truncated",
-                                                     json_array_size(part.rows) == (size_t)n));
-    }
-    json_decref(part.rows);
-}
-
 /* --- the table ------------------------------------------------------------------------- */
 
 /* Calls about users are in calls_user.c, those about rules in calls_policy.c, those about
  * registrations in calls_register.c, those about what was recorded in calls_trace.c, the listings
- * that can be searched in calls_look.c. */
+ * that can be searched in calls_look.c, that of the audit trail in calls_audit.c. */
 static const struct hd_call_row *(*const others[])(size_t *ret_n) = {
     hd_calls_user, hd_calls_policy, hd_calls_register, hd_calls_trace,
-    hd_calls_http, hd_calls_look,   hd_calls_latency
+    hd_calls_http, hd_calls_look,   hd_calls_latency,  hd_calls_audit
 };
 static const struct hd_call_row table[] = {
     { "package-list", call_package_list, { { NULL, JSON_NULL, false } } },
@@ -522,11 +445,6 @@ static const struct hd_call_row table[] = {
     { "watchers",
       call_watchers,
       { { "resource", JSON_STRING, false }, { "limit", JSON_INTEGER, false } } },
-    { "audit",
-      call_audit,
-      { { "resource", JSON_STRING, false },
-        { "since_s", JSON_INTEGER, false },
-        { "limit", JSON_INTEGER, false } } },
     { "status", call_status, { { "brief", JSON_TRUE, false } } },
     { "metrics", call_metrics, { { NULL, JSON_NULL, false } } },
     { "log-level", call_log_level, { { "level", JSON_STRING, false } } },

@@ -47,6 +47,8 @@ const struct hd_call_row *hd_calls_latency(size_t *ret_n);
 uint64_t hd_hex_id(struct hd_slice text);
 /** The listings that can be searched. */
 const struct hd_call_row *hd_calls_look(size_t *ret_n);
+/** The one about the audit trail. */
+const struct hd_call_row *hd_calls_audit(size_t *ret_n);
 /** Those about tokens and webhooks. */
 const struct hd_call_row *hd_calls_http(size_t *ret_n);
 

@@ -491,6 +491,7 @@ hd_daemon_free(struct hd_daemon *daemon)
     if (daemon->host)
         hd_host_stop(daemon->host); /* answers the calls that still wait */
     hd_admin_close(daemon->admin);
+    hd_calls_audit_stop(daemon);
     /* One that could not be opened has no data. */
     if (daemon->loop.data) {
         uv_walk(&daemon->loop, close_handle, NULL);

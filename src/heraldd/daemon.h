@@ -3,6 +3,7 @@
 #ifndef HD_HERALDD_DAEMON_H
 #define HD_HERALDD_DAEMON_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -29,6 +30,14 @@ struct hd_options {
 
 enum hd_phase { HD_PHASE_STARTING = 0, HD_PHASE_RUNNING, HD_PHASE_DRAINING, HD_PHASE_ENDED };
 
+/* What reads the audit trail, one after the other (calls_audit.c). */
+struct hd_audit_reading;
+struct hd_audit_line {
+    struct hd_audit_reading *first; /* the one that runs */
+    unsigned n;
+    atomic_bool stop; /* read by its thread */
+};
+
 struct hd_daemon {
     unsigned magic;
     enum hd_phase phase; /* STARTING -> RUNNING hd_daemon_start; RUNNING -> DRAINING hd_daemon_stop;
@@ -47,6 +56,7 @@ struct hd_daemon {
     struct hd_conf *conf;      /* the one in use */
     struct evt_config *config; /* made from conf and the state's book */
     uint64_t started_us, drain_end_us;
+    struct hd_audit_line audit_line;
     bool asking;               /* shards are asked whether they are quiet */
     char socket_path[108];     /* of the admin socket */
     struct hd_made_user *made; /* users made at this start */

@@ -367,8 +367,7 @@ sto_audit_copy(struct sto_audit *audit, const char *path, bool *ret_done)
 /* --- reading --------------------------------------------------------------------------------- */
 
 struct reader {
-    struct hd_slice resource;
-    uint64_t since_ms;
+    const struct sto_audit_query *query;
     uint32_t left; /* lines that may still be visited */
     sto_audit_visit_f visit;
     void *context;
@@ -379,8 +378,10 @@ visit_line(struct reader *reader, uint64_t at_ms, struct hd_slice packed)
 {
     struct sto_audit_line line = { .at_ms = at_ms };
 
-    if (at_ms < reader->since_ms || line_read(packed, &line) ||
-        (reader->resource.n && !hd_slice_eq(line.resource, reader->resource)))
+    const struct sto_audit_query *query = reader->query;
+
+    if (at_ms < query->since_ms || line_read(packed, &line) ||
+        (query->resource.n && !hd_slice_eq(line.resource, query->resource)))
         return;
     reader->visit(reader->context, &line);
     reader->left--;
@@ -409,26 +410,39 @@ visit_pack(struct reader *reader, struct hd_slice pack)
         visit_line(reader, lines[n].at_ms, lines[n].packed);
 }
 
-enum hd_err
-sto_audit_read(const char *path, struct hd_slice resource, uint64_t since_ms, uint32_t limit,
-               sto_audit_visit_f visit, void *context)
+static bool
+is_stopped(const struct sto_audit_query *query)
 {
-    struct reader reader = { resource, since_ms, limit, visit, context };
+    return query->stop && atomic_load_explicit(query->stop, memory_order_relaxed);
+}
+
+enum hd_err
+sto_audit_read(const struct sto_audit_query *query, sto_audit_visit_f visit, void *context)
+{
+    struct reader reader = { query, query->limit, visit, context };
     sqlite3_stmt *statement = NULL;
     sqlite3 *db = NULL;
     int rc = SQLITE_ERROR;
 
-    if (access(path, F_OK) != 0)
+    if (is_stopped(query))
+        return HD_EBUSY;
+    if (access(query->path, F_OK) != 0)
         return HD_ENOMATCH;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(db, "SELECT lines FROM audit WHERE at_ms >= ?1 ORDER BY n DESC", -1,
-                           &statement, NULL) == SQLITE_OK) {
-        (void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)since_ms);
-        while (reader.left > 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
-            visit_pack(&reader, hd_slice(sqlite3_column_blob(statement, 0),
-                                         (size_t)sqlite3_column_bytes(statement, 0)));
+    if (sqlite3_open_v2(query->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
+            SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT at_ms, lines FROM audit ORDER BY n DESC", -1, &statement,
+                           NULL) == SQLITE_OK) {
+        /* Old packs are passed over here and not by SQLite, or it could not be broken off. The
+         * clock may have been set: behind an old one there may be newer ones. */
+        while (reader.left > 0 && !is_stopped(query) &&
+               (rc = sqlite3_step(statement)) == SQLITE_ROW)
+            if ((uint64_t)sqlite3_column_int64(statement, 0) >= query->since_ms)
+                visit_pack(&reader, hd_slice(sqlite3_column_blob(statement, 1),
+                                             (size_t)sqlite3_column_bytes(statement, 1)));
     }
     (void)sqlite3_finalize(statement);
     (void)sqlite3_close(db);
-    return rc == SQLITE_DONE || reader.left == 0 ? HD_OK : HD_EIO;
+    if (rc == SQLITE_DONE || reader.left == 0)
+        return HD_OK;
+    return is_stopped(query) ? HD_EBUSY : HD_EIO;
 }

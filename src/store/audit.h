@@ -7,6 +7,7 @@
 #ifndef HD_STORE_AUDIT_H
 #define HD_STORE_AUDIT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,14 +58,19 @@ struct sto_audit_line {
     struct hd_slice resource, package, watcher, address; /* borrowed for the visit */
 };
 typedef void (*sto_audit_visit_f)(void *context, const struct sto_audit_line *line);
+struct sto_audit_query {
+    const char *path;
+    struct hd_slice resource; /* empty: of all */
+    uint64_t since_ms;        /* not older than this (wall clock) */
+    uint32_t limit;
+    const atomic_bool *stop; /* set by another thread: it is broken off; NULL: never */
+};
 /**
- * Visits the newest lines, newest first.
- * @param resource  empty: of all
- * @param since_ms  not older than this (wall clock)
- * @return HD_OK; HD_ENOMATCH there is no trail; HD_EIO
+ * Visits the newest lines, newest first.  There is no index: to look through ten million lines
+ * takes seconds.
+ * @return HD_OK; HD_ENOMATCH there is no trail; HD_EBUSY it was broken off; HD_EIO
  */
-HD_NODISCARD enum hd_err sto_audit_read(const char *path, struct hd_slice resource,
-                                        uint64_t since_ms, uint32_t limit, sto_audit_visit_f visit,
-                                        void *context);
+HD_NODISCARD enum hd_err sto_audit_read(const struct sto_audit_query *query,
+                                        sto_audit_visit_f visit, void *context);
 
 #endif

@@ -95,8 +95,11 @@ read_it(const char *resource, uint64_t since_ms, uint32_t limit)
 {
     struct seen seen = { 0 };
 
-    assert_int_equal(sto_audit_read(path, hd_slice_str(resource), since_ms, limit, see, &seen),
-                     HD_OK);
+    const struct sto_audit_query query = {
+        .path = path, .resource = hd_slice_str(resource), .since_ms = since_ms, .limit = limit
+    };
+
+    assert_int_equal(sto_audit_read(&query, see, &seen), HD_OK);
     return seen;
 }
 
@@ -244,8 +247,8 @@ what_cannot_be_opened_or_read_is_told(void **state)
     (void)state;
     assert_int_equal(sto_audit_open(&nowhere, problem, &other), HD_EIO);
     assert_non_null(strstr(problem, "/nonexistent"));
-    assert_int_equal(sto_audit_read("/nonexistent/audit.db", HD_LIT(""), 0, 1, see, NULL),
-                     HD_ENOMATCH);
+    const struct sto_audit_query no_file = { .path = "/nonexistent/audit.db", .limit = 1 };
+    assert_int_equal(sto_audit_read(&no_file, see, NULL), HD_ENOMATCH);
     assert_int_equal(sto_audit_add(audit, 1, HD_LIT("cut")), HD_ESYNTAX);
     assert_int_equal(sto_audit_commit(audit, 1), HD_OK);
     assert_int_equal(sqlite3_exec(audit->db, "PRAGMA user_version = 3", NULL, NULL, NULL),
@@ -296,10 +299,62 @@ a_copy_holds_what_was_committed_and_overwrites_nothing(void **state)
     }
     assert_true(steps > 1);
     assert_int_equal(sto_audit_copy(audit, copy, &done), HD_EIO); /* it is there */
-    assert_int_equal(sto_audit_read(copy, hd_slice_str("sip:a@example.test"), 0, 5000, see, &seen),
-                     HD_OK);
+    const struct sto_audit_query of_copy = { .path = copy,
+                                             .resource = HD_LIT("sip:a@example.test"),
+                                             .limit = 5000 };
+    assert_int_equal(sto_audit_read(&of_copy, see, &seen), HD_OK);
     assert_int_equal(seen.n, 3000);
     (void)unlink(copy);
+}
+
+struct stopper {
+    atomic_bool stop;
+    unsigned n;
+};
+
+static void
+see_and_stop(void *context, const struct sto_audit_line *line)
+{
+    struct stopper *stopper = context;
+
+    (void)line;
+    stopper->n++;
+    stopper->stop = true;
+}
+
+static void
+a_reading_is_broken_off_between_packs(void **state)
+{
+    struct stopper stopper = { .n = 0 };
+    const struct sto_audit_query query = { .path = path, .limit = 5000, .stop = &stopper.stop };
+
+    (void)state;
+    for (unsigned i = 0; i < 3000; i++)
+        note("sip:a@example.test", "sip:b@example.test", i, 1000);
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    assert_int_equal(sto_audit_read(&query, see_and_stop, &stopper), HD_EBUSY);
+    assert_in_range(stopper.n, 1, PACK_MOST / LINE_LEAST);
+    stopper.n = 0;
+    assert_int_equal(sto_audit_read(&query, see_and_stop, &stopper), HD_EBUSY); /* not begun */
+    assert_int_equal(stopper.n, 0);
+}
+
+static void
+an_old_pack_hides_no_newer_one(void **state)
+{
+    const uint64_t day_ms = 86400000;
+
+    (void)state;
+    note("sip:a@example.test", "sip:b@example.test", 1, 100 * day_ms);
+    assert_int_equal(sto_audit_commit(audit, 100 * day_ms), HD_OK);
+    note("sip:a@example.test", "sip:b@example.test", 2, 1000); /* a clock that was not set */
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    note("sip:a@example.test", "sip:b@example.test", 3, 100 * day_ms + 2000);
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK); /* or what is old would go */
+    const struct seen seen = read_it("", 99 * day_ms, 10);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.rules[0], 3);
+    assert_int_equal(seen.rules[1], 1);
 }
 
 int
@@ -317,6 +372,8 @@ main(void)
         TEST(what_cannot_be_opened_or_read_is_told),
         TEST(a_commit_does_not_search_what_is_kept),
         TEST(a_copy_holds_what_was_committed_and_overwrites_nothing),
+        TEST(a_reading_is_broken_off_between_packs),
+        TEST(an_old_pack_hides_no_newer_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

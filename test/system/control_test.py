@@ -217,6 +217,33 @@ def test_who_watched_whom_is_in_the_audit_trail_after_a_restart():
         equal(oct(stat.S_IMODE(os.stat(os.path.join(broker.run_dir, "audit.db")).st_mode)), oct(0o600), "audit.db")
 
 
+def test_the_admin_socket_answers_while_the_audit_trail_is_read():
+    with Broker(users=("alice", "bob"), allow=True) as broker:
+        Agent(broker, "bob").subscribe("sip:alice@127.0.0.1").notification()
+        until(lambda: broker.admin("audit", resource="alice")["audit"], "the line is kept")
+        trail = os.path.join(broker.run_dir, "audit.db")
+        files = [trail + end for end in ("", "-wal", "-shm")]
+        for path in files:
+            os.rename(path, path + ".aside")
+        os.mkfifo(trail)  # whoever opens it to read waits until somebody opens it to write
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(PATIENCE_S)
+            s.connect(broker.socket_path)
+            lines = s.makefile("r")
+            for i in range(9):
+                s.sendall(json.dumps({"id": i, "call": "audit"}).encode() + b"\n")
+            refused = json.loads(lines.readline())
+            check(refused["id"] == 8 and "8 readings" in refused["error"], "one runs, seven wait, and no more:", refused)
+            check("result" in broker.call("status"), "another call is answered meanwhile")
+            writer = os.open(trail, os.O_RDWR)
+            answers = [json.loads(lines.readline()) for _ in range(8)]
+            os.close(writer)
+        equal([(a["id"], a.get("error")) for a in answers], [(i, "the audit trail cannot be read") for i in range(8)], "in line")
+        for path in files:
+            os.rename(path + ".aside", path)
+        equal(len(broker.admin("audit", resource="alice")["audit"]), 1, "it is read again")
+
+
 def test_the_state_folder_and_the_socket_are_for_their_owner_alone():
     with Broker(users=("alice",)) as broker:
         for path, mode in ((broker.run_dir, 0o700), (broker.socket_path, 0o600),
