@@ -1,8 +1,9 @@
 /* fuzz_flt_filter.c - filters as subscribers send them: JSON, XML and words; what is taken is
  * looked at with a document, kept, and made again from what was kept.
  *
- * The first octet says the form: 'J', 'X' or 'W'; the text goes up to a NUL, behind it stands a
- * document whose first octet says its form the same way. */
+ * The first octet says the form: 'J', 'X' or 'W', or one of these in lower case with a dialog that
+ * the Event header names beside; the text goes up to a NUL, behind it stands a document whose first
+ * octet says its form the same way. */
 #include <stdlib.h>
 
 #include "filter/filters.h"
@@ -14,6 +15,7 @@ type_of(char form, bool document)
     if (document)
         return form == 'J'   ? "application/json"
                : form == 'S' ? "application/senml+json"
+               : form == 'D' ? "application/dialog-info+xml"
                              : "application/pidf+xml";
     return form == 'J' ? "application/vnd.herald.filter+json" : "application/simple-filter+xml";
 }
@@ -24,10 +26,11 @@ look(struct flt_filters *filters, struct evt_filter *filter, struct hd_slice res
     const struct evt_filter_ops *ops = flt_filter_ops();
     struct evt_doc *doc =
         rest.n ? evt_doc_new(hd_slice_str(type_of(*rest.p, true)), hd_slice_from(rest, 1)) : NULL;
-    struct evt_reading *reading = ops->read(filters, doc);
+    struct evt_reading *reading = ops->read(filters, filter, doc);
     void *state = malloc(filter->state_size), *again = malloc(filter->state_size);
     char *memory = malloc(filter->state_size * 2 + 64);
     struct evt_doc *cut = NULL;
+    enum evt_chosen chosen;
     struct hd_bytes_out out;
     struct hd_slice saved;
     struct evt_step step;
@@ -44,7 +47,7 @@ look(struct flt_filters *filters, struct evt_filter *filter, struct hd_slice res
         HD_ASSERT(hd_bytes_out_finish(&out, &saved) == HD_OK);
         ops->begin(filter, again, 1000000);
         HD_ASSERT(ops->load(filter, again, 1000000, saved) == HD_OK);
-        if (doc && ops->cut(filters, filter, doc, &cut) == HD_OK)
+        if (doc && ops->cut(filters, filter, doc, &cut, &chosen) == HD_OK)
             evt_doc_unref(cut);
     }
     free(memory);
@@ -58,13 +61,17 @@ static void
 fuzz_text(struct flt_filters *filters, struct hd_slice text)
 {
     const struct evt_filter_ops *ops = flt_filter_ops();
-    char form = *text.p, phrase[EVT_FILTER_PHRASE];
+    static const struct sip_dialog_id dialog = { { "c", 1 }, { "l", 1 }, { "r", 1 } };
+    const bool chooses = *text.p >= 'a';
+    char form = (char)(chooses ? *text.p - 'a' + 'A' : *text.p), phrase[EVT_FILTER_PHRASE];
     size_t end = hd_slice_find(text, '\0');
     struct hd_slice words = hd_slice(text.p + 1, end - 1);
     struct evt_filter_request request = { .resource = HD_LIT("sip:bob@example.test"),
                                           .package = HD_LIT("presence") };
     struct evt_filter *filter = NULL, *again = NULL;
 
+    if (chooses)
+        request.dialog = &dialog;
     if (form == 'W') {
         request.profile = words;
     } else {
@@ -75,6 +82,7 @@ fuzz_text(struct flt_filters *filters, struct hd_slice text)
         HD_ASSERT(phrase[0] != '\0' || words.n == 0);
         return;
     }
+    HD_ASSERT(!chooses || (filter && filter->chooses));
     if (!filter)
         return;
     look(filters, filter, hd_slice_from(text, end + 1));

@@ -1,6 +1,8 @@
 /* fuzz_fmt_dialoginfo.c - documents, one after the other with a line of '%' between them: what is
  * valid composes; what was composed is valid, twice the same, has a version to count, and libxml2
- * reads it; every dialog that went in came out. */
+ * reads it; every dialog that went in came out.  Of each valid one the dialogs of one call are
+ * chosen, and session descriptions left out: what is left is valid, and what was chosen stands in
+ * it. */
 #include "fuzz.h"
 
 #include <libxml/parser.h>
@@ -89,6 +91,55 @@ check_composed(struct hd_slice text, struct sum before)
     xmlFreeDoc(doc);
 }
 
+/* Every octet of what is left stands in the document in that order, line ends of ours apart. */
+static bool
+is_part_of(struct hd_slice left, struct hd_slice whole)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < left.n; i++) {
+        while (at < whole.n && whole.p[at] != left.p[i] && left.p[i] != '\n')
+            at++;
+        if (at < whole.n && whole.p[at] == left.p[i])
+            at++;
+        else if (left.p[i] != '\n')
+            return false;
+    }
+    return true;
+}
+
+static void
+check_chosen(struct hd_slice text)
+{
+    const struct fmt_dialoginfo_choice choice = { HD_LIT("c"), HD_LIT("l"), { NULL, 0 } };
+    enum fmt_dialoginfo_chosen chosen;
+    const char *reason = NULL;
+    struct hd_str out = { 0 };
+
+    FUZZ_CHECK(fmt_dialoginfo_choose(text, &choice, &out, &chosen) == HD_OK);
+    const struct hd_slice left = hd_str_slice(&out);
+    FUZZ_CHECK(fmt_dialoginfo_validate(left, MAX + 8, &reason) == HD_OK);
+    FUZZ_CHECK(is_part_of(left, text));
+    FUZZ_CHECK((sum_of(left).children > 0) == (chosen != FMT_DIALOGINFO_NONE));
+    hd_str_done(&out);
+}
+
+static void
+check_sessions(struct hd_slice text)
+{
+    const char *reason = NULL;
+    struct hd_str out = { 0 }, more = { 0 };
+
+    if (fmt_dialoginfo_without_sessions(text, &out) == HD_OK) {
+        const struct hd_slice left = hd_str_slice(&out);
+        FUZZ_CHECK(left.n < text.n && is_part_of(left, text));
+        FUZZ_CHECK(fmt_dialoginfo_validate(left, MAX, &reason) == HD_OK);
+        FUZZ_CHECK(fmt_dialoginfo_without_sessions(left, &more) == HD_ENOMATCH);
+    }
+    hd_str_done(&out);
+    hd_str_done(&more);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -108,6 +159,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(!ok || fmt_dialoginfo_version(parts[i].body, &version));
         if (!ok)
             continue;
+        check_chosen(parts[i].body);
+        check_sessions(parts[i].body);
         const struct sum sum = sum_of(parts[i].body);
         before.children += sum.children;
         before.names += sum.names;

@@ -2,6 +2,7 @@
  * written from its parts, read again and compared. */
 #include "fuzz.h"
 
+#include "sip/dialog_id.h"
 #include "sip/header.h"
 #include "sip/out.h"
 #include "sip/priority.h"
@@ -127,6 +128,35 @@ check_rates(struct hd_slice value)
                again.adaptive == rates.adaptive);
 }
 
+/* Which dialog the parameters of an Event header name, and again from its parts in quotes. */
+static void
+check_dialog_id(struct hd_slice value)
+{
+    char memory[SIP_MAX_TOKEN], memory2[SIP_MAX_TOKEN];
+    struct sip_dialog_id id, again;
+    struct sip_out out;
+
+    if (sip_dialog_id_parse(value, memory, &id))
+        return;
+    FUZZ_CHECK(id.call_id.n > 0 && id.to_tag.n > 0 && fuzz_inside(id.to_tag, value));
+    sip_out_init(&out, buffer, OUT_MAX);
+    sip_out_lit(&out, ";call-id=\"");
+    for (size_t i = 0; i < id.call_id.n; i++) {
+        sip_out_char(&out, '\\');
+        sip_out_char(&out, id.call_id.p[i]);
+    }
+    sip_out_lit(&out, "\";to-tag=");
+    sip_out_slice(&out, id.to_tag);
+    if (id.from_tag.p) {
+        sip_out_lit(&out, ";from-tag=");
+        sip_out_slice(&out, id.from_tag);
+    }
+    FUZZ_CHECK(sip_dialog_id_parse(finish(&out), memory2, &again) == HD_OK);
+    FUZZ_CHECK(hd_slice_eq(id.call_id, again.call_id) && hd_slice_eq(id.to_tag, again.to_tag));
+    FUZZ_CHECK((id.from_tag.p != NULL) == (again.from_tag.p != NULL));
+    FUZZ_CHECK(hd_slice_eq(id.from_tag, again.from_tag));
+}
+
 /* A value that is registered is written as it is read; both have the form of one. */
 static void
 check_priority(struct hd_slice value)
@@ -163,6 +193,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_list(value);
     check_single(value);
     check_rates(value);
+    check_dialog_id(value);
     check_priority(value);
     check_unfolded(value);
     free(copy);

@@ -58,14 +58,14 @@ cond_find(struct evt_shard *shard, const struct evt_mirror *mirror, const struct
 static void cond_look(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_cond *cond,
                       struct evt_reading *reading, bool sign);
 
-/* What its subscribers see of a snapshot, read for conditions; NULL: memory is short. */
+/* What its subscribers see of a snapshot, read for a filter's conditions; NULL: memory is short. */
 static struct evt_reading *
-cond_read(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t transform,
-          struct evt_doc **ret_doc)
+cond_read(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt_filter *filter,
+          uint8_t transform, struct evt_doc **ret_doc)
 {
     if (evt_mirror_shown(shard, mirror, mirror->snapshot, transform, ret_doc))
         return NULL;
-    return ops(shard)->read(shard->ports.filter_context, *ret_doc);
+    return ops(shard)->read(shard->ports.filter_context, filter, *ret_doc);
 }
 
 static struct evt_cond *
@@ -189,7 +189,7 @@ evt_cond_join(struct evt_shard *shard, struct evt_sub *sub)
     if (!made || !mirror->snapshot || sub->restored)
         return;
     struct evt_doc *doc;
-    struct evt_reading *reading = cond_read(shard, mirror, sub->transform, &doc);
+    struct evt_reading *reading = cond_read(shard, mirror, f->filter, sub->transform, &doc);
     if (reading)
         cond_look(shard, mirror, cond, reading, false);
     ops(shard)->unread(shard->ports.filter_context, reading);
@@ -338,7 +338,8 @@ cond_compare(struct evt_shard *shard, struct evt_cond *cond, struct evt_reading 
             continue;
         if (!has_known || known != f->last) {
             struct evt_reading *before =
-                f->last ? ops(shard)->read(shard->ports.filter_context, f->last) : NULL;
+                f->last ? ops(shard)->read(shard->ports.filter_context, cond->filter, f->last)
+                        : NULL;
             mask = ops(shard)->compare(cond->filter, cond->state, before, reading);
             ops(shard)->unread(shard->ports.filter_context, before);
             EVT_COUNT(shard, conditions_looked_at);
@@ -361,18 +362,19 @@ evt_cond_snapshot(struct evt_shard *shard, struct evt_mirror *mirror)
     struct evt_reading *reading = NULL;
     struct evt_doc *doc = NULL;
     uint8_t transform = 0;
-    bool sign = mirror->snapshot->sign;
+    bool sign = mirror->snapshot->sign, chosen = false;
 
     for (uint32_t i = mirror->conds, next; i != EVT_NONE; i = next) {
         struct evt_cond *cond = evt_cond_at(shard, i);
         next = cond->next;
-        if (reading && transform != cond->transform) {
+        if (reading && (transform != cond->transform || chosen || cond->filter->chooses)) {
             ops(shard)->unread(shard->ports.filter_context, reading);
             reading = NULL;
         }
         transform = cond->transform;
+        chosen = cond->filter->chooses;
         if (!reading)
-            reading = cond_read(shard, mirror, transform, &doc);
+            reading = cond_read(shard, mirror, cond->filter, transform, &doc);
         if (!reading)
             continue; /* memory is short: the next snapshot is looked at again */
         cond_look(shard, mirror, cond, reading, sign);

@@ -57,6 +57,11 @@ struct evt_filtered {
     uint32_t told_branch;  /* the same branch, after it was used as well */
     bool has_last;
     struct evt_doc *last; /* what was sent last, when differences matter */
+    /* Of the dialogs that it chooses (chosen.c): */
+    uint64_t tag; /* entity-tag of what was sent last */
+    bool met;     /* there was one, as a NOTIFY said that was answered */
+    bool living;  /* the last NOTIFY said that there is one */
+    bool over;    /* it said that there is none any more */
 };
 
 struct evt_cond *evt_cond_at(struct evt_shard *shard, uint32_t index);

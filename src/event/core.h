@@ -23,6 +23,7 @@
 #include "event/alias.h"
 #include "event/ask.h"
 #include "event/binding.h"
+#include "event/chosen.h"
 #include "event/condition.h"
 #include "event/device.h"
 #include "event/hop.h"
@@ -383,6 +384,15 @@ evt_sub_is_told(const struct evt_sub *sub)
     const struct evt_filtered *filtered = evt_sub_filtered(sub);
 
     return filtered && filtered->cond != EVT_NONE;
+}
+
+/** Whether it is for dialogs that its Event header names. */
+static inline bool
+evt_sub_chooses(const struct evt_sub *sub)
+{
+    const struct evt_filtered *filtered = evt_sub_filtered(sub);
+
+    return filtered && filtered->filter->chooses;
 }
 
 /** Whether it waits for conditions of ours, which no pace and no rate holds back. */

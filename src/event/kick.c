@@ -15,18 +15,13 @@ sub_sees_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *m
     return false;
 }
 
-/* What he has already is no news to him, but an alarm is (RFC 5839 section 6.3). */
+/* What few ask for: only what their dialogs did is news, or what they do not have. */
 static bool
-sub_has_it(struct evt_shard *shard, struct evt_sub *sub, const struct evt_mirror *mirror)
+sub_has_already(struct evt_shard *shard, struct evt_sub *sub)
 {
-    struct evt_filtered *f = evt_sub_filtered(sub);
-
-    if (evt_sub_alarms(sub) || (f && f->keep != EVT_KEEP_NOT) || !evt_sub_is_suppressed(shard, sub))
-        return false;
-    if (f)
-        f->fired = f->cleared = 0;
-    sub->seen = mirror->snapshot->number;
-    return true;
+    if (evt_sub_chooses(sub) && !evt_chosen_has_news(shard, sub))
+        return true;
+    return sub->rare->match && evt_sub_has_it(shard, sub);
 }
 
 static bool
@@ -50,7 +45,7 @@ sub_has_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mi
         return true;
     if (!sub_has_other(shard, sub, mirror))
         return false;
-    return !sub->rare || !sub->rare->match || !sub_has_it(shard, sub, mirror);
+    return !sub->rare || !sub_has_already(shard, sub);
 }
 
 /* Whether what is owed has all it needs: a body needs the snapshot. */

@@ -652,27 +652,51 @@ view_new(const struct evt_mirror *mirror, const struct evt_view_key *key, struct
     return view;
 }
 
+/* What the subscribers of a key see of a snapshot before it is rendered: *ret_doc, one reference,
+ * NULL: nothing.  HD_OK, HD_ENOMEM. */
+static enum hd_err
+view_sees(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt_view_key *key,
+          const struct evt_snapshot *snapshot, const struct evt_filter *filter,
+          struct evt_doc **ret_doc, enum evt_chosen *ret_chosen)
+{
+    struct evt_doc *doc;
+    enum hd_err err = evt_mirror_shown(shard, mirror, snapshot, key->transform, &doc);
+
+    *ret_doc = NULL;
+    *ret_chosen = EVT_CHOSEN_NONE;
+    if (err || !doc)
+        return err;
+    if (key->filter)
+        return shard->ports.filter->cut(shard->ports.filter_context, filter, doc, ret_doc,
+                                        ret_chosen);
+    *ret_doc = evt_doc_ref(doc);
+    return HD_OK;
+}
+
 static struct evt_view *
 view_render(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt_view_key *key,
             const struct evt_snapshot *snapshot, const struct evt_filter *filter)
 {
     const struct evt_snapshot *past = key->base ? evt_mirror_past(mirror, key->base) : NULL;
-    struct evt_doc *doc, *base = NULL, *cut = NULL, *shown;
+    struct evt_doc *doc = NULL, *base = NULL, *shown;
+    struct evt_view *view = NULL;
+    enum evt_chosen chosen;
     uint64_t tag = 0;
+    enum hd_err err = HD_OK;
 
-    if (past && evt_mirror_shown(shard, mirror, past, key->transform, &base))
-        return NULL;
-    base = base ? evt_doc_ref(base) : NULL; /* the next one may take its place */
-    enum hd_err err = evt_mirror_shown(shard, mirror, snapshot, key->transform, &doc);
-    if (!err && doc && key->filter) {
-        err = shard->ports.filter->cut(shard->ports.filter_context, filter, doc, &cut);
-        doc = cut;
-    }
+    if (past)
+        err = view_sees(shard, mirror, key, past, filter, &base, &chosen);
+    if (!err)
+        err = view_sees(shard, mirror, key, snapshot, filter, &doc, &chosen);
     if (!err)
         err = mirror_rendered(shard, mirror, key->types, base, doc, &shown, &tag);
-    evt_doc_unref(cut);
+    if (!err)
+        view = view_new(mirror, key, shown, tag);
+    if (view)
+        view->chosen = (uint8_t)chosen;
+    evt_doc_unref(doc);
     evt_doc_unref(base);
-    return err ? NULL : view_new(mirror, key, shown, tag);
+    return view;
 }
 
 struct evt_view *
@@ -681,7 +705,8 @@ evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_s
 {
     struct evt_view_key key = { .snapshot = snapshot->number,
                                 .base = base,
-                                .filter = filter && filter->cuts ? filter->id : 0,
+                                .filter =
+                                    filter && (filter->cuts || filter->chooses) ? filter->id : 0,
                                 .types = types,
                                 .transform = transform };
     struct evt_view **end = &mirror->views, *view;

@@ -320,11 +320,13 @@ flight_transform(const struct evt_sub *sub)
 /* What a partial document can start from: the state of the last NOTIFY, which was answered 2xx.  A
  * SUBSCRIBE is answered with the whole state, and so is whoever may have missed something: his last
  * NOTIFY failed, or his versions made a leap (RFC 4235 section 4.1, RFC 3858 section 4).  What is
- * cut by a filter is whole as well.  0: whole. */
+ * cut by a filter is whole as well, but for dialogs that were chosen.  0: whole. */
 static uint64_t
 flight_base(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
-    if (!mirror->past || sub->owed || sub->again || sub->whole || evt_sub_filtered(sub) ||
+    const struct evt_filtered *f = evt_sub_filtered(sub);
+
+    if (!mirror->past || sub->owed || sub->again || sub->whole || (f && !f->filter->partial) ||
         !evt_mirror_past(mirror, sub->seen))
         return 0;
     return sub->seen;
@@ -350,6 +352,8 @@ flight_tells(struct evt_shard *shard, struct evt_sub *sub, const struct evt_snap
     struct evt_doc *doc;
 
     f->in_flight = f->keep == EVT_KEEP_DONE;
+    if (f->filter->chooses)
+        evt_chosen_sent(f, sub->flight->view);
     if (f->filter->differs && (sub->flight->view->doc || !f->has_last) && shown->number &&
         (!sub->flight->bare || sub->rare->match != EVT_SUPPRESS_ANY) &&
         !evt_mirror_shown(shard, evt_mirror_at(shard, sub->mirror), shown, sub->transform, &doc))
@@ -712,6 +716,16 @@ target_refresh(struct evt_shard *shard, struct evt_sub *sub, const struct sip_ms
     sub->target_branch = sub->branch + 1;
 }
 
+/* What follows for those who asked for more than the state. */
+static void
+notify_good_rare(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *msg)
+{
+    if (msg)
+        evt_rate_answered(shard, sub, msg);
+    if (evt_sub_chooses(sub))
+        evt_chosen_answered(shard, sub);
+}
+
 static void
 notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *msg)
 {
@@ -728,10 +742,10 @@ notify_good(struct evt_shard *shard, struct evt_sub *sub, const struct sip_msg *
     if (sub->state == EVT_SUB_TERMINATED)
         return;
     evt_seen_due(shard, evt_mirror_at(shard, sub->mirror));
-    if (msg && sub->rare)
-        evt_rate_answered(shard, sub, msg);
     if (msg && sip_msg_has(msg, SIP_HDR_CONTACT))
         target_refresh(shard, sub, msg);
+    if (sub->rare)
+        notify_good_rare(shard, sub, msg);
 }
 
 void

@@ -190,6 +190,7 @@ struct evt_package {
                                           NULL */
     bool closed;                       /* nothing is published from outside: 403 */
     const struct evt_derived *derived; /* for the keeper of presence; NULL: nothing is derived */
+    bool dialogs;          /* a SUBSCRIBE may choose some of them, see sip/dialog_id.h */
     struct hd_slice feeds; /* a package whose keeper looks at what is published here; empty: none */
     const struct evt_package *winfo;   /* its template package (RFC 3857), found by its name with
                                           ".winfo" behind it; NULL: there is none */

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/slice.h"
 #include "event/config.h"
+#include "sip/dialog_id.h"
 #include "sip/msg.h"
 #include "sip/out.h"
 #include "sip/rate.h"
@@ -210,6 +211,8 @@ struct evt_filter {
     bool differs;           /* some compare with the document that was sent last */
     bool signs;             /* some wait for a sign of life */
     bool cuts;              /* the document is cut to what is wanted */
+    bool chooses;           /* to the dialogs that the Event header names (RFC 4235 section 3.2) */
+    bool partial;           /* to nothing but these: what changed of them can be told alone */
     size_t state_size;      /* octets of the state of its conditions */
     struct hd_slice source; /* what it was made of; kept by the store */
 };
@@ -220,7 +223,12 @@ struct evt_filter_request {
     struct hd_slice before;     /* the source of the filter in force; empty: none */
     struct hd_slice type, body; /* of the request; no body: as before */
     struct hd_slice profile;    /* named in the Event header; p NULL: none */
+    /* The dialogs that the Event header names, call_id.p NULL: none; NULL: those of before. */
+    const struct sip_dialog_id *dialog;
 };
+
+/* What there is of the dialogs that a filter chooses. */
+enum evt_chosen { EVT_CHOSEN_NONE = 0, EVT_CHOSEN_LIVING, EVT_CHOSEN_OVER };
 
 /* What came of looking at conditions with a state; a bit for each trigger. */
 struct evt_step {
@@ -245,8 +253,10 @@ struct evt_filter_ops {
     enum hd_err (*make)(void *filters, const struct evt_filter_request *request,
                         struct evt_filter **ret_filter, char ret_phrase[EVT_FILTER_PHRASE]);
     void (*unref)(void *filters, struct evt_filter *filter);
-    /** Reads a document for all conditions; doc NULL is an empty one.  NULL: memory is short. */
-    struct evt_reading *(*read)(void *filters, struct evt_doc *doc);
+    /** Reads a document for the conditions of a filter, and of all others that choose no dialogs
+     * when it chooses none; doc NULL is an empty one.  NULL: memory is short. */
+    struct evt_reading *(*read)(void *filters, const struct evt_filter *filter,
+                                struct evt_doc *doc);
     void (*unread)(void *filters, struct evt_reading *reading);
     /** The state of conditions that have seen nothing yet: state_size octets. */
     void (*begin)(const struct evt_filter *filter, void *state, uint64_t now_ms);
@@ -260,9 +270,10 @@ struct evt_filter_ops {
     /** Which triggers the way from one document to another fires; before NULL: there was none. */
     uint32_t (*compare)(const struct evt_filter *filter, const void *state,
                         struct evt_reading *before, struct evt_reading *now);
-    /** The part of a document that is wanted, NULL: none.  HD_OK, HD_ENOMEM. */
+    /** The part of a document that is wanted, NULL: none; and what there is of the dialogs that
+     * the filter chooses.  HD_OK, HD_ENOMEM. */
     enum hd_err (*cut)(void *filters, const struct evt_filter *filter, struct evt_doc *doc,
-                       struct evt_doc **ret_doc);
+                       struct evt_doc **ret_doc, enum evt_chosen *ret_chosen);
     void (*save)(const struct evt_filter *filter, const void *state, uint64_t now_ms,
                  struct hd_bytes_out *out);
     /** HD_OK; HD_ESYNTAX: not a state of this filter, which is as it was. */

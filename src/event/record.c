@@ -123,7 +123,7 @@ put_filtered(struct hd_bytes_out *out, const struct evt_filtered *f)
     bool firing = f && f->keep != EVT_KEEP_NOT;
     bool last = f && f->has_last && (!f->last || f->last->body.n <= EVT_RECORD_LAST_MOST);
 
-    hd_bytes_put_u8(out, (uint8_t)(f ? 1 | firing << 1 | last << 2 : 0));
+    hd_bytes_put_u8(out, (uint8_t)(f ? 1 | firing << 1 | last << 2 | f->met << 3 : 0));
     if (!f)
         return;
     hd_bytes_put_slice(out, f->filter->source);
@@ -515,7 +515,7 @@ get_filtered(struct hd_bytes_in *in, struct evt_stored_sub *sub)
 {
     uint8_t flags = hd_bytes_get_u8(in);
 
-    if (flags > 7 || (flags && !(flags & 1)))
+    if (flags > 15 || (flags && !(flags & 1)))
         hd_bytes_in_fail(in, HD_ESYNTAX);
     if (!flags)
         return;
@@ -530,6 +530,7 @@ get_filtered(struct hd_bytes_in *in, struct evt_stored_sub *sub)
         if (!(sub->fired | sub->cleared))
             hd_bytes_in_fail(in, HD_ESYNTAX);
     }
+    sub->met = flags >> 3 & 1;
     sub->has_last = flags >> 2 & 1;
     if (sub->has_last) {
         sub->last_type = hd_bytes_get_slice(in);

@@ -39,6 +39,7 @@ struct evt_stored_sub {
     struct hd_slice filter;   /* its source; empty: none */
     uint32_t filter_seq, filter_count;
     uint32_t fired, cleared, fired_cseq, fired_branch; /* a firing that is being told */
+    bool met;                                          /* the dialogs that it chooses were there */
     bool has_last;
     struct hd_slice last_type, last_body; /* what was sent last; both empty: nothing */
     uint64_t device;                      /* evt_device_hash(); 0: none */

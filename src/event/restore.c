@@ -260,6 +260,7 @@ sub_filter(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored
     f->seq = stored->filter_seq;
     f->count = stored->filter_count;
     f->has_last = stored->has_last;
+    f->met = stored->met;
     sub_firing(f, stored);
     if (!evt_sub_rare(sub)) {
         evt_filtered_free(shard, f);
@@ -452,6 +453,8 @@ evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror)
         }
         sub->again = evt_sees_state(sub->transform) && sub->seen != content;
         sub->seen = sub->seen == content ? mirror->snapshot->number : 0;
+        if (!sub->again && evt_sub_chooses(sub))
+            evt_chosen_restored(shard, sub);
     }
 }
 

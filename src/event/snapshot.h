@@ -67,6 +67,7 @@ struct evt_view {
     struct evt_doc *doc; /* what the slices point into; NULL: no body */
     struct hd_slice type, before, after;
     bool has_hole;
+    uint8_t chosen;        /* enum evt_chosen: of the dialogs that the filter chooses */
     uint64_t recorded;     /* the place of its body in the recorder, see recorder.h */
     uint64_t tag;          /* entity-tag of the whole state that it shows, see suppress.h */
     struct evt_view *next; /* in the mirror's list */

@@ -543,8 +543,8 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     want.package = evt_request_package(shard, request, &want.event);
     if (!want.package || !evt_wanted_contact(shard, request, &want) ||
         !evt_wanted_accept(shard, request, &want) || !evt_wanted_body(shard, request, &want) ||
-        !evt_wanted_expires(shard, request, &want) || !evt_wanted_rates(shard, request, &want) ||
-        !evt_wanted_match(shard, request, &want) ||
+        !evt_wanted_dialogs(shard, request, &want) || !evt_wanted_expires(shard, request, &want) ||
+        !evt_wanted_rates(shard, request, &want) || !evt_wanted_match(shard, request, &want) ||
         !evt_wanted_verdict(shard, request, &want, NULL))
         return;
     if (shard->draining) {
@@ -686,8 +686,9 @@ subscribe_in_dialog(struct evt_shard *shard, struct evt_request *request)
     memcpy(want.key, mirror->key.p, mirror->key.n);
     want.key_n = mirror->key.n;
     if (!evt_wanted_contact(shard, request, &want) || !evt_wanted_body(shard, request, &want) ||
-        !evt_wanted_expires(shard, request, &want) || !evt_wanted_rates(shard, request, &want) ||
-        !evt_wanted_match(shard, request, &want) || !evt_wanted_verdict(shard, request, &want, sub))
+        !evt_wanted_dialogs(shard, request, &want) || !evt_wanted_expires(shard, request, &want) ||
+        !evt_wanted_rates(shard, request, &want) || !evt_wanted_match(shard, request, &want) ||
+        !evt_wanted_verdict(shard, request, &want, sub))
         return;
     want.types = sub->types;
     if (sip_msg_has(request->msg, SIP_HDR_ACCEPT) && !evt_wanted_accept(shard, request, &want))

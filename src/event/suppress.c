@@ -115,6 +115,19 @@ evt_sub_is_suppressed(struct evt_shard *shard, const struct evt_sub *sub)
 }
 
 bool
+evt_sub_has_it(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_filtered *f = evt_sub_filtered(sub);
+
+    if (evt_sub_alarms(sub) || (f && f->keep != EVT_KEEP_NOT) || !evt_sub_is_suppressed(shard, sub))
+        return false;
+    if (f)
+        f->fired = f->cleared = 0;
+    sub->seen = evt_mirror_at(shard, sub->mirror)->snapshot->number;
+    return true;
+}
+
+bool
 evt_match_sent(struct evt_sub *sub, const struct evt_view *view)
 {
     const uint64_t match = match_of(sub);

@@ -32,6 +32,9 @@ HD_NODISCARD enum hd_err evt_match_read(const struct sip_msg *msg, uint64_t *ret
 bool evt_match_is_true(struct evt_shard *shard, const struct evt_sub *sub, uint64_t match);
 /** The same for the one that it has: nothing is to be told to it. */
 bool evt_sub_is_suppressed(struct evt_shard *shard, const struct evt_sub *sub);
+/** Whether it has the newest snapshot already, which is no news to it then, but an alarm is (RFC
+ * 5839 section 6.3); when so, it counts as seen. */
+bool evt_sub_has_it(struct evt_shard *shard, struct evt_sub *sub);
 /** A NOTIFY is about to leave with a view: true: without its body.  Otherwise the condition is
  * over. */
 bool evt_match_sent(struct evt_sub *sub, const struct evt_view *view);

@@ -33,12 +33,51 @@ evt_wanted_contact(struct evt_shard *shard, struct evt_request *request, struct 
     return true;
 }
 
+static enum hd_err
+named_dialogs(const struct evt_wanted *want, char memory[SIP_MAX_TOKEN],
+              struct sip_dialog_id *ret_dialog)
+{
+    if (!want->package->dialogs || !want->event.params.n)
+        return HD_ENOMATCH;
+    return sip_dialog_id_parse(want->event.params, memory, ret_dialog);
+}
+
+bool
+evt_wanted_dialogs(struct evt_shard *shard, struct evt_request *request, struct evt_wanted *want)
+{
+    char memory[SIP_MAX_TOKEN];
+    struct sip_dialog_id dialog;
+
+    switch (named_dialogs(want, memory, &dialog)) {
+    case HD_OK:
+        want->chooses = true;
+        return true;
+    case HD_ENOMATCH:
+        return true;
+    default:
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Or Incomplete Dialog In Event"));
+        return false;
+    }
+}
+
+/* RFC 4235 section 3.4: two hours for a dialog, where one is for all of a user's. */
+static uint32_t
+default_expires_s(const struct evt_wanted *want)
+{
+    const struct evt_package *package = want->package;
+
+    if (!want->chooses)
+        return package->default_expires_s;
+    return package->default_expires_s > package->max_expires_s / 2 ? package->max_expires_s
+                                                                   : package->default_expires_s * 2;
+}
+
 bool
 evt_wanted_expires(struct evt_shard *shard, struct evt_request *request, struct evt_wanted *want)
 {
     const struct evt_package *package = want->package;
 
-    switch (evt_grant(shard, request->msg, package->min_expires_s, package->default_expires_s,
+    switch (evt_grant(shard, request->msg, package->min_expires_s, default_expires_s(want),
                       package->max_expires_s, true, &want->expires_s)) {
     case HD_OK:
         return true;
@@ -216,19 +255,27 @@ evt_wanted_filter(struct evt_shard *shard, struct evt_request *request, struct e
                   const struct evt_sub *sub)
 {
     struct evt_filter *before = sub && evt_sub_filtered(sub) ? evt_sub_filtered(sub)->filter : NULL;
-    char phrase[EVT_FILTER_PHRASE];
+    char phrase[EVT_FILTER_PHRASE], memory[SIP_MAX_TOKEN];
+    struct sip_dialog_id dialog = { 0 };
 
-    if (!want->filters)
+    if (!want->filters && !want->chooses && !(before && before->chooses))
         return true;
+    if (!shard->ports.filter)
+        return refuse_filter(shard, request, 488, "No Filters");
+    /* A refresh without body leaves the filter as it was (RFC 4660 section 3.3.3); what the Event
+     * header says of dialogs is said by each SUBSCRIBE anew, as rates are. */
     struct evt_filter_request wish = { .resource = hd_slice(want->key, want->key_n),
-                                       .package = want->package->name };
+                                       .package = want->package->name,
+                                       .dialog = &dialog };
+    if (want->chooses)
+        HD_ASSERT(named_dialogs(want, memory, &dialog) == HD_OK);
     if (before)
         wish.before = before->source;
     if (want->filter_body.type.n) {
         wish.type = want->filter_body.type;
         wish.body = want->filter_body.octets;
-    } else if (!shard->ports.filter || !evt_config_profile(shard->config, want->package->name,
-                                                           want->profile, &wish.profile)) {
+    } else if (want->filters && !evt_config_profile(shard->config, want->package->name,
+                                                    want->profile, &wish.profile)) {
         return refuse_filter(shard, request, 488, "No Such Profile");
     }
     switch (shard->ports.filter->make(shard->ports.filter_context, &wish, &want->filter, phrase)) {

@@ -31,6 +31,7 @@ struct evt_wanted {
     uint8_t types, state, transform;
     uint32_t rule;
     struct hd_slice profile;     /* of the Event header; p NULL: none */
+    bool chooses;                /* the Event header names dialogs */
     bool filters;                /* the body or the Event header says something of a filter */
     struct sip_body filter_body; /* type empty: none */
     bool refilters;              /* the filter will be another than it was */
@@ -43,7 +44,10 @@ struct evt_wanted {
 /** The one Contact: a SIP or SIPS URI, a SIPS one where the Request-URI is. */
 bool evt_wanted_contact(struct evt_shard *shard, struct evt_request *request,
                         struct evt_wanted *want);
-/** The duration that is granted. */
+/** Which dialogs the Event header names, for a package that has them (RFC 4235 section 3.2). */
+bool evt_wanted_dialogs(struct evt_shard *shard, struct evt_request *request,
+                        struct evt_wanted *want);
+/** The duration that is granted; of dialogs that are named a longer one. */
 bool evt_wanted_expires(struct evt_shard *shard, struct evt_request *request,
                         struct evt_wanted *want);
 /** Rates of the Event header (RFC 6446 section 9.2); after the duration, which bounds them. */

@@ -1,8 +1,10 @@
 /* filters.c - the filter port: from what SUBSCRIBEs say to one compiled object per text.
  *
  * A filter's source is what the store keeps and what makes two filters the same: a list of
- * documents, each with a letter for its form.  Documents that no longer matter are left out before
- * it is looked up, so that a subscriber who sends the same again has the same filter. */
+ * documents, each with a letter for its form, and behind them the dialogs that the Event header
+ * names.  Documents that no longer matter are left out before it is looked up, so that a subscriber
+ * who sends the same again has the same filter.  Those dialogs come first: all else is said of
+ * what they leave. */
 #include "filter/filters.h"
 
 #include <stdio.h>
@@ -10,14 +12,17 @@
 
 #include "base/hash.h"
 #include "filter/set.h"
+#include "format/dialoginfo.h"
 
 #define FORM_XML 'X'
 #define FORM_JSON 'J'
 #define FORM_WORDS 'W'
+#define FORM_DIALOG 'D' /* call-id, to-tag and from-tag, which is empty when it is not said */
 
 struct evt_reading {
     struct flt_reading reading;
-    struct evt_doc *doc;
+    struct evt_doc *doc; /* what is left of it by the choice of dialogs */
+    enum evt_chosen chosen;
 };
 
 struct flt_filters {
@@ -63,7 +68,26 @@ struct source {
     unsigned n;
     char form[FLT_DOCUMENTS_MOST];
     struct hd_slice text[FLT_DOCUMENTS_MOST];
+    struct sip_dialog_id dialog; /* call_id.p NULL: none */
 };
+
+static bool
+source_is_empty(const struct source *source)
+{
+    return source->n == 0 && !source->dialog.call_id.p;
+}
+
+static void
+dialog_read(struct hd_bytes_in *in, struct sip_dialog_id *dialog)
+{
+    dialog->call_id = hd_bytes_get_slice(in);
+    dialog->to_tag = hd_bytes_get_slice(in);
+    dialog->from_tag = hd_bytes_get_slice(in);
+    if (dialog->call_id.n == 0 || dialog->to_tag.n == 0)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    if (dialog->from_tag.n == 0)
+        dialog->from_tag = hd_slice(NULL, 0);
+}
 
 static enum hd_err
 source_read(struct hd_slice octets, struct source *source)
@@ -71,11 +95,16 @@ source_read(struct hd_slice octets, struct source *source)
     struct hd_bytes_in in;
 
     source->n = 0;
+    source->dialog = (struct sip_dialog_id){ 0 };
     hd_bytes_in_init(&in, octets);
-    while (in.left && source->n < FLT_DOCUMENTS_MOST) {
-        source->form[source->n] = (char)hd_bytes_get_u8(&in);
-        source->text[source->n] = hd_bytes_get_slice(&in);
-        source->n++;
+    while (in.left && source->n < FLT_DOCUMENTS_MOST && !source->dialog.call_id.p) {
+        const char form = (char)hd_bytes_get_u8(&in);
+        if (form == FORM_DIALOG) {
+            dialog_read(&in, &source->dialog);
+            continue;
+        }
+        source->form[source->n] = form;
+        source->text[source->n++] = hd_bytes_get_slice(&in);
     }
     return hd_bytes_in_end(&in);
 }
@@ -83,7 +112,9 @@ source_read(struct hd_slice octets, struct source *source)
 static size_t
 source_size(const struct source *source)
 {
-    size_t n = 0;
+    const struct sip_dialog_id *dialog = &source->dialog;
+    size_t n =
+        dialog->call_id.p ? 13 + dialog->call_id.n + dialog->to_tag.n + dialog->from_tag.n : 0;
 
     for (unsigned i = 0; i < source->n; i++)
         n += 5 + source->text[i].n;
@@ -100,6 +131,12 @@ source_write(const struct source *source, char *memory, size_t cap)
     for (unsigned i = 0; i < source->n; i++) {
         hd_bytes_put_u8(&out, (uint8_t)source->form[i]);
         hd_bytes_put_slice(&out, source->text[i]);
+    }
+    if (source->dialog.call_id.p) {
+        hd_bytes_put_u8(&out, FORM_DIALOG);
+        hd_bytes_put_slice(&out, source->dialog.call_id);
+        hd_bytes_put_slice(&out, source->dialog.to_tag);
+        hd_bytes_put_slice(&out, source->dialog.from_tag);
     }
     HD_ASSERT(hd_bytes_out_finish(&out, &octets) == HD_OK);
     return octets;
@@ -128,17 +165,14 @@ media_is(struct hd_slice type, struct hd_slice media)
     return hd_slice_ieq(hd_slice_trim(hd_slice(type.p, hd_slice_find(type, ';'))), media);
 }
 
-/* What the filter is made of after a request.  XML adds to XML; all else takes the place of what
- * was. */
+/* Puts in what the body or a profile says.  XML adds to XML; all else takes the place of what was.
+ */
 static enum hd_err
-source_after(const struct evt_filter_request *request, struct source *source,
-             char ret_phrase[EVT_FILTER_PHRASE])
+source_add(const struct evt_filter_request *request, struct source *source)
 {
     char form = FORM_WORDS;
     struct hd_slice text = request->profile;
 
-    if (source_read(request->before, source))
-        return HD_ESYNTAX;
     if (request->body.n) {
         text = request->body;
         if (media_is(request->type, HD_LIT("application/simple-filter+xml")))
@@ -152,14 +186,30 @@ source_after(const struct evt_filter_request *request, struct source *source,
     }
     if (form != FORM_XML || (source->n && source->form[0] != FORM_XML))
         source->n = 0;
-    if (source->n == FLT_DOCUMENTS_MOST ||
-        source_size(source) + text.n + 5 > EVT_FILTER_SOURCE_MOST) {
-        (void)snprintf(ret_phrase, EVT_FILTER_PHRASE, "Bad Filter: too large");
+    if (source->n == FLT_DOCUMENTS_MOST)
         return HD_EDENIED;
-    }
     source->form[source->n] = form;
     source->text[source->n++] = text;
     return HD_OK;
+}
+
+/* What the filter is made of after a request. */
+static enum hd_err
+source_after(const struct evt_filter_request *request, struct source *source,
+             char ret_phrase[EVT_FILTER_PHRASE])
+{
+    enum hd_err err = HD_ESYNTAX;
+
+    if (source_read(request->before, source))
+        return HD_ESYNTAX;
+    if (request->dialog)
+        source->dialog = *request->dialog;
+    err = source_add(request, source);
+    if (!err && source_size(source) > EVT_FILTER_SOURCE_MOST)
+        err = HD_EDENIED;
+    if (err == HD_EDENIED)
+        (void)snprintf(ret_phrase, EVT_FILTER_PHRASE, "Bad Filter: too large");
+    return err;
 }
 
 /* --- the same text is the same object --------------------------------------------------------- */
@@ -266,9 +316,11 @@ compile(struct flt_filters *filters, const struct evt_filter_request *request,
         struct source *source, struct flt_set *set, char ret_phrase[EVT_FILTER_PHRASE])
 {
     struct flt_fault fault = { 0 };
-    const struct hd_slice last = source->text[source->n - 1];
     enum hd_err err = HD_ESYNTAX;
 
+    if (source->n == 0)
+        return HD_OK; /* dialogs alone */
+    const struct hd_slice last = source->text[source->n - 1];
     switch (source->form[0]) {
     case FORM_XML:
         err = compile_xml(filters, request, source, set, &fault);
@@ -295,6 +347,7 @@ set_keep(struct flt_filters *filters, const struct evt_filter_request *request,
          const struct source *source, struct flt_set *set)
 {
     struct hd_slice octets = flt_set_string(set, hd_slice(NULL, 0));
+    struct source own;
     size_t size = source_size(source);
     char *memory = malloc(size + 1);
 
@@ -308,6 +361,8 @@ set_keep(struct flt_filters *filters, const struct evt_filter_request *request,
     if (short_of)
         return HD_ENOMEM;
     set->head.source = octets;
+    HD_ASSERT(source_read(octets, &own) == HD_OK);
+    set->dialog = own.dialog;
     flt_set_finish(set);
     return set_intern(filters, set);
 }
@@ -345,16 +400,16 @@ make(void *context, const struct evt_filter_request *request, struct evt_filter 
     if (err)
         return err;
     *ret_filter = NULL;
-    if (source.n == 0)
+    if (source_is_empty(&source))
         return HD_OK;
     *ret_filter = set_known(filters, request, &source);
     if (*ret_filter)
         return HD_OK;
     struct flt_set *set = flt_set_new();
     err = set ? compile(filters, request, &source, set, ret_phrase) : HD_ENOMEM;
-    if (!err && source.n)
+    if (!err && !source_is_empty(&source))
         *ret_filter = set_known(filters, request, &source);
-    if (err || source.n == 0 || *ret_filter) {
+    if (err || source_is_empty(&source) || *ret_filter) {
         flt_set_free(set);
         return err;
     }
@@ -368,8 +423,39 @@ make(void *context, const struct evt_filter_request *request, struct evt_filter 
 
 /* --- documents ------------------------------------------------------------------------------- */
 
+/* What the dialogs that a filter chooses leave of a document: *ret_doc, one reference; NULL:
+ * nothing, or it is none about dialogs.  HD_OK, HD_ENOMEM. */
+static enum hd_err
+choose(const struct flt_set *set, struct evt_doc *doc, struct evt_doc **ret_doc,
+       enum evt_chosen *ret_chosen)
+{
+    const struct fmt_dialoginfo_choice choice = { .call_id = set->dialog.call_id,
+                                                  .local_tag = set->dialog.to_tag,
+                                                  .remote_tag = set->dialog.from_tag };
+    enum fmt_dialoginfo_chosen chosen = FMT_DIALOGINFO_NONE;
+    struct hd_str out = { 0 };
+
+    *ret_chosen = EVT_CHOSEN_NONE;
+    *ret_doc = NULL;
+    if (!doc || !set->head.chooses) {
+        *ret_doc = doc ? evt_doc_ref(doc) : NULL;
+        return HD_OK;
+    }
+    enum hd_err err = fmt_dialoginfo_choose(doc->body, &choice, &out, &chosen);
+    if (!err) {
+        *ret_doc = evt_doc_new(doc->type, hd_str_slice(&out));
+        err = *ret_doc ? HD_OK : HD_ENOMEM;
+    }
+    hd_str_done(&out);
+    if (!err)
+        *ret_chosen = chosen == FMT_DIALOGINFO_OVER     ? EVT_CHOSEN_OVER
+                      : chosen == FMT_DIALOGINFO_LIVING ? EVT_CHOSEN_LIVING
+                                                        : EVT_CHOSEN_NONE;
+    return err == HD_ENOMEM ? err : HD_OK;
+}
+
 static struct evt_reading *
-read_doc(void *context, struct evt_doc *doc)
+read_doc(void *context, const struct evt_filter *filter, struct evt_doc *doc)
 {
     struct flt_filters *filters = context;
     struct evt_reading *reading = filters->spare;
@@ -379,7 +465,11 @@ read_doc(void *context, struct evt_doc *doc)
         reading = calloc(1, sizeof(*reading));
     if (!reading)
         return NULL;
-    reading->doc = doc ? evt_doc_ref(doc) : NULL;
+    if (choose(flt_set_of(filter), doc, &reading->doc, &reading->chosen)) {
+        filters->spare = reading;
+        return NULL;
+    }
+    doc = reading->doc;
     flt_reading_init(&reading->reading, &filters->reader, doc ? doc->type : HD_LIT(""),
                      doc ? doc->body : HD_LIT(""));
     return reading;
@@ -421,15 +511,22 @@ say(const struct evt_filter *filter, const void *state, struct evt_reading *read
 }
 
 static enum hd_err
-cut(void *context, const struct evt_filter *filter, struct evt_doc *doc, struct evt_doc **ret_doc)
+cut(void *context, const struct evt_filter *filter, struct evt_doc *doc, struct evt_doc **ret_doc,
+    enum evt_chosen *ret_chosen)
 {
-    struct evt_reading *reading = read_doc(context, doc);
     struct hd_str out = { 0 };
 
+    if (!filter->cuts)
+        return choose(flt_set_of(filter), doc, ret_doc, ret_chosen);
+    struct evt_reading *reading = read_doc(context, filter, doc);
     *ret_doc = NULL;
+    *ret_chosen = EVT_CHOSEN_NONE;
     if (!reading)
         return HD_ENOMEM;
-    enum hd_err err = flt_cut(flt_set_of(filter), &reading->reading, doc->body, &out);
+    *ret_chosen = reading->chosen;
+    doc = reading->doc;
+    enum hd_err err =
+        doc ? flt_cut(flt_set_of(filter), &reading->reading, doc->body, &out) : HD_ENOMATCH;
     if (err == HD_ENOTSUP) { /* not XML: there is nothing that could be left out */
         *ret_doc = evt_doc_ref(doc);
         err = HD_OK;

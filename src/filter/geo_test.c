@@ -467,9 +467,10 @@ an_exact_location_type_leaves_out_the_other(void **state)
                                                "<ca:civicAddress><ca:country>FR</ca:country>"
                                                "</ca:civicAddress>"));
     struct evt_doc *cut = NULL;
+    enum evt_chosen chosen;
 
     (void)state;
-    assert_int_equal(flt_filter_ops()->cut(filters, filter, doc, &cut), HD_OK);
+    assert_int_equal(flt_filter_ops()->cut(filters, filter, doc, &cut, &chosen), HD_OK);
     assert_non_null(memmem(cut->body.p, cut->body.n, "gml:Point", 9));
     assert_null(memmem(cut->body.p, cut->body.n, "civicAddress", 12));
     evt_doc_unref(cut);

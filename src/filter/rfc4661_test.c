@@ -80,11 +80,12 @@ cut(const char *filter_text, const char *body)
 {
     struct evt_filter *filter = filter_make(XML_TYPE, filter_text, NULL, HD_OK);
     struct evt_doc *doc = doc_of("application/pidf+xml", body), *left = NULL;
+    enum evt_chosen chosen;
     const char *reason = NULL;
     char *text = NULL;
 
     assert_true(filter->cuts);
-    assert_int_equal(flt_filter_ops()->cut(filters, filter, doc, &left), HD_OK);
+    assert_int_equal(flt_filter_ops()->cut(filters, filter, doc, &left, &chosen), HD_OK);
     if (left) {
         assert_int_equal(fmt_xml_check(left->body, 65536, &reason), HD_OK);
         text = hd_slice_strdup(left->body);

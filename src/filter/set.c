@@ -168,6 +168,8 @@ flt_set_finish(struct flt_set *set)
 
     head->triggers = set->n_triggers > 0;
     head->cuts = set->n_whats > 0 || set->geodetic_only || set->civic_only;
+    head->chooses = set->dialog.call_id.p != NULL;
+    head->partial = head->chooses && !head->cuts && !head->triggers;
     for (uint32_t i = 0; i < set->n_triggers; i++) {
         head->own = head->own || set->triggers[i].own;
         head->differs = head->differs || set->triggers[i].compares;

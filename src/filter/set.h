@@ -85,6 +85,7 @@ struct flt_set {
     struct flt_trigger *triggers;
     struct flt_what *whats;
     bool geodetic_only, civic_only; /* RFC 6447 section 3.5 */
+    struct sip_dialog_id dialog;    /* the Event header names it; call_id.p NULL: none */
     struct flt_string *strings;
 };
 

@@ -84,7 +84,7 @@ static inline uint32_t
 bench_doc(struct bench *b, const char *type, const char *body)
 {
     struct evt_doc *doc = doc_of(type, body);
-    struct evt_reading *reading = flt_filter_ops()->read(filters, doc);
+    struct evt_reading *reading = flt_filter_ops()->read(filters, b->filter, doc);
 
     flt_filter_ops()->step(b->filter, b->state, reading, true, b->now_ms, &b->step);
     flt_filter_ops()->unread(filters, reading);
@@ -112,8 +112,8 @@ static inline uint32_t
 bench_compare(struct bench *b, const char *type, const char *before, const char *now)
 {
     struct evt_doc *d1 = before ? doc_of(type, before) : NULL, *d2 = doc_of(type, now);
-    struct evt_reading *r1 = before ? flt_filter_ops()->read(filters, d1) : NULL;
-    struct evt_reading *r2 = flt_filter_ops()->read(filters, d2);
+    struct evt_reading *r1 = before ? flt_filter_ops()->read(filters, b->filter, d1) : NULL;
+    struct evt_reading *r2 = flt_filter_ops()->read(filters, b->filter, d2);
     uint32_t fired = flt_filter_ops()->compare(b->filter, b->state, r1, r2);
 
     flt_filter_ops()->unread(filters, r1);

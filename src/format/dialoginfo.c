@@ -396,6 +396,130 @@ fmt_dialoginfo_neutral(struct hd_slice entity, struct hd_str *out)
     hd_str_add_str(out, "</dialog-info>\n");
 }
 
+/* ---- session descriptions ---- */
+
+/* local and remote of a dialog have one each (RFC 4235 section 4.1.6.3). */
+static bool
+is_session(const struct fmt_xml_reader *r)
+{
+    return r->depth == 4 &&
+           fmt_xml_is(&r->element->name, HD_LIT(NS), HD_LIT("session-description")) &&
+           fmt_xml_is(&r->open[1].name, HD_LIT(NS), HD_LIT("dialog"));
+}
+
+enum hd_err
+fmt_dialoginfo_without_sessions(struct hd_slice body, struct hd_str *out)
+{
+    struct fmt_xml_reader r;
+    enum fmt_xml_event event = FMT_XML_TEXT;
+    const char *rest = body.p; /* what is not written yet */
+
+    if (!memmem(body.p, body.n, "session-description", 19))
+        return HD_ENOMATCH; /* almost all of them */
+    fmt_xml_open(&r, body, body.n);
+    while (event != FMT_XML_DONE) {
+        const enum hd_err err = fmt_xml_next(&r, &event);
+        if (err)
+            return err;
+        if (event == FMT_XML_START && is_session(&r))
+            hd_str_add(out, hd_slice(rest, (size_t)(r.token.p - rest)));
+        else if (event == FMT_XML_END && is_session(&r))
+            rest = r.token.p + r.token.n;
+    }
+    if (rest == body.p)
+        return HD_ENOMATCH;
+    hd_str_add(out, hd_slice(rest, (size_t)(body.p + body.n - rest)));
+    return out->err;
+}
+
+/* ---- choosing ---- */
+
+/* One document while dialogs are taken out of it. */
+struct choosing {
+    const struct fmt_dialoginfo_choice *choice;
+    struct fmt_xml_reader reader;
+    struct hd_str *out;
+    const char *dialog; /* the start of the one that is being taken, or NULL */
+    unsigned n, n_over;
+};
+
+static bool
+is_chosen(const struct choosing *c)
+{
+    const struct fmt_xml_reader *const r = &c->reader;
+    const struct fmt_dialoginfo_choice *const choice = c->choice;
+
+    return is_dialog(r) && is_value(fmt_xml_attribute(r, HD_LIT("call-id")), choice->call_id) &&
+           is_value(fmt_xml_attribute(r, HD_LIT("local-tag")), choice->local_tag) &&
+           (!choice->remote_tag.p ||
+            is_value(fmt_xml_attribute(r, HD_LIT("remote-tag")), choice->remote_tag));
+}
+
+static void
+choose_start(struct choosing *c, struct hd_slice body)
+{
+    const struct hd_slice tag = c->reader.token;
+
+    if (c->reader.depth == 1) {
+        hd_str_add(c->out, hd_slice(body.p, (size_t)(tag.p + tag.n - body.p)));
+        hd_str_add_str(c->out, "\n");
+    } else if (c->reader.depth == 2 && is_chosen(c)) {
+        c->dialog = tag.p;
+        c->n++;
+    }
+}
+
+static void
+choose_end(struct choosing *c)
+{
+    const struct hd_slice tag = c->reader.token; /* of "<a/>": empty, behind it */
+
+    if (c->reader.depth == 1) {
+        hd_str_add(c->out, tag);
+        hd_str_add_str(c->out, "\n");
+    } else if (c->reader.depth == 2 && c->dialog) {
+        hd_str_add(c->out, hd_slice(c->dialog, (size_t)(tag.p + tag.n - c->dialog)));
+        hd_str_add_str(c->out, "\n");
+        c->dialog = NULL;
+    }
+}
+
+static bool
+says_terminated(const struct fmt_xml_reader *r)
+{
+    return r->depth == 3 && fmt_xml_is(&r->element->name, HD_LIT(NS), HD_LIT("state")) &&
+           is_word(r->token, HD_LIT("terminated"));
+}
+
+enum hd_err
+fmt_dialoginfo_choose(struct hd_slice body, const struct fmt_dialoginfo_choice *choice,
+                      struct hd_str *out, enum fmt_dialoginfo_chosen *ret_chosen)
+{
+    struct choosing c;
+    enum fmt_xml_event event = FMT_XML_TEXT;
+
+    c.choice = choice;
+    c.out = out;
+    c.dialog = NULL;
+    c.n = c.n_over = 0;
+    fmt_xml_open(&c.reader, body, body.n);
+    while (event != FMT_XML_DONE) {
+        const enum hd_err err = fmt_xml_next(&c.reader, &event);
+        if (err)
+            return err;
+        if (event == FMT_XML_START)
+            choose_start(&c, body);
+        else if (event == FMT_XML_END)
+            choose_end(&c);
+        else if (event == FMT_XML_TEXT && c.dialog)
+            c.n_over += says_terminated(&c.reader);
+    }
+    *ret_chosen = c.n == 0          ? FMT_DIALOGINFO_NONE
+                  : c.n_over == c.n ? FMT_DIALOGINFO_OVER
+                                    : FMT_DIALOGINFO_LIVING;
+    return out->err;
+}
+
 /* ---- what changed ---- */
 
 enum hd_err

@@ -56,6 +56,34 @@ HD_NODISCARD enum hd_err fmt_dialoginfo_compose(struct hd_slice entity,
  */
 HD_NODISCARD enum hd_err fmt_dialoginfo_partial(struct hd_slice base, struct hd_slice now,
                                                 struct hd_str *out);
+/* Dialogs that a subscriber wants to see (RFC 4235 section 3.2). */
+struct fmt_dialoginfo_choice {
+    struct hd_slice call_id, local_tag;
+    struct hd_slice remote_tag; /* p NULL: with any and without one, they come of one INVITE */
+};
+enum fmt_dialoginfo_chosen {
+    FMT_DIALOGINFO_NONE = 0, /* there is no such dialog */
+    FMT_DIALOGINFO_LIVING,
+    FMT_DIALOGINFO_OVER /* all of them are terminated */
+};
+/**
+ * A document with the dialogs of a choice alone, octet by octet as they stand in a valid one; its
+ * root stays as it is, what it has beside dialogs goes.
+ * @param out  empty
+ * @return HD_OK; HD_ESYNTAX not a document that fmt_dialoginfo_validate() lets through; HD_ENOMEM.
+ * On failure out holds nothing of use.
+ */
+HD_NODISCARD enum hd_err fmt_dialoginfo_choose(struct hd_slice body,
+                                               const struct fmt_dialoginfo_choice *choice,
+                                               struct hd_str *out,
+                                               enum fmt_dialoginfo_chosen *ret_chosen);
+/**
+ * A valid document without the session descriptions of its participants (RFC 4235 section 3.3: not
+ * included unless explicitly requested and explicitly authorized).
+ * @param out  empty
+ * @return HD_OK; HD_ENOMATCH there are none, out is empty; HD_ESYNTAX; HD_ENOMEM
+ */
+HD_NODISCARD enum hd_err fmt_dialoginfo_without_sessions(struct hd_slice body, struct hd_str *out);
 /** Whether a dialog of a valid document is confirmed (RFC 4235 section 3.7.1): somebody is on the
  * phone. */
 bool fmt_dialoginfo_is_busy(struct hd_slice body);

@@ -42,11 +42,39 @@ composing_tells_every_refused_allocation(void **state)
     }
 }
 
+static void
+leaving_something_out_tells_every_refused_allocation(void **state)
+{
+    static const char doc[] =
+        "<dialog-info xmlns='" NS "' version='0' state='full' entity='sip:a@b'>"
+        "<dialog id='a' call-id='c' local-tag='l'><state/><local>"
+        "<session-description/></local></dialog></dialog-info>";
+    const struct fmt_dialoginfo_choice choice = { HD_LIT("c"), HD_LIT("l"), { NULL, 0 } };
+
+    (void)state;
+    for (unsigned sessions = 0; sessions <= 1; sessions++) {
+        bool refused = true;
+        for (unsigned n = 0; refused; n++) {
+            struct hd_str out = { 0 };
+            enum fmt_dialoginfo_chosen chosen;
+            alloc_refuse(n);
+            const enum hd_err err =
+                sessions ? fmt_dialoginfo_without_sessions(hd_slice_str(doc), &out)
+                         : fmt_dialoginfo_choose(hd_slice_str(doc), &choice, &out, &chosen);
+            refused = alloc_allow();
+            assert_true(n > 0 || refused);
+            assert_int_equal(err, refused ? HD_ENOMEM : HD_OK);
+            hd_str_done(&out);
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(composing_tells_every_refused_allocation),
+        cmocka_unit_test(leaving_something_out_tells_every_refused_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

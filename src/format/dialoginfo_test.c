@@ -436,6 +436,130 @@ somebody_is_on_the_phone_when_a_dialog_is_confirmed(void **state)
     }
 }
 
+/* --- dialogs that were chosen ---------------------------------------------------------------- */
+
+static const char calls[] =
+    "<?xml version='1.0'?>\n"
+    "<d:dialog-info xmlns:d='" NS "' version='3' state='full' entity='sip:a@b'>"
+    "<d:dialog id='1' call-id='one&quot;@h' local-tag='t1' remote-tag='f1'>"
+    "<d:state>early</d:state></d:dialog>"
+    "<d:dialog id='2' call-id='one&quot;@h' local-tag='t1' remote-tag='f2'>"
+    "<d:state> terminated\n</d:state><d:remote/></d:dialog>"
+    "<d:dialog id='3' call-id='one&quot;@h' local-tag='t1'><d:state>trying</d:state></d:dialog>"
+    "<d:dialog id='4' call-id='two' local-tag='t1' remote-tag='f1'>"
+    "<d:state>terminated</d:state></d:dialog>"
+    "<d:note call-id='two' local-tag='t1'/>"
+    "<d:dialog id='5'><d:state>confirmed</d:state></d:dialog>"
+    "</d:dialog-info>\n";
+
+static void
+dialogs_are_chosen_by_call_id_and_tags(void **state)
+{
+    static const struct {
+        const char *call_id, *local, *remote;
+        enum fmt_dialoginfo_chosen chosen;
+        const char *ids;
+    } row[] = {
+        { "one\"@h", "t1", "f1", FMT_DIALOGINFO_LIVING, "1" },
+        { "one\"@h", "t1", "f2", FMT_DIALOGINFO_OVER, "2" },
+        { "one\"@h", "t1", NULL, FMT_DIALOGINFO_LIVING, "123" },
+        { "two", "t1", NULL, FMT_DIALOGINFO_OVER, "4" },
+        { "two", "t1", "f1", FMT_DIALOGINFO_OVER, "4" },
+        { "two", "f1", "t1", FMT_DIALOGINFO_NONE, "" },
+        { "two", "T1", "f1", FMT_DIALOGINFO_NONE, "" },
+        { "one", "t1", NULL, FMT_DIALOGINFO_NONE, "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        const struct fmt_dialoginfo_choice choice = {
+            .call_id = hd_slice_str(row[i].call_id),
+            .local_tag = hd_slice_str(row[i].local),
+            .remote_tag = row[i].remote ? hd_slice_str(row[i].remote) : hd_slice(NULL, 0)
+        };
+        struct hd_str out = { 0 };
+        enum fmt_dialoginfo_chosen chosen;
+        char ids[8] = "";
+        assert_int_equal(fmt_dialoginfo_choose(hd_slice_str(calls), &choice, &out, &chosen), HD_OK);
+        assert_int_equal(chosen, row[i].chosen);
+        assert_int_equal(validate(hd_str_slice(&out)), HD_OK);
+        char *text = hd_str_take(&out);
+        assert_memory_equal(text, calls, strcspn(calls, ">") + 1); /* the root as it was */
+        assert_null(strstr(text, "note"));
+        for (const char *id = text; (id = strstr(id, " id='")); id += 5)
+            (void)snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%c", id[5]);
+        assert_string_equal(ids, row[i].ids);
+        free(text);
+    }
+}
+
+static void
+a_chosen_dialog_stands_as_it_stood(void **state)
+{
+    const struct fmt_dialoginfo_choice choice = { HD_LIT("c"), HD_LIT("l"), HD_LIT("r") };
+    const char *const in = ROOT "<dialog id=\"x\" remote-tag=\"r\" call-id=\"c\" local-tag=\"l\" >"
+                                "<!-- > --><state event=\"x\"><![CDATA[terminated]]></state> "
+                                "<local/></dialog><dialog id=\"y\"><state/></dialog>" END;
+    const char *const left =
+        ROOT "\n<dialog id=\"x\" remote-tag=\"r\" call-id=\"c\" local-tag=\"l\" >"
+             "<!-- > --><state event=\"x\"><![CDATA[terminated]]></state> "
+             "<local/></dialog>\n" END "\n";
+    enum fmt_dialoginfo_chosen chosen;
+    struct hd_str out = { 0 };
+
+    (void)state;
+    assert_int_equal(fmt_dialoginfo_choose(hd_slice_str(in), &choice, &out, &chosen), HD_OK);
+    assert_int_equal(chosen, FMT_DIALOGINFO_OVER);
+    char *text = hd_str_take(&out);
+    assert_string_equal(text, left);
+    free(text);
+    memset(&out, 0, sizeof(out));
+    const char *const empty = "<dialog-info xmlns='" NS "' version='0' state='full' entity='x'/>";
+    assert_int_equal(fmt_dialoginfo_choose(hd_slice_str(empty), &choice, &out, &chosen), HD_OK);
+    assert_int_equal(chosen, FMT_DIALOGINFO_NONE);
+    assert_int_equal(validate(hd_str_slice(&out)), HD_OK);
+    hd_str_done(&out);
+    memset(&out, 0, sizeof(out));
+    assert_int_equal(fmt_dialoginfo_choose(HD_LIT("{}"), &choice, &out, &chosen), HD_ESYNTAX);
+    hd_str_done(&out);
+}
+
+static void
+session_descriptions_go_and_nothing_else(void **state)
+{
+    static const struct {
+        const char *in, *left; /* NULL: there are none */
+    } row[] = {
+        { ROOT "<dialog id=\"a\"><state>early</state><local><session-description type=\"a/sdp\">"
+               "v=0</session-description><target uri=\"x\"/></local><remote>"
+               "<session-description type=\"y\"/></remote></dialog>" END,
+          ROOT "<dialog id=\"a\"><state>early</state><local><target uri=\"x\"/></local><remote>"
+               "</remote></dialog>" END },
+        { "<d:dialog-info xmlns:d='" NS "' version='0' state='full' entity='x'><d:dialog id='a'>"
+          "<d:state/><d:local><d:session-description>k</d:session-description></d:local>"
+          "</d:dialog></d:dialog-info>",
+          "<d:dialog-info xmlns:d='" NS "' version='0' state='full' entity='x'><d:dialog id='a'>"
+          "<d:state/><d:local></d:local></d:dialog></d:dialog-info>" },
+        { ROOT DIALOG("a", "session-description") END, NULL },
+        { ROOT "<dialog id=\"a\"><state/><local><x xmlns=\"urn:x\"><session-description/></x>"
+               "</local></dialog><!-- <session-description> -->" END,
+          NULL },
+        { ROOT DIALOG("a", "early") END, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        struct hd_str out = { 0 };
+        const enum hd_err err = fmt_dialoginfo_without_sessions(hd_slice_str(row[i].in), &out);
+        assert_int_equal(err, row[i].left ? HD_OK : HD_ENOMATCH);
+        if (row[i].left)
+            assert_true(hd_slice_eq(hd_str_slice(&out), hd_slice_str(row[i].left)));
+        else
+            assert_int_equal(out.n, 0);
+        hd_str_done(&out);
+    }
+}
+
 int
 main(void)
 {
@@ -458,6 +582,9 @@ main(void)
         cmocka_unit_test(dialogs_of_a_composed_document_are_limited),
         cmocka_unit_test(the_neutral_document_is_full_and_has_no_dialogs),
         cmocka_unit_test(somebody_is_on_the_phone_when_a_dialog_is_confirmed),
+        cmocka_unit_test(dialogs_are_chosen_by_call_id_and_tags),
+        cmocka_unit_test(a_chosen_dialog_stands_as_it_stood),
+        cmocka_unit_test(session_descriptions_go_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

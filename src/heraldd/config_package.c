@@ -88,6 +88,7 @@ package_defaults(struct hd_reader *r, struct hd_slice name, const struct builtin
     *type = pkg_default_type(name);
     package->types = type;
     package->n_types = 1;
+    package->dialogs = hd_slice_eq(name, HD_LIT("dialog"));
     if (hd_slice_eq(name, HD_LIT("presence"))) {
         package->partial = package->ops->render != NULL;
         package->first_version = 1; /* RFC 5263 section 4.4 */

@@ -22,17 +22,13 @@ dialog_validate(const struct evt_package *package, struct hd_slice type, struct 
     return err ? err : fmt_dialoginfo_validate(body, pkg_body_max(package), ret_reason);
 }
 
+/* One document out of several, or of one that is not about this resource. */
 static enum hd_err
-dialog_compose(const struct evt_package *package, struct hd_slice entity,
-               const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
+join(const struct evt_package *package, struct hd_slice entity,
+     const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
 {
     struct hd_str out = { 0 };
 
-    HD_ASSERT(n > 0);
-    if (n == 1 && fmt_dialoginfo_is_for(published[0].doc->body, entity)) {
-        *ret_doc = evt_doc_ref(published[0].doc);
-        return HD_OK;
-    }
     struct fmt_dialoginfo_part *parts = calloc(n, sizeof(*parts));
     if (!parts)
         return HD_ENOMEM;
@@ -44,6 +40,48 @@ dialog_compose(const struct evt_package *package, struct hd_slice entity,
         return pkg_doc_take(DIALOG_TYPE, &out, ret_doc);
     hd_str_done(&out);
     return err == HD_ENOMEM ? err : HD_ESYNTAX;
+}
+
+/* Nobody is authorized to see session descriptions, which may hold keys: there is no rule that says
+ * so, and Event's include-session-description alone does not (RFC 4235 section 3.3). */
+static enum hd_err
+leave_sessions_out(struct evt_doc **doc)
+{
+    struct hd_str out = { 0 };
+    struct evt_doc *left;
+    enum hd_err err = fmt_dialoginfo_without_sessions((*doc)->body, &out);
+
+    if (!err)
+        err = pkg_doc_take((*doc)->type, &out, &left);
+    else
+        hd_str_done(&out);
+    if (!err) {
+        evt_doc_unref(*doc);
+        *doc = left;
+    }
+    return err == HD_ENOMATCH ? HD_OK : err;
+}
+
+static enum hd_err
+dialog_compose(const struct evt_package *package, struct hd_slice entity,
+               const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
+{
+    struct evt_doc *doc;
+    enum hd_err err = HD_OK;
+
+    HD_ASSERT(n > 0);
+    if (n == 1 && fmt_dialoginfo_is_for(published[0].doc->body, entity))
+        doc = evt_doc_ref(published[0].doc);
+    else
+        err = join(package, entity, published, n, &doc);
+    if (err)
+        return err;
+    err = leave_sessions_out(&doc);
+    if (err)
+        evt_doc_unref(doc);
+    else
+        *ret_doc = doc;
+    return err;
 }
 
 static enum hd_err

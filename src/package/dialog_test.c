@@ -146,6 +146,26 @@ what_was_kept_and_is_not_valid_is_shown_as_it_is(void **state)
     evt_doc_unref(published.doc);
 }
 
+static void
+nobody_is_shown_a_session_description(void **state)
+{
+    static const char sdp[] =
+        ROOT("0", "sip:bob@example.test") "<dialog id='d'><state>confirmed</state><local>"
+                                          "<session-description type='application/sdp'>"
+                                          "a=crypto:1</session-description></local></dialog>"
+                                          "</dialog-info>";
+
+    (void)state;
+    for (unsigned two = 0; two <= 1; two++) {
+        struct evt_doc *doc =
+            composed(sdp, two ? ROOT("0", "sip:bob@example.test") "</dialog-info>" : NULL);
+        assert_null(memmem(doc->body.p, doc->body.n, "crypto", 6));
+        assert_non_null(memmem(doc->body.p, doc->body.n, "<local></local></dialog>", 24));
+        assert_true(hd_slice_eq(doc->type, TYPE));
+        evt_doc_unref(doc);
+    }
+}
+
 int
 main(void)
 {
@@ -156,6 +176,7 @@ main(void)
         cmocka_unit_test(another_version_makes_no_other_event_state),
         cmocka_unit_test(a_document_about_somebody_else_is_made_about_the_resource),
         cmocka_unit_test(every_document_has_a_hole_where_its_version_stands),
+        cmocka_unit_test(nobody_is_shown_a_session_description),
         cmocka_unit_test(what_was_kept_and_is_not_valid_is_shown_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
