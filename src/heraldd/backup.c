@@ -1,9 +1,9 @@
 /* backup.c - a folder with a copy of the state folder's files.
  *
  * The live state and the audit trail first, which the store's thread copies between its commits,
- * then herald.db: what the live state refers to (users, keys) is in a file that is at least as
- * new. Invariants: done is called once, and after it nothing is left in memory; a folder that
- * failed holds nothing of ours. */
+ * then what waits for webhooks, which the outbox's thread does, then herald.db: what the others
+ * refer to (users, keys, webhooks) is in a file that is at least as new. Invariants: done is called
+ * once, and after it nothing is left in memory; a folder that failed holds nothing of ours. */
 #include "heraldd/backup.h"
 
 #include <dirent.h>
@@ -17,8 +17,10 @@
 
 #include "base/log.h"
 #include "heraldd/daemon.h"
+#include "heraldd/face.h"
 #include "heraldd/live.h"
 #include "store/audit.h"
+#include "store/outbox.h"
 
 struct backup {
     struct hd_daemon *daemon;
@@ -26,16 +28,19 @@ struct backup {
     void *context;
     int fd;    /* of the folder */
     bool made; /* the folder is ours */
+    struct api_query query;
     char problem[HD_PROBLEM_TEXT];
-    char path[]; /* of the folder, then of the live state's file in it */
+    size_t folder_n;
+    char path[]; /* of the folder, and then of a file in it */
 };
 
 /* Everything that SQLite may have made beside the file, too. */
-static const char *const files[] = { HD_LIVE_FILE,          HD_LIVE_FILE "-journal",
-                                     HD_LIVE_FILE "-wal",   HD_LIVE_FILE "-shm",
-                                     STO_AUDIT_FILE,        STO_AUDIT_FILE "-journal",
-                                     STO_AUDIT_FILE "-wal", STO_AUDIT_FILE "-shm",
-                                     HD_STATE_FILE,         HD_STATE_FILE "-journal" };
+static const char *const files[] = {
+    HD_LIVE_FILE,    HD_LIVE_FILE "-journal",    HD_LIVE_FILE "-wal",    HD_LIVE_FILE "-shm",
+    STO_AUDIT_FILE,  STO_AUDIT_FILE "-journal",  STO_AUDIT_FILE "-wal",  STO_AUDIT_FILE "-shm",
+    STO_OUTBOX_FILE, STO_OUTBOX_FILE "-journal", STO_OUTBOX_FILE "-wal", STO_OUTBOX_FILE "-shm",
+    HD_STATE_FILE,   HD_STATE_FILE "-journal"
+};
 
 static void HD_PRINTF(2, 3) fail(struct backup *backup, const char *format, ...)
 {
@@ -44,6 +49,23 @@ static void HD_PRINTF(2, 3) fail(struct backup *backup, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(backup->problem, sizeof(backup->problem), format, args);
     va_end(args);
+}
+
+#define NAME_MOST 16 /* octets of a file's name and a slash before it */
+
+/* Borrowed until the next one. */
+static const char *
+path_of(struct backup *backup, const char *file)
+{
+    (void)snprintf(backup->path + backup->folder_n, NAME_MOST + 1, "/%s", file);
+    return backup->path;
+}
+
+static const char *
+path_of_folder(struct backup *backup)
+{
+    backup->path[backup->folder_n] = '\0';
+    return backup->path;
 }
 
 /* --- the folder ------------------------------------------------------------------------ */
@@ -133,14 +155,13 @@ end(struct backup *backup, bool ours)
     }
     if (backup->fd >= 0)
         (void)close(backup->fd);
-    if (failed && backup->made) {
-        *strrchr(backup->path, '/') = '\0';
-        (void)rmdir(backup->path);
-    }
+    if (failed && backup->made)
+        (void)rmdir(path_of_folder(backup));
     if (failed)
         HD_LOG(HD_ERROR, "backup failed", hd_f_str("why", backup->problem));
     else
-        HD_LOG(HD_INFO, "backup made", hd_f_str("file", backup->path), hd_f_u64("octets", octets));
+        HD_LOG(HD_INFO, "backup made", hd_f_str("folder", path_of_folder(backup)),
+               hd_f_u64("octets", octets));
     backup->done(backup->context, failed ? backup->problem : NULL, octets);
     free(backup);
 }
@@ -148,12 +169,8 @@ end(struct backup *backup, bool ours)
 static void
 copy_state(struct backup *backup)
 {
-    char *const end_of_folder = strrchr(backup->path, '/');
-    enum hd_err err;
+    enum hd_err err = hd_state_copy(backup->daemon->state, path_of_folder(backup), backup->problem);
 
-    *end_of_folder = '\0';
-    err = hd_state_copy(backup->daemon->state, backup->path, backup->problem);
-    *end_of_folder = '/';
     if (!err && !seal(backup, HD_STATE_FILE))
         fail(backup, "%s: %s", HD_STATE_FILE, strerror(errno));
     else if (!err && (!sync_at(backup, ".") || (backup->made && !sync_at(backup, ".."))))
@@ -162,28 +179,55 @@ copy_state(struct backup *backup)
 }
 
 static void
+webhooks_done(void *context)
+{
+    struct backup *backup = context;
+    const enum hd_err err = backup->query.err;
+
+    if (backup->daemon->phase == HD_PHASE_ENDED)
+        fail(backup, "the daemon is about to end");
+    else if (err && err != HD_ENOMATCH)
+        fail(backup, "%.1000s: it could not be copied; is the disk full?", backup->path);
+    else if (!err && !seal(backup, STO_OUTBOX_FILE))
+        fail(backup, "%.1000s: %s", backup->path, strerror(errno));
+    if (backup->problem[0])
+        end(backup, true);
+    else
+        copy_state(backup);
+}
+
+static void
+copy_webhooks(struct backup *backup)
+{
+    backup->query =
+        (struct api_query){ .kind = API_QUERY_COPY, .path = path_of(backup, STO_OUTBOX_FILE) };
+    if (!hd_face_ask(backup->daemon->face, &backup->query, webhooks_done, backup))
+        copy_state(backup); /* there is no HTTP */
+}
+
+static void
 live_done(void *context, enum hd_err err)
 {
     struct backup *backup = context;
 
-    if (err && backup->daemon->phase == HD_PHASE_ENDED)
+    if (backup->daemon->phase == HD_PHASE_ENDED)
         fail(backup, "the daemon is about to end");
     else if (err)
         fail(backup, "%.1000s: it could not be copied; is the disk full?", backup->path);
     else if (!seal(backup, HD_LIVE_FILE) ||
              (faccessat(backup->fd, STO_AUDIT_FILE, F_OK, 0) == 0 && !seal(backup, STO_AUDIT_FILE)))
         fail(backup, "%.1000s: %s", backup->path, strerror(errno));
-    if (err || backup->problem[0])
+    if (backup->problem[0])
         end(backup, true);
     else
-        copy_state(backup);
+        copy_webhooks(backup);
 }
 
 void
 hd_backup(struct hd_daemon *daemon, const char *folder, hd_backup_done_f done, void *context)
 {
-    size_t room = strlen(folder) + sizeof("/" HD_LIVE_FILE);
-    struct backup *backup = calloc(1, sizeof(*backup) + room);
+    const size_t n = strlen(folder);
+    struct backup *backup = calloc(1, sizeof(*backup) + n + NAME_MOST + 1);
     enum hd_err err;
 
     if (!backup) {
@@ -194,7 +238,8 @@ hd_backup(struct hd_daemon *daemon, const char *folder, hd_backup_done_f done, v
     backup->done = done;
     backup->context = context;
     backup->fd = -1;
-    (void)snprintf(backup->path, room, "%s/%s", folder, HD_LIVE_FILE);
+    memcpy(backup->path, folder, n);
+    backup->folder_n = n;
     if (daemon->phase == HD_PHASE_ENDED)
         fail(backup, "the daemon is about to end");
     else if (folder[0] != '/')
@@ -204,10 +249,10 @@ hd_backup(struct hd_daemon *daemon, const char *folder, hd_backup_done_f done, v
         return;
     }
     if (!hd_host_is_kept(daemon->host)) {
-        copy_state(backup);
+        copy_webhooks(backup);
         return;
     }
-    err = hd_host_copy(daemon->host, backup->path, live_done, backup);
+    err = hd_host_copy(daemon->host, path_of(backup, HD_LIVE_FILE), live_done, backup);
     if (!err)
         return;
     fail(backup, "%s", err == HD_EBUSY ? "another backup is being made" : hd_err_text(err));

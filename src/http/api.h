@@ -88,13 +88,22 @@ struct api_job {
 void api_job_done(struct api_job *job);
 
 /* Something that the main thread asks for. */
-enum api_query_kind { API_QUERY_HOOKS = 1, API_QUERY_DEAD, API_QUERY_REDELIVER, API_QUERY_DROP };
+enum api_query_kind {
+    API_QUERY_HOOKS = 1,
+    API_QUERY_DEAD,
+    API_QUERY_REDELIVER,
+    API_QUERY_DROP,
+    API_QUERY_COPY /* what waits for webhooks, as a file; no result */
+};
 struct api_query {
     struct hd_mail mail;
     enum api_query_kind kind;
-    char id[64];    /* REDELIVER, DROP: of a webhook or an event */
+    char id[64];      /* REDELIVER, DROP: of a webhook or an event */
+    const char *path; /* COPY: borrowed; there must be no such file */
+    enum hd_err
+        err; /* COPY: HD_OK; HD_ENOMATCH nothing is kept in a file; HD_EBUSY, HD_EIO, HD_ENOMEM */
     json_t *result; /* NULL: memory was short */
-    /** Called on the face's thread, or when it goes; the last use. */
+    /** Called on a thread of the face's, or when it goes; the last use. */
     void (*done)(struct api_query *query);
     void *context;
     void (*then)(void *context); /* of whoever asked, on his thread */

@@ -84,6 +84,8 @@ void api_keep_again(struct api *api, const char *hook, const struct api_delivery
                     uint64_t was);
 void api_keep_not(struct api *api, const char *hook, uint64_t serial);
 void api_keep_nothing(struct api *api, const char *hook);
+/** Has it copied; answers the query, perhaps later on the outbox's thread. */
+void api_keep_copy(struct api *api, struct api_query *query);
 /** What an earlier start has left; before the thread.  HD_EIO (problem). */
 HD_NODISCARD enum hd_err api_keep_load(struct api *api, char problem[256]);
 

@@ -154,6 +154,9 @@ api_hooks_query(struct api *api, struct api_query *query)
     case API_QUERY_DROP:
         query->result = json_integer((json_int_t)each_dead(api, query->id, drop));
         break;
+    case API_QUERY_COPY:
+        api_keep_copy(api, query);
+        return;
     }
     query->done(query);
 }

@@ -135,6 +135,43 @@ api_keep_nothing(struct api *api, const char *hook)
     post(keeping);
 }
 
+/* --- a copy ----------------------------------------------------------------------------------- */
+
+struct copying {
+    struct sto_outbox_copy copy;
+    struct api_query *query;
+};
+
+/* On the outbox's thread. */
+static void
+copied(struct sto_outbox_copy *copy)
+{
+    struct copying *copying = HD_CONTAINER(copy, struct copying, copy);
+    struct api_query *query = copying->query;
+
+    query->err = copy->err;
+    free(copying);
+    query->done(query);
+}
+
+void
+api_keep_copy(struct api *api, struct api_query *query)
+{
+    struct copying *copying = api->hooks->outbox ? calloc(1, sizeof(*copying)) : NULL;
+
+    if (!copying) {
+        query->err = api->hooks->outbox ? HD_ENOMEM : HD_ENOMATCH;
+        query->done(query);
+        return;
+    }
+    copying->query = query;
+    copying->copy.path = query->path;
+    copying->copy.done = copied;
+    sto_outbox_copy(api->hooks->outbox, &copying->copy);
+}
+
+/* --- kept ------------------------------------------------------------------------------------- */
+
 /* A new event is kept, or could not be: it goes its way. */
 static void
 queue_kept(struct api_run *run, const struct keeping *keeping)

@@ -18,10 +18,10 @@
 
 #include "base/addr.h"
 #include "base/bytes.h"
+#include "store/copy.h"
 
 #define AUDIT_MAGIC 0x53415544u
 #define VERSION 2
-#define COPY_PAGES 32   /* in one step */
 #define PACK_MOST 8000u /* octets of lines: a page has 8 KiB */
 #define LINE_LEAST 41u  /* octets of the shortest line */
 #define TRIM_PACKS 256u /* that one commit removes at most; a commit adds fewer */
@@ -45,8 +45,7 @@ struct sto_audit {
     struct pack first, last; /* the oldest, and the one that grows */
     uint64_t last_begun_ms;  /* when its first line was noted */
     bool open;               /* a transaction */
-    sqlite3 *copy;           /* under way */
-    sqlite3_backup *backup;
+    struct sto_copy copy;
     size_t octets; /* of last */
     char pack[PACK_MOST];
 };
@@ -212,15 +211,6 @@ sto_audit_open(const struct sto_audit_params *params, char ret_problem[256],
     return HD_OK;
 }
 
-static void
-end_copy(struct sto_audit *audit)
-{
-    (void)sqlite3_backup_finish(audit->backup);
-    (void)sqlite3_close(audit->copy);
-    audit->backup = NULL;
-    audit->copy = NULL;
-}
-
 void
 sto_audit_close(struct sto_audit *audit)
 {
@@ -231,7 +221,7 @@ sto_audit_close(struct sto_audit *audit)
                                   audit->begin, audit->commit, audit->rollback };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         (void)sqlite3_finalize(all[i]);
-    end_copy(audit);
+    sto_copy_end(&audit->copy);
     (void)sqlite3_close(audit->db);
     audit->magic = 0;
     free(audit);
@@ -347,21 +337,7 @@ sto_audit_copy(struct sto_audit *audit, const char *path, bool *ret_done)
 {
     HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
     HD_ASSERT(!audit->open);
-    if (!audit->backup && access(path, F_OK) != 0 && sqlite3_open(path, &audit->copy) == SQLITE_OK)
-        audit->backup = sqlite3_backup_init(audit->copy, "main", audit->db, "main");
-    if (!audit->backup) {
-        end_copy(audit);
-        return HD_EIO;
-    }
-    int code = sqlite3_backup_step(audit->backup, COPY_PAGES);
-    *ret_done = code == SQLITE_DONE;
-    if (code == SQLITE_OK || code == SQLITE_BUSY)
-        return HD_OK;
-    end_copy(audit);
-    if (code == SQLITE_DONE)
-        return HD_OK;
-    (void)unlink(path);
-    return HD_EIO;
+    return sto_copy_step(&audit->copy, audit->db, path, ret_done);
 }
 
 /* --- reading --------------------------------------------------------------------------------- */

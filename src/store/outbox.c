@@ -15,11 +15,13 @@
 
 #include <sqlite3.h>
 
+#include "store/copy.h"
+
 #define OUTBOX_MAGIC 0x534f5554u
 #define VERSION 1
 #define BATCH_MOST 256u /* jobs of one commit */
 
-enum mail_kind { MAIL_JOB = 1, MAIL_STOP };
+enum mail_kind { MAIL_JOB = 1, MAIL_COPY, MAIL_STOP };
 
 struct sto_outbox {
     unsigned magic;
@@ -30,6 +32,8 @@ struct sto_outbox {
     int wake_fd;
     pthread_t thread;
     bool runs, stops;
+    struct sto_outbox_copy *copying; /* NULL: none */
+    struct sto_copy copy;
 };
 
 static const char schema[] =
@@ -234,6 +238,59 @@ write_jobs(struct sto_outbox *outbox, struct sto_outbox_job *const *jobs, unsign
     return HD_ESTORE;
 }
 
+/* --- the copy --------------------------------------------------------------------------------- */
+
+static void
+copy_answer(struct sto_outbox_copy *copying, enum hd_err err)
+{
+    copying->err = err;
+    copying->done(copying);
+}
+
+static void
+copy_take(struct sto_outbox *outbox, struct sto_outbox_copy *copying)
+{
+    if (outbox->copying || outbox->stops)
+        copy_answer(copying, HD_EBUSY);
+    else
+        outbox->copying = copying;
+}
+
+/* Some pages; false: there is nothing to copy any more. */
+static bool
+copy_some(struct sto_outbox *outbox)
+{
+    struct sto_outbox_copy *copying = outbox->copying;
+    bool done = false;
+    enum hd_err err;
+
+    if (!copying)
+        return false;
+    err = sto_copy_step(&outbox->copy, outbox->db, copying->path, &done);
+    if (!err && !done)
+        return true;
+    outbox->copying = NULL;
+    copy_answer(copying, err);
+    return false;
+}
+
+static void
+copy_break_off(struct sto_outbox *outbox)
+{
+    struct sto_outbox_copy *copying = outbox->copying;
+
+    if (!copying)
+        return;
+    outbox->copying = NULL;
+    if (outbox->copy.to) {
+        sto_copy_end(&outbox->copy);
+        (void)unlink(copying->path);
+    }
+    copy_answer(copying, HD_EBUSY);
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
 /* What is there, a commit's worth; how many. */
 static unsigned
 take_jobs(struct sto_outbox *outbox, struct sto_outbox_job *jobs[BATCH_MOST])
@@ -244,6 +301,8 @@ take_jobs(struct sto_outbox *outbox, struct sto_outbox_job *jobs[BATCH_MOST])
     while (n < BATCH_MOST && (mail = hd_mailbox_take(&outbox->box))) {
         if (mail->kind == MAIL_STOP)
             outbox->stops = true;
+        else if (mail->kind == MAIL_COPY)
+            copy_take(outbox, HD_CONTAINER(mail, struct sto_outbox_copy, mail));
         else
             jobs[n++] = HD_CONTAINER(mail, struct sto_outbox_job, mail);
     }
@@ -278,7 +337,7 @@ outbox_run(void *context)
             ;
         if (outbox->stops)
             return NULL;
-        if (hd_mailbox_sleep(&outbox->box))
+        if (!copy_some(outbox) && hd_mailbox_sleep(&outbox->box))
             (void)!read(outbox->wake_fd, &count, sizeof(count));
     }
 }
@@ -300,6 +359,14 @@ sto_outbox_post(struct sto_outbox *outbox, struct sto_outbox_job *job)
 }
 
 void
+sto_outbox_copy(struct sto_outbox *outbox, struct sto_outbox_copy *copy)
+{
+    HD_ASSERT_OBJ(outbox, OUTBOX_MAGIC);
+    copy->mail.kind = MAIL_COPY;
+    hd_mailbox_post(&outbox->box, &copy->mail);
+}
+
+void
 sto_outbox_stop(struct sto_outbox *outbox)
 {
     if (!outbox)
@@ -313,4 +380,5 @@ sto_outbox_stop(struct sto_outbox *outbox)
     }
     while (outbox->db && work(outbox)) /* what was posted and never started */
         ;
+    copy_break_off(outbox);
 }

@@ -4,7 +4,7 @@
  * Who delivers holds all of it in memory and is the only one who changes it; the file is there for
  * the next start.  Changes are jobs, which a thread of its own commits, many with one write to the
  * disk, in the order in which they were posted.
- * Thread: open, load, start, stop and close by one; post by any. */
+ * Thread: open, load, start, stop and close by one; post and copy by any. */
 #ifndef HD_STORE_OUTBOX_H
 #define HD_STORE_OUTBOX_H
 
@@ -60,7 +60,19 @@ struct sto_outbox_job {
 HD_NODISCARD enum hd_err sto_outbox_start(struct sto_outbox *outbox);
 /** Hands a job over.  Any thread, also before the start; not after the stop. */
 void sto_outbox_post(struct sto_outbox *outbox, struct sto_outbox_job *job);
-/** Does what was posted, and ends the thread.  Accepts NULL. */
+/* A copy of the file. */
+struct sto_outbox_copy {
+    struct hd_mail mail;
+    const char *path; /* must not exist; borrowed until it is done */
+    enum hd_err err;  /* the answer: HD_OK; HD_EBUSY another one is under way, or the outbox stops;
+                         HD_EIO.  Then there is no file */
+    /** As that of a job. */
+    void (*done)(struct sto_outbox_copy *copy);
+};
+/** Has the thread copy the file between its commits, with all that was posted before.  As
+ * sto_outbox_post. */
+void sto_outbox_copy(struct sto_outbox *outbox, struct sto_outbox_copy *copy);
+/** Does what was posted, and ends the thread; a copy is broken off.  Accepts NULL. */
 void sto_outbox_stop(struct sto_outbox *outbox);
 
 #endif

@@ -5,11 +5,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
+#include <sched.h>
+
 #include <cmocka.h>
 
 #include "fault_vfs.h"
 
 #define PATH "outbox_test.db"
+#define COPY "outbox_test_copy.db"
 
 struct seen {
     unsigned n;
@@ -87,6 +90,7 @@ setup(void **state)
     (void)state;
     (void)unlink(PATH);
     (void)unlink(PATH "-wal");
+    (void)unlink(COPY);
     done = failed = 0;
     return 0;
 }
@@ -164,6 +168,88 @@ a_disk_that_fails_is_told_and_tried_again(void **state)
     fault_disk_free(disk);
 }
 
+/* --- a copy ----------------------------------------------------------------------------------- */
+
+struct copying {
+    struct sto_outbox_copy copy;
+    _Atomic bool done;
+};
+
+static void
+on_copied(struct sto_outbox_copy *copy)
+{
+    HD_CONTAINER(copy, struct copying, copy)->done = true;
+}
+
+static void
+wait_for(const struct copying *copying)
+{
+    while (!copying->done)
+        (void)sched_yield();
+}
+
+/* Those of group a. */
+static void
+count(void *context, const char *group, uint64_t number, struct hd_slice record)
+{
+    unsigned *n = context;
+
+    (void)number;
+    if (strcmp(group, "a") == 0 && record.n == 3999)
+        ++*n;
+}
+
+static void
+a_copy_holds_what_was_posted_before_it_and_overwrites_nothing(void **state)
+{
+    char big[4000], problem[256] = "";
+    unsigned n = 0;
+    struct sto_outbox *outbox = open_it(NULL);
+    struct copying one = { .copy = { .path = COPY, .done = on_copied } }, two = one, three = one;
+
+    (void)state;
+    memset(big, 'b', sizeof(big) - 1);
+    big[sizeof(big) - 1] = '\0';
+    for (unsigned i = 1; i <= 500; i++) /* more pages than a step has */
+        put(outbox, "a", i, big);
+    sto_outbox_copy(outbox, &one.copy);
+    sto_outbox_copy(outbox, &two.copy);
+    assert_int_equal(sto_outbox_start(outbox), HD_OK);
+    for (unsigned i = 1; i <= 100; i++)
+        put(outbox, "b", i, "later");
+    wait_for(&one);
+    wait_for(&two);
+    assert_int_equal(one.copy.err, HD_OK);
+    assert_int_equal(two.copy.err, HD_EBUSY);
+    sto_outbox_copy(outbox, &three.copy);
+    wait_for(&three);
+    assert_int_equal(three.copy.err, HD_EIO); /* it is there */
+    sto_outbox_close(outbox);
+    assert_int_equal(failed, 0);
+    assert_int_equal(rename(COPY, PATH), 0);
+    outbox = open_it(NULL);
+    assert_int_equal(sto_outbox_load(outbox, count, &n, problem), HD_OK);
+    assert_int_equal(n, 500);
+    sto_outbox_close(outbox);
+}
+
+static void
+a_copy_that_is_broken_off_leaves_nothing(void **state)
+{
+    struct sto_outbox *outbox = open_it(NULL);
+    struct copying copying = { .copy = { .path = COPY, .done = on_copied } };
+
+    (void)state;
+    put(outbox, "a", 1, "one");
+    sto_outbox_copy(outbox, &copying.copy);
+    sto_outbox_stop(outbox);
+    assert_true(copying.done);
+    assert_int_equal(copying.copy.err, HD_EBUSY);
+    assert_int_not_equal(access(COPY, F_OK), 0);
+    expect(outbox, "a/1=one ");
+    sto_outbox_close(outbox);
+}
+
 static void
 what_cannot_be_opened_says_why(void **state)
 {
@@ -202,6 +288,9 @@ main(void)
         cmocka_unit_test_setup(what_was_posted_is_there_again_in_order, setup),
         cmocka_unit_test_setup(a_group_is_forgotten_and_the_others_stay, setup),
         cmocka_unit_test_setup(a_disk_that_fails_is_told_and_tried_again, setup),
+        cmocka_unit_test_setup(a_copy_holds_what_was_posted_before_it_and_overwrites_nothing,
+                               setup),
+        cmocka_unit_test_setup(a_copy_that_is_broken_off_leaves_nothing, setup),
         cmocka_unit_test_setup(what_cannot_be_opened_says_why, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

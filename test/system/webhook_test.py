@@ -5,8 +5,10 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import socket
 import sqlite3
+import stat
 import subprocess
 
 from broker import HERALDD, Broker, check, equal, run_tests, until
@@ -215,6 +217,35 @@ def test_the_dead_survive_a_restart_and_are_listed_sent_again_or_dropped():
         equal(broker.admin("webhook-dead")["dead"], [])
         figures = broker.tool("status", "--metrics", "--socket", broker.socket_path)
         check("herald_http_hooks_dropped_total" in str(figures) and "herald_http_hooks_waiting" in str(figures), figures)
+        receiver.close()
+
+
+def test_a_backup_has_what_waits():
+    with server(HOOKS + '  webhook_attempts = 1000', conf=EVENTS, users=("alice",)) as broker:
+        receiver = Receiver([503])
+        web, target = Web(broker, "alice"), "/v1/events/x-event/alice"
+        hook(broker, receiver, package="x-event")
+        until(lambda: row_of(broker)["state"] == "active", "it is subscribed")
+        for n in range(3):
+            web.put(target, f"{n}", "text/plain")
+        until(lambda: row_of(broker)["waiting"] == 3 and receiver.got, "all of them wait")
+        first = receiver.got[0][1]["id"]
+        folder = os.path.join(broker.folder.name, "copy")
+        broker.tool("backup", folder, "--socket", broker.socket_path)
+        equal(sorted(os.listdir(folder)), ["audit.db", "herald.db", "live-0.db", "webhooks.db"], "files of the copy")
+        equal(stat.S_IMODE(os.stat(folder + "/webhooks.db").st_mode), 0o600, "for its owner alone")
+        web.put(target, "later", "text/plain")
+        until(lambda: row_of(broker)["waiting"] == 4, "what comes after the copy")
+        broker.stop(hurry=True)
+        os.rename(broker.run_dir, broker.run_dir + ".before")
+        shutil.copytree(folder, broker.run_dir)
+        broker.users = ()
+        receiver.got.clear()
+        receiver.answers = [204]
+        broker.start()
+        until(lambda: once(receiver) == ["0", "1", "2"], "what waited, and not what came after the copy")
+        equal(receiver.got[0][1]["id"], first, "under the id that was tried before")
+        until(lambda: row_of(broker)["waiting"] == 0, "nothing waits")
         receiver.close()
 
 
