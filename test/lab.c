@@ -105,6 +105,12 @@ lab_wall_s(const struct lab *lab)
     return LAB_WALL_S + (lab->now_us - START_US) / 1000000;
 }
 
+static uint64_t
+wall_s(void *context)
+{
+    return lab_wall_s(context);
+}
+
 /* A new version of what every shard knows. */
 bool
 lab_publish(struct lab *lab, struct hd_slice changed, char *problem)
@@ -414,7 +420,9 @@ seat_start(struct lab *lab, unsigned index, const struct evt_keys *keys)
                                        .names = &nam_ops,
                                        .names_context = seat->names,
                                        .filter = flt_filter_ops(),
-                                       .filter_context = seat->filters };
+                                       .filter_context = seat->filters,
+                                       .wall_s = wall_s,
+                                       .wall_context = lab };
     if (evt_shard_new(&params, &seat->evt))
         return false;
     sto_memory_attach(lab->store, index, seat->evt);

@@ -362,6 +362,13 @@ struct evt_audit_ops {
     void (*note)(void *audit, unsigned shard, const struct evt_audit *row);
 };
 
+/* --- the time of day ---------------------------------------------------------------------------
+ */
+
+/** Seconds since the beginning of 1970 (UTC), for who is told a date; nothing else is measured by
+ * it.  0: this machine does not know. */
+typedef uint64_t (*evt_wall_f)(void *context);
+
 /* --- all of them, for one shard -------------------------------------------------------------- */
 
 struct evt_ports {
@@ -379,6 +386,8 @@ struct evt_ports {
     void *filter_context;
     const struct evt_face_ops *face; /* may be NULL: nobody posts an evt_ask */
     void *face_context;
+    evt_wall_f wall_s; /* may be NULL: nobody knows */
+    void *wall_context;
 };
 
 #endif

@@ -29,6 +29,20 @@ out_gruus(const struct evt_shard *shard, struct sip_out *out, const struct evt_a
     sip_out_char(out, '"');
 }
 
+/* RFC 3261 10.3 step 8: for phones without a clock. */
+static void
+out_date(const struct evt_shard *shard, struct sip_out *out)
+{
+    const uint64_t seconds =
+        shard->ports.wall_s ? shard->ports.wall_s(shard->ports.wall_context) : 0;
+
+    if (!seconds)
+        return;
+    sip_out_lit(out, "Date: ");
+    sip_out_date(out, seconds);
+    sip_out_crlf(out);
+}
+
 /* RFC 3261 10.3 step 8: all current bindings with the time that each has left. */
 void
 evt_answer_register(struct evt_shard *shard, struct evt_reply *reply,
@@ -50,6 +64,7 @@ evt_answer_register(struct evt_shard *shard, struct evt_reply *reply,
             out_q(&reply->out, binding->q);
         sip_out_crlf(&reply->out);
     }
+    out_date(shard, &reply->out);
     if (wishes->path.n) /* RFC 3327 section 5.3 */
         sip_out_header(&reply->out, HD_LIT("Path"), wishes->path);
     if (wishes->flow && wishes->outbound) { /* RFC 5626 section 6 */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "filter/filters.h"
@@ -99,6 +100,17 @@ fill_entropy(void *context, void *octets, size_t n)
         p += got;
         n -= (size_t)got;
     }
+}
+
+/* A machine that started without a clock counts from 1970 on: nobody is told that. */
+static uint64_t
+wall_s(void *context)
+{
+    const time_t year_2020 = 1577836800, year_10000 = 253402300800;
+    const time_t now = time(NULL);
+
+    (void)context;
+    return now > year_2020 && now < year_10000 ? (uint64_t)now : 0;
 }
 
 /* --- from net/ to the core ------------------------------------------------------------- */
@@ -425,7 +437,8 @@ make_shard(struct seat *seat, struct evt_config *config)
                                                .filter = flt_filter_ops(),
                                                .filter_context = seat->filters,
                                                .face = host->face ? &api_face_ops : NULL,
-                                               .face_context = host->face },
+                                               .face_context = host->face,
+                                               .wall_s = wall_s },
                                     .entropy = fill_entropy,
                                     .now_us = net_now_us(),
                                     .wake = net_shard_wake,

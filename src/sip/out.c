@@ -1,5 +1,6 @@
-/* out.c - numbers, addresses and header lines for the writer.  What does not fit sets out->full and
- * nothing more is written, so that a message is either whole or refused at sip_out_finish. */
+/* out.c - numbers, addresses, dates and header lines for the writer.  What does not fit sets
+ * out->full and nothing more is written, so that a message is either whole or refused at
+ * sip_out_finish. */
 #include "sip/out.h"
 
 #include "sip/chars.h"
@@ -95,6 +96,81 @@ sip_out_header_u32(struct sip_out *out, struct hd_slice name, uint32_t value)
     sip_out_lit(out, ": ");
     sip_out_u32(out, value);
     sip_out_crlf(out);
+}
+
+/* --- dates ----------------------------------------------------------------------------------- */
+
+static bool
+is_leap(unsigned year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+/* The year, of which days is left, counted from 0. */
+static unsigned
+year_of(unsigned *days)
+{
+    /* From the first day of a round of 400 years on, which all have the same number of days. */
+    unsigned left = *days + 135140; /* 1970-01-01 from 1600-01-01 on */
+    unsigned year = 1600 + left / 146097 * 400;
+
+    left %= 146097;
+    for (; left >= 365u + is_leap(year); year++)
+        left -= 365u + is_leap(year);
+    *days = left;
+    return year;
+}
+
+static unsigned
+month_of(unsigned year, unsigned *days)
+{
+    static const uint8_t length[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    unsigned month = 0;
+
+    for (;; month++) {
+        const unsigned n = length[month] + (month == 1 && is_leap(year) ? 1u : 0u);
+        if (*days < n)
+            return month;
+        *days -= n;
+    }
+}
+
+static void
+out_digits(struct sip_out *out, unsigned value, unsigned n)
+{
+    unsigned unit = 1;
+
+    for (; n > 1; n--)
+        unit *= 10;
+    for (; unit; unit /= 10)
+        sip_out_char(out, (char)('0' + value / unit % 10));
+}
+
+/* rfc1123-date  =  wkday "," SP date1 SP time SP "GMT" */
+void
+sip_out_date(struct sip_out *out, uint64_t seconds)
+{
+    static const char weekdays[] = "ThuFriSatSunMonTueWed";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    unsigned days = (unsigned)(seconds / 86400);
+    const unsigned second = (unsigned)(seconds % 86400), weekday = days % 7;
+
+    HD_ASSERT(seconds < 253402300800);
+    const unsigned year = year_of(&days), month = month_of(year, &days);
+    sip_out_slice(out, hd_slice(weekdays + 3 * (size_t)weekday, 3));
+    sip_out_lit(out, ", ");
+    out_digits(out, days + 1, 2);
+    sip_out_char(out, ' ');
+    sip_out_slice(out, hd_slice(months + 3 * (size_t)month, 3));
+    sip_out_char(out, ' ');
+    out_digits(out, year, 4);
+    sip_out_char(out, ' ');
+    out_digits(out, second / 3600, 2);
+    sip_out_char(out, ':');
+    out_digits(out, second / 60 % 60, 2);
+    sip_out_char(out, ':');
+    out_digits(out, second % 60, 2);
+    sip_out_lit(out, " GMT");
 }
 
 enum hd_err

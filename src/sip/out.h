@@ -47,6 +47,9 @@ void sip_out_unfolded(struct sip_out *out, struct hd_slice value);
 /** "Name: value" CRLF. */
 void sip_out_header(struct sip_out *out, struct hd_slice name, struct hd_slice value);
 void sip_out_header_u32(struct sip_out *out, struct hd_slice name, uint32_t value);
+/** "Sat, 13 Nov 2010 23:29:00 GMT" (RFC 3261 section 20.17) for seconds since the beginning of
+ * 1970, before the year 10000. */
+void sip_out_date(struct sip_out *out, uint64_t seconds);
 /** HD_OK with the length, or HD_ENOSPC when any write did not fit. */
 HD_NODISCARD enum hd_err sip_out_finish(const struct sip_out *out, size_t *ret_len);
 

@@ -107,6 +107,34 @@ headers_and_addresses_are_written_as_they_stand_on_the_wire(void **state)
                  "[2001:db8::1]:5061 [2001:db8::1]");
 }
 
+static void
+a_date_is_written_as_rfc_1123_has_it(void **state)
+{
+    static const struct {
+        uint64_t seconds;
+        const char *text;
+    } row[] = {
+        { 0, "Thu, 01 Jan 1970 00:00:00 GMT" },
+        { 68255999, "Tue, 29 Feb 1972 23:59:59 GMT" },
+        { 951782400, "Tue, 29 Feb 2000 00:00:00 GMT" },
+        { 1289690940, "Sat, 13 Nov 2010 23:29:00 GMT" }, /* RFC 3261 section 20.17 */
+        { 1798761599, "Thu, 31 Dec 2026 23:59:59 GMT" },
+        { 1798761600, "Fri, 01 Jan 2027 00:00:00 GMT" },
+        { 4107542400, "Mon, 01 Mar 2100 00:00:00 GMT" }, /* no leap year */
+        { 4294967296, "Sun, 07 Feb 2106 06:28:16 GMT" },
+        { 253402300799, "Fri, 31 Dec 9999 23:59:59 GMT" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        struct sip_out out;
+        char text[64];
+        sip_out_init(&out, text, sizeof(text));
+        sip_out_date(&out, row[i].seconds);
+        assert_slice(hd_slice(text, out.n), row[i].text);
+    }
+}
+
 int
 main(void)
 {
@@ -115,6 +143,7 @@ main(void)
         cmocka_unit_test(a_write_that_does_not_fit_is_remembered_and_nothing_follows),
         cmocka_unit_test(a_buffer_can_be_filled_to_the_last_octet),
         cmocka_unit_test(folds_become_one_blank),
+        cmocka_unit_test(a_date_is_written_as_rfc_1123_has_it),
         cmocka_unit_test(headers_and_addresses_are_written_as_they_stand_on_the_wire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Registrations and what is made of them: presence from registration, and an operator who ends them."""
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+
 from broker import Broker, check, equal, run_tests, until
 from sip import Agent, pidf
 
@@ -13,6 +16,8 @@ CALL = '<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" stat
 def register(agent, expires=600, headers=()):
     response = agent.ask("REGISTER", "sip:127.0.0.1", [("Expires", str(expires)), *headers], to=f"<{agent.aor}>")
     equal(response.status, 200, "REGISTER")
+    date = parsedate_to_datetime(response.get("date"))
+    check(abs(date - datetime.now(timezone.utc)) < timedelta(hours=1), f"Date is {date}")
     return response
 
 
