@@ -26,16 +26,16 @@ HEAD = "RFC\tsection\tkind\tasks\therald\ttests"
 
 TITLES = {
     2976: "INFO", 3261: "SIP", 3262: "reliable provisional responses", 3263: "locating SIP servers", 3327: "Path",
-    3428: "MESSAGE", 3515: "REFER", 3581: "rport", 3680: "registration event package", 3840: "capabilities",
+    3325: "asserted identity", 3428: "MESSAGE", 3515: "REFER", 3581: "rport", 3680: "registration event package", 3840: "capabilities",
     3842: "message-summary", 3856: "presence event package", 3857: "watcher information", 3858: "watcher information format",
-    3859: "CPP", 3863: "PIDF", 3903: "PUBLISH", 3966: "tel URIs", 4119: "geopriv", 4235: "dialog event package", 4320: "non-INVITE transactions",
+    3859: "CPP", 3863: "PIDF", 3903: "PUBLISH", 3966: "tel URIs", 4119: "geopriv", 4235: "dialog event package", 4320: "non-INVITE transactions", 4475: "torture tests",
     4321: "problems of non-INVITE transactions", 4479: "presence data model", 4480: "RPID", 4660: "event notification filtering",
     4661: "filter format", 4662: "resource lists", 4745: "common policy", 4825: "XCAP", 5025: "presence rules",
-    5057: "multiple dialog usages", 5261: "XML patch", 5262: "partial PIDF", 5263: "partial presence", 5264: "partial publication",
+    5057: "multiple dialog usages", 5118: "IPv6 torture tests", 5261: "XML patch", 5262: "partial PIDF", 5263: "partial presence", 5264: "partial publication",
     5367: "request-contained lists", 5389: "STUN", 5393: "loop detection", 5491: "PIDF-LO", 5621: "message bodies",
     5626: "outbound", 5627: "GRUU", 5630: "SIPS", 5839: "conditional notification", 5922: "certificates", 5923: "connection reuse",
     5954: "IPv6 in URIs", 6026: "2xx to INVITE", 6223: "keep-alive", 6446: "rate control", 6447: "location filters",
-    6665: "SIP events", 6750: "bearer tokens over HTTP", 7118: "WebSocket", 7135: "emergency namespace", 7396: "JSON merge patch", 7616: "digest", 7621: "GRUU in SIP events", 7984: "dual stack", 8217: "name-addr",
+    6665: "SIP events", 6761: "special names", 6750: "bearer tokens over HTTP", 7118: "WebSocket", 7135: "emergency namespace", 7396: "JSON merge patch", 7616: "digest", 7621: "GRUU in SIP events", 7984: "dual stack", 8217: "name-addr",
     8489: "STUN", 8760: "digest algorithms", 8898: "bearer tokens", 9110: "HTTP semantics", 9112: "HTTP/1.1", 9457: "problem details",
 }
 

@@ -438,6 +438,10 @@ sip_digest_challenge(struct sip_out *out, struct hd_slice realm, struct hd_slice
     sip_out_lit(out, "\", algorithm=");
     sip_out_slice(out, sip_digest_name(alg));
     sip_out_lit(out, ", qop=\"auth\"");
+    /* RFC 7616 section 4.  Phones that know MD5 alone are of RFC 2617's time, which has no such
+     * parameter. */
+    if (alg != SIP_DIGEST_MD5)
+        sip_out_lit(out, ", charset=UTF-8");
     if (stale)
         sip_out_lit(out, ", stale=true");
     sip_out_crlf(out);

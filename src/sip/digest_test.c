@@ -291,11 +291,25 @@ a_challenge_is_one_line_that_reads_back(void **state)
     n = out.n;
     assert_slice(hd_slice(buffer, n),
                  HD_LIT("WWW-Authenticate: Digest realm=\"example.test\", nonce=\"n0\", "
-                        "algorithm=SHA-256, qop=\"auth\", stale=true\r\n"));
+                        "algorithm=SHA-256, qop=\"auth\", charset=UTF-8, stale=true\r\n"));
     const struct sip_digest d = parsed(hd_slice_trim(hd_slice(buffer + 17, n - 19)));
     assert_int_equal(d.alg, SIP_DIGEST_SHA256);
     assert_true(d.stale);
     assert_false(parsed(HD_LIT("Digest stale=FALSE")).stale);
+}
+
+static void
+only_who_may_know_of_a_charset_is_told_one(void **state)
+{
+    (void)state;
+    for (enum sip_digest_alg alg = SIP_DIGEST_MD5; alg < SIP_DIGEST_COUNT; alg++) {
+        char buffer[256];
+        struct sip_out out;
+        sip_out_init(&out, buffer, sizeof(buffer));
+        sip_digest_challenge(&out, HD_LIT("r"), HD_LIT("n"), alg, false);
+        const bool told = memmem(buffer, out.n, ", charset=UTF-8\r\n", 17) != NULL;
+        assert_int_equal(told, alg != SIP_DIGEST_MD5);
+    }
 }
 
 static void
@@ -489,6 +503,7 @@ main(void)
         cmocka_unit_test(incomplete_credentials_never_verify),
         cmocka_unit_test(algorithms_are_found_in_any_case),
         cmocka_unit_test(a_challenge_is_one_line_that_reads_back),
+        cmocka_unit_test(only_who_may_know_of_a_charset_is_told_one),
         cmocka_unit_test(a_challenge_that_does_not_fit_marks_the_writer),
         cmocka_unit_test(what_a_client_answers_verifies),
         cmocka_unit_test(a_client_does_not_answer_an_algorithm_that_is_not_ours),
