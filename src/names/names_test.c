@@ -304,6 +304,27 @@ priorities_are_kept_and_weights_share(void **state)
     assert_in_range(heavy, 140, 199);
 }
 
+/* RFC 7984 section 4: each target's addresses, IPv6 first, before the next target's. */
+static void
+addresses_of_one_target_are_not_mixed_with_those_of_another(void **state)
+{
+    static const struct service services[] = { { 10, 0, 5071, "first.example" },
+                                               { 20, 0, 5072, "second.example" } };
+
+    (void)state;
+    assert_int_equal(ask("d.example", 0, HD_UDP, 1), HD_EAGAIN);
+    say_srv("_sip._udp.d.example", services, 2);
+    say_a("second.example", 60, 2);
+    say_aaaa("second.example", 22);
+    say_a("first.example", 60, 1);
+    say_aaaa("first.example", 11);
+    assert_int_equal(t.found.n, 4);
+    expect_target(0, 6, 11, 5071, HD_UDP);
+    expect_target(1, 4, 1, 5071, HD_UDP);
+    expect_target(2, 6, 22, 5072, HD_UDP);
+    expect_target(3, 4, 2, 5072, HD_UDP);
+}
+
 static void
 a_service_that_is_not_there_has_no_address_instead(void **state)
 {
@@ -517,6 +538,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(with_a_port_only_addresses_of_both_families_are_asked_for),
         T(priorities_are_kept_and_weights_share),
+        T(addresses_of_one_target_are_not_mixed_with_those_of_another),
         T(a_service_that_is_not_there_has_no_address_instead),
         T(what_is_kept_is_answered_at_once_until_its_time_is_over),
         T(a_ttl_of_0_comes_to_an_end),
