@@ -64,6 +64,13 @@ check_all(struct host *host)
     }
 }
 
+static bool
+topic_inside(const struct evt_topic *topic, struct hd_slice whole)
+{
+    return fuzz_inside(topic->key, whole) && fuzz_inside(topic->package, whole) &&
+           (topic->watcher.n == 0 || fuzz_inside(topic->watcher, whole));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -78,7 +85,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2)
         return 0;
-    const enum evt_record_kind kind = (enum evt_record_kind)(1 + data[0] % 5);
+    const enum evt_record_kind kind = (enum evt_record_kind)(1 + data[0] % EVT_RECORD_CONDITION);
     const uint64_t age_ms = (uint64_t)data[1] * 20000;
     const struct hd_slice whole = fuzz_copy(data + 2, size - 2, &copy);
     const bool is_sub = evt_stored_sub_read(whole, &sub) == HD_OK;
@@ -89,9 +96,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (evt_stored_account_read(whole, &account) == HD_OK)
         check_account(whole, &account);
     if (evt_stored_cond_read(whole, &cond) == HD_OK)
-        FUZZ_CHECK(fuzz_inside(cond.filter, whole) && fuzz_inside(cond.state, whole));
+        FUZZ_CHECK(fuzz_inside(cond.filter, whole) && fuzz_inside(cond.state, whole) &&
+                   topic_inside(&cond.topic, whole));
     if (evt_stored_seen_read(whole, &seen) == HD_OK)
-        FUZZ_CHECK(fuzz_inside(seen.key, whole) && fuzz_inside(seen.package, whole));
+        FUZZ_CHECK(topic_inside(&seen.topic, whole));
     if (evt_stored_waiting_read(whole, &waiting) == HD_OK)
         FUZZ_CHECK(fuzz_inside(waiting.key, whole) && fuzz_inside(waiting.package, whole) &&
                    fuzz_inside(waiting.watcher, whole) && fuzz_inside(waiting.name, whole));

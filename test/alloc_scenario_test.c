@@ -402,7 +402,7 @@ evening(void)
     pass(9);
     assert_all_shown();
     host.n_rules = 1;
-    host.rules[0] = (struct host_rule){ "sip:carol@example.test", NULL, EVT_POLITE };
+    host.rules[0] = (struct host_rule){ .user = "sip:carol@example.test", .decision = EVT_POLITE };
     host_configure(&host, host_config_copy(&host), hd_slice(NULL, 0));
     pass(9);
     assert_string_equal(watchers[0].shown, "(none)");

@@ -217,6 +217,58 @@ watched(const char *event, uint16_t port)
     wait_long(5);
 }
 
+/* What the rules say of alice at watcher information. */
+static void
+decide(enum evt_decision decision)
+{
+    host.n_rules = 1;
+    host.rules[0] = (struct host_rule){ .user = "sip:alice@example.test",
+                                        .package = "x-state.winfo",
+                                        .decision = decision };
+    test_alloc_pause(1);
+    struct evt_config *config = host_config_copy(&host);
+    test_alloc_pause(-1);
+    host_configure(&host, config, hd_slice(NULL, 0));
+    pump();
+}
+
+/* She sees her own entry, then all, and her own alone again; where there is no memory for it her
+ * subscription may end, and she asks anew.  Never is she shown what she may not see. */
+static void
+own(const char *event, uint16_t port)
+{
+    static const enum evt_decision ways[] = { EVT_OWN, EVT_ALLOW, EVT_OWN };
+    char carol[HD_ID_TEXT + 1], alice[HD_ID_TEXT + 1], winfo[HD_ID_TEXT + 1];
+    struct host_request mine = { .expires = 3600, .event = event, .call_id = "o", .port = port };
+
+    watchers[0] = '\0';
+    decide(ways[0]);
+    ask(&(struct host_request){ .expires = 3600, .from = "carol", .call_id = "c" });
+    memcpy(carol, tag, sizeof(carol));
+    ask(&(struct host_request){ .expires = 3600 });
+    memcpy(alice, tag, sizeof(alice));
+    over = true;
+    for (size_t i = 0; i < HD_ARRAY_LEN(ways); i++) {
+        decide(ways[i]);
+        wait_long(20);
+        if (over) {
+            over = false;
+            mine.to_tag = NULL;
+            ask(&mine);
+            memcpy(winfo, tag, sizeof(winfo));
+            mine.to_tag = winfo;
+            wait_long(20);
+        }
+        assert_non_null(strstr(watchers, "alice active subscribe\n"));
+        assert_int_equal(strstr(watchers, "carol") != NULL, ways[i] == EVT_ALLOW);
+    }
+    mine.expires = 0;
+    ask(&mine);
+    ask(&(struct host_request){ .expires = 0, .to_tag = alice });
+    ask(&(struct host_request){ .expires = 0, .to_tag = carol, .from = "carol", .call_id = "c" });
+    wait_long(5);
+}
+
 static void
 registers(const char *event, uint16_t port)
 {
@@ -309,6 +361,13 @@ watcher_information_survives_each_refused_allocation(void **state)
     assert_true(each_refused(watched, "x-state.winfo", false, true) > 40);
 }
 
+static void
+an_own_entry_survives_each_refused_allocation(void **state)
+{
+    (void)state;
+    assert_true(each_refused(own, "x-state.winfo", false, true) > 60);
+}
+
 static uint64_t
 alias_of(unsigned shard, const struct hd_addr *at)
 {
@@ -368,6 +427,7 @@ main(void)
         cmocka_unit_test(a_fetch_survives_each_refused_allocation),
         cmocka_unit_test(a_registration_survives_each_refused_allocation),
         cmocka_unit_test(watcher_information_survives_each_refused_allocation),
+        cmocka_unit_test(an_own_entry_survives_each_refused_allocation),
         cmocka_unit_test(an_alias_that_cannot_be_told_is_none_and_its_end_is_always_told),
         cmocka_unit_test(a_shard_that_cannot_be_made_leaves_nothing),
     };

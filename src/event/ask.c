@@ -146,7 +146,7 @@ read_wanted(struct evt_shard *shard, struct evt_request *request, struct wanted 
     struct evt_verdict verdict = shard->ports.policy->subscribe(
         shard->ports.policy_context, shard->config, &request->identity, ask->key, want->package);
     want->rule = verdict.rule;
-    if (!evt_sub_verdict(&verdict, &want->state, &want->transform)) {
+    if (!evt_sub_verdict(&verdict, want->package, &want->state, &want->transform)) {
         evt_did(shard, evt_rec_request_call(shard, request), EVT_DID_DENY, verdict.rule);
         evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));
         return false;
@@ -189,7 +189,8 @@ sub_prepare(struct evt_shard *shard, const struct evt_ask *ask, const struct wan
         evt_watcher_give(shard, watcher);
         return err;
     }
-    const struct evt_mirror *mirror = evt_mirror_join(shard, ask->key, want->package);
+    const struct evt_mirror *mirror =
+        evt_mirror_join(shard, ask->key, want->package, evt_own_of(watcher, want->transform));
     if (!mirror) {
         evt_sub_free(shard, sub);
         return HD_EFULL;

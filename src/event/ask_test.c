@@ -267,7 +267,7 @@ refusals_have_their_status(void **state)
     ask.expires_s = 1;
     assert_int_equal(run(&ask), 423);
     assert_true(ask.min_expires_s > 1);
-    host.rules[host.n_rules++] = (struct host_rule){ NULL, NULL, EVT_DENY };
+    host.rules[host.n_rules++] = (struct host_rule){ .decision = EVT_DENY };
     ask = ask_of(EVT_ASK_SUBSCRIBE, ALICE, NULL);
     assert_int_equal(run(&ask), 403);
 }
@@ -419,7 +419,7 @@ it_ends_when_the_rules_say_so_and_that_is_told(void **state)
     (void)state;
     (void)subscribe(600);
     taken();
-    host.rules[host.n_rules++] = (struct host_rule){ ALICE, NULL, EVT_DENY };
+    host.rules[host.n_rules++] = (struct host_rule){ .user = ALICE, .decision = EVT_DENY };
     struct evt_config *config = host_config_copy(&host);
     host_configure(&host, config, hd_slice(NULL, 0));
     host_settle(&host);

@@ -65,7 +65,7 @@ has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
         return true;
     if (evt_sub_is_told(sub))
         return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
-    if (sub->transform != EVT_SEE_ALL || !mirror->snapshot)
+    if ((sub->transform != EVT_SEE_ALL && sub->transform != EVT_SEE_OWN) || !mirror->snapshot)
         return false;
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
         return evt_sub_has_events(sub);
@@ -122,6 +122,22 @@ check_told(struct evt_shard *shard, const struct evt_sub *sub)
     return NULL;
 }
 
+/* Who may see his own entry alone is a subscriber of what has that alone, and nobody else is. */
+static const char *
+check_own(const struct evt_sub *sub, const struct evt_mirror *mirror)
+{
+    const struct evt_topic topic = evt_mirror_topic(mirror);
+
+    if (!topic.watcher.n)
+        return sub->transform == EVT_SEE_OWN ? "a watcher is shown more than his own entry" : NULL;
+    if (!hd_slice_eq(topic.watcher, evt_texts_get(sub->texts, EVT_TEXT_WATCHER)))
+        return "a watcher is shown another one's entry";
+    return sub->transform == EVT_SEE_OWN || sub->transform == EVT_SEE_NOTHING ||
+                   sub->state == EVT_SUB_INIT
+               ? NULL
+               : "a watcher who may see more is shown his own entry";
+}
+
 static const char *
 check_sub(struct evt_shard *shard, const struct evt_sub *sub)
 {
@@ -145,6 +161,8 @@ check_sub(struct evt_shard *shard, const struct evt_sub *sub)
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     if (sub->in_mirror && (sub->place >= mirror->n_subs || mirror->subs[sub->place] != sub->index))
         return "a subscription is not at its place in the mirror";
+    if ((fault = check_own(sub, mirror)))
+        return fault;
     if ((sub->flight && (fault = check_flight(sub))) || (fault = check_told(shard, sub)))
         return fault;
     if (sub->state == EVT_SUB_INIT)
@@ -256,7 +274,7 @@ check_walks(struct evt_shard *shard)
 static const char *
 check_mirrors(struct evt_shard *shard)
 {
-    uint32_t members = 0, places = 0, in_force = 0, leaving = 0;
+    uint32_t members = 0, places = 0, in_force = 0, leaving = 0, own = 0;
     uint64_t counted = 0;
 
     for (size_t i = 0; i < HD_ARRAY_LEN(shard->counters.by_package); i++)
@@ -265,6 +283,7 @@ check_mirrors(struct evt_shard *shard)
         const struct evt_mirror *mirror = evt_mirror_at(shard, i);
         members += mirror->members;
         leaving += mirror->leaving;
+        own += mirror->watcher_n > 0;
         uint32_t empty = 0;
         for (uint32_t k = 0; k < mirror->n_subs; k++)
             empty += mirror->subs[k] == EVT_NONE;
@@ -283,6 +302,8 @@ check_mirrors(struct evt_shard *shard)
         return "mirrors count members that are not there";
     if (leaving != shard->leaving || (leaving && !shard->catch_up_ms))
         return "a mirror that nobody needs is forgotten";
+    if (own != shard->n_own)
+        return "mirrors for own entries are miscounted";
     if (shard->mirror_by_key.used != shard->mirrors.count ||
         gauge(&shard->counters.mirrors) != shard->mirrors.count)
         return "mirrors are miscounted";
@@ -380,7 +401,8 @@ check_resource(struct evt_shard *shard, const struct evt_resource *resource)
 {
     uint32_t n = 0, live = 0, before = EVT_NONE;
 
-    if (evt_resource_find(shard, resource->key, resource->package->name) != resource)
+    const struct evt_topic topic = evt_resource_topic(resource);
+    if (evt_resource_of(shard, &topic) != resource)
         return "a resource is not found by its key";
     for (uint32_t i = resource->newest; i != EVT_NONE;) {
         const struct evt_pub *pub = evt_pub_at(shard, i);
@@ -501,8 +523,8 @@ check_mirrored(struct evt_shard *shard, struct evt_mirror *mirror)
 
     if (mirror->leaving)
         return NULL;
-    const struct evt_resource *resource =
-        evt_resource_find(home, mirror->key, mirror->package->name);
+    const struct evt_topic topic = evt_mirror_topic(mirror);
+    const struct evt_resource *resource = evt_resource_of(home, &topic);
     if (!resource || !(resource->interested & bit))
         return home->interests ? NULL : "a home has forgotten a shard that mirrors its resource";
     if (resource->missed & bit || resource->behind)
@@ -518,10 +540,12 @@ check_mirrored(struct evt_shard *shard, struct evt_mirror *mirror)
 static const char *
 check_interest(struct evt_shard *home, const struct evt_resource *resource)
 {
+    const struct evt_topic topic = evt_resource_topic(resource);
+
     for (unsigned i = 0; i < home->count; i++) {
         if (!(resource->interested >> i & 1))
             continue;
-        if (!evt_mirror_find(home->peers[i], resource->key, resource->package->name))
+        if (!evt_mirror_of(home->peers[i], &topic))
             return "a home posts to a shard that mirrors nothing";
     }
     return NULL;

@@ -558,10 +558,10 @@ evt_cond_restore(struct evt_shard *shard, uint64_t id, struct hd_slice record)
 
     if (err)
         return err;
-    struct evt_mirror *mirror = evt_mirror_find(shard, stored.key, stored.package);
+    struct evt_mirror *mirror = evt_mirror_of(shard, &stored.topic);
     if (mirror && ops(shard)) {
-        struct evt_filter_request request = { .resource = stored.key,
-                                              .package = stored.package,
+        struct evt_filter_request request = { .resource = stored.topic.key,
+                                              .package = stored.topic.package,
                                               .before = stored.filter };
         err = ops(shard)->make(shard->ports.filter_context, &request, &filter, phrase);
         if (err == HD_ENOMEM)

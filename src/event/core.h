@@ -37,6 +37,7 @@
 #include "event/shard.h"
 #include "event/snapshot.h"
 #include "event/suppress.h"
+#include "event/topic.h"
 #include "event/watch.h"
 #include "sip/header.h"
 #include "sip/reply.h"
@@ -310,7 +311,18 @@ void evt_audit_note(struct evt_shard *shard, const struct evt_sub *sub, enum evt
 /** It begins, pending or active, or goes from one to the other; its watched resource's home is
  * told. */
 void evt_sub_enter(struct evt_shard *shard, struct evt_sub *sub, uint8_t state);
-bool evt_sub_verdict(const struct evt_verdict *verdict, uint8_t *ret_state, uint8_t *ret_transform);
+bool evt_sub_verdict(const struct evt_verdict *verdict, const struct evt_package *package,
+                     uint8_t *ret_state, uint8_t *ret_transform);
+/** Takes it to the mirror that has what a transform shows, before it gets that.  HD_ENOMEM: it is
+ * where it was. */
+HD_NODISCARD enum hd_err evt_sub_move(struct evt_shard *shard, struct evt_sub *sub,
+                                      uint8_t transform);
+/** Whose own entry he is to see who gets this transform; empty: not his own alone. */
+static inline struct hd_slice
+evt_own_of(struct hd_slice watcher, uint8_t transform)
+{
+    return transform == EVT_SEE_OWN ? watcher : hd_slice(NULL, 0);
+}
 /** What the rules in force say of a subscription; false: it is refused. */
 bool evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_state,
                  uint8_t *ret_transform);
@@ -433,7 +445,8 @@ struct evt_mirror {
     bool walking_first;
     bool leaving; /* nobody needs it, and memory was short for telling the home */
     bool seen_stored;
-    bool watched; /* the home wants to know who watches */
+    bool watched;      /* the home wants to know who watches */
+    uint8_t watcher_n; /* octets behind the key: whose own entry it is; 0: all of the state */
     uint32_t next_walk, prev_walk;
     uint32_t seen_next, seen_prev; /* those with a record due, see seen.c */
     uint64_t seen_due_ms;          /* 0: none is due */
@@ -444,16 +457,29 @@ struct evt_mirror {
     struct evt_firsts *firsts;     /* subscriptions with Resource-Priority; NULL: none */
 };
 /** Finds or makes the mirror and counts one member; asks the home when it is new.  NULL: HD_EFULL
- * or HD_ENOMEM. */
+ * or HD_ENOMEM.
+ *  @param watcher  who is shown his own entry alone; empty, as a rule: all of the state */
 struct evt_mirror *evt_mirror_join(struct evt_shard *shard, struct hd_slice key,
-                                   const struct evt_package *package);
+                                   const struct evt_package *package, struct hd_slice watcher);
 void evt_mirror_leave(struct evt_shard *shard, uint32_t mirror);
 struct evt_mirror *evt_mirror_at(struct evt_shard *shard, uint32_t index);
+/** What it shows; borrowed. */
+struct evt_topic evt_mirror_topic(const struct evt_mirror *mirror);
+struct evt_mirror *evt_mirror_of(struct evt_shard *shard, const struct evt_topic *topic);
+/** The one for all of the state. */
 struct evt_mirror *evt_mirror_find(struct evt_shard *shard, struct hd_slice key,
                                    struct hd_slice package);
+/** The next of those that show watchers of a resource their own entries, from *at on, which goes
+ * on; NULL: no more.  Looks at all mirrors, when there are any such. */
+struct evt_mirror *evt_mirror_next_own(struct evt_shard *shard, uint32_t *at, struct hd_slice key,
+                                       struct hd_slice package);
 HD_NODISCARD enum hd_err evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror,
                                           struct evt_sub *sub);
 void evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub);
+/** Takes it to the mirror of the same resource and package for a watcher, or for all (watcher
+ * empty), where it has seen nothing yet.  HD_ENOMEM: it is where it was. */
+HD_NODISCARD enum hd_err evt_mirror_move(struct evt_shard *shard, struct evt_sub *sub,
+                                         struct hd_slice watcher);
 void evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
                          struct evt_snapshot *snapshot);
 /** The view for a key, with a reference for the caller; NULL when memory is short.
@@ -499,7 +525,8 @@ struct evt_resource {
     bool sign;                     /* what is composed next comes from a publisher */
     uint8_t priority;              /* and has this Resource-Priority, whatever is still published */
     bool behind, behind_event;     /* memory was short for composing it; an event is due */
-    uint32_t newest; /* publications, newest applied first; those not yet applied are in it too */
+    uint8_t watcher_n; /* octets behind the key: whose own entry it is; 0: all of the state */
+    uint32_t newest;   /* publications, newest applied first; those not yet applied are in it too */
     uint32_t n_pubs, n_live;
     struct evt_kept *kept; /* what the broker itself says, while somebody is interested */
 };
@@ -543,6 +570,9 @@ evt_resource_get(struct evt_shard *shard, struct hd_slice key,
                  const struct evt_package *package); /* finds or makes; NULL: full */
 struct evt_resource *evt_resource_find(struct evt_shard *shard, struct hd_slice key,
                                        struct hd_slice package);
+/** What it keeps; borrowed. */
+struct evt_topic evt_resource_topic(const struct evt_resource *resource);
+struct evt_resource *evt_resource_of(struct evt_shard *shard, const struct evt_topic *topic);
 struct evt_resource *evt_resource_at(struct evt_shard *shard, uint32_t index);
 /** Frees it when nobody publishes and nobody is interested. */
 void evt_resource_release(struct evt_shard *shard, struct evt_resource *resource);
@@ -562,6 +592,9 @@ void evt_kept_configure(struct evt_shard *shard, struct evt_resource *resource,
                         const struct evt_package *package);
 /** What is published in this resource changed: tells the keeper that it feeds. */
 void evt_kept_feed(struct evt_shard *shard, const struct evt_resource *from);
+/** The same as evt_kept_set(), or evt_kept_tidy(), for a resource at hand. */
+void evt_kept_show(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc *doc,
+                   bool tidy);
 /** The kept document, as it is beside what is published or alone; borrowed, NULL: none. */
 struct evt_doc *evt_kept_doc(const struct evt_resource *resource, bool published);
 /** A publisher said something, if only that he is there: composes what changed, and tells those who
@@ -714,6 +747,7 @@ struct evt_shard {
     struct evt_mail_watch *questions; /* those that could not be taken */
     uint32_t last_rule;               /* of the verdict that evt_sub_ask was given last */
     uint32_t n_watches;               /* resources whose watchers are put together here */
+    uint32_t n_own, n_asked_own;      /* mirrors, and questions, for the own entry of a watcher */
 
     struct hd_table nameds; /* see named.c */
     struct evt_aliases aliases;

@@ -5,7 +5,8 @@
 
 /* What a decision means for what a subscriber sees; false: nothing, he is refused. */
 bool
-evt_sub_verdict(const struct evt_verdict *verdict, uint8_t *ret_state, uint8_t *ret_transform)
+evt_sub_verdict(const struct evt_verdict *verdict, const struct evt_package *package,
+                uint8_t *ret_state, uint8_t *ret_transform)
 {
     switch (verdict->decision) {
     case EVT_DENY:
@@ -21,7 +22,13 @@ evt_sub_verdict(const struct evt_verdict *verdict, uint8_t *ret_state, uint8_t *
         return true;
     case EVT_POLITE:
         *ret_state = EVT_SUB_ACTIVE;
-        *ret_transform = EVT_SEE_NEUTRAL;
+        /* A list of watchers without himself would tell him what he is not to know. */
+        *ret_transform = package->watched ? EVT_SEE_OWN : EVT_SEE_NEUTRAL;
+        return true;
+    case EVT_OWN:
+        HD_ASSERT(package->watched != NULL);
+        *ret_state = EVT_SUB_ACTIVE;
+        *ret_transform = EVT_SEE_OWN;
         return true;
     }
     return false;
@@ -43,7 +50,27 @@ evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_sta
     struct evt_verdict verdict = shard->ports.policy->subscribe(
         shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
     shard->last_rule = verdict.rule;
-    return evt_sub_verdict(&verdict, ret_state, ret_transform);
+    return evt_sub_verdict(&verdict, mirror->package, ret_state, ret_transform);
+}
+
+/* Of whom its mirror is to show the own entry alone; empty: it shows all. */
+static struct hd_slice
+sub_own(const struct evt_sub *sub, const struct evt_mirror *mirror, uint8_t transform)
+{
+    if (transform == EVT_SEE_OWN || (transform == EVT_SEE_NOTHING && mirror->watcher_n))
+        return evt_texts_get(sub->texts, EVT_TEXT_WATCHER);
+    return hd_slice(NULL, 0);
+}
+
+enum hd_err
+evt_sub_move(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    const struct hd_slice own = sub_own(sub, mirror, transform);
+
+    if ((own.n > 0) == (mirror->watcher_n > 0))
+        return HD_OK;
+    return evt_mirror_move(shard, sub, own);
 }
 
 /* It is over, and its last NOTIFY shows a state that may have to be withdrawn: then another one,
@@ -59,6 +86,8 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
         transform = EVT_SEE_NOTHING;
     if (transform == sub->transform || transform == EVT_SEE_ALL)
         return;
+    if (evt_sub_move(shard, sub, transform))
+        transform = EVT_SEE_NOTHING;
     sub->transform = transform;
     evt_cond_rejoin(shard, sub);
     evt_sub_owe(shard, sub);
@@ -84,6 +113,11 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (state == sub->state && transform == sub->transform)
         return;
+    if (evt_sub_move(shard, sub, transform)) {
+        /* Memory is short for showing him something else: he asks anew. */
+        evt_sub_terminate(shard, sub, EVT_REASON_DEACTIVATED, 0);
+        return;
+    }
     /* RFC 6446 section 5.2 excepts what approves a subscription, not what shows less or more. */
     bool approves = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
     bool waits = !approves && sub->rare && evt_rate_held_until(shard, sub);

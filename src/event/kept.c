@@ -93,11 +93,9 @@ evt_kept_wanted(struct evt_shard *shard, struct hd_slice key, struct hd_slice pa
 }
 
 static void
-kept_set(struct evt_shard *shard, struct hd_slice key, struct hd_slice package, struct evt_doc *doc,
+kept_set(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc *doc,
          struct evt_doc *beside, bool tidy)
 {
-    struct evt_resource *resource = evt_resource_find(shard, key, package);
-
     if (!resource || !resource->kept)
         return;
     struct evt_kept *kept = resource->kept;
@@ -118,21 +116,28 @@ void
 evt_kept_set(struct evt_shard *shard, struct hd_slice key, struct hd_slice package,
              struct evt_doc *doc)
 {
-    kept_set(shard, key, package, doc, doc, false);
+    kept_set(shard, evt_resource_find(shard, key, package), doc, doc, false);
 }
 
 void
 evt_kept_set_both(struct evt_shard *shard, struct hd_slice key, struct hd_slice package,
                   struct evt_doc *doc, struct evt_doc *beside)
 {
-    kept_set(shard, key, package, doc, beside, false);
+    kept_set(shard, evt_resource_find(shard, key, package), doc, beside, false);
 }
 
 void
 evt_kept_tidy(struct evt_shard *shard, struct hd_slice key, struct hd_slice package,
               struct evt_doc *doc)
 {
-    kept_set(shard, key, package, doc, doc, true);
+    kept_set(shard, evt_resource_find(shard, key, package), doc, doc, true);
+}
+
+void
+evt_kept_show(struct evt_shard *shard, struct evt_resource *resource, struct evt_doc *doc,
+              bool tidy)
+{
+    kept_set(shard, resource, doc, doc, tidy);
 }
 
 void

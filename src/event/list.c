@@ -20,7 +20,7 @@ sub_health(struct evt_shard *shard, const struct evt_sub *sub)
         return sub->owed || sub->again || evt_cond_has_news(evt_sub_filtered(sub)) ? "behind"
                                                                                    : "in-sync";
     if (sub->owed || sub->again || evt_sub_has_events(sub) ||
-        (sub->transform == EVT_SEE_ALL && mirror->snapshot &&
+        ((sub->transform == EVT_SEE_ALL || sub->transform == EVT_SEE_OWN) && mirror->snapshot &&
          mirror->snapshot->number != sub->seen))
         return "behind";
     return "in-sync";
@@ -165,8 +165,11 @@ uint32_t
 evt_shard_count_subs(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
 {
     const struct evt_mirror *mirror = evt_mirror_find(shard, key, package);
+    uint32_t n = mirror ? mirror->n_subs - mirror->free_places : 0, at = 0;
 
-    return mirror ? mirror->n_subs - mirror->free_places : 0;
+    while ((mirror = evt_mirror_next_own(shard, &at, key, package)))
+        n += mirror->n_subs - mirror->free_places;
+    return n;
 }
 
 struct hd_slice

@@ -7,6 +7,7 @@
 
 #include "base/mailbox.h"
 #include "event/shard.h"
+#include "event/topic.h"
 
 struct evt_packet;
 struct evt_snapshot;
@@ -46,14 +47,14 @@ struct evt_mail_interest {
     bool on;
     bool signs; /* signs of life are wanted too */
     bool told;  /* that there is nothing, meanwhile */
-    size_t key_n, package_n;
-    char text[];
+    struct evt_topic_ends topic;
+    char text[]; /* its strings */
 };
 struct evt_mail_snapshot {
     struct hd_mail mail;
     struct evt_snapshot *snapshot; /* a reference */
-    size_t key_n, package_n;
-    char text[];
+    struct evt_topic_ends topic;
+    char text[]; /* its strings */
 };
 struct evt_mail_stored {
     struct hd_mail mail;

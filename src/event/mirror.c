@@ -20,16 +20,46 @@ evt_mirror_at(struct evt_shard *shard, uint32_t index)
     return mirror;
 }
 
-struct evt_mirror *
-evt_mirror_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
+struct evt_topic
+evt_mirror_topic(const struct evt_mirror *mirror)
 {
-    uint64_t hash = evt_key_hash(shard, key, package);
+    return (struct evt_topic){ .key = mirror->key,
+                               .package = mirror->package->name,
+                               /* behind the key and its bracket */
+                               .watcher =
+                                   hd_slice(mirror->key.p + mirror->key.n + 1, mirror->watcher_n) };
+}
+
+struct evt_mirror *
+evt_mirror_of(struct evt_shard *shard, const struct evt_topic *topic)
+{
+    const uint64_t hash = evt_topic_hash(shard, topic);
     struct hd_map_walk walk;
 
     for (uint32_t i = hd_map_first(&walk, &shard->mirror_by_key, hash); i != HD_MAP_NONE;
          i = hd_map_more(&walk)) {
         struct evt_mirror *mirror = evt_mirror_at(shard, i);
-        if (hd_slice_eq(mirror->key, key) && hd_slice_eq(mirror->package->name, package))
+        const struct evt_topic its = evt_mirror_topic(mirror);
+        if (evt_topic_eq(&its, topic))
+            return mirror;
+    }
+    return NULL;
+}
+
+struct evt_mirror *
+evt_mirror_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
+{
+    return evt_mirror_of(shard, &(struct evt_topic){ .key = key, .package = package });
+}
+
+struct evt_mirror *
+evt_mirror_next_own(struct evt_shard *shard, uint32_t *at, struct hd_slice key,
+                    struct hd_slice package)
+{
+    while (shard->n_own && (*at = hd_table_next(&shard->mirrors, *at)) != HD_TABLE_NONE) {
+        struct evt_mirror *mirror = evt_mirror_at(shard, (*at)++);
+        if (mirror->watcher_n && hd_slice_eq(mirror->key, key) &&
+            hd_slice_eq(mirror->package->name, package))
             return mirror;
     }
     return NULL;
@@ -40,8 +70,8 @@ evt_mirror_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice pa
 static enum hd_err
 mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on, bool signs)
 {
-    struct hd_slice name = mirror->package->name;
-    struct evt_mail_interest *mail = malloc(sizeof(*mail) + mirror->key.n + name.n);
+    const struct evt_topic topic = evt_mirror_topic(mirror);
+    struct evt_mail_interest *mail = malloc(sizeof(*mail) + evt_topic_size(&topic));
 
     if (!mail)
         return HD_ENOMEM;
@@ -49,10 +79,7 @@ mirror_ask(struct evt_shard *shard, const struct evt_mirror *mirror, bool on, bo
     mail->on = on;
     mail->signs = signs;
     mail->told = false;
-    mail->key_n = mirror->key.n;
-    mail->package_n = name.n;
-    memcpy(mail->text, mirror->key.p, mirror->key.n);
-    memcpy(mail->text + mirror->key.n, name.p, name.n);
+    mail->topic = evt_topic_write(&topic, mail->text);
     evt_post(shard, evt_home(shard, mirror->key), EVT_MAIL_INTEREST, &mail->mail);
     return HD_OK;
 }
@@ -65,12 +92,14 @@ evt_mirror_want_signs(struct evt_shard *shard, struct evt_mirror *mirror)
 }
 
 static struct evt_mirror *
-mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package)
+mirror_new(struct evt_shard *shard, const struct evt_topic *topic,
+           const struct evt_package *package)
 {
+    const struct hd_slice key = topic->key, watcher = topic->watcher;
     struct hd_handle handle;
     struct evt_mirror *mirror;
     void *object;
-    char *copy = malloc(key.n + 2);
+    char *copy = malloc(key.n + 2 + watcher.n);
 
     if (!copy || hd_table_add(&shard->mirrors, &handle, &object)) {
         free(copy);
@@ -79,22 +108,27 @@ mirror_new(struct evt_shard *shard, struct hd_slice key, const struct evt_packag
     mirror = object;
     mirror->magic = EVT_MIRROR_MAGIC;
     mirror->index = handle.index;
-    mirror->hash = evt_key_hash(shard, key, package->name);
+    mirror->hash = evt_topic_hash(shard, topic);
     copy[0] = '<'; /* as most From and To have it, see evt_texts_local() */
     memcpy(copy + 1, key.p, key.n);
     copy[key.n + 1] = '>';
+    if (watcher.n)
+        memcpy(copy + key.n + 2, watcher.p, watcher.n);
     mirror->key = hd_slice(copy + 1, key.n);
+    HD_ASSERT(watcher.n <= UINT8_MAX);
+    mirror->watcher_n = (uint8_t)watcher.n;
     mirror->config = evt_config_ref(shard->config);
     mirror->package = package;
     mirror->next_walk = mirror->prev_walk = EVT_NONE;
     mirror->seen_next = mirror->seen_prev = mirror->conds = EVT_NONE;
-    mirror->watched = shard->asked.count > 0 && evt_watch_asked(shard, mirror);
+    mirror->watched = shard->asked.count > 0 && evt_watch_asked(shard, mirror->key, package->name);
     if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
         goto fail;
     if (mirror_ask(shard, mirror, true, false)) {
         hd_map_remove(&shard->mirror_by_key, mirror->hash, mirror->index);
         goto fail;
     }
+    shard->n_own += mirror->watcher_n > 0;
     evt_gauge(shard, &shard->counters.mirrors, 1);
     return mirror;
 fail:
@@ -105,12 +139,14 @@ fail:
 }
 
 struct evt_mirror *
-evt_mirror_join(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package)
+evt_mirror_join(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package,
+                struct hd_slice watcher)
 {
-    struct evt_mirror *mirror = evt_mirror_find(shard, key, package->name);
+    const struct evt_topic topic = { .key = key, .package = package->name, .watcher = watcher };
+    struct evt_mirror *mirror = evt_mirror_of(shard, &topic);
 
     if (!mirror)
-        mirror = mirror_new(shard, key, package);
+        mirror = mirror_new(shard, &topic, package);
     if (mirror)
         mirror->members++;
     return mirror;
@@ -203,6 +239,7 @@ mirror_free(struct evt_shard *shard, struct evt_mirror *mirror)
     evt_snapshot_unref(mirror->snapshot);
     evt_doc_unref(mirror->neutral);
     mirror_drop_shown(mirror, 0);
+    shard->n_own -= mirror->watcher_n > 0;
     hd_map_remove(&shard->mirror_by_key, mirror->hash, index);
     evt_config_unref(mirror->config);
     free(mirror->subs);
@@ -276,10 +313,10 @@ mirror_compact(struct evt_shard *shard, struct evt_mirror *mirror)
     mirror->walk_at = 0;
 }
 
-enum hd_err
-evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_sub *sub)
+/* Room for one more place.  HD_ENOMEM. */
+static enum hd_err
+mirror_room(struct evt_shard *shard, struct evt_mirror *mirror)
 {
-    HD_ASSERT(!sub->in_mirror);
     if (mirror->n_subs == mirror->cap_subs && mirror->free_places > 0 && !mirror->walking)
         mirror_compact(shard, mirror);
     if (mirror->n_subs == mirror->cap_subs) {
@@ -290,6 +327,15 @@ evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_
         mirror->subs = subs;
         mirror->cap_subs = cap;
     }
+    return HD_OK;
+}
+
+enum hd_err
+evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_sub *sub)
+{
+    HD_ASSERT(!sub->in_mirror);
+    if (mirror_room(shard, mirror))
+        return HD_ENOMEM;
     sub->place = mirror->n_subs;
     sub->in_mirror = true;
     evt_gauge(shard, &evt_package_counters(shard, mirror->package->name)->subscriptions, 1);
@@ -310,6 +356,34 @@ evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub)
     evt_gauge(shard, &evt_package_counters(shard, mirror->package->name)->subscriptions, -1);
     if (!mirror->walking && mirror->free_places > 32 && mirror->free_places > mirror->n_subs / 2)
         mirror_compact(shard, mirror);
+}
+
+enum hd_err
+evt_mirror_move(struct evt_shard *shard, struct evt_sub *sub, struct hd_slice watcher)
+{
+    const uint32_t from = sub->mirror;
+    const struct evt_mirror *old = evt_mirror_at(shard, from);
+    const uint8_t priority = sub->rare ? sub->rare->priority : SIP_PRIORITY_NONE;
+    struct evt_mirror *mirror = evt_mirror_join(shard, old->key, old->package, watcher);
+
+    if (!mirror)
+        return HD_ENOMEM;
+    if (sub->in_mirror && mirror_room(shard, mirror)) {
+        evt_mirror_leave(shard, mirror->index);
+        return HD_ENOMEM;
+    }
+    evt_cond_leave(shard, sub);
+    evt_priority_set(shard, sub, SIP_PRIORITY_NONE);
+    const bool placed = sub->in_mirror;
+    if (placed)
+        evt_mirror_unplace(shard, sub);
+    sub->mirror = mirror->index;
+    sub->seen = 0;
+    if (placed)
+        (void)!evt_mirror_place(shard, mirror, sub); /* there is room */
+    evt_priority_set(shard, sub, priority);
+    evt_mirror_leave(shard, from);
+    return HD_OK;
 }
 
 /* --- snapshots and views --------------------------------------------------------------------- */
@@ -557,6 +631,7 @@ evt_mirror_shown(struct evt_shard *shard, struct evt_mirror *mirror,
     }
     switch ((enum evt_transform)transform) {
     case EVT_SEE_ALL:
+    case EVT_SEE_OWN:
         *ret_doc = snapshot->doc;
         break;
     case EVT_SEE_NEUTRAL:

@@ -172,6 +172,8 @@ struct evt_package {
     uint32_t repeat_ms; /* the same where a subscriber wants the state repeated (RFC 6446 sections 6
                            and 7), when it is longer */
     bool supersede;     /* a device's new subscription ends its former one */
+    bool own_entry; /* who watches a resource may see his own entry in its watcher information (RFC
+                       3857 section 4.6) */
     enum evt_delivery delivery;
     uint32_t queue_max; /* EVT_DELIVER_EVERY: events kept per subscription */
     enum evt_compose compose;

@@ -98,14 +98,20 @@ struct evt_auth_result {
     const char *reason; /* for EVT_AUTH_BAD, static */
 };
 
-enum evt_decision { EVT_DENY = 0, EVT_ALLOW, EVT_CONFIRM /* pending */, EVT_POLITE };
+enum evt_decision {
+    EVT_DENY = 0,
+    EVT_ALLOW,
+    EVT_CONFIRM, /* pending */
+    EVT_POLITE,
+    EVT_OWN /* of watcher information: his own entry (RFC 3857 section 4.6) */
+};
 
 struct evt_verdict {
     enum evt_decision decision;
     uint32_t rule;     /* which rule decided; 0: the package's default */
     uint8_t transform; /* EVT_ALLOW: the transformation through which he sees it; 0: all of it */
 };
-#define EVT_TRANSFORM_FIRST 3 /* the least number of a transformation; at most 255 */
+#define EVT_TRANSFORM_FIRST 4 /* the least number of a transformation; at most 255 */
 
 struct evt_policy_ops {
     /** @param peer  the SIP domains, and the addresses of users ("user@domain"), that the verified

@@ -241,6 +241,17 @@ evt_record_sub(struct evt_shard *shard, struct evt_sub *sub, const struct evt_su
     return err;
 }
 
+/* What a mirror shows. */
+static void
+put_topic(struct hd_bytes_out *out, const struct evt_mirror *mirror)
+{
+    const struct evt_topic topic = evt_mirror_topic(mirror);
+
+    hd_bytes_put_slice(out, topic.key);
+    hd_bytes_put_slice(out, topic.package);
+    hd_bytes_put_slice(out, topic.watcher);
+}
+
 enum hd_err
 evt_record_cond(struct evt_shard *shard, const struct evt_mirror *mirror,
                 const struct evt_cond *cond)
@@ -266,8 +277,7 @@ evt_record_cond(struct evt_shard *shard, const struct evt_mirror *mirror,
         hd_bytes_put_u32(&out, cond->fired);
         hd_bytes_put_u32(&out, cond->cleared);
         hd_bytes_put_u32(&out, cond->on);
-        hd_bytes_put_slice(&out, mirror->key);
-        hd_bytes_put_slice(&out, mirror->package->name);
+        put_topic(&out, mirror);
         hd_bytes_put_slice(&out, cond->filter->source);
         hd_bytes_put_slice(&out, saved);
         err = put(shard, hd_hash_bucket(mirror->hash), EVT_RECORD_CONDITION,
@@ -380,8 +390,7 @@ evt_record_seen(struct evt_shard *shard, const struct evt_mirror *mirror, uint64
     hd_bytes_put_u8(&out, (uint8_t)shard->count);
     hd_bytes_put_u64(&out, shard->last_born);
     hd_bytes_put_u64(&out, content);
-    hd_bytes_put_slice(&out, mirror->key);
-    hd_bytes_put_slice(&out, mirror->package->name);
+    put_topic(&out, mirror);
     hd_bytes_put_u32(&out, n);
     for (uint32_t i = 0; i < n; i++)
         hd_bytes_put_u64(&out, exceptions[i]);
@@ -460,6 +469,17 @@ get_key(struct hd_bytes_in *in)
     if (key.n == 0 || key.n > SIP_KEY_MAX)
         hd_bytes_in_fail(in, HD_ESYNTAX);
     return key;
+}
+
+static struct evt_topic
+get_topic(struct hd_bytes_in *in)
+{
+    const struct hd_slice key = get_key(in), package = get_key(in);
+    const struct hd_slice watcher = hd_bytes_get_slice(in);
+
+    if (watcher.n > SIP_KEY_MAX)
+        hd_bytes_in_fail(in, HD_ESYNTAX);
+    return (struct evt_topic){ .key = key, .package = package, .watcher = watcher };
 }
 
 /* What an octet of a stored string may be part of: any header field's value, a Call-ID, a URI in
@@ -602,8 +622,7 @@ evt_stored_cond_read(struct hd_slice record, struct evt_stored_cond *ret_cond)
     cond.fired = hd_bytes_get_u32(&in);
     cond.cleared = hd_bytes_get_u32(&in);
     cond.on = hd_bytes_get_u32(&in);
-    cond.key = get_key(&in);
-    cond.package = get_key(&in);
+    cond.topic = get_topic(&in);
     cond.filter = hd_bytes_get_slice(&in);
     cond.state = hd_bytes_get_slice(&in);
     if (cond.shards == 0 || cond.shard >= cond.shards || cond.shards > EVT_MAX_SHARDS ||
@@ -803,8 +822,7 @@ evt_stored_seen_read(struct hd_slice record, struct evt_stored_seen *ret_seen)
     seen.shards = hd_bytes_get_u8(&in);
     seen.born = hd_bytes_get_u64(&in);
     seen.content = hd_bytes_get_u64(&in);
-    seen.key = get_key(&in);
-    seen.package = get_key(&in);
+    seen.topic = get_topic(&in);
     seen.n = hd_bytes_get_u32(&in);
     if (seen.shards == 0 || seen.shard >= seen.shards || seen.n > EVT_RECORD_SEEN_MOST ||
         in.left != (size_t)seen.n * 8)

@@ -11,6 +11,7 @@
 #include "base/addr.h"
 #include "base/bytes.h"
 #include "base/slice.h"
+#include "event/topic.h"
 #include "sip/rate.h"
 
 #define EVT_RECORD_VERSION 1u
@@ -55,7 +56,8 @@ struct evt_stored_cond {
     unsigned shard, shards;
     uint8_t transform;
     uint32_t seq, fired, cleared, on;
-    struct hd_slice key, package, filter, state;
+    struct evt_topic topic; /* what their mirror shows */
+    struct hd_slice filter, state;
 };
 
 struct evt_stored_pub {
@@ -92,7 +94,7 @@ struct evt_stored_seen {
     unsigned shard, shards; /* whose: subscriptions with these buckets are meant */
     uint64_t born;          /* those made later have not seen it */
     uint64_t content;       /* evt_content() of the state */
-    struct hd_slice key, package;
+    struct evt_topic topic; /* what their mirror shows */
     uint32_t n;
     struct hd_bytes_in rest; /* ids of the exceptions, eight octets each */
 };

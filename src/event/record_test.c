@@ -149,8 +149,8 @@ what_was_seen_is_written_a_second_later_with_its_exceptions(void **state)
     assert_int_equal(evt_stored_seen_read(record(EVT_RECORD_SEEN), &seen), HD_OK);
     assert_int_equal(seen.n, 0);
     assert_int_equal(seen.shards, 1);
-    assert_text(seen.key, BOB);
-    assert_text(seen.package, "x-state");
+    assert_text(seen.topic.key, BOB);
+    assert_text(seen.topic.package, "x-state");
     const uint64_t content = seen.content;
     host_publish(&host, NULL, NULL, NULL, "one", NULL);
     host_wait(&host, 1000); /* the NOTIFY is not answered */

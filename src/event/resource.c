@@ -16,32 +16,51 @@ evt_resource_at(struct evt_shard *shard, uint32_t index)
     return resource;
 }
 
-struct evt_resource *
-evt_resource_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
+struct evt_topic
+evt_resource_topic(const struct evt_resource *resource)
 {
-    uint64_t hash = evt_key_hash(shard, key, package);
+    return (struct evt_topic){ .key = resource->key,
+                               .package = resource->package->name,
+                               .watcher = hd_slice(resource->key.p + resource->key.n,
+                                                   resource->watcher_n) };
+}
+
+struct evt_resource *
+evt_resource_of(struct evt_shard *shard, const struct evt_topic *topic)
+{
+    const uint64_t hash = evt_topic_hash(shard, topic);
     struct hd_map_walk walk;
 
     for (uint32_t i = hd_map_first(&walk, &shard->resource_by_key, hash); i != HD_MAP_NONE;
          i = hd_map_more(&walk)) {
         struct evt_resource *resource = evt_resource_at(shard, i);
-        if (hd_slice_eq(resource->key, key) && hd_slice_eq(resource->package->name, package))
+        const struct evt_topic its = evt_resource_topic(resource);
+        if (evt_topic_eq(&its, topic))
             return resource;
     }
     return NULL;
 }
 
 struct evt_resource *
-evt_resource_get(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package)
+evt_resource_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
 {
-    struct evt_resource *resource = evt_resource_find(shard, key, package->name);
+    return evt_resource_of(shard, &(struct evt_topic){ .key = key, .package = package });
+}
+
+/* Finds or makes it; NULL: full. */
+static struct evt_resource *
+resource_get(struct evt_shard *shard, const struct evt_topic *topic,
+             const struct evt_package *package)
+{
+    struct evt_resource *resource = evt_resource_of(shard, topic);
+    const struct hd_slice key = topic->key, watcher = topic->watcher;
     struct hd_handle handle;
     void *object;
     char *copy;
 
     if (resource)
         return resource;
-    copy = hd_slice_strdup(key);
+    copy = malloc(key.n + watcher.n);
     if (!copy || hd_table_add(&shard->resources, &handle, &object)) {
         free(copy);
         return NULL;
@@ -49,10 +68,15 @@ evt_resource_get(struct evt_shard *shard, struct hd_slice key, const struct evt_
     resource = object;
     resource->magic = EVT_RESOURCE_MAGIC;
     resource->index = handle.index;
-    resource->hash = evt_key_hash(shard, key, package->name);
+    resource->hash = evt_topic_hash(shard, topic);
     resource->config = evt_config_ref(shard->config);
     resource->package = package;
+    memcpy(copy, key.p, key.n);
+    if (watcher.n)
+        memcpy(copy + key.n, watcher.p, watcher.n);
     resource->key = hd_slice(copy, key.n);
+    HD_ASSERT(watcher.n <= UINT8_MAX);
+    resource->watcher_n = (uint8_t)watcher.n;
     resource->newest = EVT_NONE;
     if (hd_map_put(&shard->resource_by_key, resource->hash, resource->index)) {
         evt_config_unref(resource->config);
@@ -62,6 +86,13 @@ evt_resource_get(struct evt_shard *shard, struct hd_slice key, const struct evt_
     }
     evt_gauge(shard, &shard->counters.resources, 1);
     return resource;
+}
+
+struct evt_resource *
+evt_resource_get(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package)
+{
+    return resource_get(shard, &(struct evt_topic){ .key = key, .package = package->name },
+                        package);
 }
 
 void
@@ -167,18 +198,15 @@ same_document(const struct evt_doc *a, const struct evt_doc *b)
 }
 
 static bool
-snapshot_post(struct evt_shard *shard, struct hd_slice key, struct hd_slice name,
-              struct evt_snapshot *snapshot, unsigned to)
+snapshot_post(struct evt_shard *shard, const struct evt_topic *topic, struct evt_snapshot *snapshot,
+              unsigned to)
 {
-    struct evt_mail_snapshot *mail = malloc(sizeof(*mail) + key.n + name.n);
+    struct evt_mail_snapshot *mail = malloc(sizeof(*mail) + evt_topic_size(topic));
 
     if (!mail)
         return false;
     mail->snapshot = evt_snapshot_ref(snapshot);
-    mail->key_n = key.n;
-    mail->package_n = name.n;
-    memcpy(mail->text, key.p, key.n);
-    memcpy(mail->text + key.n, name.p, name.n);
+    mail->topic = evt_topic_write(topic, mail->text);
     evt_post(shard, to, EVT_MAIL_SNAPSHOT, &mail->mail);
     return true;
 }
@@ -187,12 +215,14 @@ snapshot_post(struct evt_shard *shard, struct hd_slice key, struct hd_slice name
 static void
 resource_post(struct evt_shard *shard, struct evt_resource *resource, uint64_t to)
 {
+    const struct evt_topic topic = evt_resource_topic(resource);
+
     for (unsigned i = 0; i < shard->count; i++) {
         uint64_t bit = UINT64_C(1) << i;
         if (!(to & bit))
             continue;
         resource->missed &= ~bit;
-        if (snapshot_post(shard, resource->key, resource->package->name, resource->snapshot, i))
+        if (snapshot_post(shard, &topic, resource->snapshot, i))
             continue;
         resource->missed |= bit;
         evt_catch_up_later(shard);
@@ -289,16 +319,10 @@ evt_resource_alive(struct evt_shard *shard, struct evt_resource *resource, bool 
 
 /* --- interest -------------------------------------------------------------------------------- */
 
-static struct hd_slice
-interest_key(const struct evt_mail_interest *mail)
+static struct evt_topic
+interest_topic(const struct evt_mail_interest *mail)
 {
-    return hd_slice(mail->text, mail->key_n);
-}
-
-static struct hd_slice
-interest_package(const struct evt_mail_interest *mail)
-{
-    return hd_slice(mail->text + mail->key_n, mail->package_n);
+    return evt_topic_read(mail->topic, mail->text);
 }
 
 /* False: not now.  When the table is full, or the package is one that this shard does not know
@@ -306,12 +330,12 @@ interest_package(const struct evt_mail_interest *mail)
 static bool
 interest_begin(struct evt_shard *shard, struct evt_mail_interest *mail)
 {
-    struct hd_slice key = interest_key(mail), name = interest_package(mail);
-    const struct evt_package *package = evt_config_package(shard->config, name);
-    struct evt_resource *resource = evt_resource_find(shard, key, name);
+    const struct evt_topic topic = interest_topic(mail);
+    const struct evt_package *package = evt_config_package(shard->config, topic.package);
+    struct evt_resource *resource = evt_resource_of(shard, &topic);
 
     if (!resource && package)
-        resource = evt_resource_get(shard, key, package);
+        resource = resource_get(shard, &topic, package);
     if (resource && !evt_kept_begin(shard, resource)) {
         evt_resource_release(shard, resource);
         return false;
@@ -328,7 +352,7 @@ interest_begin(struct evt_shard *shard, struct evt_mail_interest *mail)
     }
     if (!mail->told && (!package || shard->resources.count >= shard->resources.max)) {
         struct evt_snapshot *nothing = evt_snapshot_new(++shard->last_number, NULL);
-        mail->told = nothing && snapshot_post(shard, key, name, nothing, mail->from);
+        mail->told = nothing && snapshot_post(shard, &topic, nothing, mail->from);
         evt_snapshot_unref(nothing);
     }
     return false;
@@ -338,10 +362,12 @@ interest_begin(struct evt_shard *shard, struct evt_mail_interest *mail)
 static void
 interest_forget(struct evt_shard *shard, const struct evt_mail_interest *off)
 {
+    const struct evt_topic over = interest_topic(off);
+
     for (struct evt_mail_interest **link = &shard->interests; *link;) {
         struct evt_mail_interest *mail = *link;
-        if (mail->from != off->from || !hd_slice_eq(interest_key(mail), interest_key(off)) ||
-            !hd_slice_eq(interest_package(mail), interest_package(off))) {
+        const struct evt_topic topic = interest_topic(mail);
+        if (mail->from != off->from || !evt_topic_eq(&topic, &over)) {
             link = &mail->next;
             continue;
         }
@@ -353,8 +379,8 @@ interest_forget(struct evt_shard *shard, const struct evt_mail_interest *off)
 static void
 interest_end(struct evt_shard *shard, const struct evt_mail_interest *mail)
 {
-    struct evt_resource *resource =
-        evt_resource_find(shard, interest_key(mail), interest_package(mail));
+    const struct evt_topic topic = interest_topic(mail);
+    struct evt_resource *resource = evt_resource_of(shard, &topic);
 
     interest_forget(shard, mail);
     if (!resource)

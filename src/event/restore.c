@@ -203,7 +203,7 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
 
 /* The rules may have changed since, or their effect was not written down: nothing is shown that
  * they do not allow now. */
-static void
+static enum hd_err
 sub_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
     uint8_t state, transform;
@@ -212,14 +212,17 @@ sub_judge(struct evt_shard *shard, struct evt_sub *sub)
         sub->reason = EVT_REASON_REJECTED;
         sub->transform = EVT_SEE_NOTHING;
         sub_ends_soon(shard, sub);
-        return;
+        return HD_OK;
     }
     if (state == sub->state && transform == sub->transform)
-        return;
+        return HD_OK;
+    if (evt_sub_move(shard, sub, transform))
+        return HD_ENOMEM;
     sub->approved = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
     sub->state = state;
     sub->transform = transform;
     sub->owed = true; /* sent when the snapshot comes */
+    return HD_OK;
 }
 
 /* A firing that was being told is told again by the same request. */
@@ -344,7 +347,8 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     }
     evt_gauge(shard, &shard->counters.subscriptions, 1);
     (void)!evt_watcher_take(shard, stored.texts[EVT_TEXT_WATCHER]);
-    struct evt_mirror *mirror = evt_mirror_join(shard, stored.key, package);
+    struct evt_mirror *mirror = evt_mirror_join(
+        shard, stored.key, package, evt_own_of(stored.texts[EVT_TEXT_WATCHER], stored.transform));
     if (mirror)
         sub->mirror = mirror->index;
     struct evt_hop *hop =
@@ -359,8 +363,9 @@ restore_sub(struct evt_shard *shard, uint64_t id, struct hd_slice record, uint64
     hop->authenticated = hop->authenticated || stored.authenticated;
     sub->hop = hop->index;
     evt_device_restored(shard, sub, stored.device);
-    sub_judge(shard, sub);
-    err = sub_filter(shard, sub, &stored);
+    err = sub_judge(shard, sub);
+    if (!err)
+        err = sub_filter(shard, sub, &stored);
     if (!err)
         err = sub_rates(shard, sub, &stored, age_ms);
     evt_sub_rearm(shard, sub);
@@ -412,7 +417,7 @@ restore_seen(struct evt_shard *shard, uint64_t id, struct hd_slice record)
 
     if (err)
         return err;
-    struct evt_mirror *mirror = evt_mirror_find(shard, seen.key, seen.package);
+    struct evt_mirror *mirror = evt_mirror_of(shard, &seen.topic);
     for (uint32_t i = 0; mirror && i < mirror->n_subs; i++) {
         if (mirror->subs[i] == EVT_NONE)
             continue;

@@ -564,7 +564,7 @@ who_may_see_less_now_is_not_shown_the_state(void **state)
         publish(was, etag, "secret two");
         end(CRASH, 1);
         is->n_rules = 1;
-        is->rules[0] = (struct host_rule){ NULL, NULL, decisions[i] };
+        is->rules[0] = (struct host_rule){ .decision = decisions[i] };
         start(0);
         const struct host_sent *sent = host_take_notify(is);
         assert_says(sent, decisions[i] == EVT_POLITE ? "Subscription-State: active"
@@ -588,7 +588,7 @@ who_is_blocked_now_is_rejected_and_shown_nothing(void **state)
     publish(was, etag, "secret two");
     end(CRASH, 1);
     is->n_rules = 1;
-    is->rules[0] = (struct host_rule){ NULL, NULL, EVT_DENY };
+    is->rules[0] = (struct host_rule){ .decision = EVT_DENY };
     start(0);
     host_wait(is, 10000);
     const struct host_sent *sent = host_take_notify(is);
@@ -606,7 +606,7 @@ who_may_see_more_now_is_shown_it(void **state)
 {
     (void)state;
     was->n_rules = 1;
-    was->rules[0] = (struct host_rule){ "sip:alice@example.test", NULL, EVT_CONFIRM };
+    was->rules[0] = (struct host_rule){ .user = "sip:alice@example.test", .decision = EVT_CONFIRM };
     subscribe(3600);
     was->n_rules = 0;
     publish(was, NULL, "one");

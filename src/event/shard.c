@@ -286,9 +286,8 @@ mail_octets(struct evt_shard *shard, const struct evt_mail_octets *mail)
 static void
 mail_snapshot(struct evt_shard *shard, const struct evt_mail_snapshot *mail)
 {
-    struct evt_mirror *mirror =
-        evt_mirror_find(shard, hd_slice(mail->text, mail->key_n),
-                        hd_slice(mail->text + mail->key_n, mail->package_n));
+    const struct evt_topic topic = evt_topic_read(mail->topic, mail->text);
+    struct evt_mirror *mirror = evt_mirror_of(shard, &topic);
 
     if (mirror)
         evt_mirror_snapshot(shard, mirror, mail->snapshot);

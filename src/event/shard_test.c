@@ -63,10 +63,10 @@ a_mirror_that_leaves_and_joins_while_mails_are_under_way_ends_with_the_newest(vo
 
     (void)state;
     publish("one");
-    struct evt_mirror *mirror = evt_mirror_join(shard, HD_LIT(BOB), package);
+    struct evt_mirror *mirror = evt_mirror_join(shard, HD_LIT(BOB), package, HD_LIT(""));
     evt_shard_drain(owner, host.now_ms * 1000); /* the snapshot is under way */
     evt_mirror_leave(shard, mirror->index);
-    mirror = evt_mirror_join(shard, HD_LIT(BOB), package);
+    mirror = evt_mirror_join(shard, HD_LIT(BOB), package, HD_LIT(""));
     evt_shard_drain(shard, host.now_ms * 1000); /* the old mail arrives at the new mirror */
     assert_true(hd_slice_eq(mirror->snapshot->doc->body, HD_LIT("one")));
     char text[2000], headers[80];

@@ -34,14 +34,16 @@ struct evt_snapshot *evt_snapshot_unref(struct evt_snapshot *snapshot);
 enum evt_transform {
     EVT_SEE_ALL = 0,
     EVT_SEE_NEUTRAL, /* polite block: the document shown while nothing is published */
-    EVT_SEE_NOTHING  /* pending: no body */
+    EVT_SEE_NOTHING, /* pending: no body */
+    EVT_SEE_OWN      /* watcher information: his own entry; all that his own mirror has */
     /* From EVT_TRANSFORM_FIRST on: a transformation of policy's, by its number. */
 };
-/** Whether who sees this learns of changes: all of it, or what a transformation leaves. */
+/** Whether who sees this learns of changes: all of it, his own part, or what a transformation
+ * leaves. */
 static inline bool
 evt_sees_state(uint8_t transform)
 {
-    return transform == EVT_SEE_ALL || transform >= EVT_TRANSFORM_FIRST;
+    return transform == EVT_SEE_ALL || transform >= EVT_SEE_OWN;
 }
 static inline bool
 evt_is_transformed(uint8_t transform)

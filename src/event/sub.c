@@ -628,7 +628,8 @@ sub_create_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
         err = HD_EDENIED;
         status = sub->change->merged ? 482 : 403;
     }
-    if (!err && !evt_mirror_place(shard, evt_mirror_at(shard, sub->mirror), sub))
+    if (!err && !evt_sub_move(shard, sub, sub->change->transform) &&
+        !evt_mirror_place(shard, evt_mirror_at(shard, sub->mirror), sub))
         return true;
     if (!err || err == HD_EDENIED)
         sub_record_remove(shard, sub);
@@ -649,6 +650,9 @@ sub_change_stored(struct evt_shard *shard, struct evt_sub *sub, enum hd_err err)
     } else if (!sub_change_judge(shard, sub)) {
         sub_change_refused(shard, sub, 403);
         evt_sub_terminate(shard, sub, EVT_REASON_REJECTED, 0);
+    } else if (evt_sub_move(shard, sub, sub->change->transform)) {
+        sub_change_refused(shard, sub, 500);
+        evt_sub_terminate(shard, sub, EVT_REASON_DEACTIVATED, 0);
     } else {
         evt_sub_apply(shard, sub);
         sub_change_free(shard, sub);

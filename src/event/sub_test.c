@@ -33,7 +33,7 @@ static void
 rules_changed(enum evt_decision decision)
 {
     host.n_rules = 1;
-    host.rules[0] = (struct host_rule){ NULL, NULL, decision };
+    host.rules[0] = (struct host_rule){ .decision = decision };
     host_configure(&host, host.config, HD_LIT(BOB));
 }
 
@@ -538,7 +538,7 @@ a_refused_refresh_ends_it_too(void **state)
     (void)state;
     subscribe();
     host.n_rules = 1;
-    host.rules[0] = (struct host_rule){ NULL, NULL, EVT_DENY };
+    host.rules[0] = (struct host_rule){ .decision = EVT_DENY };
     refresh(2, 3600);
     host_take_status(&host, 403);
     assert_state(host_take_notify(&host), "terminated;reason=rejected");
@@ -552,7 +552,7 @@ pending_becomes_active_with_the_state(void **state)
     (void)state;
     host_publish(&host, NULL, "x-state", NULL, "news", NULL);
     host.n_rules = 1;
-    host.rules[0] = (struct host_rule){ NULL, NULL, EVT_CONFIRM };
+    host.rules[0] = (struct host_rule){ .decision = EVT_CONFIRM };
     host_request(&host, &(struct host_request){ .expires = 3600 });
     host_take_status(&host, 200);
     struct host_sent *sent = host_take_notify(&host);
@@ -573,7 +573,7 @@ who_is_blocked_politely_learns_of_no_change(void **state)
     (void)state;
     host_publish(&host, NULL, "x-state", NULL, "news", etag);
     host.n_rules = 1;
-    host.rules[0] = (struct host_rule){ ALICE, BOB, EVT_POLITE };
+    host.rules[0] = (struct host_rule){ .user = ALICE, .resource = BOB, .decision = EVT_POLITE };
     host_request(&host, &(struct host_request){ .expires = 3600 });
     host.n_rules = 0;
     host_take_status(&host, 200);

@@ -505,7 +505,8 @@ initial_prepare(struct evt_shard *shard, struct evt_request *request, struct evt
         return NULL;
     }
     const struct evt_mirror *mirror =
-        evt_mirror_join(shard, hd_slice(want->key, want->key_n), want->package);
+        evt_mirror_join(shard, hd_slice(want->key, want->key_n), want->package,
+                        evt_own_of(watcher, want->transform));
     if (mirror)
         sub->mirror = mirror->index;
     hd_id_text(&shard->keys.id, HD_ID_TAG, id, 0, tag);

@@ -21,7 +21,10 @@ evt_tag_of(const struct evt_shard *shard, const struct evt_mirror *mirror,
 {
     const struct evt_package *package = mirror->package;
     const struct hd_hash_key *key = &shard->keys.id;
-    uint64_t tag = mirror->hash; /* tags of two resources say nothing of each other */
+    /* Tags of two resources say nothing of each other; what is shown of one has the same tag to
+     * whomever it is shown. */
+    uint64_t tag =
+        mirror->watcher_n ? evt_key_hash(shard, mirror->key, package->name) : mirror->hash;
     struct hd_slice hole;
 
     if (!doc)

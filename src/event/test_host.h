@@ -50,7 +50,7 @@ struct host_put {
 };
 
 struct host_rule {
-    const char *user, *resource; /* keys; NULL: any */
+    const char *user, *resource, *package; /* keys and name; NULL: any */
     enum evt_decision decision;
 };
 
@@ -162,6 +162,10 @@ HD_NODISCARD enum hd_err host_text_neutral(const struct evt_package *package,
 /* All three; and those of a package of watchers (see host_watcher_ids). */
 extern const struct evt_package_ops host_text_ops, host_winfo_ops;
 extern const struct hd_slice host_text_types[2];
+
+/** What the host's rules say of somebody; package empty: none is meant. */
+struct evt_verdict host_judge(const struct host *host, const struct evt_identity *who,
+                              struct hd_slice resource, struct hd_slice package);
 
 /** A source whose datagrams are steered to a shard: its port. */
 uint16_t host_port_of(const struct host *host, unsigned shard);

@@ -65,15 +65,17 @@ policy_challenge(void *policy, const struct evt_config *config, const struct sip
     sip_out_crlf(out);
 }
 
-static struct evt_verdict
-judge(const struct host *host, const struct evt_identity *who, struct hd_slice resource)
+struct evt_verdict
+host_judge(const struct host *host, const struct evt_identity *who, struct hd_slice resource,
+           struct hd_slice package)
 {
     struct hd_slice user = hd_slice(who->key, who->key_len);
 
     for (unsigned i = 0; i < host->n_rules; i++) {
         const struct host_rule *rule = &host->rules[i];
         if ((!rule->user || hd_slice_eq(user, hd_slice_str(rule->user))) &&
-            (!rule->resource || hd_slice_eq(resource, hd_slice_str(rule->resource))))
+            (!rule->resource || hd_slice_eq(resource, hd_slice_str(rule->resource))) &&
+            (!rule->package || hd_slice_eq(package, hd_slice_str(rule->package))))
             return (struct evt_verdict){ .decision = rule->decision, .rule = i + 1 };
     }
     return (struct evt_verdict){ .decision = EVT_ALLOW };
@@ -86,9 +88,8 @@ policy_subscribe(void *policy, const struct evt_config *config, const struct evt
     struct host *host = ((struct host_seat *)policy)->host;
 
     (void)config;
-    (void)package;
     host->asked++;
-    return judge(host, watcher, resource);
+    return host_judge(host, watcher, resource, package->name);
 }
 
 static struct evt_verdict
@@ -96,8 +97,7 @@ policy_publish(void *policy, const struct evt_config *config, const struct evt_i
                struct hd_slice resource, const struct evt_package *package)
 {
     (void)config;
-    (void)package;
-    return judge(((struct host_seat *)policy)->host, publisher, resource);
+    return host_judge(((struct host_seat *)policy)->host, publisher, resource, package->name);
 }
 
 static bool
@@ -119,7 +119,7 @@ policy_registration(void *policy, const struct evt_config *config, const struct 
                     struct hd_slice resource)
 {
     (void)config;
-    return judge(((struct host_seat *)policy)->host, user, resource);
+    return host_judge(((struct host_seat *)policy)->host, user, resource, HD_LIT(""));
 }
 
 /* What stands behind the first blank of a document goes. */

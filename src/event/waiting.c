@@ -230,6 +230,7 @@ waiting_decided(struct evt_shard *shard, struct hd_slice key, struct hd_slice na
         return true;
     case EVT_ALLOW:
     case EVT_POLITE:
+    case EVT_OWN:
         break;
     }
     *ret_event = EVT_WATCHER_APPROVED;

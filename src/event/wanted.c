@@ -320,7 +320,7 @@ evt_wanted_verdict(struct evt_shard *shard, struct evt_request *request, struct 
         hd_slice(want->key, want->key_n), want->package);
 
     want->rule = verdict.rule;
-    if (evt_sub_verdict(&verdict, &want->state, &want->transform))
+    if (evt_sub_verdict(&verdict, want->package, &want->state, &want->transform))
         return true;
     evt_did(shard, evt_rec_request_call(shard, request), EVT_DID_DENY, verdict.rule);
     evt_refuse(shard, request, 403, HD_LIT("Not Allowed To Watch This Resource"));

@@ -5,7 +5,12 @@
  * is complete and in order.  Invariants: the home shows nothing before every shard has answered; a
  * watcher keeps its id while it is there, over a restart too; the order of a document depends on
  * the ids alone.  A document is made at most once a second, and those that have ended stand in it
- * for some seconds, so that who is told what changed is told how they ended. */
+ * for some seconds, so that who is told what changed is told how they ended.
+ *
+ * A watcher who is shown his own entry has all this for himself (event/topic.h): questions of his
+ * own, and documents when something of his own changed.  He is told what the Subscription-State of
+ * his own NOTIFYs says (section 4.7.2): that what ended undecided waits, and what becomes of it, is
+ * for the owner. */
 #include "event/watch.h"
 
 #include <stdlib.h>
@@ -88,34 +93,39 @@ told_of(const struct evt_sub *sub, enum evt_watcher_event event)
 
 /* --- telling (the shard that holds the subscription) ----------------------------------------- */
 
-static struct evt_asked *
-asked_find(const struct evt_shard *shard, uint64_t hash, struct hd_slice key,
-           struct hd_slice package)
+static struct evt_topic
+asked_topic(const struct evt_asked *asked)
 {
+    return evt_topic_read(asked->topic, asked->text);
+}
+
+static struct evt_asked *
+asked_find(const struct evt_shard *shard, const struct evt_topic *topic)
+{
+    const uint64_t hash = evt_topic_hash(shard, topic);
     struct hd_map_walk walk;
 
     for (uint32_t i = hd_map_first(&walk, &shard->asked_by_key, hash); i != HD_MAP_NONE;
          i = hd_map_more(&walk)) {
         struct evt_asked *asked = hd_table_at(&shard->asked, i);
-        if (hd_slice_eq(hd_slice(asked->text, asked->key_n), key) &&
-            hd_slice_eq(hd_slice(asked->text + asked->key_n, asked->package_n), package))
+        const struct evt_topic its = asked_topic(asked);
+        if (evt_topic_eq(&its, topic))
             return asked;
     }
     return NULL;
 }
 
 bool
-evt_watch_asked(const struct evt_shard *shard, const struct evt_mirror *mirror)
+evt_watch_asked(const struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
 {
-    return asked_find(shard, mirror->hash, mirror->key, mirror->package->name) != NULL;
+    return asked_find(shard, &(struct evt_topic){ .key = key, .package = package }) != NULL;
 }
 
 /* Takes the list, also when it fails: false. */
 static bool
-tell(struct evt_shard *shard, struct hd_slice key, struct hd_slice package, struct evt_told *list,
-     bool all)
+tell(struct evt_shard *shard, const struct evt_topic *topic, struct evt_told *list, bool all)
 {
-    struct evt_mail_told *mail = malloc(sizeof(*mail) + key.n + package.n);
+    struct evt_mail_told *mail = malloc(sizeof(*mail) + evt_topic_size(topic));
 
     if (!mail) {
         evt_told_free(list);
@@ -124,70 +134,114 @@ tell(struct evt_shard *shard, struct hd_slice key, struct hd_slice package, stru
     mail->from = shard->index;
     mail->all = all;
     mail->list = list;
-    mail->key_n = (uint8_t)key.n;
-    mail->package_n = (uint8_t)package.n;
-    memcpy(mail->text, key.p, key.n);
-    memcpy(mail->text + key.n, package.p, package.n);
-    evt_post(shard, evt_home(shard, key), EVT_MAIL_TOLD, &mail->mail);
+    mail->topic = evt_topic_write(topic, mail->text);
+    evt_post(shard, evt_home(shard, topic->key), EVT_MAIL_TOLD, &mail->mail);
     return true;
+}
+
+/* Adds what is told of a mirror's subscriptions at *end, of one watcher's where watcher says so;
+ * NULL: memory is short. */
+static struct evt_told **
+tell_mirror(struct evt_shard *shard, const struct evt_mirror *mirror, struct hd_slice watcher,
+            struct evt_told **end)
+{
+    for (uint32_t i = 0; i < mirror->n_subs; i++) {
+        if (mirror->subs[i] == EVT_NONE)
+            continue;
+        const struct evt_sub *sub = evt_sub_at(shard, mirror->subs[i]);
+        if (sub->fetch || (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING) ||
+            (watcher.n && !hd_slice_eq(watcher, evt_texts_get(sub->texts, EVT_TEXT_WATCHER))))
+            continue;
+        *end = told_of(sub, sub->approved ? EVT_WATCHER_APPROVED : EVT_WATCHER_SUBSCRIBE);
+        if (!*end)
+            return NULL;
+        end = &(*end)->next;
+    }
+    return end;
 }
 
 static void
 tell_all(struct evt_shard *shard, struct evt_asked *asked)
 {
-    const struct hd_slice key = hd_slice(asked->text, asked->key_n);
-    const struct hd_slice package = hd_slice(asked->text + asked->key_n, asked->package_n);
-    const struct evt_mirror *mirror = evt_mirror_find(shard, key, package);
+    const struct evt_topic topic = asked_topic(asked);
+    const struct evt_package *package = evt_config_package(shard->config, topic.package);
+    const struct evt_mirror *mirror = evt_mirror_find(shard, topic.key, topic.package);
     struct evt_told *list = NULL, **end = &list;
+    uint32_t at = 0;
 
-    for (uint32_t i = 0; mirror && i < mirror->n_subs; i++) {
-        if (mirror->subs[i] == EVT_NONE)
-            continue;
-        const struct evt_sub *sub = evt_sub_at(shard, mirror->subs[i]);
-        if (sub->fetch || (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING))
-            continue;
-        *end = told_of(sub, sub->approved ? EVT_WATCHER_APPROVED : EVT_WATCHER_SUBSCRIBE);
-        if (!*end)
-            goto fail;
-        end = &(*end)->next;
+    if (mirror)
+        end = tell_mirror(shard, mirror, topic.watcher, end);
+    while (end && package && package->watched && /* others have none of these */
+           (mirror = evt_mirror_next_own(shard, &at, topic.key, topic.package)))
+        end = tell_mirror(shard, mirror, topic.watcher, end);
+    asked->missed = !end;
+    if (!end)
+        evt_told_free(list);
+    else if (!tell(shard, &topic, list, true))
+        asked->missed = true;
+    if (asked->missed)
+        evt_catch_up_later(shard);
+}
+
+/* NULL: full, or memory is short. */
+static struct evt_asked *
+asked_new(struct evt_shard *shard, const struct evt_topic *topic)
+{
+    const uint64_t hash = evt_topic_hash(shard, topic);
+    struct evt_asked *asked;
+    struct hd_handle handle;
+    void *object;
+    char *text = malloc(evt_topic_size(topic));
+
+    if (!text || hd_table_add(&shard->asked, &handle, &object)) {
+        free(text);
+        return NULL;
     }
-    asked->missed = false;
-    if (tell(shard, key, package, list, true))
-        return;
-    list = NULL;
-fail:
-    evt_told_free(list);
-    asked->missed = true;
-    evt_catch_up_later(shard);
+    if (hd_map_put(&shard->asked_by_key, hash, handle.index)) {
+        hd_table_remove(&shard->asked, handle.index);
+        free(text);
+        return NULL;
+    }
+    asked = object;
+    asked->hash = hash;
+    asked->index = handle.index;
+    asked->text = text;
+    asked->topic = evt_topic_write(topic, text);
+    shard->n_asked_own += topic->watcher.n > 0;
+    return asked;
+}
+
+static void
+asked_free(struct evt_shard *shard, struct evt_asked *asked)
+{
+    shard->n_asked_own -= asked_topic(asked).watcher.n > 0;
+    hd_map_remove(&shard->asked_by_key, asked->hash, asked->index);
+    free(asked->text);
+    hd_table_remove(&shard->asked, asked->index);
+}
+
+/* Whether the home of a resource wants to know who watches all that is in its mirror.  (Those that
+ * show watchers their own entries do not note it.) */
+static void
+mirror_note(struct evt_shard *shard, const struct evt_topic *topic, bool watched)
+{
+    struct evt_mirror *mirror = evt_mirror_find(shard, topic->key, topic->package);
+
+    if (mirror && !topic->watcher.n)
+        mirror->watched = watched;
 }
 
 static bool
 question_take(struct evt_shard *shard, const struct evt_mail_watch *mail)
 {
-    const struct hd_slice key = hd_slice(mail->text, mail->key_n);
-    const struct hd_slice package = hd_slice(mail->text + mail->key_n, mail->package_n);
-    const uint64_t hash = evt_key_hash(shard, key, package);
-    struct evt_mirror *mirror = evt_mirror_find(shard, key, package);
-    struct evt_asked *asked = asked_find(shard, hash, key, package);
-    struct hd_handle handle;
-    void *object;
+    const struct evt_topic topic = evt_topic_read(mail->topic, mail->text);
+    struct evt_asked *asked = asked_find(shard, &topic);
 
-    if (!asked) {
-        if (hd_table_add(&shard->asked, &handle, &object))
-            return false;
-        if (hd_map_put(&shard->asked_by_key, hash, handle.index)) {
-            hd_table_remove(&shard->asked, handle.index);
-            return false;
-        }
-        asked = object;
-        asked->hash = hash;
-        asked->index = handle.index;
-        asked->key_n = mail->key_n;
-        asked->package_n = mail->package_n;
-        memcpy(asked->text, mail->text, (size_t)mail->key_n + mail->package_n);
-    }
-    if (mirror)
-        mirror->watched = true;
+    if (!asked)
+        asked = asked_new(shard, &topic);
+    if (!asked)
+        return false;
+    mirror_note(shard, &topic, true);
     tell_all(shard, asked);
     return true;
 }
@@ -195,22 +249,16 @@ question_take(struct evt_shard *shard, const struct evt_mail_watch *mail)
 static void
 question_drop(struct evt_shard *shard, const struct evt_mail_watch *mail)
 {
-    const struct hd_slice key = hd_slice(mail->text, mail->key_n);
-    const struct hd_slice package = hd_slice(mail->text + mail->key_n, mail->package_n);
-    const uint64_t hash = evt_key_hash(shard, key, package);
-    struct evt_mirror *mirror = evt_mirror_find(shard, key, package);
-    struct evt_asked *asked = asked_find(shard, hash, key, package);
+    const struct evt_topic topic = evt_topic_read(mail->topic, mail->text);
+    struct evt_asked *asked = asked_find(shard, &topic);
 
-    if (mirror)
-        mirror->watched = false;
-    if (asked) {
-        hd_map_remove(&shard->asked_by_key, hash, asked->index);
-        hd_table_remove(&shard->asked, asked->index);
-    }
+    mirror_note(shard, &topic, false);
+    if (asked)
+        asked_free(shard, asked);
     for (struct evt_mail_watch **link = &shard->questions; *link;) {
         struct evt_mail_watch *old = *link;
-        if (old->key_n != mail->key_n || old->package_n != mail->package_n ||
-            memcmp(old->text, mail->text, (size_t)mail->key_n + mail->package_n) != 0) {
+        const struct evt_topic its = evt_topic_read(old->topic, old->text);
+        if (!evt_topic_eq(&its, &topic)) {
             link = &old->next;
             continue;
         }
@@ -234,16 +282,48 @@ evt_watch_question(struct evt_shard *shard, struct evt_mail_watch *mail)
     free(mail);
 }
 
+/* Takes told, which may be NULL: memory was short. */
 static void
-tell_one(struct evt_shard *shard, const struct evt_mirror *mirror, struct evt_told *told)
+tell_one(struct evt_shard *shard, const struct evt_topic *topic, struct evt_told *told)
 {
-    if (told && tell(shard, mirror->key, mirror->package->name, told, false))
+    if (told && tell(shard, topic, told, false))
         return;
-    struct evt_asked *asked = asked_find(shard, mirror->hash, mirror->key, mirror->package->name);
+    struct evt_asked *asked = asked_find(shard, topic);
     if (!asked)
         return; /* it is not noted that he asked: he may do so again */
     asked->missed = true;
     evt_catch_up_later(shard);
+}
+
+/* Tells the home what it has to know, or asked for, about all watchers. */
+static void
+tell_watched(struct evt_shard *shard, const struct evt_sub *sub, struct evt_told *told)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+
+    tell_one(shard, &(struct evt_topic){ .key = mirror->key, .package = mirror->package->name },
+             told);
+}
+
+static bool
+is_watched(const struct evt_shard *shard, const struct evt_mirror *mirror)
+{
+    return mirror->watched ||
+           (mirror->watcher_n && evt_watch_asked(shard, mirror->key, mirror->package->name));
+}
+
+/* The watcher himself, when he asked. */
+static void
+tell_own(struct evt_shard *shard, const struct evt_sub *sub, enum evt_watcher_event event)
+{
+    if (!shard->n_asked_own || sub->fetch)
+        return;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    const struct evt_topic topic = { .key = mirror->key,
+                                     .package = mirror->package->name,
+                                     .watcher = evt_texts_get(sub->texts, EVT_TEXT_WATCHER) };
+    if (asked_find(shard, &topic))
+        tell_one(shard, &topic, told_of(sub, event));
 }
 
 /* A subscription begins, or goes on in another state.  One that nobody decided about is told in any
@@ -253,9 +333,10 @@ evt_watch_changed(struct evt_shard *shard, const struct evt_sub *sub, enum evt_w
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
 
-    if (sub->fetch || !(mirror->watched || sub->state == EVT_SUB_PENDING))
+    tell_own(shard, sub, event);
+    if (sub->fetch || !(is_watched(shard, mirror) || sub->state == EVT_SUB_PENDING))
         return;
-    tell_one(shard, mirror, told_of(sub, event));
+    tell_watched(shard, sub, told_of(sub, event));
 }
 
 static enum evt_watcher_event
@@ -293,12 +374,13 @@ evt_watch_ended(struct evt_shard *shard, const struct evt_sub *sub, bool was_pen
     const bool waits = was_pending && event == EVT_WATCHER_TIMEOUT;
     struct evt_told *told;
 
-    if (!waits && (sub->fetch || !mirror->watched))
+    tell_own(shard, sub, event);
+    if (!waits && (sub->fetch || !is_watched(shard, mirror)))
         return;
     told = told_of(sub, event);
     if (told && waits)
         told->status = EVT_WATCHER_WAITING;
-    tell_one(shard, mirror, told);
+    tell_watched(shard, sub, told);
 }
 
 /* --- putting together (the home of the resource) --------------------------------------------- */
@@ -470,10 +552,7 @@ watch_show(struct evt_shard *shard, struct evt_watch *watch, bool tidy)
     if (watch->dirty)
         return; /* memory is short: again in a second */
     watch->shown = true;
-    if (tidy)
-        evt_kept_tidy(shard, resource->key, resource->package->name, doc);
-    else
-        evt_kept_set(shard, resource->key, resource->package->name, doc);
+    evt_kept_show(shard, resource, doc, tidy);
     evt_doc_unref(doc);
 }
 
@@ -516,24 +595,31 @@ questions_free(struct evt_mail_watch *mails)
     }
 }
 
+/* What its facts are about: the same in the package whose watchers it shows. */
+static struct evt_topic
+watched_topic(const struct evt_resource *resource)
+{
+    struct evt_topic topic = evt_resource_topic(resource);
+
+    topic.package = resource->package->watched->name;
+    return topic;
+}
+
 /* A question for every shard; NULL: memory is short. */
 static struct evt_mail_watch *
 questions_new(const struct evt_shard *shard, const struct evt_resource *resource, bool on)
 {
-    const struct hd_slice key = resource->key, package = resource->package->watched->name;
+    const struct evt_topic topic = watched_topic(resource);
     struct evt_mail_watch *mails = NULL;
 
     for (unsigned i = 0; i < shard->count; i++) {
-        struct evt_mail_watch *mail = malloc(sizeof(*mail) + key.n + package.n);
+        struct evt_mail_watch *mail = malloc(sizeof(*mail) + evt_topic_size(&topic));
         if (!mail) {
             questions_free(mails);
             return NULL;
         }
         mail->on = on;
-        mail->key_n = (uint8_t)key.n;
-        mail->package_n = (uint8_t)package.n;
-        memcpy(mail->text, key.p, key.n);
-        memcpy(mail->text + key.n, package.p, package.n);
+        mail->topic = evt_topic_write(&topic, mail->text);
         mail->next = mails;
         mails = mail;
     }
@@ -549,6 +635,14 @@ questions_post(struct evt_shard *shard, struct evt_mail_watch *mails)
         mail->next = NULL;
         evt_post(shard, i, EVT_MAIL_WATCH, &mail->mail);
     }
+}
+
+/* Those that wait are facts for the owner. */
+static void
+list_waiting(struct evt_shard *shard, const struct evt_resource *resource)
+{
+    if (!resource->watcher_n)
+        evt_waiting_list(shard, resource->key, resource->package->watched->name);
 }
 
 static bool
@@ -572,7 +666,7 @@ watch_begin(struct evt_shard *shard, struct evt_resource *resource)
     watch->missing = shard->count == 64 ? UINT64_MAX : (UINT64_C(1) << shard->count) - 1;
     resource->kept->facts = watch;
     shard->n_watches++;
-    evt_waiting_list(shard, resource->key, resource->package->watched->name);
+    list_waiting(shard, resource);
     return true;
 }
 
@@ -596,21 +690,28 @@ watch_end(struct evt_shard *shard, struct evt_resource *resource)
 
 const struct evt_keeper evt_watch_keeper = { .begin = watch_begin, .end = watch_end };
 
-/* The facts about who watches a resource in a package; NULL: nobody is interested. */
+/* The facts about who watches, or one watcher alone; NULL: nobody is interested. */
 static struct evt_watch *
-watch_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice watched)
+watch_of_topic(struct evt_shard *shard, const struct evt_topic *watched)
 {
+    struct evt_topic topic = *watched;
     char name[EVT_PACKAGE_NAME_MAX + 16];
     struct sip_out out;
 
     sip_out_init(&out, name, sizeof(name));
-    sip_out_slice(&out, watched);
+    sip_out_slice(&out, watched->package);
     sip_out_lit(&out, ".winfo");
-    const struct evt_resource *resource =
-        out.full ? NULL : evt_resource_find(shard, key, hd_slice(name, out.n));
+    topic.package = hd_slice(name, out.n);
+    const struct evt_resource *resource = out.full ? NULL : evt_resource_of(shard, &topic);
     return resource && resource->kept && resource->kept->keeper == &evt_watch_keeper
                ? watch_of(resource)
                : NULL;
+}
+
+static struct evt_watch *
+watch_find(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
+{
+    return watch_of_topic(shard, &(struct evt_topic){ .key = key, .package = package });
 }
 
 void
@@ -653,12 +754,11 @@ told_waits(struct evt_shard *shard, struct hd_slice key, struct hd_slice package
 void
 evt_watch_answer(struct evt_shard *shard, struct evt_mail_told *mail)
 {
-    const struct hd_slice key = hd_slice(mail->text, mail->key_n);
-    const struct hd_slice package = hd_slice(mail->text + mail->key_n, mail->package_n);
+    const struct evt_topic topic = evt_topic_read(mail->topic, mail->text);
 
-    if (!mail->all)
-        told_waits(shard, key, package, mail->list);
-    struct evt_watch *watch = watch_find(shard, key, package);
+    if (!mail->all && !topic.watcher.n)
+        told_waits(shard, topic.key, topic.package, mail->list);
+    struct evt_watch *watch = watch_of_topic(shard, &topic);
     if (watch) {
         for (uint32_t i = watch->n; mail->all && i-- > 0;)
             if (watch->facts[i].shard == mail->from &&
@@ -684,7 +784,7 @@ watch_again(struct evt_shard *shard, struct evt_resource *resource)
     for (uint32_t i = watch->n; i-- > 0;)
         if (watch->facts[i].status == EVT_WATCHER_WAITING)
             fact_remove(watch, i);
-    evt_waiting_list(shard, resource->key, resource->package->watched->name);
+    list_waiting(shard, resource);
     struct evt_mail_watch *on = questions_new(shard, resource, true);
     if (on) {
         questions_post(shard, on);
@@ -745,4 +845,6 @@ evt_watch_done(struct evt_shard *shard)
         free(shard->questions);
         shard->questions = next;
     }
+    for (uint32_t i = 0; (i = hd_table_next(&shard->asked, i)) != HD_TABLE_NONE; i++)
+        asked_free(shard, hd_table_at(&shard->asked, i));
 }

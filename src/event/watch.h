@@ -13,9 +13,8 @@
 #include "base/table.h"
 #include "base/wheel.h"
 #include "event/package.h"
-#include "sip/uri.h"
+#include "event/topic.h"
 
-struct evt_mirror;
 struct evt_shard;
 struct evt_sub;
 
@@ -36,7 +35,7 @@ struct evt_mail_watch {
     struct hd_mail mail;
     struct evt_mail_watch *next; /* kept until it can be taken */
     bool on;
-    uint8_t key_n, package_n;
+    struct evt_topic_ends topic; /* who watches, in the watched package; a watcher: his own alone */
     char text[];
 };
 /* A shard answers: all that it has, or one that changed. */
@@ -44,8 +43,8 @@ struct evt_mail_told {
     struct hd_mail mail;
     unsigned from;
     bool all;
-    struct evt_told *list; /* oldest first */
-    uint8_t key_n, package_n;
+    struct evt_told *list;       /* oldest first */
+    struct evt_topic_ends topic; /* as it was asked for */
     char text[];
 };
 
@@ -53,9 +52,9 @@ struct evt_mail_told {
 struct evt_asked {
     uint64_t hash;
     uint32_t index;
-    uint8_t key_n, package_n;
     bool missed; /* memory was short: the whole list is to be told again */
-    char text[2 * SIP_KEY_MAX];
+    struct evt_topic_ends topic;
+    char *text; /* heap */
 };
 
 /* A subscription that nobody decided about before it ended (RFC 3857 section 4.7.1), at the home of
@@ -86,8 +85,8 @@ void evt_watch_changed(struct evt_shard *shard, const struct evt_sub *sub,
                        enum evt_watcher_event event);
 /** It ended; was_pending: nobody had decided about it. */
 void evt_watch_ended(struct evt_shard *shard, const struct evt_sub *sub, bool was_pending);
-/** Whether this shard was asked for the watchers of a mirror that is new. */
-bool evt_watch_asked(const struct evt_shard *shard, const struct evt_mirror *mirror);
+/** Whether this shard was asked for the watchers of a resource in a package. */
+bool evt_watch_asked(const struct evt_shard *shard, struct hd_slice key, struct hd_slice package);
 /** A mail; it is taken. */
 void evt_watch_question(struct evt_shard *shard, struct evt_mail_watch *mail);
 void evt_watch_answer(struct evt_shard *shard, struct evt_mail_told *mail);

@@ -352,7 +352,8 @@ a_list_has_a_bound(void **state)
         assert_true(told && mail);
         told->status = EVT_WATCHER_ACTIVE;
         told->event = EVT_WATCHER_SUBSCRIBE;
-        *mail = (struct evt_mail_told){ .list = told, .key_n = sizeof(BOB) - 1, .package_n = 7 };
+        const uint16_t key = sizeof(BOB) - 1, package = key + 7;
+        *mail = (struct evt_mail_told){ .list = told, .topic = { key, package, package } };
         memcpy(mail->text, BOB "x-state", sizeof(BOB) + 6);
         evt_watch_answer(home, mail);
     }

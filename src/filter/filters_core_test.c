@@ -365,7 +365,7 @@ a_polite_block_has_conditions_that_never_fire(void **state)
 {
     (void)state;
     beats(100);
-    is->rules[0] = (struct host_rule){ "sip:eve@example.test", NULL, EVT_POLITE };
+    is->rules[0] = (struct host_rule){ .user = "sip:eve@example.test", .decision = EVT_POLITE };
     is->n_rules = 1;
     host_request(is,
                  &(struct host_request){

@@ -43,7 +43,7 @@ visit_line(void *context, const struct sto_audit_line *line)
 {
     static const char *const what[] = { "", "began", "fetched", "changed", "ended" };
     static const char *const states[] = { "", "pending", "active", "terminated" };
-    static const char *const sees[] = { "all", "neutral", "nothing" };
+    static const char *const sees[] = { "all", "neutral", "nothing", "own" };
     static const char *const proofs[] = { "", "from", "digest", "asserted", "tls", "token" };
     struct hd_audit_reading *reading = context;
     char id[17];

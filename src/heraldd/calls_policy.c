@@ -648,6 +648,8 @@ decision_word(enum evt_decision decision)
         return "confirm";
     case EVT_POLITE:
         return "polite-block";
+    case EVT_OWN:
+        return "own-entry";
     case EVT_DENY:
         break;
     }

@@ -208,7 +208,8 @@ did_name(unsigned what)
 static void
 subject_words(const struct evt_config *config, const struct evt_recalled *row, struct hd_str *out)
 {
-    static const char *const sees[] = { "all", "the neutral state", "nothing yet" };
+    static const char *const sees[] = { "all", "the neutral state", "nothing yet",
+                                        "his own entry" };
 
     if (strcmp(row->subject, "refused") == 0) {
         hd_str_addf(out, "refused with %u", row->status);
@@ -320,7 +321,7 @@ did_json(const struct evt_config *config, const struct evt_recalled *row)
 static const char *
 sees_name(uint8_t transform)
 {
-    static const char *const names[] = { "all", "neutral", "nothing" };
+    static const char *const names[] = { "all", "neutral", "nothing", "own" };
 
     return transform < HD_ARRAY_LEN(names) ? names[transform] : "part";
 }

@@ -16,7 +16,7 @@
 const char *const hd_package_keys[] = {
     "enabled",  "min_expires",     "default_expires",  "max_expires",   "max_body",     "pace",
     "delivery", "queue",           "compose",          "authorisation", "neutral_type", "neutral",
-    "partial",  "registered_rule", "registered_calls", "supersede",     "repeat"
+    "partial",  "registered_rule", "registered_calls", "supersede",     "repeat",       "own_entry"
 };
 const char *const hd_package_lists[] = { "types", "publishers", "registered", "latest",
                                          "list",  "sum",        "max",        "min" };
@@ -316,6 +316,7 @@ read_package(struct hd_reader *r, cfg_t *sec, unsigned line, const struct builti
         r, sec, "authorisation", authorisations, 4, (int)package->authorisation);
     hd_read_list(r, sec, "publishers", hd_check_name, &package->publishers, &package->n_publishers);
     package->supersede = hd_read_bool(r, sec, "supersede", false);
+    package->own_entry = hd_read_bool(r, sec, "own_entry", false);
     package->partial = hd_read_bool(r, sec, "partial", package->partial);
     if (!package->partial && package->n_published) { /* its forms are partial documents */
         package->n_types = package->n_published;

@@ -495,7 +495,8 @@ a_whole_configuration_is_read_into_its_fields(void **state)
         "package \"message-summary\" { enabled = no }\n"
         "package \"x-inventory\" { types = { \"application/json\", \"text/plain\" }  min_expires = "
         "1s\n"
-        "  supersede = yes  delivery = every  queue = 5  compose = list  max_body = 2KiB  pace = "
+        "  supersede = yes  own_entry = yes  delivery = every  queue = 5  compose = list  max_body "
+        "= 2KiB  pace = "
         "500ms\n"
         "  neutral_type = \"application/json\"  neutral = '{}' }\n"
         "log { level = debug  format = json }\n"
@@ -560,6 +561,9 @@ a_whole_configuration_is_read_into_its_fields(void **state)
     assert_int_equal(p->queue_max, 5);
     assert_true(p->supersede);
     assert_false(package(conf, "presence")->supersede);
+    assert_true(p->own_entry && p->winfo->watched == p);
+    assert_false(p->winfo->own_entry); /* who watches the watchers is for the owner */
+    assert_false(package(conf, "presence")->own_entry);
     assert_int_equal(p->compose, EVT_COMPOSE_LIST);
     assert_int_equal(p->max_body, 2048);
     assert_int_equal(p->pace_ms, 500);

@@ -132,9 +132,9 @@ users_lists_and_transformations_are_told_by_name(void **state)
     expect(none, book[0], "+user alice ", "-user alice ");
     expect(book[0], book[1], "+user bob ", "-user bob ");
     expect(book[1], book[2], "+list l:1 ", "-list l:1 ");
-    expect(book[2], book[3], "+transform t:3 ", "-transform t:3 ");
-    expect(book[0], book[4], "-user alice +user bob +list l:1 +transform t:3 ",
-           "-user bob -list l:1 -transform t:3 +user alice ");
+    expect(book[2], book[3], "+transform t:4 ", "-transform t:4 ");
+    expect(book[0], book[4], "-user alice +user bob +list l:1 +transform t:4 ",
+           "-user bob -list l:1 -transform t:4 +user alice ");
     pol_book_unref(none);
     for (size_t i = 0; i < 5; i++)
         pol_book_unref(book[i]);

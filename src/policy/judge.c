@@ -15,6 +15,9 @@ enum scope { SCOPE_RESOURCE = 0, SCOPE_DOMAIN, SCOPE_ALL, SCOPES };
 #define PATTERNS_MAX (2 + POL_ADDRESSES_MAX * (2 + 2 * POL_MEMBER_OF_MAX))
 #define PLACES_MAX (POL_ADDRESSES_MAX + 2)
 
+/* RFC 3261 section 8.1.1.3 and RFC 3323 section 4.1.1.3 have a name for those without one. */
+#define ANONYMOUS HD_LIT("sip:anonymous@anonymous.invalid")
+
 /* The patterns that mean a watcher, the most precise first. */
 struct who {
     struct hd_slice patterns[PATTERNS_MAX];
@@ -36,6 +39,7 @@ struct places {
 /* What the rules say together. */
 struct tally {
     const struct pol_rule *block, *polite;
+    bool polite_opens; /* it means this package in particular, or none of which that is asked */
     const struct pol_rule *grant[SCOPES];
     /* all that grant there, as far as there is room */
     const struct pol_rule *grants[SCOPES][POL_GRANTS_SHOWN];
@@ -65,12 +69,10 @@ who_add_lists(struct who *who, const struct pol_book *book, struct hd_slice memb
         who->patterns[who->n++] = names[i];
 }
 
-/* RFC 3261 section 8.1.1.3 and RFC 3323 section 4.1.1.3 have a name for those without one. */
 static bool
 is_anonymous(const struct pol_question *q)
 {
-    return q->proof <= EVT_PROOF_FROM ||
-           hd_slice_eq(q->watcher, HD_LIT("sip:anonymous@anonymous.invalid"));
+    return q->proof <= EVT_PROOF_FROM || hd_slice_eq(q->watcher, ANONYMOUS);
 }
 
 /* All addresses of record of whoever has this one. */
@@ -216,7 +218,7 @@ tally_grant(struct tally *tally, enum scope scope, const struct pol_book *book,
 
 static void
 tally_add(struct tally *tally, enum scope scope, const struct pol_book *book,
-          const struct pol_rule *rule, bool grants)
+          const struct pol_rule *rule, bool opens)
 {
     switch (rule->action) {
     case POL_BLOCK:
@@ -224,12 +226,14 @@ tally_add(struct tally *tally, enum scope scope, const struct pol_book *book,
             tally->block = rule;
         break;
     case POL_POLITE:
-        if (!tally->polite)
+        if (!tally->polite || (opens && !tally->polite_opens)) {
             tally->polite = rule;
+            tally->polite_opens = opens;
+        }
         break;
     case POL_ALLOW:
     case POL_CONFIRM:
-        if (grants)
+        if (opens)
             tally_grant(tally, scope, book, rule);
         break;
     case POL_PUBLISH:
@@ -265,15 +269,15 @@ tally_rules(struct tallies *t, enum scope scope, const struct pol_question *q,
                 !(every || hd_slice_eq(rule->package, q->package->name)) || !means_now(rule, q) ||
                 is_excepted(rule, who))
                 continue;
-            const bool grants = !(every && winfo);
+            const bool opens = !(every && winfo);
             if (rule->shadow) {
                 t->any_shadow = replaced = rule;
-                tally_add(&t->shadow, scope, q->book, rule, grants);
+                tally_add(&t->shadow, scope, q->book, rule, opens);
                 continue;
             }
-            tally_add(&t->acts, scope, q->book, rule, grants);
+            tally_add(&t->acts, scope, q->book, rule, opens);
             if (!replaced || !hd_slice_eq(replaced->package, rule->package))
-                tally_add(&t->shadow, scope, q->book, rule, grants);
+                tally_add(&t->shadow, scope, q->book, rule, opens);
         }
     }
 }
@@ -320,6 +324,24 @@ verdict_allowed(const struct pol_question *q, const struct pol_rule *grant)
     return verdict;
 }
 
+/* Who may watch a resource, even if he sees nothing of it yet or a polite answer, may see his own
+ * entry among its watchers, where the package says so (RFC 3857 section 4.6), and the entry is the
+ * same for all of them.  A name that anybody has is nobody's own. */
+static struct evt_verdict
+verdict_own(const struct pol_question *q)
+{
+    struct pol_question watched = *q;
+
+    watched.package = q->package->watched;
+    if (!watched.package || !watched.package->own_entry || hd_slice_eq(q->watcher, ANONYMOUS))
+        return verdict_of(EVT_DENY, NULL);
+    struct evt_verdict verdict = pol_judge(&watched).verdict;
+    if (verdict.decision != EVT_DENY)
+        verdict.decision = EVT_OWN;
+    verdict.transform = 0;
+    return verdict;
+}
+
 static struct evt_verdict
 verdict_granted(const struct pol_question *q, const struct pol_rule *grant)
 {
@@ -336,7 +358,15 @@ verdict_granted(const struct pol_question *q, const struct pol_rule *grant)
     case EVT_AUTHORISE_BLOCK:
         break;
     }
-    return verdict_of(EVT_DENY, NULL);
+    return verdict_own(q);
+}
+
+/* Watcher information that others are refused is refused to him too, or it would tell him what he
+ * is. */
+static const struct pol_rule *
+polite_rule(const struct tally *tally, const struct evt_verdict *granted)
+{
+    return tally->polite_opens || granted->decision != EVT_DENY ? tally->polite : NULL;
 }
 
 static void
@@ -350,8 +380,8 @@ judge_by(const struct pol_question *q, const struct tally *tally, struct pol_jud
             if (tally->grants[scope][i] != judgement->grant)
                 judgement->others[judgement->n_others++] = tally->grants[scope][i];
     }
-    judgement->deny = tally->block ? tally->block : tally->polite;
     judgement->granted = verdict_granted(q, judgement->grant);
+    judgement->deny = tally->block ? tally->block : polite_rule(tally, &judgement->granted);
     judgement->rule = judgement->deny ? judgement->deny : judgement->grant;
     judgement->by = judgement->deny    ? POL_BY_DENY
                     : judgement->grant ? POL_BY_GRANT

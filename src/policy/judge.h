@@ -4,7 +4,8 @@
  * and of all, whichever matches: block before polite-block.  Then what grants: the rules of the
  * resource; when none of them speaks of the watcher those of its domain; when none does those for
  * all; of several that match the maximum (RFC 4745 section 10.2), allow over confirm, all of it
- * over a part, and a part over what it contains.  Then the package's authorisation.
+ * over a part, and a part over what it contains.  Then the package's authorisation; of watcher
+ * information whose watchers may see their own entries, what is decided of the watched package.
  *
  * A user with several addresses of record is one: the rules of each of them are those of all, at
  * the resource and about the watcher.  (Those of a domain speak of the resources in it alone.)

@@ -402,6 +402,131 @@ watcher_information_is_granted_by_name_alone_and_denied_by_any(void **state)
     assert_int_equal(ask(w, BOB, "dialog.winfo", NOW_S).verdict.decision, EVT_DENY);
     set(w, POL_POLITE, "*", "sip:*@example.org");
     assert_int_equal(ask(w, BOB, "presence.winfo", NOW_S).verdict.decision, EVT_POLITE);
+    /* Who would be refused anyhow is refused: an empty list would tell him that he is blocked. */
+    const struct pol_judgement other = ask(w, BOB, "dialog.winfo", NOW_S);
+    assert_int_equal(other.verdict.decision, EVT_DENY);
+    assert_null(other.deny);
+    assert_int_equal(ask(w, BOB, "dialog", NOW_S).verdict.decision, EVT_POLITE);
+    put(w, (struct pol_rule){ .action = POL_POLITE,
+                              .resource = HD_LIT(ALICE),
+                              .watcher = HD_LIT("sip:*@example.org"),
+                              .package = HD_LIT("dialog.winfo") });
+    assert_int_equal(ask(w, BOB, "dialog.winfo", NOW_S).verdict.decision, EVT_POLITE);
+}
+
+/* ---- own entries ---- */
+
+static struct pol_judgement
+ask_own(const struct world *w, const char *watcher, const char *template)
+{
+    const struct evt_package watched = { .magic = EVT_PACKAGE_MAGIC,
+                                         .name = HD_LIT("presence"),
+                                         .authorisation = w->authorisation,
+                                         .own_entry = true };
+    const struct evt_package winfo = { .magic = EVT_PACKAGE_MAGIC,
+                                       .name = HD_LIT("presence.winfo"),
+                                       .watched = &watched };
+    const struct evt_package deeper = { .magic = EVT_PACKAGE_MAGIC,
+                                        .name = HD_LIT("presence.winfo.winfo"),
+                                        .watched = &winfo };
+    return pol_judge(
+        &(struct pol_question){ .book = w->book,
+                                .watcher = hd_slice_str(watcher),
+                                .resource = HD_LIT(ALICE),
+                                .package = strcmp(template, ".winfo") == 0 ? &winfo : &deeper,
+                                .now_s = NOW_S,
+                                .proof = w->anonymous ? EVT_PROOF_FROM : EVT_PROOF_DIGEST });
+}
+
+/* RFC 3857 section 4.6: whoever is an authorized subscriber of the watched package. */
+static void
+who_may_watch_may_see_his_own_entry_where_the_package_says_so(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        enum pol_action action;
+        enum evt_decision decision;
+    } row[] = { { POL_ALLOW, EVT_OWN },
+                { POL_POLITE, EVT_OWN },
+                { POL_CONFIRM, EVT_OWN },
+                { POL_BLOCK, EVT_DENY } };
+
+    assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_DENY);
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        const uint32_t rule = put(w, (struct pol_rule){ .action = row[i].action,
+                                                        .resource = HD_LIT(ALICE),
+                                                        .watcher = HD_LIT(BOB),
+                                                        .package = HD_LIT("presence") });
+        const struct pol_judgement own = ask_own(w, BOB, ".winfo");
+        assert_int_equal(own.verdict.decision, row[i].decision);
+        assert_int_equal(own.verdict.rule, rule);
+        assert_int_equal(own.verdict.transform, 0);
+        assert_int_equal(own.by, POL_BY_PACKAGE);
+        /* Who watches the watchers is for the owner alone. */
+        assert_int_equal(ask_own(w, BOB, ".winfo.winfo").verdict.decision, EVT_DENY);
+        drop(w, ALICE, rule);
+    }
+    assert_int_equal(ask_own(w, ALICE, ".winfo").verdict.decision, EVT_ALLOW);
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_OWN);
+    w->authorisation = EVT_AUTHORISE_CONFIRM;
+    assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_OWN);
+}
+
+static void
+a_rule_that_names_watcher_information_counts_before_the_own_entry(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        enum pol_action action;
+        enum evt_decision decision;
+    } row[] = { { POL_ALLOW, EVT_ALLOW },
+                { POL_POLITE, EVT_POLITE },
+                { POL_CONFIRM, EVT_CONFIRM },
+                { POL_BLOCK, EVT_DENY } };
+
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        const uint32_t rule = put(w, (struct pol_rule){ .action = row[i].action,
+                                                        .resource = HD_LIT(ALICE),
+                                                        .watcher = HD_LIT(BOB),
+                                                        .package = HD_LIT("presence.winfo") });
+        const struct pol_judgement own = ask_own(w, BOB, ".winfo");
+        assert_int_equal(own.verdict.decision, row[i].decision);
+        assert_int_equal(own.verdict.rule, rule);
+        drop(w, ALICE, rule);
+    }
+}
+
+static void
+a_rule_for_all_packages_means_the_own_entry_as_it_means_the_watched_package(void **state)
+{
+    struct world *w = *state;
+    static const enum pol_action row[] = { POL_ALLOW, POL_POLITE, POL_CONFIRM };
+
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        const uint32_t rule = set(w, row[i], ALICE, BOB);
+        const enum evt_decision decision = ask_own(w, BOB, ".winfo").verdict.decision;
+        /* Both show the own entry, see event/sub.c. */
+        assert_int_equal(decision, row[i] == POL_POLITE ? EVT_POLITE : EVT_OWN);
+        assert_int_equal(ask_own(w, BOB, ".winfo.winfo").verdict.decision, EVT_DENY);
+        drop(w, ALICE, rule);
+    }
+    set(w, POL_BLOCK, ALICE, BOB);
+    assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_DENY);
+}
+
+/* Many have the name of those without one (RFC 3323 section 4.1.1.3). */
+static void
+nobody_has_an_entry_of_his_own_under_a_name_that_anybody_has(void **state)
+{
+    struct world *w = *state;
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    w->anonymous = true;
+    assert_int_equal(may(w, "sip:anonymous@anonymous.invalid"), EVT_ALLOW);
+    assert_int_equal(ask_own(w, "sip:anonymous@anonymous.invalid", ".winfo").verdict.decision,
+                     EVT_DENY);
+    assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_OWN);
 }
 
 /* ---- shadow rules ---- */
@@ -667,6 +792,10 @@ main(void)
         CASE(exceptions_are_not_meant),
         CASE(a_rule_holds_from_its_beginning_until_before_its_end),
         CASE(watcher_information_is_granted_by_name_alone_and_denied_by_any),
+        CASE(who_may_watch_may_see_his_own_entry_where_the_package_says_so),
+        CASE(a_rule_that_names_watcher_information_counts_before_the_own_entry),
+        CASE(a_rule_for_all_packages_means_the_own_entry_as_it_means_the_watched_package),
+        CASE(nobody_has_an_entry_of_his_own_under_a_name_that_anybody_has),
         CASE(a_shadow_rule_changes_nothing_and_says_what_it_would),
         CASE(a_publishing_right_is_no_right_to_watch_and_the_other_way_round),
         CASE(among_a_hundred_thousand_rules_the_right_one_is_found),
