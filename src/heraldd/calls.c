@@ -44,7 +44,7 @@ hd_call_resource(const struct hd_call *call, const char *name, struct hd_key *re
     if (!err)
         return true;
     hd_reply_error(call->reply, "%s \"%.*s\" %s; expected a user name or sip:USER@DOMAIN", name,
-                   (int)(text.n < 300 ? text.n : 300), text.p ? text.p : "",
+                   hd_call_shown(text), text.p ? text.p : "",
                    err == HD_ENOMATCH  ? "is at a domain that is not served here"
                    : err == HD_ENOTSUP ? "has another scheme"
                    : err == HD_ERANGE  ? "is too long"
@@ -430,12 +430,13 @@ call_watchers(const struct hd_call *call)
 
 /* --- the table ------------------------------------------------------------------------- */
 
-/* Calls about users are in calls_user.c, those about rules in calls_policy.c, those about
+/* Calls about users are in calls_user.c, those about rules in calls_policy.c and calls_transform.c,
+ * those that ask them in calls_judge.c, those about
  * registrations in calls_register.c, those about what was recorded in calls_trace.c, the listings
  * that can be searched in calls_look.c, that of the audit trail in calls_audit.c. */
 static const struct hd_call_row *(*const others[])(size_t *ret_n) = {
-    hd_calls_user, hd_calls_policy, hd_calls_register, hd_calls_trace,
-    hd_calls_http, hd_calls_look,   hd_calls_latency,  hd_calls_audit
+    hd_calls_user,  hd_calls_policy, hd_calls_transform, hd_calls_judge,   hd_calls_register,
+    hd_calls_trace, hd_calls_http,   hd_calls_look,      hd_calls_latency, hd_calls_audit
 };
 static const struct hd_call_row table[] = {
     { "package-list", call_package_list, { { NULL, JSON_NULL, false } } },

@@ -25,9 +25,12 @@ struct hd_call_row {
     void (*run)(const struct hd_call *call);
     struct hd_call_type args[HD_CALL_ARGS_MAX]; /* up to the first without a name */
 };
-/** The calls about users, and about rules. */
+/** The calls about users, about rules and lists, about transformations, and those that ask what the
+ * rules say. */
 const struct hd_call_row *hd_calls_user(size_t *ret_n);
 const struct hd_call_row *hd_calls_policy(size_t *ret_n);
+const struct hd_call_row *hd_calls_transform(size_t *ret_n);
+const struct hd_call_row *hd_calls_judge(size_t *ret_n);
 /** A decision in words; config NULL: without the words of a rule. / Why a NOTIFY is held back. */
 void hd_did_words(const struct evt_config *config, const struct evt_recalled *row,
                   struct hd_str *out);
@@ -54,6 +57,13 @@ const struct hd_call_row *hd_calls_http(size_t *ret_n);
 
 /** A string of the call; p NULL: it is not there. */
 struct hd_slice hd_call_arg(const struct hd_call *call, const char *key);
+
+/** How many octets of it an error repeats. */
+static inline int
+hd_call_shown(struct hd_slice text)
+{
+    return (int)(text.n < 300 ? text.n : 300);
+}
 
 struct hd_key {
     char text[SIP_KEY_MAX];

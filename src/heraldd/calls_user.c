@@ -7,12 +7,6 @@
 #include "policy/import.h"
 #include "policy/policy.h"
 
-static int
-shown(struct hd_slice text)
-{
-    return (int)(text.n < 300 ? text.n : 300);
-}
-
 static const struct sip_served *
 served_of(const struct hd_call *call)
 {
@@ -52,7 +46,7 @@ take_addresses(const struct hd_call *call, const struct pol_user *before, struct
             hd_reply_error(call->reply,
                            "address \"%.*s\" cannot be; expected USER or sip:USER@DOMAIN of a "
                            "domain that is served here",
-                           shown(text), text.p ? text.p : "");
+                           hd_call_shown(text), text.p ? text.p : "");
             return false;
         }
         e->addresses[e->user.n_addresses++] = hd_key_slice(key);
@@ -109,7 +103,7 @@ realm_ok(const struct hd_call *call, struct hd_slice *ret_realm)
             return true;
         }
     hd_reply_error(call->reply, "there is no realm %.*s; the configuration names those that are",
-                   shown(realm), realm.p);
+                   hd_call_shown(realm), realm.p);
     return false;
 }
 
@@ -123,7 +117,7 @@ user_put(const struct hd_call *call, const struct pol_user *user, struct pol_boo
 
     if (err == HD_EEXIST || other.p)
         hd_reply_error(call->reply, "one of his logins or addresses is %s%.*s",
-                       other.p ? "that of user " : "another user's", shown(other),
+                       other.p ? "that of user " : "another user's", hd_call_shown(other),
                        other.p ? other.p : "");
     else if (!err)
         return true;
@@ -199,7 +193,7 @@ call_user_remove(const struct hd_call *call)
     enum hd_err err = pol_book_without_user(hd_call_book(call), name, &after);
 
     if (err == HD_ENOMATCH) {
-        hd_reply_error(call->reply, "there is no user %.*s", shown(name), name.p);
+        hd_reply_error(call->reply, "there is no user %.*s", hd_call_shown(name), name.p);
         return;
     }
     hd_call_edit(call, err, after, (struct hd_slice){ 0 },
@@ -239,12 +233,13 @@ import_put(const struct hd_call *call, struct hd_slice file, const struct pol_im
     if (err == HD_EFULL || err == HD_ENOMEM)
         hd_reply_error(call->reply, "%s", hd_err_text(err));
     else
-        hd_reply_error(
-            call->reply, "%.*s:%u: %s%.*s", shown(file), file.p ? file.p : "", import->lines[at],
-            other.p            ? "one of the addresses is that of user "
-            : err == HD_EEXIST ? "a login or an address is another user's, or stands twice"
-                               : "a value that cannot be",
-            shown(other), other.p ? other.p : "");
+        hd_reply_error(call->reply, "%.*s:%u: %s%.*s", hd_call_shown(file), file.p ? file.p : "",
+                       import->lines[at],
+                       other.p ? "one of the addresses is that of user "
+                       : err == HD_EEXIST
+                           ? "a login or an address is another user's, or stands twice"
+                           : "a value that cannot be",
+                       hd_call_shown(other), other.p ? other.p : "");
     if (!err)
         pol_book_unref(*ret_after);
     return false;
@@ -262,8 +257,8 @@ import_all(const struct hd_call *call, struct hd_slice file, const struct pol_im
         hd_reply_error(call->reply,
                        "%.*s:%u: there is a user %.*s; replace takes the file's users "
                        "in the place of those that are there",
-                       shown(file), file.p ? file.p : "", import->lines[first], shown(name),
-                       name.p);
+                       hd_call_shown(file), file.p ? file.p : "", import->lines[first],
+                       hd_call_shown(name), name.p);
         return;
     }
     if (!import_put(call, file, import, &after))
@@ -285,7 +280,7 @@ call_user_import(const struct hd_call *call)
     unsigned line = 0;
 
     if (pol_import_read(hd_call_arg(call, "text"), &params, problem, &line, &import)) {
-        hd_reply_error(call->reply, "%.*s:%u: %s", shown(file), file.p ? file.p : "", line,
+        hd_reply_error(call->reply, "%.*s:%u: %s", hd_call_shown(file), file.p ? file.p : "", line,
                        problem);
         return;
     }
