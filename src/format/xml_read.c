@@ -6,71 +6,20 @@
  * Language 1.0, fifth edition; Namespaces in XML 1.0) and what a few of their tags say. Invariants:
  * whatever is reported lies inside the document; work per octet is bounded (by the limits of a
  * tag's attributes and of bindings); whatever is accepted here any conforming parser accepts, which
- * is compared with libxml2.  Productions stand above the functions that read them. */
+ * is compared with libxml2.  Productions stand above the functions that read them. What octets and
+ * characters are is in xml_char.h, the names of namespaces are in xml_uri.c. */
 #include "format/xml_read.h"
+
+#include "format/xml_char.h"
 
 #define NS_XML HD_LIT("http://www.w3.org/XML/1998/namespace")
 #define NS_XMLNS HD_LIT("http://www.w3.org/2000/xmlns/")
-#define NO_CHARACTER UINT32_MAX
-
-/* Classes of octets; those of 0x80 and above belong to none and are decoded. */
-enum {
-    BLANK = 0x01,      /* S */
-    NAME_START = 0x02, /* of NCName */
-    NAME = 0x04,       /* of NCName */
-    TEXT = 0x08,       /* stands for itself in text: Char but '<', '&' and ']' */
-    VALUE = 0x10,      /* stands for itself in a value: Char but '<', '&', quotes, tab, line ends */
-    CHAR = 0x20,       /* Char */
-    URI = 0x40         /* of a URI, without '%', '#', '&' and brackets */
-};
-static const uint8_t classes[256] = {
-    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x29, 0x29, 0x00, 0x00, 0x29, 0x00, 0x00,
-    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
-    0x39, 0x78, 0x28, 0x38, 0x78, 0x38, 0x20, 0x68, 0x78, 0x78, 0x78, 0x78, 0x78, 0x7c, 0x7c, 0x78,
-    0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x78, 0x78, 0x20, 0x78, 0x38, 0x78,
-    0x78, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e,
-    0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x38, 0x38, 0x30, 0x38, 0x7e,
-    0x38, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e,
-    0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x7e, 0x38, 0x38, 0x38, 0x78, 0x38,
-};
-
-static inline bool
-is(char c, unsigned class)
-{
-    return classes[(uint8_t)c] & class;
-}
-
-/* Behind the octets of a class; four in a step, for most of a document is read here. */
-static inline const char *
-skip(const char *p, const char *end, unsigned class)
-{
-    for (size_t steps = (size_t)(end - p) / 4; steps; steps--) {
-        if (!is(p[0], class))
-            return p;
-        if (!is(p[1], class))
-            return p + 1;
-        if (!is(p[2], class))
-            return p + 2;
-        if (!is(p[3], class))
-            return p + 3;
-        p += 4;
-    }
-    while (p < end && is(*p, class))
-        p++;
-    return p;
-}
 
 static enum hd_err
 refuse(struct fmt_xml_reader *r, const char *reason)
 {
     r->reason = reason;
     return HD_ESYNTAX;
-}
-
-static struct hd_slice
-between(const char *from, const char *to)
-{
-    return hd_slice(from, (size_t)(to - from));
 }
 
 static inline bool
@@ -89,46 +38,13 @@ ahead_char(const struct fmt_xml_reader *r, char c)
 static inline bool
 skip_blanks(struct fmt_xml_reader *r)
 {
-    if (r->at == r->end || !is(*r->at, BLANK))
+    if (r->at == r->end || !fmt_octet_is(*r->at, FMT_OCTET_BLANK))
         return false;
-    r->at = skip(r->at + 1, r->end, BLANK);
+    r->at = fmt_octet_skip(r->at + 1, r->end, FMT_OCTET_BLANK);
     return true;
 }
 
 /* ---- characters ---- */
-
-/* Char ::= #x9 | #xA | #xD | [#x20-#xD7FF] | [#xE000-#xFFFD] | [#x10000-#x10FFFF] */
-static bool
-is_char(uint32_t c)
-{
-    if (c < 0x20)
-        return c == 0x9 || c == 0xa || c == 0xd;
-    return c <= 0xd7ff || (c >= 0xe000 && c <= 0xfffd) || (c >= 0x10000 && c <= 0x10ffff);
-}
-
-/* The character of more than one octet that *at begins with, which is moved behind it (RFC 3629
- * section 4). NO_CHARACTER: not UTF-8, or nothing that XML may hold. */
-static uint32_t
-decode(const char **at, const char *end)
-{
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    const uint8_t first = (uint8_t) * *at;
-    const unsigned n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-
-    if (first < 0xc2 || first > 0xf4 || (size_t)(end - *at) < n)
-        return NO_CHARACTER;
-    uint32_t c = first & (0xffu >> (n + 1));
-    for (unsigned i = 1; i < n; i++) {
-        const uint8_t octet = (uint8_t)(*at)[i];
-        if ((octet & 0xc0) != 0x80)
-            return NO_CHARACTER;
-        c = c << 6 | (octet & 0x3f);
-    }
-    if (c < least[n] || !is_char(c))
-        return NO_CHARACTER;
-    *at += n;
-    return c;
-}
 
 /* One character that no class of octets covers. */
 static enum hd_err
@@ -138,76 +54,17 @@ read_rare(struct fmt_xml_reader *r, const char **at, uint32_t *ret)
         return refuse(r, "a character that XML does not allow");
     if (r->ascii)
         return refuse(r, "not US-ASCII as the declaration says");
-    *ret = decode(at, r->end);
-    if (*ret == NO_CHARACTER)
+    *ret = fmt_xml_decode(at, r->end);
+    if (*ret == FMT_NO_CHARACTER)
         return refuse(r, "not valid UTF-8");
     return HD_OK;
-}
-
-/* The number of "#65;" or "#x41;" behind its '&', NO_CHARACTER when it is none; moves *at behind
- * it. */
-static uint32_t
-char_ref(const char **at, const char *end)
-{
-    const char *p = *at + 1;
-    const bool hex = p < end && *p == 'x';
-    uint32_t value = 0;
-
-    p += hex;
-    const char *const digits = p;
-    for (; p < end && *p != ';'; p++) {
-        unsigned digit;
-        if (*p >= '0' && *p <= '9')
-            digit = (unsigned)(*p - '0');
-        else if (hex && (*p | 0x20) >= 'a' && (*p | 0x20) <= 'f')
-            digit = (unsigned)((*p | 0x20) - 'a') + 10;
-        else
-            return NO_CHARACTER;
-        value = value * (hex ? 16 : 10) + digit;
-        if (value > 0x10ffff)
-            return NO_CHARACTER;
-    }
-    if (p == end || p == digits || !is_char(value))
-        return NO_CHARACTER;
-    *at = p + 1;
-    return value;
-}
-
-/* Reference ::= '&' Name ';' | '&#' [0-9]+ ';' | '&#x' [0-9a-fA-F]+ ';'
- * The five names that need no declaration.  *at is at the '&'; NO_CHARACTER: no such. */
-static uint32_t
-reference(const char **at, const char *end)
-{
-    static const struct {
-        struct hd_slice name;
-        char c;
-    } entities[] = {
-        { { "amp;", 4 }, '&' },  { { "lt;", 3 }, '<' },    { { "gt;", 3 }, '>' },
-        { { "quot;", 5 }, '"' }, { { "apos;", 5 }, '\'' },
-    };
-    const struct hd_slice rest = between(*at + 1, end);
-
-    if (rest.n && *rest.p == '#') {
-        const char *p = rest.p;
-        const uint32_t c = char_ref(&p, end);
-        *at = p;
-        return c;
-    }
-    for (size_t i = 0; i < HD_ARRAY_LEN(entities); i++) {
-        const struct hd_slice name = entities[i].name;
-        if (rest.n >= name.n && memcmp(rest.p, name.p, name.n) == 0) {
-            *at = rest.p + name.n;
-            return (uint32_t)entities[i].c;
-        }
-    }
-    return NO_CHARACTER;
 }
 
 static enum hd_err
 read_reference(struct fmt_xml_reader *r, const char **at)
 {
     const bool number = r->end - *at > 1 && (*at)[1] == '#';
-    if (reference(at, r->end) != NO_CHARACTER)
+    if (fmt_xml_reference(at, r->end) != FMT_NO_CHARACTER)
         return HD_OK;
     return refuse(r,
                   number ? "a character that XML does not allow" : "an entity that is not defined");
@@ -246,7 +103,7 @@ wide_name(struct fmt_xml_reader *r, const char *from, const char *p)
             (void)refuse(r, "a character that no name may have");
             return NULL;
         }
-        p = skip(p, r->end, NAME);
+        p = fmt_octet_skip(p, r->end, FMT_OCTET_NAME);
     }
     return p;
 }
@@ -256,14 +113,14 @@ static inline enum hd_err
 read_ncname(struct fmt_xml_reader *r)
 {
     const char *const from = r->at;
-    const char *p = skip(from, r->end, NAME);
+    const char *p = fmt_octet_skip(from, r->end, FMT_OCTET_NAME);
 
     if (p < r->end && (uint8_t)*p & 0x80) {
         p = wide_name(r, from, p);
         if (!p)
             return HD_ESYNTAX;
     }
-    if (p == from || (!is(*from, NAME_START) && !((uint8_t)*from & 0x80)))
+    if (p == from || (!fmt_octet_is(*from, FMT_OCTET_NAME_START) && !((uint8_t)*from & 0x80)))
         return refuse(r, "a name is missing or begins wrongly");
     if (p - from > FMT_XML_MAX_NAME)
         return refuse(r, "a name is too long");
@@ -285,8 +142,8 @@ read_qname(struct fmt_xml_reader *r, struct fmt_xml_name *ret)
     }
     if (err)
         return err;
-    ret->qname = between(from, r->at);
-    ret->local = between(local, r->at);
+    ret->qname = fmt_xml_between(from, r->at);
+    ret->local = fmt_xml_between(local, r->at);
     ret->ns = hd_slice(NULL, 0);
     return HD_OK;
 }
@@ -297,103 +154,6 @@ prefix_of(const struct fmt_xml_name *name)
 {
     const size_t n = name->qname.n - name->local.n;
     return hd_slice(name->qname.p, n ? n - 1 : 0);
-}
-
-/* ---- names of namespaces ---- */
-
-/* dec-octet "." three times and one more, or what begins like it: not every reader takes those
- * alike. */
-static bool
-is_numeric_host(struct hd_slice host)
-{
-    unsigned labels = 0;
-    for (size_t i = 0; i < host.n; i++)
-        if (i == 0 || host.p[i - 1] == '.') {
-            if (host.p[i] < '0' || host.p[i] > '9')
-                return false;
-            if (++labels == 4)
-                return true;
-        }
-    return false;
-}
-
-/* authority ::= [ userinfo "@" ] host [ ":" port ];  without brackets */
-static bool
-is_authority(struct hd_slice s)
-{
-    const size_t at = hd_slice_find(s, '@');
-    if (at < s.n)
-        s = hd_slice_from(s, at + 1);
-    const size_t colon = hd_slice_find(s, ':');
-    const struct hd_slice host = hd_slice(s.p, colon);
-    uint32_t port;
-    if (colon < s.n && (s.n - colon > 6 || hd_slice_to_u32(hd_slice_from(s, colon + 1), &port)))
-        return false;
-    return hd_slice_find(host, '@') == host.n && !is_numeric_host(host);
-}
-
-/* Whether p begins with "%" and two digits. */
-static bool
-is_escape(const char *p, const char *end)
-{
-    static const char digits[] = "0123456789abcdefABCDEF";
-    return end - p >= 3 && *p == '%' && memchr(digits, p[1], sizeof(digits) - 1) &&
-           memchr(digits, p[2], sizeof(digits) - 1);
-}
-
-static bool
-has_uri_octets(struct hd_slice s)
-{
-    const char *p = s.p;
-    const char *const end = p + s.n;
-    bool fragment = false;
-
-    for (;;) {
-        p = skip(p, end, URI);
-        if (p == end)
-            return true;
-        if (is_escape(p, end)) {
-            p += 3;
-        } else if (*p == '#' && !fragment) {
-            fragment = true;
-            p++;
-        } else {
-            return false;
-        }
-    }
-}
-
-static bool
-is_network_path(struct hd_slice s)
-{
-    return s.n >= 2 && s.p[0] == '/' && s.p[1] == '/';
-}
-
-/* URI-reference of RFC 3986 section 4.1, but for literal addresses and "//" without a scheme. */
-static bool
-is_uri(struct hd_slice s)
-{
-    size_t n = 0;
-    if (!has_uri_octets(s))
-        return false;
-    while (n < s.n && s.p[n] != ':' && s.p[n] != '/' && s.p[n] != '?' && s.p[n] != '#')
-        n++;
-    if (n == s.n || s.p[n] != ':')
-        return !is_network_path(s);
-    /* scheme ::= ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) */
-    if (n == 0 || !is(s.p[0], NAME_START) || s.p[0] == '_')
-        return false;
-    for (size_t i = 1; i < n; i++)
-        if (s.p[i] == '_' || (!is(s.p[i], NAME) && s.p[i] != '+'))
-            return false;
-    s = hd_slice_from(s, n + 1);
-    if (!is_network_path(s))
-        return true;
-    s = hd_slice_from(s, 2);
-    n = 0;
-    while (n < s.n && s.p[n] != '/' && s.p[n] != '?' && s.p[n] != '#')
-        n++;
-    return is_authority(hd_slice(s.p, n));
 }
 
 /* ---- namespaces ---- */
@@ -423,7 +183,7 @@ declare(struct fmt_xml_reader *r, struct hd_slice prefix, const struct fmt_xml_a
         return refuse(r, "a reserved namespace or prefix is declared");
     if (prefix.n && uri.n == 0)
         return refuse(r, "a prefix of no namespace");
-    if (!a->plain || !is_uri(uri))
+    if (!a->plain || !fmt_xml_is_uri(uri))
         return refuse(r, "a namespace that is not a plain URI");
     if (++r->declarations > FMT_XML_MAX_NAMESPACES)
         return refuse(r, "too many namespace declarations");
@@ -473,7 +233,7 @@ read_value(struct fmt_xml_reader *r, struct fmt_xml_attribute *a)
     a->plain = true;
     for (; !err;) {
         uint32_t c;
-        p = skip(p, r->end, VALUE);
+        p = fmt_octet_skip(p, r->end, FMT_OCTET_VALUE);
         if (p == r->end)
             return refuse(r, "an attribute's value is not closed");
         if (*p == quote)
@@ -483,8 +243,8 @@ read_value(struct fmt_xml_reader *r, struct fmt_xml_attribute *a)
             err = read_reference(r, &p);
         } else if (*p == '<') {
             err = refuse(r, "'<' inside an attribute's value");
-        } else if (is(*p, CHAR)) {
-            a->plain = a->plain && !is(*p, BLANK);
+        } else if (fmt_octet_is(*p, FMT_OCTET_CHAR)) {
+            a->plain = a->plain && !fmt_octet_is(*p, FMT_OCTET_BLANK);
             p++;
         } else {
             err = read_rare(r, &p, &c);
@@ -492,7 +252,7 @@ read_value(struct fmt_xml_reader *r, struct fmt_xml_attribute *a)
     }
     if (err)
         return err;
-    a->value = between(r->at + 1, p);
+    a->value = fmt_xml_between(r->at + 1, p);
     r->at = p + 1;
     return HD_OK;
 }
@@ -585,7 +345,7 @@ read_start_tag(struct fmt_xml_reader *r)
     r->root_seen = true;
     r->depth++;
     r->element = element;
-    r->token = element->tag = between(from, r->at);
+    r->token = element->tag = fmt_xml_between(from, r->at);
     return HD_OK;
 }
 
@@ -608,7 +368,7 @@ read_end_tag(struct fmt_xml_reader *r)
                                                       : "start and end tag differ");
     }
     r->at++;
-    r->token = between(from, r->at);
+    r->token = fmt_xml_between(from, r->at);
     r->closing = true;
     return HD_OK;
 }
@@ -622,7 +382,7 @@ read_until(struct fmt_xml_reader *r, struct hd_slice mark, struct hd_slice *ret)
     const char *p = r->at;
     for (;;) {
         uint32_t c;
-        while (p < r->end && is(*p, CHAR) && *p != *mark.p)
+        while (p < r->end && fmt_octet_is(*p, FMT_OCTET_CHAR) && *p != *mark.p)
             p++;
         if ((size_t)(r->end - p) < mark.n)
             return refuse(r, "a comment, CDATA section or instruction is not closed");
@@ -636,7 +396,7 @@ read_until(struct fmt_xml_reader *r, struct hd_slice mark, struct hd_slice *ret)
         if (err)
             return err;
     }
-    *ret = between(r->at, p);
+    *ret = fmt_xml_between(r->at, p);
     r->at = p + mark.n;
     return HD_OK;
 }
@@ -667,7 +427,7 @@ read_instruction(struct fmt_xml_reader *r)
     const enum hd_err err = read_ncname(r);
     if (err)
         return err;
-    if (hd_slice_ieq(between(from, r->at), HD_LIT("xml")))
+    if (hd_slice_ieq(fmt_xml_between(from, r->at), HD_LIT("xml")))
         return refuse(r, "an XML declaration that is not at the beginning");
     if (!ahead(r, HD_LIT("?>")) && !skip_blanks(r))
         return refuse(r, "an instruction's name is not followed by a blank");
@@ -694,7 +454,7 @@ read_text(struct fmt_xml_reader *r)
 
     for (; !err;) {
         uint32_t c;
-        p = skip(p, r->end, TEXT);
+        p = fmt_octet_skip(p, r->end, FMT_OCTET_TEXT);
         if (p == r->end || *p == '<')
             break;
         if (*p == '&')
@@ -708,7 +468,7 @@ read_text(struct fmt_xml_reader *r)
     }
     if (err)
         return err;
-    r->token = between(r->at, p);
+    r->token = fmt_xml_between(r->at, p);
     r->cdata = false;
     r->at = p;
     return HD_OK;
@@ -773,7 +533,8 @@ read_declaration(struct fmt_xml_reader *r)
         r->at += 3;
     else if (ahead(r, HD_LIT("\xfe\xff")) || ahead(r, HD_LIT("\xff\xfe")))
         return refuse(r, "the encoding is not UTF-8");
-    if (!ahead(r, HD_LIT("<?xml")) || r->end - r->at < 6 || !is(r->at[5], BLANK))
+    if (!ahead(r, HD_LIT("<?xml")) || r->end - r->at < 6 ||
+        !fmt_octet_is(r->at[5], FMT_OCTET_BLANK))
         return HD_OK;
     r->at += 5;
     enum hd_err err = read_pseudo(r, HD_LIT("version"), &version);
@@ -914,52 +675,6 @@ fmt_xml_attribute(const struct fmt_xml_reader *r, struct hd_slice name)
         if (hd_slice_eq(r->attributes[i].name.qname, name))
             return &r->attributes[i];
     return NULL;
-}
-
-/* The next character of a value as its reader sees it, NO_CHARACTER at the end. */
-static uint32_t
-value_next(struct hd_slice *value)
-{
-    uint32_t c;
-
-    if (value->n == 0)
-        return NO_CHARACTER;
-    const char *at = value->p;
-    const char *const end = at + value->n;
-    if (*at == '&') {
-        c = reference(&at, end);
-    } else if ((uint8_t)*at & 0x80) {
-        c = decode(&at, end);
-    } else {
-        /* a line end of two octets is one character (XML section 2.11) */
-        if (*at == '\r' && end - at > 1 && at[1] == '\n')
-            at++;
-        c = is(*at, BLANK) ? ' ' : (uint8_t)*at;
-        at++;
-    }
-    *value = between(at, end);
-    return c;
-}
-
-bool
-fmt_xml_value_eq(struct hd_slice a, struct hd_slice b)
-{
-    uint32_t c;
-    do {
-        c = value_next(&a);
-        if (c != value_next(&b))
-            return false;
-    } while (c != NO_CHARACTER);
-    return true;
-}
-
-uint32_t
-fmt_xml_value_hash(struct hd_slice value)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a, by characters */
-    for (uint32_t c; (c = value_next(&value)) != NO_CHARACTER;)
-        hash = (hash ^ c) * 16777619u;
-    return hash;
 }
 
 enum hd_err
