@@ -25,8 +25,6 @@
 #define PACK_MOST 8000u /* octets of lines: a page has 8 KiB */
 #define LINE_LEAST 41u  /* octets of the shortest line */
 #define TRIM_PACKS 256u /* that one commit removes at most; a commit adds fewer */
-/* The thread that keeps records waits for it: often and little is better than long. */
-#define CHECKPOINT "PRAGMA wal_autocheckpoint = 128"
 #define SPAN_MOST_MS 3600000u
 
 /* Some lines in a row of the table. */
@@ -191,8 +189,8 @@ sto_audit_open(const struct sto_audit_params *params, char ret_problem[256],
     audit->most = params->most;
     if (sqlite3_open_v2(params->path, &audit->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK ||
-        sqlite3_exec(audit->db, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;" CHECKPOINT,
-                     NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(audit->db, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL", NULL, NULL,
+                     NULL) != SQLITE_OK ||
         sqlite3_exec(audit->db,
                      params->durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
                      NULL, NULL, NULL) != SQLITE_OK ||

@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "store/copy.h"
+#include "store/inbox.h"
 
 #define OUTBOX_MAGIC 0x534f5554u
 #define VERSION 1
@@ -27,9 +27,8 @@ struct sto_outbox {
     unsigned magic;
     sqlite3 *db;
     sqlite3_stmt *put, *remove, *forget, *all, *begin, *commit, *rollback;
-    struct hd_mailbox box;
+    struct sto_inbox inbox;
     struct hd_mail stop;
-    int wake_fd;
     pthread_t thread;
     bool runs, stops;
     struct sto_outbox_copy *copying; /* NULL: none */
@@ -42,15 +41,6 @@ static const char schema[] =
     "PRAGMA user_version = 1;";
 
 /* --- opening ---------------------------------------------------------------------------------- */
-
-static void
-wake(void *context)
-{
-    const struct sto_outbox *outbox = context;
-    uint64_t one = 1;
-
-    (void)!write(outbox->wake_fd, &one, sizeof(one));
-}
 
 static enum hd_err
 prepare(struct sto_outbox *outbox)
@@ -130,9 +120,7 @@ sto_outbox_open(const struct sto_outbox_params *params, char ret_problem[256],
     if (!outbox)
         return HD_ENOMEM;
     outbox->magic = OUTBOX_MAGIC;
-    hd_mailbox_init(&outbox->box, wake, outbox);
-    outbox->wake_fd = eventfd(0, EFD_CLOEXEC);
-    if (outbox->wake_fd < 0 || !make_file(params))
+    if (sto_inbox_init(&outbox->inbox) || !make_file(params))
         (void)snprintf(ret_problem, 256, "%.160s: %.80s", params->path, strerror(errno));
     else if ((err = open_file(outbox, params)))
         (void)snprintf(ret_problem, 256, "%.160s: %.80s", params->path,
@@ -158,8 +146,7 @@ sto_outbox_close(struct sto_outbox *outbox)
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         (void)sqlite3_finalize(all[i]);
     (void)sqlite3_close(outbox->db);
-    if (outbox->wake_fd >= 0)
-        (void)close(outbox->wake_fd);
+    sto_inbox_done(&outbox->inbox);
     outbox->magic = 0;
     free(outbox);
 }
@@ -298,7 +285,7 @@ take_jobs(struct sto_outbox *outbox, struct sto_outbox_job *jobs[BATCH_MOST])
     struct hd_mail *mail;
     unsigned n = 0;
 
-    while (n < BATCH_MOST && (mail = hd_mailbox_take(&outbox->box))) {
+    while (n < BATCH_MOST && (mail = hd_mailbox_take(&outbox->inbox.box))) {
         if (mail->kind == MAIL_STOP)
             outbox->stops = true;
         else if (mail->kind == MAIL_COPY)
@@ -328,17 +315,15 @@ static void *
 outbox_run(void *context)
 {
     struct sto_outbox *outbox = context;
-    uint64_t count;
 
     (void)pthread_setname_np(pthread_self(), "outbox");
     for (;;) {
-        hd_mailbox_awake(&outbox->box);
         while (work(outbox))
             ;
         if (outbox->stops)
             return NULL;
-        if (!copy_some(outbox) && hd_mailbox_sleep(&outbox->box))
-            (void)!read(outbox->wake_fd, &count, sizeof(count));
+        if (!copy_some(outbox))
+            sto_inbox_sleep(&outbox->inbox, -1);
     }
 }
 
@@ -355,7 +340,7 @@ sto_outbox_post(struct sto_outbox *outbox, struct sto_outbox_job *job)
 {
     HD_ASSERT_OBJ(outbox, OUTBOX_MAGIC);
     job->mail.kind = MAIL_JOB;
-    hd_mailbox_post(&outbox->box, &job->mail);
+    hd_mailbox_post(&outbox->inbox.box, &job->mail);
 }
 
 void
@@ -363,7 +348,7 @@ sto_outbox_copy(struct sto_outbox *outbox, struct sto_outbox_copy *copy)
 {
     HD_ASSERT_OBJ(outbox, OUTBOX_MAGIC);
     copy->mail.kind = MAIL_COPY;
-    hd_mailbox_post(&outbox->box, &copy->mail);
+    hd_mailbox_post(&outbox->inbox.box, &copy->mail);
 }
 
 void
@@ -374,7 +359,7 @@ sto_outbox_stop(struct sto_outbox *outbox)
     HD_ASSERT_OBJ(outbox, OUTBOX_MAGIC);
     if (outbox->runs) {
         outbox->stop.kind = MAIL_STOP;
-        hd_mailbox_post(&outbox->box, &outbox->stop);
+        hd_mailbox_post(&outbox->inbox.box, &outbox->stop);
         (void)pthread_join(outbox->thread, NULL);
         outbox->runs = false;
     }

@@ -9,37 +9,30 @@
  * of one bucket are too. */
 #include "store/sqlite.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/log.h"
-#include "base/mailbox.h"
 #include "event/shard.h"
+#include "store/inbox.h"
 #include "store/rescue.h"
+#include "store/trail.h"
 
 #define SQLITE_MAGIC 0x5353514cu
 #define RECORDS_PER_COMMIT 256u
 #define RECORDS_AT_THE_END 8192u /* when nobody waits for an answer any more */
-#define ITEMS_PER_COMMIT 16384u  /* with lines of the audit trail */
 #define BATCH_FIRST 4096u
 #define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
 #define ENDING_MOST ((uint64_t)16 << 20)  /* of the end */
 #define RETRY_US 100000u                  /* STO_ASYNC: after a commit that failed */
 #define EARLY_OUTCOMES 64u                /* STO_ASYNC: told in one piece */
-#define AUDIT_US 100000u                  /* how long lines of the audit trail wait for others */
-#define AUDIT_LINES 4000u                 /* and how many of them at most */
 #define PROBE_US 1000000u                 /* how often a disk that failed is asked */
 #define PROBE_MOST ((uint64_t)1 << 20)    /* octets that it is asked to take at most */
 
 enum store_mail { STORE_BATCH = 1, STORE_BACKUP, STORE_END, STORE_STOP };
-#define KIND_AUDIT 0xffu /* an item for the audit trail; nobody waits for its outcome */
 
 /* One record of a batch; its octets follow, the next item is aligned. */
 struct item {
@@ -62,10 +55,10 @@ struct batch {
 
 struct backup {
     struct hd_mail mail;
+    struct sto_sqlite *store;
     void (*done)(void *context, enum hd_err err);
     void *context;
-    bool live_done;   /* the trail comes next */
-    char *audit_path; /* behind the other one */
+    char *trail_path; /* behind the other one */
     char path[];
 };
 
@@ -84,13 +77,8 @@ struct sto_sqlite {
     struct sto_stamp (*clock)(void);
     struct sto_journal_params file;
     struct sto_journal *journal;
-    struct sto_audit *audit; /* NULL: no trail is kept */
-    _Atomic uint64_t audit_lost;
-    bool audit_failed;
-    uint32_t audit_lines; /* added and not yet committed */
-    uint64_t audit_us;    /* when they are */
-    struct hd_mailbox box;
-    int wake_fd;
+    struct sto_trail *trail; /* NULL: none is kept */
+    struct sto_inbox inbox;
     pthread_t thread;
     bool runs;
     bool ending; /* what is still flushed is of the end: nobody waits for its outcome */
@@ -179,13 +167,10 @@ const struct evt_store_ops sto_sqlite_ops = { .put = store_put };
 static void
 audit_note(void *context, unsigned shard, const struct evt_audit *row)
 {
-    struct sto_sqlite *store = context;
-    char buffer[STO_AUDIT_PACKED_MAX];
-    const struct hd_slice packed = sto_audit_pack(row, buffer);
+    const struct sto_sqlite *store = context;
 
-    if (!packed.n ||
-        store_put(store, shard, 0, (enum evt_record_kind)KIND_AUDIT, row->id, packed, 0))
-        (void)atomic_fetch_add_explicit(&store->audit_lost, 1, memory_order_relaxed);
+    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    sto_trail_note(store->trail, shard, row);
 }
 
 const struct evt_audit_ops sto_sqlite_audit_ops = { .note = audit_note };
@@ -245,6 +230,8 @@ sto_sqlite_flush(struct sto_sqlite *store, unsigned shard)
     struct batch *batch = part->open;
     size_t posted = 0;
 
+    if (store->trail)
+        sto_trail_flush(store->trail, shard);
     if (!batch)
         return 0;
     part->open = NULL;
@@ -253,7 +240,7 @@ sto_sqlite_flush(struct sto_sqlite *store, unsigned shard)
         posted = post_early(store, batch);
     (void)atomic_fetch_add_explicit(&store->waiting, batch->used, memory_order_relaxed);
     batch->mail.kind = STORE_BATCH;
-    hd_mailbox_post(&store->box, &batch->mail);
+    hd_mailbox_post(&store->inbox.box, &batch->mail);
     return posted;
 }
 
@@ -277,40 +264,11 @@ pause_us(uint64_t us)
 }
 
 static void
-wake(void *context)
-{
-    struct sto_sqlite *store = context;
-    uint64_t one = 1;
-
-    while (write(store->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
-}
-
-/* Until something comes, lines of the trail have waited enough, or a disk that failed is to be
- * asked again. */
-static void
-sleep_until_woken(struct sto_sqlite *store)
-{
-    struct pollfd woken = { .fd = store->wake_fd, .events = POLLIN };
-    int most_ms = store->audit_lines   ? (int)(AUDIT_US / 1000)
-                  : store->owed_octets ? (int)(PROBE_US / 1000)
-                                       : -1;
-    uint64_t count;
-
-    if (!hd_mailbox_sleep(&store->box))
-        return;
-    int ready = poll(&woken, 1, most_ms);
-    while (ready > 0 && read(store->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
-        ;
-    hd_mailbox_awake(&store->box);
-}
-
-static void
 take_mails(struct sto_sqlite *store)
 {
     struct hd_mail *mail;
 
-    while ((mail = hd_mailbox_take(&store->box))) {
+    while ((mail = hd_mailbox_take(&store->inbox.box))) {
         switch ((enum store_mail)mail->kind) {
         case STORE_BATCH: {
             struct batch *batch = (struct batch *)(void *)mail;
@@ -335,69 +293,27 @@ take_mails(struct sto_sqlite *store)
     }
 }
 
-/* What the trail cannot take is counted, and told once; it never holds up the records. */
-static void
-audit_outcome(struct sto_sqlite *store, uint64_t lines, enum hd_err err)
-{
-    if (err)
-        (void)atomic_fetch_add_explicit(&store->audit_lost, lines, memory_order_relaxed);
-    if (err && !store->audit_failed)
-        HD_LOG(HD_ERROR, "the audit trail cannot be kept", hd_f_str("err", hd_err_text(err)));
-    store->audit_failed = err != HD_OK;
-}
-
-static void
-audit_item(struct sto_sqlite *store, struct hd_slice packed, struct sto_stamp stamp)
-{
-    enum hd_err err =
-        store->audit ? sto_audit_add(store->audit, stamp.wall_ms, packed) : HD_ENOTSUP;
-
-    if (err)
-        audit_outcome(store, 1, err);
-    else if (store->audit_lines++ == 0)
-        store->audit_us = now_us() + AUDIT_US;
-}
-
-/* Nobody waits for the trail, so its lines wait for others: one write to the disk for the answers
- * of some turns. */
-static void
-audit_commit(struct sto_sqlite *store)
-{
-    if (!store->audit_lines ||
-        (store->audit_lines < AUDIT_LINES && !store->stopping && now_us() < store->audit_us))
-        return;
-    if (sto_audit_commit(store->audit, store->clock().wall_ms))
-        audit_outcome(store, store->audit_lines, HD_EIO);
-    else
-        audit_outcome(store, 0, HD_OK);
-    store->audit_lines = 0;
-}
-
 /* What one commit tried. */
 struct taken {
     uint32_t items;
-    uint64_t octets; /* of records; lines of the audit trail are not among them */
+    uint64_t octets;
 };
 
 static enum hd_err
-append_items(struct sto_sqlite *store, struct batch *batch, size_t *at, uint32_t *left,
+append_items(struct sto_sqlite *store, const struct batch *batch, uint32_t most,
              struct taken *taken)
 {
+    size_t at = batch->at;
     enum hd_err err = HD_OK;
 
-    while (*at<batch->used && * left> 0 && taken->items < ITEMS_PER_COMMIT && !err) {
+    while (at < batch->used && taken->items < most && !err) {
         struct item item;
-        memcpy(&item, batch->octets + *at, sizeof(item));
-        const struct hd_slice record = hd_slice(batch->octets + *at + sizeof(item), item.n);
-        if (item.kind == KIND_AUDIT) {
-            audit_item(store, record, batch->stamp);
-        } else {
-            (*left)--;
-            taken->octets += item_size(item.n);
-            err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
-                                     item.id, record, batch->stamp);
-        }
-        *at += item_size(item.n);
+        memcpy(&item, batch->octets + at, sizeof(item));
+        err = sto_journal_append(store->journal, (enum evt_record_kind)item.kind, item.bucket,
+                                 item.id, hd_slice(batch->octets + at + sizeof(item), item.n),
+                                 batch->stamp);
+        at += item_size(item.n);
+        taken->octets += item_size(item.n);
         taken->items++;
     }
     return err;
@@ -526,17 +442,15 @@ take_in_vain(const struct sto_sqlite *store)
 static void
 commit_some(struct sto_sqlite *store)
 {
-    uint32_t left = commit_most(store);
+    const uint32_t most = commit_most(store);
     struct taken taken = { .items = 0 };
     uint64_t start = now_us();
     enum hd_err err = sto_journal_begin(store->journal);
 
     if (err)
         taken = take_in_vain(store);
-    for (struct batch *b = store->first; b && left > 0 && !err; b = b->next) {
-        size_t at = b->at;
-        err = append_items(store, b, &at, &left, &taken);
-    }
+    for (const struct batch *b = store->first; b && taken.items < most && !err; b = b->next)
+        err = append_items(store, b, most, &taken);
     if (!err)
         err = sto_journal_commit(store->journal);
     else
@@ -561,33 +475,42 @@ space(struct sto_sqlite *store)
     store->last_start_us = now_us();
 }
 
-/* The live file first, then the trail, some pages at a time. */
-static enum hd_err
-copy_step(struct sto_sqlite *store, struct backup *backup, bool *ret_done)
+static void
+backup_over(struct backup *backup, enum hd_err err)
 {
-    if (!backup->live_done) {
-        enum hd_err err = sto_journal_backup(store->journal, backup->path, &backup->live_done);
-        *ret_done = !store->audit && backup->live_done;
-        return err;
-    }
-    store->audit_us = 0; /* what waits goes first: no line is half-way in the copy */
-    audit_commit(store);
-    return sto_audit_copy(store->audit, backup->audit_path, ret_done);
+    atomic_store(&backup->store->backing_up, false);
+    backup->done(backup->context, err ? HD_ESTORE : HD_OK);
+    free(backup);
 }
 
+static void
+trail_copied(void *context, enum hd_err err)
+{
+    backup_over(context, err);
+}
+
+/* Some pages of the live file; the trail, which comes next, is copied on its own thread. */
 static void
 backup_step(struct sto_sqlite *store)
 {
     struct backup *backup = store->backup;
     bool done = false;
-    enum hd_err err = copy_step(store, backup, &done);
+    enum hd_err err = sto_journal_backup(store->journal, backup->path, &done);
 
     if (!err && !done)
         return;
     store->backup = NULL;
-    atomic_store(&store->backing_up, false);
-    backup->done(backup->context, err ? HD_ESTORE : HD_OK);
-    free(backup);
+    if (!err && store->trail)
+        sto_trail_copy(store->trail, backup->trail_path, trail_copied, backup);
+    else
+        backup_over(backup, err);
+}
+
+/* Until something comes, or a disk that failed is to be asked again. */
+static void
+sleep_until_woken(struct sto_sqlite *store)
+{
+    sto_inbox_sleep(&store->inbox, store->owed_octets ? (int)(PROBE_US / 1000) : -1);
 }
 
 static void *
@@ -607,21 +530,17 @@ store_run(void *context)
         } else if (!store->backup) {
             sleep_until_woken(store);
         }
-        audit_commit(store);
         if (store->backup)
             backup_step(store);
         probe(store);
     }
-    audit_commit(store);
     if (store->given_up)
         HD_LOG(HD_ERROR, "records that were acknowledged could not be kept",
                hd_f_u64("records", store->given_up),
                hd_f_str("reason", sto_journal_problem(store->journal)));
-    if (store->backup) { /* it is not finished before the end */
-        store->backup->done(store->backup->context, HD_ESTORE);
-        free(store->backup);
-        store->backup = NULL;
-    }
+    if (store->backup) /* it is not finished before the end */
+        backup_over(store->backup, HD_ESTORE);
+    store->backup = NULL;
     return NULL;
 }
 
@@ -672,7 +591,7 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
 {
     size_t size = sizeof(struct sto_sqlite) + params->shards * sizeof(struct part);
     struct sto_sqlite *store = aligned_alloc(64, (size + 63) / 64 * 64);
-    enum hd_err err = HD_ENOMEM;
+    enum hd_err err;
 
     ret_problem[0] = '\0';
     if (!store)
@@ -686,16 +605,18 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
     store->file = params->file;
     store->last = &store->first;
     store->status.healthy = true;
-    store->wake_fd = -1;
     (void)pthread_mutex_init(&store->lock, NULL);
-    hd_mailbox_init(&store->box, wake, store);
     store->outcomes = calloc(RECORDS_AT_THE_END, sizeof(*store->outcomes));
-    if (store->outcomes) {
-        store->wake_fd = eventfd(0, EFD_CLOEXEC);
-        err = store->wake_fd < 0 ? HD_EIO : open_journal(store, ret_problem);
-    }
+    err = sto_inbox_init(&store->inbox);
+    if (!err && !store->outcomes)
+        err = HD_ENOMEM;
+    if (!err)
+        err = open_journal(store, ret_problem);
     if (!err && params->audit.path)
-        err = sto_audit_open(&params->audit, ret_problem, &store->audit);
+        err = sto_trail_new(&(struct sto_trail_params){ .shards = params->shards,
+                                                        .file = params->audit,
+                                                        .clock = params->clock },
+                            ret_problem, &store->trail);
     if (err) {
         sto_sqlite_free(store);
         return err;
@@ -732,10 +653,10 @@ sto_sqlite_start(struct sto_sqlite *store)
     HD_ASSERT_OBJ(store, SQLITE_MAGIC);
     store->status.live = sto_journal_live(store->journal);
     store->status.rows = sto_journal_rows(store->journal);
-    if (pthread_create(&store->thread, NULL, store_run, store) != 0)
+    if (store->trail && sto_trail_start(store->trail))
         return HD_EIO;
-    store->runs = true;
-    return HD_OK;
+    store->runs = pthread_create(&store->thread, NULL, store_run, store) == 0;
+    return store->runs ? HD_OK : HD_EIO;
 }
 
 uint32_t
@@ -760,7 +681,7 @@ post_word(struct sto_sqlite *store, enum store_mail kind)
     while (!(mail = calloc(1, sizeof(*mail))))
         (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     mail->kind = (uint32_t)kind;
-    hd_mailbox_post(&store->box, mail);
+    hd_mailbox_post(&store->inbox.box, mail);
 }
 
 void
@@ -784,6 +705,7 @@ sto_sqlite_stop(struct sto_sqlite *store, bool exact)
     post_word(store, STORE_STOP);
     (void)pthread_join(store->thread, NULL);
     store->runs = false;
+    sto_trail_stop(store->trail);
     end_start(store, exact);
 }
 
@@ -803,9 +725,8 @@ sto_sqlite_free(struct sto_sqlite *store)
     for (unsigned i = 0; i < store->shards; i++)
         free(store->parts[i].open);
     sto_journal_close(store->journal);
-    sto_audit_close(store->audit);
-    if (store->wake_fd >= 0)
-        (void)close(store->wake_fd);
+    sto_trail_free(store->trail);
+    sto_inbox_done(&store->inbox);
     (void)pthread_mutex_destroy(&store->lock);
     free(store->backup);
     free(store->outcomes);
@@ -820,8 +741,8 @@ sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status)
     *ret_status = store->status;
     store->status.commit_us_most = 0;
     (void)pthread_mutex_unlock(&store->lock);
-    ret_status->depth = hd_mailbox_depth(&store->box);
-    ret_status->audit_lost = atomic_load_explicit(&store->audit_lost, memory_order_relaxed);
+    ret_status->depth = hd_mailbox_depth(&store->inbox.box);
+    ret_status->audit_lost = store->trail ? sto_trail_lost(store->trail) : 0;
 }
 
 enum hd_err
@@ -831,21 +752,22 @@ sto_sqlite_backup(struct sto_sqlite *store, const char *path,
     size_t n = strlen(path) + 1;
     const char *slash = strrchr(path, '/');
     int folder = slash ? (int)(slash + 1 - path) : 0;
-    size_t audit_n = (size_t)folder + sizeof(STO_AUDIT_FILE);
+    size_t trail_n = (size_t)folder + sizeof(STO_AUDIT_FILE);
 
     if (atomic_exchange(&store->backing_up, true))
         return HD_EBUSY;
-    struct backup *backup = calloc(1, sizeof(*backup) + n + audit_n);
+    struct backup *backup = calloc(1, sizeof(*backup) + n + trail_n);
     if (!backup) {
         atomic_store(&store->backing_up, false);
         return HD_ENOMEM;
     }
     backup->mail.kind = STORE_BACKUP;
+    backup->store = store;
     backup->done = done;
     backup->context = context;
     memcpy(backup->path, path, n);
-    backup->audit_path = backup->path + n;
-    (void)snprintf(backup->audit_path, audit_n, "%.*s" STO_AUDIT_FILE, folder, path);
-    hd_mailbox_post(&store->box, &backup->mail);
+    backup->trail_path = backup->path + n;
+    (void)snprintf(backup->trail_path, trail_n, "%.*s" STO_AUDIT_FILE, folder, path);
+    hd_mailbox_post(&store->inbox.box, &backup->mail);
     return HD_OK;
 }

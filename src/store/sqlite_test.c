@@ -507,14 +507,6 @@ what_is_small_and_finds_room_does_not_make_a_full_disk_well(void **state)
     assert_false(is_healthy(f));
     assert_int_equal(commit_one(f, 101, "small"), HD_OK);
     assert_false(is_healthy(f));
-    /* Lines of the trail alone write nothing into this file. */
-    assert_int_equal(
-        store_put(f->store, 0, 0, (enum evt_record_kind)KIND_AUDIT, 1, hd_slice_str("a line"), 0),
-        HD_OK);
-    (void)sto_sqlite_flush(f->store, 0);
-    take_mails(f->store);
-    commit_some(f->store);
-    assert_false(is_healthy(f));
     f->store->probe_us = 0;
     probe(f->store);
     assert_false(is_healthy(f));
