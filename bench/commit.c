@@ -48,7 +48,11 @@ commit_once(const struct plan *plan, struct sto_journal *journal, const char *oc
                                  1 + (*dice >> 32) % plan->ids, hd_slice(octets, plan->octets),
                                  (struct sto_stamp){ 1000, 1000 });
     }
-    return err ? err : sto_journal_commit(journal);
+    if (!err)
+        err = sto_journal_commit(journal);
+    if (!err)
+        sto_journal_checkpoint(journal);
+    return err;
 }
 
 static double

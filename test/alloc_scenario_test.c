@@ -545,6 +545,8 @@ file_batch(struct sto_journal *journal, unsigned batch)
         err = sto_journal_commit(journal);
     if (err)
         sto_journal_rollback(journal);
+    else
+        sto_journal_checkpoint(journal);
     return err;
 }
 

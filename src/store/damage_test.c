@@ -147,8 +147,10 @@ write_all(const char *path)
                                                     hd_slice(octets, n), clock_now()),
                                  HD_OK);
             }
-            if (id % TOGETHER == TOGETHER - 1)
+            if (id % TOGETHER == TOGETHER - 1) {
                 assert_int_equal(sto_journal_commit(journal), HD_OK);
+                sto_journal_checkpoint(journal);
+            }
         }
     sto_journal_close(journal);
 }

@@ -1,4 +1,5 @@
-/* gather.c - writes that follow one another become one.
+/* gather.c - writes that follow one another become one, and a file that nobody wrote into is not
+ * synced.
  *
  * Invariants: what is gathered of a file lies in one piece behind another, and is written before
  * anything else is asked of that file; so the order of its writes stays, and only their borders
@@ -7,6 +8,7 @@
 #include "store/gather.h"
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ struct sto_gather {
 struct handle {
     sqlite3_file base;
     sqlite3_file *behind;
+    bool dirty; /* something may have been written since the last sync that succeeded */
     char *octets;
     size_t n;
     sqlite3_int64 at;
@@ -72,6 +75,7 @@ io_write(sqlite3_file *file, const void *octets, int n, sqlite3_int64 at)
     struct handle *handle = handle_of(file);
     size_t size = (size_t)n;
 
+    handle->dirty = true;
     if (handle->n > 0 &&
         (at != handle->at + (sqlite3_int64)handle->n || size > GATHERED_MOST - handle->n)) {
         int code = write_gathered(handle);
@@ -93,16 +97,22 @@ io_truncate(sqlite3_file *file, sqlite3_int64 size)
     struct handle *handle = handle_of(file);
     int code = write_gathered(handle);
 
+    handle->dirty = true;
     return code ? code : handle->behind->pMethods->xTruncate(handle->behind, size);
 }
 
+/* A checkpoint begins with a sync of the log, which the commit before it has synced. */
 static int
 io_sync(sqlite3_file *file, int flags)
 {
     struct handle *handle = handle_of(file);
     int code = write_gathered(handle);
 
-    return code ? code : handle->behind->pMethods->xSync(handle->behind, flags);
+    if (!code && handle->dirty)
+        code = handle->behind->pMethods->xSync(handle->behind, flags);
+    if (!code)
+        handle->dirty = false;
+    return code;
 }
 
 static int
@@ -188,7 +198,7 @@ vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int 
 
     if (!(flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)))
         return behind->xOpen(behind, name, file, flags, ret_flags);
-    *handle = (struct handle){ .behind = (sqlite3_file *)(void *)(handle + 1) };
+    *handle = (struct handle){ .behind = (sqlite3_file *)(void *)(handle + 1), .dirty = true };
     handle->octets = malloc(GATHERED_MOST);
     if (!handle->octets)
         return SQLITE_NOMEM;

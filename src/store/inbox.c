@@ -4,7 +4,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/sched/types.h>
+
+#define SLICE_NS 100000u /* the least there is: who asks for less is let in before others */
+#define WAY 10           /* nice: a tenth of what others get, and they are not kept waiting */
 
 static void
 wake(void *context)
@@ -55,4 +62,19 @@ sto_inbox_sleep(struct sto_inbox *inbox, int most_ms)
         return;
     sto_inbox_pause(inbox, most_ms);
     hd_mailbox_awake(&inbox->box);
+}
+
+void
+sto_give_way(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + WAY);
+}
+
+void
+sto_be_let_in(void)
+{
+    struct sched_attr attr = { .size = sizeof(attr), .sched_runtime = SLICE_NS };
+
+    attr.sched_nice = getpriority(PRIO_PROCESS, 0);
+    (void)syscall(SYS_sched_setattr, 0, &attr, 0);
 }

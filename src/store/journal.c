@@ -274,6 +274,17 @@ find_ends(struct sto_journal *journal)
     return err;
 }
 
+static int
+note_log(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct sto_journal *journal = context;
+
+    (void)db;
+    (void)name;
+    journal->log_pages = pages;
+    return SQLITE_OK;
+}
+
 /* Alone before WAL: with two connections this SQLite can lose what is in the log.  Some builds of
  * it overwrite what is deleted, which here would write every row twice. */
 static enum hd_err
@@ -294,9 +305,11 @@ settings(struct sto_journal *journal, bool durable)
     }
     (void)sqlite3_finalize(statement);
     (void)snprintf(sql, sizeof(sql),
-                   "PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=%d; "
-                   "PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF",
-                   durable ? "FULL" : "NORMAL", CHECKPOINT);
+                   "PRAGMA synchronous=%s; PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY; "
+                   "PRAGMA secure_delete=OFF",
+                   durable ? "FULL" : "NORMAL");
+    /* In place of what SQLite does by itself, in the commit: a checkpoint. */
+    (void)sqlite3_wal_hook(journal->db, note_log, journal);
     return err ? err : sto_journal_run(journal, sql);
 }
 
@@ -642,6 +655,14 @@ sto_journal_commit(struct sto_journal *journal)
     journal->start_kept = true;
     journal->n_changes = 0;
     return HD_OK;
+}
+
+void
+sto_journal_checkpoint(struct sto_journal *journal)
+{
+    HD_ASSERT(!journal->in_batch);
+    if (journal->log_pages >= CHECKPOINT)
+        (void)sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 void

@@ -40,6 +40,7 @@ struct sto_journal {
     int64_t boot;   /* number of this boot in the file */
     uint32_t start; /* and of this start */
     uint32_t lost;  /* commits that a damaged log held */
+    int log_pages;  /* in the write-ahead log, after the last commit */
     bool start_kept;
     struct sto_stamp opened;
     uint64_t marker_ms;     /* newest wall clock in the file */

@@ -114,11 +114,12 @@ enum hd_err
 sto_outbox_open(const struct sto_outbox_params *params, char ret_problem[256],
                 struct sto_outbox **ret_outbox)
 {
-    struct sto_outbox *outbox = calloc(1, sizeof(*outbox));
+    struct sto_outbox *outbox = aligned_alloc(64, sizeof(*outbox));
     enum hd_err err = HD_EIO;
 
     if (!outbox)
         return HD_ENOMEM;
+    memset(outbox, 0, sizeof(*outbox));
     outbox->magic = OUTBOX_MAGIC;
     if (sto_inbox_init(&outbox->inbox) || !make_file(params))
         (void)snprintf(ret_problem, 256, "%.160s: %.80s", params->path, strerror(errno));

@@ -168,7 +168,10 @@ end_batch(struct rescue *rescue)
     if (!rescue->in_batch)
         return HD_OK;
     rescue->in_batch = 0;
-    return sto_journal_commit(rescue->to);
+    enum hd_err err = sto_journal_commit(rescue->to);
+    if (!err)
+        sto_journal_checkpoint(rescue->to);
+    return err;
 }
 
 /* What is not whole leaves a removal, as the journal does: what was before it is not what was

@@ -461,6 +461,8 @@ commit_some(struct sto_sqlite *store)
         pause_us(RETRY_US);
     else
         settle(store, taken.items, err ? HD_ESTORE : HD_OK);
+    if (!err)
+        sto_journal_checkpoint(store->journal);
 }
 
 /* The next commit starts no sooner than the spacing after the last one; the first of a pause starts
@@ -519,6 +521,7 @@ store_run(void *context)
     struct sto_sqlite *store = context;
 
     (void)pthread_setname_np(pthread_self(), "store");
+    sto_be_let_in();
     for (;;) {
         take_mails(store);
         if (store->first) {

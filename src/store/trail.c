@@ -209,6 +209,7 @@ trail_run(void *context)
     struct sto_trail *trail = context;
 
     (void)pthread_setname_np(pthread_self(), "trail");
+    sto_give_way();
     while (!trail->stopping) {
         bool done = false;
         if (!trail->copying) {
@@ -253,11 +254,13 @@ enum hd_err
 sto_trail_new(const struct sto_trail_params *params, char ret_problem[256],
               struct sto_trail **ret_trail)
 {
-    struct sto_trail *trail = calloc(1, sizeof(*trail) + params->shards * sizeof(trail->parts[0]));
+    size_t size = sizeof(struct sto_trail) + params->shards * sizeof(struct part);
+    struct sto_trail *trail = aligned_alloc(64, (size + 63) / 64 * 64);
 
     ret_problem[0] = '\0';
     if (!trail)
         return HD_ENOMEM;
+    memset(trail, 0, size);
     trail->magic = TRAIL_MAGIC;
     trail->shards = params->shards;
     trail->clock = params->clock;

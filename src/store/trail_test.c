@@ -98,7 +98,6 @@ static struct seen
 read_it(const char *file)
 {
     struct seen seen = { .ordered = true };
-
     const struct sto_audit_query all = { .path = file, .limit = UINT32_MAX };
 
     assert_int_equal(sto_audit_read(&all, visit, &seen), HD_OK);
