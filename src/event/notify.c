@@ -322,10 +322,9 @@ flight_transform(const struct evt_sub *sub)
  * NOTIFY failed, or his versions made a leap (RFC 4235 section 4.1, RFC 3858 section 4).  What is
  * cut by a filter is whole as well, but for dialogs that were chosen.  0: whole. */
 static uint64_t
-flight_base(const struct evt_sub *sub, const struct evt_mirror *mirror)
+flight_base(const struct evt_sub *sub, const struct evt_mirror *mirror,
+            const struct evt_filtered *f)
 {
-    const struct evt_filtered *f = evt_sub_filtered(sub);
-
     if (!mirror->past || sub->owed || sub->again || sub->whole || (f && !f->filter->partial) ||
         !evt_mirror_past(mirror, sub->seen))
         return 0;
@@ -402,8 +401,8 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
         shown = flight->event;
     sub->flight = flight;
     const uint8_t sees = evt_notify_sees(shard, sub);
-    flight->view = evt_mirror_view(shard, mirror, shown, flight_base(sub, mirror), sees, sub->types,
-                                   f ? f->filter : NULL);
+    flight->view = evt_mirror_view(shard, mirror, shown, flight_base(sub, mirror, f), sees,
+                                   sub->types, f ? f->filter : NULL);
     if (!flight->view) {
         evt_sub_drop_flight(shard, sub, true);
         sub->hold_until_ms = shard->now_ms + SIP_T1_MS;

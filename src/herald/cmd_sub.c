@@ -18,7 +18,7 @@
 
 #define FILTER_MAX 60000u
 
-#define EVENT_MAX 255u
+#define EVENT_MAX 1023u
 
 enum {
     KEY_ONCE = 0x200,

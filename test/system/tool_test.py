@@ -15,6 +15,7 @@ import tempfile
 import time
 
 from broker import HERALD, HERALDD, PATIENCE_S, ROOT, Background, Broker, Failed, check, equal, run_tests, until
+from sip import Agent
 
 
 def test_sub_shows_what_pub_publishes():
@@ -30,6 +31,27 @@ def test_sub_shows_what_pub_publishes():
             until(lambda s=sub: s.out().count("Messages-Waiting: no") == 2, "the lamp goes off")
             sub.end()  # unsubscribes
             until(lambda: not broker.subs(), "no subscription is left")
+
+
+def test_sub_follows_one_call_and_ends_with_it():
+    def calls(state):
+        """Of bob's two calls the second is in this state."""
+        return ('<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" entity="sip:bob@127.0.0.1">'
+                '<dialog id="a" call-id="one@192.0.2.9" local-tag="t1" remote-tag="f1"><state>confirmed</state></dialog>'
+                f'<dialog id="b" call-id="two@192.0.2.9" local-tag="t2" remote-tag="f2"><state>{state}</state></dialog></dialog-info>')
+
+    with Broker(shards=2, users=("bob",)) as broker:
+        bob, kind = Agent(broker, "bob"), "application/dialog-info+xml"
+        etag = bob.publish(bob.aor, "dialog", kind, calls("early")).get("sip-etag")
+        sub = broker.tool_start("sub", bob.aor, "--package", 'dialog;call-id="two@192.0.2.9";to-tag=t2;from-tag=f2', *broker.login("bob"))
+        sub.says("<state>early</state>")
+        bob.publish(bob.aor, "dialog", kind, calls("terminated"), etag)
+        sub.says("<state>terminated</state>")
+        sub.says("noresource")
+        check("one@192.0.2.9" not in sub.out(), sub.out())
+        until(lambda: not broker.subs(), "it ends with the call")
+        sub.end(number=None, expect=1)  # the server ended it
+        bob.close()
 
 
 def test_sub_speaks_json_for_programs():
