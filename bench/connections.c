@@ -322,7 +322,9 @@ main(int argc, char **argv)
         fail("fork");
     if (pid == 0)
         serve((enum hd_transport)transport, folder, tell[1]);
-    if (read(tell[0], &port, sizeof(port)) != sizeof(port))
+    const bool told = read(tell[0], &port, sizeof(port)) == sizeof(port);
+    (void)rmdir(folder); /* the server has read and removed what was in it */
+    if (!told)
         fail("server");
     const bool web = transport == HD_WS || transport == HD_WSS;
     for (unsigned i = 0; i < 10; i++) /* what is made once */
@@ -335,7 +337,6 @@ main(int argc, char **argv)
     }
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);
-    (void)rmdir(folder);
     for (unsigned i = 0; i < n; i++)
         SSL_free(clients[i].ssl);
     free(clients);

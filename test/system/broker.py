@@ -267,8 +267,10 @@ class Background:
         self.command = command
         self.out_file = tempfile.NamedTemporaryFile(dir=folder, prefix="out-", delete=False)
         self.err_file = tempfile.NamedTemporaryFile(dir=folder, prefix="err-", delete=False)
+        # What it leaves among temporary files goes with the folder.
+        environment = dict(more.pop("env", os.environ), TMPDIR=folder)
         self.process = subprocess.Popen(command, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=self.out_file,
-                                        stderr=self.err_file, **more)
+                                        stderr=self.err_file, env=environment, **more)
         Background.running.append(self.process)
 
     def _read(self, file):

@@ -31,7 +31,7 @@ class Chromium:
         shell = f'exec "$@" 3<&{to_read} 4>&{to_write}'
         self.process = subprocess.Popen(["bash", "-c", shell, "chromium", *COMMAND, "--user-data-dir=" + self.profile, "about:blank"],
                                         pass_fds=(to_read, to_write), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                        start_new_session=True)
+                                        start_new_session=True, env=dict(os.environ, TMPDIR=self.profile))
         os.close(to_read)
         os.close(to_write)
         self.number, self.buffer, self.pages = 0, b"", {}
