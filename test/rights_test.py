@@ -37,16 +37,18 @@ def watched(_):
             "carol > 200\n")
 
 
-# package: what makes its state, what an allowed watcher sees of it, what the transformation hides ("" where nothing can be read behind it)
+# package: what makes its state, what an allowed watcher sees of it, what the transformation hides, what it leaves (None: nothing, since it
+# cannot read it), and what is seen while there is nothing (None: no body)
 PACKAGES = {
-    "presence": (published(("presence", "application/pidf+xml"), PIDF), "open", "SECRET", "t"),
-    "dialog": (published(("dialog", "application/dialog-info+xml"), DIALOG), "MARK", "SECRET", "t"),
+    "presence": (published(("presence", "application/pidf+xml"), PIDF), "open", "SECRET", "open", "<basic>closed</basic>"),
+    "dialog": (published(("dialog", "application/dialog-info+xml"), DIALOG), "MARK", "SECRET", "MARK", "<dialog-info"),
     "message-summary": (published(("message-summary", "application/simple-message-summary"),
-                                  "Messages-Waiting: yes\nVoice-Message: 7/{n}\n"), "7/", "7/", ""),
-    "x-json": (published(("x-json", "application/json"), '{"mark":"MARK","note":"SECRET"}'), "MARK", "SECRET", "t"),
-    "x-state": (published(("x-state", "text/plain"), "MARK SECRET"), "MARK", "MARK", ""),
-    "reg": (registered, "MARK", "MARK", "t"),
-    "x-state.winfo": (watched, "MARK", "MARK", "t"),
+                                  "Messages-Waiting: yes\nVoice-Message: 7/{n}\n"), "7/", "7/", None, "Messages-Waiting: no"),
+    "x-json": (published(("x-json", "application/json"), '{"mark":"MARK","note":"SECRET"}'), "MARK", "SECRET", "MARK", None),
+    "x-state": (published(("x-state", "text/plain"), "MARK SECRET"), "MARK", "SECRET", None, None),
+    "x-every": (published(("x-every", "text/plain"), "MARK SECRET {n}"), "MARK", "SECRET", None, None),
+    "reg": (registered, "MARK", "MARK", "<registration", "<registration"),
+    "x-state.winfo": (watched, "MARK", "MARK", "<watcher-list", "<watcher-list"),
 }
 ACTIONS = ("allow", "block", "polite-block", "confirm", "transform")
 HEAD = """config
@@ -58,12 +60,20 @@ HEAD = """config
     package "reg" { authorisation = owner  pace = 0s }
     package "x-json" { types = { "application/json" }  authorisation = owner }
     package "x-state" { types = { "text/plain" }  authorisation = owner }
+    package "x-every" { types = { "text/plain" }  authorisation = owner  delivery = every }
 transform part hide //note hide //remote hide //contact hide //watcher hide /note
 actor bob udp 192.0.2.20:5060
 actor carol udp 192.0.2.30:5060
 actor alice udp 192.0.2.10:5060
 rule allow sip:MARK@example.test sip:bob@example.test x-state
 """
+
+
+def head(action):
+    """Whom nothing speaks of is refused, and where he would be anyhow the rule has to do it."""
+    if action != "block":
+        return HEAD
+    return HEAD.replace("authorisation = owner", "authorisation = allow  own_entry = yes")
 
 
 def rule(action, package, watcher="alice"):
@@ -74,12 +84,12 @@ def rule(action, package, watcher="alice"):
 
 def seen(action, package):
     """What a NOTIFY under this action shows."""
-    _, mark, hidden, readable = PACKAGES[package]
+    _, mark, hidden, left, neutral = PACKAGES[package]
     lines = {
         "allow": [f"~{mark}", f"~{hidden}"],
-        "polite-block": [f"!~{mark}", f"!~{hidden}"],
+        "polite-block": [f"!~{mark}", f"!~{hidden}", f"~{neutral}"] if neutral else ["-body"],
         "confirm": ["-body"],
-        "transform": [f"!~{hidden}"] + ([f"~{mark}"] if readable and mark != hidden else []),
+        "transform": [f"!~{hidden}", f"~{left}"] if left else ["-body"],
     }[action]
     return "".join(f"    {line}\n" for line in lines)
 
@@ -139,7 +149,7 @@ def lost(before, after, package):
 def matrix(action, package):
     make = PACKAGES[package][0]
     at = "sip:bob@example.test"
-    text = HEAD + make(1) + "wait 6s\n" + rule(action, package)
+    text = head(action) + make(1) + "wait 6s\n" + rule(action, package)
     text += subscribe(action, package, at, "w1") + subscribe(action, package, at, "f1") + restarts(action, package)
     if action == "block":
         for other in ACTIONS:
@@ -150,6 +160,8 @@ def matrix(action, package):
     for i, other in enumerate(ACTIONS):
         if other == action:
             continue
+        if action in ("polite-block", "confirm"):  # what happens meanwhile is nothing to him, later neither
+            text += make(2) + make(3) + "wait 6s\nalice silent\n"
         text += change(action, other, package)
         if other == "block":
             text += f"alice > SUBSCRIBE in w1\n    Expires: 3600\nalice < 481\n" + rule(action, package) + subscribe(action, package, at, "w1")
@@ -158,14 +170,20 @@ def matrix(action, package):
     return text
 
 
-def play(text, *options):
-    with tempfile.NamedTemporaryFile("w", suffix=".play") as file:
-        file.write(text)
-        file.flush()
-        done = subprocess.run([RUNNER, *options, file.name], capture_output=True, text=True, check=False, timeout=120)
+def play(texts, *options):
+    """All of them in one run, which begins faster than many; what it prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {f"{folder}/{n}.play": text for n, text in enumerate(texts)}
+        for name, text in files.items():
+            with open(name, "w", encoding="utf-8") as file:
+                file.write(text)
+        done = subprocess.run([RUNNER, *options, *files], capture_output=True, text=True, check=False, timeout=250)
         if done.returncode:
-            numbered = "\n".join(f"{n:4} {line}" for n, line in enumerate(text.splitlines(), 1))
-            print(numbered, done.stdout[-3000:], done.stderr[-3000:], sep="\n")
+            for name, text in files.items():
+                if f"FAILED {name} " in done.stdout + done.stderr:
+                    print("\n".join(f"{n:4} {line}" for n, line in enumerate(text.splitlines(), 1)))
+                    break
+            print(done.stdout[-3000:], done.stderr[-3000:], sep="\n")
             raise SystemExit(1)
         return done.stdout
 
@@ -195,29 +213,64 @@ def asks_as(his, hers, action, label):
     return text.replace("    Event:", f"    From: {his};tag=t{label}\n    Event:", 1)
 
 
-def aliases(action, pattern, hers, his):
-    """Each of his names at each of hers, under a rule that means him by its pattern."""
-    owner = re.sub(r"^sip:|@.*", "", hers[0])
-    text = HEAD + "list friends sip:alice@example.test sip:70b;ext=2@example.test\n"
-    text += PACKAGES["x-json"][0](1).replace("sip:bob@", f"sip:{owner}@").replace("    Event:", f"    From: <{hers[0]}>;tag=o\n    Event:")
-    text += rule(action, "x-json").replace("sip:alice@example.test", pattern).replace("sip:bob@example.test", hers[0])
+LISTS = "list friends sip:alice@example.test sip:70b;ext=2@example.test\n"
+
+
+def publish_as(whom, hers):
+    return PACKAGES["x-json"][0](1).replace("sip:bob@example.test", hers).replace("    Event:", f"    From: {whom}\n    Event:")
+
+
+def rule_as(action, pattern, place):
+    return rule(action, "x-json").replace("sip:alice@example.test", pattern).replace("sip:bob@example.test", place)
+
+
+def aliases(action, pattern, hers, his, place=None):
+    """Each of his names at each of hers, under a rule that means him by its pattern, and her by her name or a place that she is in."""
+    text = head(action) + LISTS + publish_as(f"<{hers[0]}>;tag=o", hers[0])
+    text += rule_as(action, pattern, place or hers[0])
     for i, her in enumerate(hers):
         for k, name in enumerate(his):
             text += asks_as(name, her, action, f"w{i}{k}")
     for i, name in enumerate(OTHERS):
         if "*" not in pattern or re.search(r"@sub|elsewhere|test\.x|5999", name):
-            text += asks_as(name, hers[0], "block", f"o{i}")
+            text += asks_as(name, hers[0], "allow" if action == "block" else "block", f"o{i}")
+    return text
+
+
+def excepted(action, hers, his):
+    """A rule for everybody but him, whichever of his names he uses: he gets what nobody speaks of, and everybody else what it says."""
+    text = head(action) + publish_as(f"<{hers[0]}>;tag=o", hers[0])
+    text += rule_as(action, "*", hers[0])[:-1] + " except sip:alice@example.test except sip:70b;ext=2@example.test\n"
+    for i, name in enumerate(his):
+        text += asks_as(name, hers[i % len(hers)], "allow" if action == "block" else "block", f"w{i}")
+    for i, name in enumerate(OTHERS):
+        text += asks_as(name, hers[i % len(hers)], action, f"o{i}")
+    return text
+
+
+def publishes(pattern, hers, his):
+    """The right to publish, under each of his names for each of hers; nobody else has it."""
+    text = HEAD.replace("transform part", "    limits { publications_per_resource = 256 }\ntransform part", 1)
+    text += LISTS + rule_as("publish", pattern, hers[0])
+    for i, her in enumerate(hers):
+        for k, name in enumerate(his):
+            text += publish_as(f"{name};tag=w{i}{k}", her).replace("bob >", "alice >").replace("bob <", "alice <")
+    for i, name in enumerate(OTHERS):
+        if "*" not in pattern or re.search(r"@sub|elsewhere|test\.x|5999", name):
+            text += publish_as(f"{name};tag=o{i}", hers[0]).replace("bob >", "alice >").replace("bob < 200", "alice < 403")
     return text
 
 
 # --- politely blocked, and an idle resource --------------------------------------------------------------------------------------------
 
-def life(package, polite):
-    """All that eve does; bob's state lives when she is politely blocked, else there is none and she may see all."""
+def life(package, polite, scope, own):
+    """All that eve does; bob's state lives when she is politely blocked, else there is none and she may see all.  The rule is for the package
+    or for all; own: she may see her own entry in watcher information."""
     make = PACKAGES[package][0]
     news = make(2) if polite else ""
-    text = HEAD + "actor eve udp 192.0.2.66:5060\neve answers 200\n"
-    text += (make(1) + "wait 6s\n" if polite else "wait 6s\n") + rule("polite-block" if polite else "allow", package, "eve")
+    text = HEAD.replace("authorisation = owner", "authorisation = owner  own_entry = yes") if own else HEAD
+    text += "actor eve udp 192.0.2.66:5060\neve answers 200\n"
+    text += (make(1) + "wait 6s\n" if polite else "wait 6s\n") + rule("polite-block" if polite else "allow", scope, "eve")
 
     def ask(how, expires, label):
         event = f"    Event: {package}\n" if how.startswith("sip:") else ""
@@ -229,15 +282,19 @@ def life(package, polite):
         clock[0] += 10
         return part + f"at {clock[0]}s\n"
 
+    if package == "x-state.winfo":  # she is among the watchers
+        text += rule("allow", "x-state", "eve") + "eve > SUBSCRIBE sip:bob@example.test as me\n    Event: x-state\neve < 200\n"
     text += step(ask("sip:bob@example.test", 3600, "w") + news)
     text += step(ask("in w", 600, "w") + news)
     text += step(ask("sip:bob@example.test", 0, "f"))
     text += step(ask("sip:bob@example.test;x=y", 3600, "v"))
-    for other in ("x-state.winfo", "presence.winfo"):  # the side door: as shut in both
-        if other != package:
-            text += f"eve > SUBSCRIBE sip:bob@example.test\n    Event: {other}\neve < 403\n"
+    for other in (f"{package}.winfo", "x-state.winfo", "presence.winfo", f"{package}.winfo.winfo"):  # the side door: as far open in both
+        if other == package or other.count(".winfo") > 2:
+            continue
+        opened = own and other.count(".winfo") == 1 and (scope == "*" or other == f"{package}.winfo")
+        text += f"eve > SUBSCRIBE sip:bob@example.test\n    Event: {other}\neve < {200 if opened else 403}\n"
     text += step("eve > SUBSCRIBE sip:bob@example.test as b\n    Event: " + package + "\n    Expires: 1\neve < 423\n")
-    text += step(ask("in w", 0, "w")) + "wait 2h\n"  # v runs out
+    text += step(ask("in w", 0, "w")) + "carol answers 200\nwait 2h\n"  # v runs out
     return text
 
 
@@ -251,13 +308,15 @@ def shown_to(who, trace):
             continue
         message = re.sub(r"(branch=z9hG4bK|tag=)[A-Za-z0-9_-]{32,}", lambda m: m.group(1) + "R" * (len(m.group(0)) - len(m.group(1))), message)
         message = re.sub(r"^CSeq: \d+ NOTIFY", "CSeq: N NOTIFY", message, flags=re.M)
+        if '<watcher id="' in message:  # the id of a subscription, and the entity-tag that is made of it
+            message = re.sub(r'(?<=<watcher id=")[0-9a-f]{16}|(?<=^SIP-ETag: )\S{11}$', "R", message, flags=re.M)
         out.append((when, message))
     return out
 
 
-def compare(package):
-    polite = shown_to("eve", play(life(package, True), "-t", "-s", "1"))
-    idle = shown_to("eve", play(life(package, False), "-t", "-s", "1"))
+def compare(package, scope, own):
+    polite = shown_to("eve", play([life(package, True, scope, own)], "-t", "-s", "1"))
+    idle = shown_to("eve", play([life(package, False, scope, own)], "-t", "-s", "1"))
     for one, other in zip(polite, idle):
         if one != other:
             raise SystemExit(f"{package}: a politely blocked watcher gets\n{one[0]} {one[1]}\nand of an idle resource\n{other[0]} {other[1]}")
@@ -266,26 +325,34 @@ def compare(package):
     return len(polite)
 
 
-def main():
-    played = 0
-    for package in PACKAGES:
+def all_aliases():
+    """Scenarios, and how many pairs of names are in each."""
+    for pattern in ("sip:alice@example.test", "sip:70b;ext=2@example.test", "sip:*@example.test", "@friends"):
+        names = () if pattern.startswith("sip:70b") else HIS
+        names += () if pattern.startswith("sip:alice") else HIS_NUMBER
+        for hers in (HERS, HER_NUMBER):
+            for action in ACTIONS:
+                yield aliases(action, pattern, hers, names), len(names) * len(hers)
+            yield publishes(pattern, hers, names), len(names) * len(hers)
+    for hers in (HERS, HER_NUMBER):
         for action in ACTIONS:
-            for shards in ("1", "2"):
-                play(matrix(action, package), "-s", shards)
-                played += 1
-    print(f"{played} of the matrix")
-    pairs = 0
-    for action in ACTIONS:
-        for pattern in ("sip:alice@example.test", "sip:70b;ext=2@example.test", "sip:*@example.test", "@friends"):
-            for hers in (HERS, HER_NUMBER):
-                names = () if pattern.startswith("sip:70b") else HIS
-                names += () if pattern.startswith("sip:alice") else HIS_NUMBER
-                play(aliases(action, pattern, hers, names), "-s", "1")
-                pairs += len(names) * len(hers)
-    print(f"{pairs} pairs of names")
+            for place in ("sip:*@example.test", "*"):
+                yield aliases(action, "sip:alice@example.test", hers, HIS, place), len(HIS) * len(hers)
+            yield excepted(action, hers, HIS + HIS_NUMBER), len(HIS + HIS_NUMBER)
+
+
+def main():
+    rows = [matrix(action, package) for package in PACKAGES for action in ACTIONS]
+    for shards in ("1", "2"):
+        play(rows, "-s", shards)
+    print(f"{2 * len(rows)} of the matrix")
+    scenarios, pairs = zip(*all_aliases())
+    play(scenarios, "-s", "1")
+    print(f"{sum(pairs)} pairs of names")
     for package in PACKAGES:
-        if package != "x-state.winfo":  # who watches is never polite: it is the owner's
-            print(f"{package}: {compare(package)} messages are the same")
+        for scope in (package,) if package.endswith(".winfo") else (package, "*"):
+            for own in (False, True):
+                print(f"{package} by a rule for {scope}: {compare(package, scope, own)} messages are the same")
 
 
 main()
