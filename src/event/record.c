@@ -516,6 +516,7 @@ sub_texts_fit(const struct evt_stored_sub *sub)
 {
     const struct hd_slice *texts = sub->texts;
     struct sip_addr remote, local;
+    struct hd_slice tag;
     struct sip_hop hop;
 
     for (int i = 0; i < EVT_TEXT_COUNT; i++)
@@ -523,7 +524,8 @@ sub_texts_fit(const struct evt_stored_sub *sub)
             return false;
     return text_fits(sub->package, FIT_WORD) && text_fits(texts[EVT_TEXT_EVENT_ID], FIT_WORD) &&
            texts[EVT_TEXT_CALL_ID].n > 0 && text_fits(texts[EVT_TEXT_CALL_ID], FIT_CALL_ID) &&
-           sip_addr_parse(texts[EVT_TEXT_REMOTE], &remote) == HD_OK &&
+           sip_addr_tag_parse(texts[EVT_TEXT_REMOTE], &remote, &tag) == HD_OK &&
+           hd_slice_eq(tag, texts[EVT_TEXT_REMOTE_TAG]) &&
            sip_addr_parse(texts[EVT_TEXT_LOCAL], &local) == HD_OK &&
            !sip_param_find(local.params, HD_LIT("tag"), NULL) &&
            evt_notify_reaches(texts[EVT_TEXT_TARGET]) &&

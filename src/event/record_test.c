@@ -235,6 +235,42 @@ a_record_that_is_cut_longer_or_of_another_version_is_not_read(void **state)
     }
 }
 
+/* What stands in a NOTIFY as its To has to be what the dialog is found by, and a token. */
+static void
+a_subscription_whose_tag_was_damaged_is_not_read(void **state)
+{
+    (void)state;
+    host_subscribe(&host, &(struct host_request){ .expires = 600 }, tag);
+    const struct hd_slice whole = record(EVT_RECORD_SUBSCRIPTION);
+    const char *at = memmem(whole.p, whole.n, ";tag=", 5);
+    assert_non_null(at);
+    const size_t first = (size_t)(at - whole.p) + 5;
+    assert_int_equal(read_changed(EVT_RECORD_SUBSCRIPTION, whole, whole.n, first, whole.p[first]),
+                     HD_OK);
+    assert_int_equal(read_changed(EVT_RECORD_SUBSCRIPTION, whole, whole.n, first, (char)0xb5),
+                     HD_ESYNTAX);
+    assert_int_equal(read_changed(EVT_RECORD_SUBSCRIPTION, whole, whole.n, first, 'Q'), HD_ESYNTAX);
+}
+
+static void
+what_was_seen_of_an_own_entry_names_its_watcher(void **state)
+{
+    struct evt_stored_seen seen;
+
+    (void)state;
+    host.n_rules = 1;
+    host.rules[0] = (struct host_rule){ .package = "x-state.winfo", .decision = EVT_OWN };
+    host_subscribe(&host, &(struct host_request){ .event = "x-state.winfo", .expires = 600 }, tag);
+    host_wait(&host, 2000);
+    const struct hd_slice whole = record(EVT_RECORD_SEEN);
+    assert_int_equal(evt_stored_seen_read(whole, &seen), HD_OK);
+    assert_text(seen.topic.key, BOB);
+    assert_text(seen.topic.package, "x-state.winfo");
+    assert_text(seen.topic.watcher, "sip:alice@example.test");
+    for (size_t n = 0; n < whole.n; n++)
+        assert_int_equal(read_changed(EVT_RECORD_SEEN, whole, n, SIZE_MAX, 0), HD_ESYNTAX);
+}
+
 int
 main(void)
 {
@@ -245,6 +281,8 @@ main(void)
         TEST(bindings_are_read_as_they_were_written),
         TEST(what_was_seen_is_written_a_second_later_with_its_exceptions),
         TEST(a_record_that_is_cut_longer_or_of_another_version_is_not_read),
+        TEST(a_subscription_whose_tag_was_damaged_is_not_read),
+        TEST(what_was_seen_of_an_own_entry_names_its_watcher),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
