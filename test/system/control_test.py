@@ -217,6 +217,31 @@ def test_who_watched_whom_is_in_the_audit_trail_after_a_restart():
         equal(oct(stat.S_IMODE(os.stat(os.path.join(broker.run_dir, "audit.db")).st_mode)), oct(0o600), "audit.db")
 
 
+def test_a_watcher_sees_himself_among_the_watchers_while_the_package_says_so():
+    package = 'package "presence" {{ authorisation = owner  own_entry = %s  pace = 0s }}\n'
+    with Broker(shards=2, users=("alice", "bob", "carol"), allow=False, conf=package % "yes") as broker:
+        broker.admin("policy-allow", resource="alice", watcher="bob", package="presence")
+        broker.admin("policy-polite", resource="alice", watcher="carol")
+        own = {}
+        for name in ("bob", "carol"):
+            agent = Agent(broker, name)
+            agent.subscribe("sip:alice@127.0.0.1").notification()
+            own[name] = agent.subscribe("sip:alice@127.0.0.1", package="presence.winfo")
+            body = own[name].notification().body.decode()
+            equal(re.findall(r'status="(\w+)" event="(\w+)"[^>]*>([^<]*)</watcher>', body), [("active", "subscribe", f"sip:{name}@127.0.0.1")], body)
+            agent.subscribe("sip:alice@127.0.0.1", package="presence.winfo.winfo", expect=403)
+        until(lambda: [line["sees"] for line in broker.admin("audit", resource="alice")["audit"]].count("own") == 2, "the audit trail says so")
+        check("sees his own entry" in broker.tool("trace", "alice", "--socket", broker.socket_path), "and so does a trace")
+        with open(broker.conf_path, encoding="utf-8") as file:
+            conf = file.read()
+        with open(broker.conf_path, "w", encoding="utf-8") as file:
+            file.write(conf.replace("own_entry = yes", "own_entry = no"))
+        broker.process.send_signal(signal.SIGHUP)
+        for name in ("bob", "carol"):
+            equal(own[name].notification().get("subscription-state"), "terminated;reason=rejected", name)
+            own[name].agent.subscribe("sip:alice@127.0.0.1", package="presence.winfo", expect=403)
+
+
 def test_the_admin_socket_answers_while_the_audit_trail_is_read():
     with Broker(users=("alice", "bob"), allow=True) as broker:
         Agent(broker, "bob").subscribe("sip:alice@127.0.0.1").notification()
