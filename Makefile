@@ -148,11 +148,11 @@ format:
 # --- figures -----------------------------------------------------------------------------------
 
 bench: all deps-bench
-	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/parse bench/connections
+	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/disk bench/parse bench/connections
 	@bench/run.py --build $(BUILD) --out bench/RESULTS.md --plots bench/plots --command "make bench"
 
 bench-quick: all deps-bench
-	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/parse bench/connections
+	@$(NINJA) -C $(BUILD) --quiet bench/load bench/wire bench/disk bench/parse bench/connections
 	@bench/run.py --build $(BUILD) --quick --rounds 1 --minutes 2.6 --out $(BUILD)/bench-quick.md --command "make bench-quick"
 
 profile: all deps-bench

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import report
@@ -31,6 +32,7 @@ class Bench:
         self.memory = {}  # (column, subscriptions, of each phone) -> octets per subscription
         self.restart = {}
         self.parse = {}
+        self.disk = {}
         self.connections = []
         self.skipped = []
         self.deadline = time.monotonic() + args.minutes * 60
@@ -105,6 +107,18 @@ class Bench:
         n = min(4 * rate, self.size["subs"])
         self.measure(column, ["--subs", str(n), "--resources", str(max(1, n // 10))],
                      [("seed", None), (f"rate={rate}", None), ("subscribe", "paced-half")])
+
+    def wide(self, column):
+        """Four times as many operations out at a time: as many as there are phones."""
+        n = self.size["side"]
+        self.measure(column, ["--window", "1024", "--subs", str(n), "--resources", str(n // 10)],
+                     [("seed", None), ("subscribe", "subscribe-wide"), ("refresh", "refresh-wide"), ("publish=2000", None),
+                      (f"publish={self.size['publish']}", "publish-wide")])
+
+    def disk_alone(self):
+        program = os.path.join(self.args.build, "bench/disk")
+        with tempfile.TemporaryDirectory(prefix="herald-bench-") as folder:
+            self.disk = json.loads(subprocess.run([program, folder], check=True, capture_output=True, text=True).stdout)
 
     def publish(self, column, package, key):
         self.measure(column, ["--subs", "1", "--package", package],
@@ -203,12 +217,15 @@ class Bench:
             self.step(f"memory, {n} of one resource", 15, self.one, "memory", n)
         for column in ("memory", "commit", "async"):
             self.step(f"{column}, spread load", 40, self.spread, column)
+            self.step(f"{column}, 1,024 out", 10, self.wide, column)
 
     def herald_rest(self):
         size = self.size
         for column in ("commit", "async"):
             self.step(f"{column}, paced", 20, self.paced, column)
-        self.step("commit at half load", 10, self.half_load, "commit")
+        for column in ("memory", "commit"):
+            self.step(f"{column} at half load", 10, self.half_load, column)
+        self.step("the disk alone", 5, self.disk_alone)
         self.step("commit, digest", 10, self.side, "commit", "-digest", options=["--digest"], digest=True)
         self.step("memory, two shards", 10, self.one, "memory", 10000, "notify-one-2", shards=2)
         self.step("memory, one next hop", 10, self.one, "memory", 10000, "notify-proxy", options=["--proxy"])

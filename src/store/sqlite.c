@@ -22,7 +22,7 @@
 #include "store/trail.h"
 
 #define SQLITE_MAGIC 0x5353514cu
-#define RECORDS_PER_COMMIT 256u
+#define RECORDS_PER_COMMIT 1024u
 #define RECORDS_AT_THE_END 8192u /* when nobody waits for an answer any more */
 #define BATCH_FIRST 4096u
 #define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
