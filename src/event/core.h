@@ -524,7 +524,7 @@ struct evt_resource {
     uint64_t lively;               /* of these: they are told signs of life */
     bool sign;                     /* what is composed next comes from a publisher */
     uint8_t priority;              /* and has this Resource-Priority, whatever is still published */
-    bool behind, behind_event;     /* memory was short for composing it; an event is due */
+    bool behind : 1, behind_event : 1; /* memory was short for composing it; an event is due */
     uint8_t watcher_n; /* octets behind the key: whose own entry it is; 0: all of the state */
     uint32_t newest;   /* publications, newest applied first; those not yet applied are in it too */
     uint32_t n_pubs, n_live;
