@@ -39,7 +39,8 @@ evt_chosen_sent(struct evt_filtered *f, const struct evt_view *view)
 {
     f->tag = view->tag;
     f->living = view->chosen == EVT_CHOSEN_LIVING;
-    f->over = evt_sees_state(view->key.transform) &&
+    /* Who is blocked politely meanwhile is shown none, and it ends as if they were gone. */
+    f->over = view->key.transform != EVT_SEE_NOTHING &&
               (view->chosen == EVT_CHOSEN_OVER || (view->chosen == EVT_CHOSEN_NONE && f->met));
 }
 
