@@ -369,6 +369,16 @@ polite_rule(const struct tally *tally, const struct evt_verdict *granted)
     return tally->polite_opens || granted->decision != EVT_DENY ? tally->polite : NULL;
 }
 
+/* What is polite in watcher information is the own entry (evt_sub_verdict), and under a name that
+ * anybody has that would be everybody's: they are refused, as they are without any rule. */
+static enum evt_decision
+denied(const struct pol_question *q, const struct tally *tally)
+{
+    if (tally->block || (q->package->watched && hd_slice_eq(q->watcher, ANONYMOUS)))
+        return EVT_DENY;
+    return EVT_POLITE;
+}
+
 static void
 judge_by(const struct pol_question *q, const struct tally *tally, struct pol_judgement *judgement)
 {
@@ -386,9 +396,8 @@ judge_by(const struct pol_question *q, const struct tally *tally, struct pol_jud
     judgement->by = judgement->deny    ? POL_BY_DENY
                     : judgement->grant ? POL_BY_GRANT
                                        : POL_BY_PACKAGE;
-    judgement->verdict = judgement->deny
-                             ? verdict_of(tally->block ? EVT_DENY : EVT_POLITE, judgement->deny)
-                             : judgement->granted;
+    judgement->verdict =
+        judgement->deny ? verdict_of(denied(q, tally), judgement->deny) : judgement->granted;
 }
 
 bool

@@ -527,6 +527,16 @@ nobody_has_an_entry_of_his_own_under_a_name_that_anybody_has(void **state)
     assert_int_equal(ask_own(w, "sip:anonymous@anonymous.invalid", ".winfo").verdict.decision,
                      EVT_DENY);
     assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_OWN);
+    /* A polite block would show it as well. */
+    put(w, (struct pol_rule){ .action = POL_POLITE,
+                              .resource = HD_LIT(ALICE),
+                              .watcher = HD_LIT("*"),
+                              .package = HD_LIT("presence.winfo") });
+    assert_int_equal(ask_own(w, "sip:anonymous@anonymous.invalid", ".winfo").verdict.decision,
+                     EVT_DENY);
+    assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_POLITE);
+    set(w, POL_POLITE, ALICE, "*");
+    assert_int_equal(may(w, "sip:anonymous@anonymous.invalid"), EVT_POLITE);
 }
 
 /* ---- shadow rules ---- */
