@@ -164,10 +164,12 @@ evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint32_t 
 uint32_t
 evt_shard_count_subs(struct evt_shard *shard, struct hd_slice key, struct hd_slice package)
 {
+    const struct evt_package *of = evt_config_package(shard->config, package);
     const struct evt_mirror *mirror = evt_mirror_find(shard, key, package);
     uint32_t n = mirror ? mirror->n_subs - mirror->free_places : 0, at = 0;
 
-    while ((mirror = evt_mirror_next_own(shard, &at, key, package)))
+    while (of && of->watched && /* others have none of these, and all mirrors are looked at */
+           (mirror = evt_mirror_next_own(shard, &at, key, package)))
         n += mirror->n_subs - mirror->free_places;
     return n;
 }
@@ -289,7 +291,8 @@ visit_resource(struct evt_shard *shard, const struct evt_look *look, uint32_t in
     const struct hd_slice names[] = { resource->key, resource->package->name };
     const struct evt_doc *doc = resource->snapshot ? resource->snapshot->doc : NULL;
 
-    if (!is_wanted(look, names, HD_ARRAY_LEN(names)))
+    /* What a watcher is shown of himself is no resource: who lists them sees its subscriptions. */
+    if (resource->watcher_n || !is_wanted(look, names, HD_ARRAY_LEN(names)))
         return false;
     const struct evt_resource_row row = {
         .key = resource->key,

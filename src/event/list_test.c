@@ -295,6 +295,39 @@ publications_and_their_resources_are_listed(void **state)
 }
 
 static void
+a_resource_is_one_row_whoever_is_shown_his_own_entry(void **state)
+{
+    static const char *const who[] = { "bob", "alice", "carol" };
+    const struct evt_look winfo = { .text = HD_LIT("x-state.winfo"),
+                                    .limit = ROWS_MOST,
+                                    .scan = UINT32_MAX };
+    const struct hd_slice bob = HD_LIT("sip:bob@example.test");
+
+    (void)state;
+    host.rules[0] = (struct host_rule){ .user = "sip:bob@example.test", .decision = EVT_ALLOW };
+    host.rules[1] = (struct host_rule){ .package = "x-state.winfo", .decision = EVT_OWN };
+    host.n_rules = 2;
+    for (size_t i = HD_ARRAY_LEN(who); i-- > 0;) {
+        n_rows = 0;
+        assert_int_equal(
+            evt_shard_look_resources(host_shard(&host, 0), &winfo, note_resource, NULL),
+            EVT_LOOK_END);
+        assert_int_equal(n_rows, 0);
+        host_request(&host, &(struct host_request){ .from = who[i],
+                                                    .call_id = who[i],
+                                                    .event = "x-state.winfo",
+                                                    .expires = 600 });
+        (void)host_take_status(&host, 200);
+        host_answer(&host, host_take_notify(&host), 200, NULL);
+    }
+    assert_int_equal(evt_shard_look_resources(host_shard(&host, 0), &winfo, note_resource, NULL),
+                     EVT_LOOK_END);
+    assert_int_equal(n_rows, 1); /* the owner's */
+    assert_int_equal(evt_shard_count_subs(host_shard(&host, 0), bob, HD_LIT("x-state.winfo")), 3);
+    assert_int_equal(evt_shard_count_subs(host_shard(&host, 0), bob, HD_LIT("x-state")), 0);
+}
+
+static void
 bindings_are_listed_to_a_limit_and_by_address(void **state)
 {
     (void)state;
@@ -363,6 +396,7 @@ main(void)
         TEST(what_is_paced_is_behind),
         TEST(what_lingers_or_is_not_kept_yet_is_no_row),
         TEST(publications_and_their_resources_are_listed),
+        TEST(a_resource_is_one_row_whoever_is_shown_his_own_entry),
         TEST(bindings_are_listed_to_a_limit_and_by_address),
         TEST(every_reason_that_can_be_said_has_its_word),
     };

@@ -109,7 +109,7 @@ winfo_watchers(const struct evt_package *package, struct hd_slice entity,
     return pkg_doc_take(WINFO_TYPE, &out, ret_doc);
 }
 
-/* What a polite block shows, and what is shown while facts are not there: nobody. */
+/* What is shown while facts are not there: nobody.  (A polite block shows the own entry.) */
 static enum hd_err
 winfo_neutral(const struct evt_package *package, struct hd_slice entity, struct evt_doc **ret_doc)
 {

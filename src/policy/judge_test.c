@@ -507,7 +507,7 @@ a_rule_for_all_packages_means_the_own_entry_as_it_means_the_watched_package(void
     for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
         const uint32_t rule = set(w, row[i], ALICE, BOB);
         const enum evt_decision decision = ask_own(w, BOB, ".winfo").verdict.decision;
-        /* Both show the own entry, see event/sub.c. */
+        /* Both show the own entry, see evt_sub_verdict(). */
         assert_int_equal(decision, row[i] == POL_POLITE ? EVT_POLITE : EVT_OWN);
         assert_int_equal(ask_own(w, BOB, ".winfo.winfo").verdict.decision, EVT_DENY);
         drop(w, ALICE, rule);
