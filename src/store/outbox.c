@@ -319,11 +319,11 @@ outbox_run(void *context)
 
     (void)pthread_setname_np(pthread_self(), "outbox");
     for (;;) {
-        while (work(outbox))
-            ;
-        if (outbox->stops)
+        const bool worked = work(outbox);
+        if (outbox->stops && !worked)
             return NULL;
-        if (!copy_some(outbox))
+        /* After each commit, too: however much is posted, a copy comes to its end. */
+        if (!outbox->stops && !copy_some(outbox) && !worked)
             sto_inbox_sleep(&outbox->inbox, -1);
     }
 }

@@ -233,8 +233,80 @@ a_copy_holds_what_was_posted_before_it_and_overwrites_nothing(void **state)
     sto_outbox_close(outbox);
 }
 
+/* A job that is followed by another as soon as it is done, as long as nothing is copied. */
+#define CHAIN_MOST 20000u
+
+struct chain {
+    struct sto_outbox_job job;
+    struct sto_outbox *outbox;
+    const struct copying *until;
+    _Atomic unsigned jobs;
+    _Atomic bool over;
+};
+
 static void
-a_copy_that_is_broken_off_leaves_nothing(void **state)
+on_link_done(struct sto_outbox_job *job)
+{
+    struct chain *chain = HD_CONTAINER(job, struct chain, job);
+
+    if (chain->until->done || ++chain->jobs == CHAIN_MOST)
+        chain->over = true;
+    else
+        sto_outbox_post(chain->outbox, job);
+}
+
+static void
+a_copy_goes_on_while_jobs_keep_coming(void **state)
+{
+    struct sto_outbox *outbox = open_it(NULL);
+    struct copying copying = { .copy = { .path = COPY, .done = on_copied } };
+    struct chain chain = {
+        .job = { .rows = { { .group = "a", .number = 1 } }, .n = 1, .done = on_link_done },
+        .outbox = outbox,
+        .until = &copying
+    };
+
+    (void)state;
+    assert_true(run(outbox->db, "PRAGMA synchronous = OFF"));
+    chain.job.rows[0].record = hd_slice_str("again and again");
+    sto_outbox_copy(outbox, &copying.copy);
+    sto_outbox_post(outbox, &chain.job);
+    assert_int_equal(sto_outbox_start(outbox), HD_OK);
+    wait_for(&copying);
+    while (!chain.over)
+        (void)sched_yield();
+    assert_int_equal(copying.copy.err, HD_OK);
+    assert_true(chain.jobs < CHAIN_MOST);
+    sto_outbox_close(outbox);
+}
+
+static void
+a_copy_under_way_is_broken_off_and_leaves_nothing(void **state)
+{
+    char big[4000];
+    struct sto_outbox *outbox = open_it(NULL);
+    struct copying copying = { .copy = { .path = COPY, .done = on_copied } };
+
+    (void)state;
+    memset(big, 'b', sizeof(big) - 1);
+    big[sizeof(big) - 1] = '\0';
+    for (unsigned i = 1; i <= 100; i++) /* more pages than a step has */
+        put(outbox, "a", i, big);
+    sto_outbox_copy(outbox, &copying.copy);
+    while (work(outbox))
+        ;
+    assert_true(copy_some(outbox));
+    assert_int_equal(access(COPY, F_OK), 0);
+    sto_outbox_stop(outbox);
+    assert_true(copying.done);
+    assert_int_equal(copying.copy.err, HD_EBUSY);
+    assert_int_not_equal(access(COPY, F_OK), 0);
+    assert_int_not_equal(access(COPY "-journal", F_OK), 0);
+    sto_outbox_close(outbox);
+}
+
+static void
+a_copy_that_never_began_is_told(void **state)
 {
     struct sto_outbox *outbox = open_it(NULL);
     struct copying copying = { .copy = { .path = COPY, .done = on_copied } };
@@ -290,7 +362,9 @@ main(void)
         cmocka_unit_test_setup(a_disk_that_fails_is_told_and_tried_again, setup),
         cmocka_unit_test_setup(a_copy_holds_what_was_posted_before_it_and_overwrites_nothing,
                                setup),
-        cmocka_unit_test_setup(a_copy_that_is_broken_off_leaves_nothing, setup),
+        cmocka_unit_test_setup(a_copy_goes_on_while_jobs_keep_coming, setup),
+        cmocka_unit_test_setup(a_copy_under_way_is_broken_off_and_leaves_nothing, setup),
+        cmocka_unit_test_setup(a_copy_that_never_began_is_told, setup),
         cmocka_unit_test_setup(what_cannot_be_opened_says_why, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
