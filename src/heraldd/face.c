@@ -336,6 +336,7 @@ hd_face_stop(struct hd_face *face)
         return;
     collect(face, true); /* or the face would wait for it */
     api_stop(face->api);
+    collect(face, true); /* what was asked: the loop is woken no more when it is closed */
 }
 
 void

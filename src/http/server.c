@@ -680,6 +680,7 @@ api_stop(struct api *api)
     hd_mailbox_post(&api->box, &api->stop);
     (void)pthread_join(api->thread, NULL);
     api->runs = false;
+    api_hooks_settle(api); /* whoever asked for a copy is told while he can be */
     /* MHD wants nobody suspended when it stops. */
     for (struct api_conn *conn = api->conns; conn; conn = conn->next)
         if (conn->request && conn->request->state == API_WAITING)

@@ -58,7 +58,8 @@ struct sto_outbox_job {
 
 /** Starts the thread, which has the signal mask of the caller.  HD_EIO. */
 HD_NODISCARD enum hd_err sto_outbox_start(struct sto_outbox *outbox);
-/** Hands a job over.  Any thread, also before the start; not after the stop. */
+/** Hands a job over.  Any thread, also before the start; behind a stop it waits for the next one.
+ */
 void sto_outbox_post(struct sto_outbox *outbox, struct sto_outbox_job *job);
 /* A copy of the file. */
 struct sto_outbox_copy {

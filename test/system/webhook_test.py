@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Webhooks: what receivers are posted, that it comes at least once and in order, over a kill too, and what receivers that fail cost."""
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import stat
@@ -247,6 +249,24 @@ def test_a_backup_has_what_waits():
         equal(receiver.got[0][1]["id"], first, "under the id that was tried before")
         until(lambda: row_of(broker)["waiting"] == 0, "nothing waits")
         receiver.close()
+
+
+def test_a_backup_at_the_end_is_broken_off_and_says_so():
+    with server(HOOKS, users=("alice",)) as broker:
+        broker.stop(hurry=True)
+        with contextlib.closing(sqlite3.connect(os.path.join(broker.run_dir, "webhooks.db"), isolation_level=None)) as file:
+            file.execute("PRAGMA journal_mode = OFF")
+            file.execute("INSERT INTO outbox VALUES('gone', 1, zeroblob(100000000))")
+            file.execute("DELETE FROM outbox")  # the file stays as large
+        broker.users = ()
+        broker.start()
+        folder = os.path.join(broker.folder.name, "copy")
+        tool = broker.tool_start("backup", folder, "--socket", broker.socket_path)
+        until(lambda: os.path.exists(os.path.join(folder, "webhooks.db")), "the last file but one", pause_s=0.001)
+        broker.process.send_signal(signal.SIGTERM)  # the second of two does not wait
+        broker.stop()
+        tool.says("the daemon is about to end")
+        check(not os.path.exists(folder), "nothing of it is left")
 
 
 def test_a_webhook_that_is_removed_takes_all_of_it_along():
