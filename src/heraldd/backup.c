@@ -1,9 +1,10 @@
 /* backup.c - a folder with a copy of the state folder's files.
  *
- * The live state and the audit trail first, which the store's thread copies between its commits,
- * then what waits for webhooks, which the outbox's thread does, then herald.db: what the others
- * refer to (users, keys, webhooks) is in a file that is at least as new. Invariants: done is called
- * once, and after it nothing is left in memory; a folder that failed holds nothing of ours. */
+ * The live state first, then the audit trail, then what waits for webhooks, each copied by the
+ * thread that writes it, between its commits; then herald.db: what the others refer to (users,
+ * keys, webhooks) is in a file that is at least as new. Invariants: one is made at a time; done is
+ * called once, and after it nothing is left in memory; a folder that failed holds nothing of ours.
+ */
 #include "heraldd/backup.h"
 
 #include <dirent.h>
@@ -157,6 +158,8 @@ end(struct backup *backup, bool ours)
         (void)close(backup->fd);
     if (failed && backup->made)
         (void)rmdir(path_of_folder(backup));
+    if (ours)
+        backup->daemon->backing_up = false;
     if (failed)
         HD_LOG(HD_ERROR, "backup failed", hd_f_str("why", backup->problem));
     else
@@ -242,12 +245,15 @@ hd_backup(struct hd_daemon *daemon, const char *folder, hd_backup_done_f done, v
     backup->folder_n = n;
     if (daemon->phase == HD_PHASE_ENDED)
         fail(backup, "the daemon is about to end");
+    else if (daemon->backing_up)
+        fail(backup, "another backup is being made");
     else if (folder[0] != '/')
         fail(backup, "%.1000s: expected a path from the root", folder);
     if (backup->problem[0] || !open_folder(backup, folder)) {
         end(backup, false);
         return;
     }
+    daemon->backing_up = true;
     if (!hd_host_is_kept(daemon->host)) {
         copy_webhooks(backup);
         return;
@@ -255,6 +261,6 @@ hd_backup(struct hd_daemon *daemon, const char *folder, hd_backup_done_f done, v
     err = hd_host_copy(daemon->host, path_of(backup, HD_LIVE_FILE), live_done, backup);
     if (!err)
         return;
-    fail(backup, "%s", err == HD_EBUSY ? "another backup is being made" : hd_err_text(err));
+    fail(backup, "%s", hd_err_text(err));
     end(backup, true);
 }

@@ -58,6 +58,7 @@ struct hd_daemon {
     uint64_t started_us, drain_end_us;
     struct hd_audit_line audit_line;
     bool asking;               /* shards are asked whether they are quiet */
+    bool backing_up;           /* a backup is being made (backup.c) */
     char socket_path[108];     /* of the admin socket */
     struct hd_made_user *made; /* users made at this start */
     size_t n_made;

@@ -251,22 +251,39 @@ def test_a_backup_has_what_waits():
         receiver.close()
 
 
+def begin_long_backup(broker, folder):
+    """Begins one that copies what waits for webhooks for a while; the tool that waits for it."""
+    broker.stop(hurry=True)
+    with contextlib.closing(sqlite3.connect(os.path.join(broker.run_dir, "webhooks.db"), isolation_level=None)) as file:
+        file.execute("PRAGMA journal_mode = OFF")
+        file.execute("INSERT INTO outbox VALUES('gone', 1, zeroblob(40000000))")
+        file.execute("DELETE FROM outbox")  # the file stays as large
+    broker.users = ()
+    broker.start()
+    tool = broker.tool_start("backup", folder, "--socket", broker.socket_path)
+    until(lambda: os.path.exists(os.path.join(folder, "webhooks.db")), "the last file but one", pause_s=0.001)
+    return tool
+
+
 def test_a_backup_at_the_end_is_broken_off_and_says_so():
     with server(HOOKS, users=("alice",)) as broker:
-        broker.stop(hurry=True)
-        with contextlib.closing(sqlite3.connect(os.path.join(broker.run_dir, "webhooks.db"), isolation_level=None)) as file:
-            file.execute("PRAGMA journal_mode = OFF")
-            file.execute("INSERT INTO outbox VALUES('gone', 1, zeroblob(100000000))")
-            file.execute("DELETE FROM outbox")  # the file stays as large
-        broker.users = ()
-        broker.start()
         folder = os.path.join(broker.folder.name, "copy")
-        tool = broker.tool_start("backup", folder, "--socket", broker.socket_path)
-        until(lambda: os.path.exists(os.path.join(folder, "webhooks.db")), "the last file but one", pause_s=0.001)
+        tool = begin_long_backup(broker, folder)
         broker.process.send_signal(signal.SIGTERM)  # the second of two does not wait
         broker.stop()
         tool.says("the daemon is about to end")
         check(not os.path.exists(folder), "nothing of it is left")
+
+
+def test_one_backup_is_made_at_a_time_to_its_end():
+    with server(HOOKS, users=("alice",)) as broker:
+        folder, other = (os.path.join(broker.folder.name, name) for name in ("copy", "other"))
+        tool = begin_long_backup(broker, folder)
+        equal(broker.call("backup", folder=other).get("error"), "another backup is being made")
+        check(not os.path.exists(other), "nothing is made of the other")
+        tool.end(number=None)
+        broker.admin("backup", folder=other)
+        equal(sorted(os.listdir(other)), sorted(os.listdir(folder)), "there is nothing in the way any more")
 
 
 def test_a_webhook_that_is_removed_takes_all_of_it_along():
