@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/sched.h>
 #include <linux/sched/types.h>
 
 #define SLICE_NS 100000u /* the least there is: who asks for less is let in before others */
@@ -73,7 +74,10 @@ sto_give_way(void)
 void
 sto_be_let_in(void)
 {
-    struct sched_attr attr = { .size = sizeof(attr), .sched_runtime = SLICE_NS };
+    /* The policy stays: an operator may have chosen another one. */
+    struct sched_attr attr = { .size = sizeof(attr),
+                               .sched_flags = SCHED_FLAG_KEEP_POLICY,
+                               .sched_runtime = SLICE_NS };
 
     attr.sched_nice = getpriority(PRIO_PROCESS, 0);
     (void)syscall(SYS_sched_setattr, 0, &attr, 0);
