@@ -18,7 +18,8 @@ struct hd_daemon;
 void hd_calls_look_on(struct hd_daemon *daemon, struct hd_reply *reply, const char *call,
                       json_t *args);
 
-/** Breaks off what reads the audit trail: the loop need not run for long any more. */
+/** Breaks off what reads the audit trail, from now on: who asked, or asks, is told while the loop
+ * runs, which need not be for long any more. */
 void hd_calls_audit_stop(struct hd_daemon *daemon);
 
 #endif

@@ -441,7 +441,7 @@ on_drain_timer(uv_timer_t *timer)
         daemon->phase = HD_PHASE_ENDED;
         return;
     }
-    if (daemon->asking)
+    if (daemon->asking || daemon->audit_line.n > 0)
         return;
     quiet = calloc(1, sizeof(*quiet));
     if (!quiet)
@@ -464,6 +464,7 @@ hd_daemon_stop(struct hd_daemon *daemon)
     }
     HD_LOG_PLAIN(HD_INFO, "draining");
     daemon->phase = HD_PHASE_DRAINING;
+    hd_calls_audit_stop(daemon); /* whoever waits is told while he can be */
     daemon->drain_end_us =
         net_now_us() + (hd_host_is_kept(daemon->host) ? DRAIN_KEPT_US : DRAIN_US);
     if (hd_host_sweep(daemon->host, &drain_ops, daemon) ||

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """How the daemon starts, is changed and ends: configuration, signals, state folder, admin socket."""
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import time
@@ -267,6 +269,26 @@ def test_the_admin_socket_answers_while_the_audit_trail_is_read():
         for path in files:
             os.rename(path + ".aside", path)
         equal(len(broker.admin("audit", resource="alice")["audit"]), 1, "it is read again")
+
+
+def test_who_waits_for_the_audit_trail_is_told_that_the_daemon_ends():
+    with Broker() as broker:
+        broker.stop()
+        with contextlib.closing(sqlite3.connect(os.path.join(broker.run_dir, "audit.db"), isolation_level=None)) as file:
+            file.execute("PRAGMA synchronous = OFF")
+            file.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000)"
+                         " INSERT INTO audit SELECT i, 1, 1, x'00' FROM n")  # to look through it takes a while
+        broker.start()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(PATIENCE_S)
+            s.connect(broker.socket_path)
+            lines = s.makefile("r")
+            s.sendall(b"".join(json.dumps({"id": i, "call": "audit"}).encode() + b"\n" for i in range(9)))
+            equal(json.loads(lines.readline())["id"], 8, "eight run or wait")
+            broker.stop()
+            answers = [json.loads(line) for line in lines]
+        equal([answer["id"] for answer in answers], list(range(8)), "each is answered")
+        equal(answers[-1].get("error"), "the daemon is about to end")
 
 
 def test_the_state_folder_and_the_socket_are_for_their_owner_alone():
