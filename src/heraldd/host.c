@@ -674,7 +674,7 @@ hd_host_collect(struct hd_host *host)
 
 /* --- copies ---------------------------------------------------------------------------- */
 
-/* On the store's thread. */
+/* On a thread of the store's. */
 static void
 copy_done(void *context, enum hd_err err)
 {

@@ -1,8 +1,8 @@
 /* audit.h - the audit trail: who watched which resource, when, from where and under which rule, in
  * a file of its own beside the store's.
  *
- * Lines are only added, by the store's thread, and go when they are old or too many; the broker
- * never changes one.  The file is read by another connection.
+ * Lines are only added, by the trail's thread (trail.h), and go when they are old or too many; the
+ * broker never changes one.  The file is read by another connection.
  * Thread: an opened trail belongs to one; sto_audit_read() opens its own connection. */
 #ifndef HD_STORE_AUDIT_H
 #define HD_STORE_AUDIT_H

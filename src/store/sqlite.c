@@ -92,7 +92,7 @@ struct sto_sqlite {
     uint64_t owed_octets;
     uint64_t probe_us;            /* when it is asked next */
     struct evt_outcome *outcomes; /* of one shard */
-    pthread_mutex_t lock;         /* status alone; see doc/locks.md */
+    pthread_mutex_t lock;         /* of status alone, never held for long */
     struct sto_status status;
     _Atomic bool backing_up;
     _Atomic uint64_t waiting; /* octets of batches that were flushed and are not over */

@@ -29,7 +29,7 @@ struct sto_sqlite_params {
     struct sto_journal_params file;
     enum sto_durability durability;
     uint32_t spacing_us;             /* least time between the starts of two commits */
-    struct sto_stamp (*clock)(void); /* for the rows; called on the store's thread */
+    struct sto_stamp (*clock)(void); /* for the rows; any thread */
     struct sto_audit_params audit;   /* path NULL: no trail is kept */
 };
 
@@ -64,8 +64,8 @@ extern const struct evt_store_ops sto_sqlite_ops;
 /** The audit trail's, with the same context; for a store that was opened with one. */
 extern const struct evt_audit_ops sto_sqlite_audit_ops;
 
-/** Hands what was put to the store's thread.  STO_ASYNC: returns how many outcomes were posted at
- * once, else 0. */
+/** Hands what was put to the store's thread, and what was noted to the trail's.  STO_ASYNC: returns
+ * how many outcomes were posted at once, else 0. */
 size_t sto_sqlite_flush(struct sto_sqlite *store, unsigned shard);
 
 /* --- for operators; any thread ----------------------------------------------------------- */
@@ -83,7 +83,8 @@ struct sto_status {
 void sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status);
 
 /** Asks for a copy at path (which must not exist), and of the trail in the same folder; done is
- * called on the store's thread with HD_OK or HD_ESTORE.  HD_EBUSY: one is under way; HD_ENOMEM. */
+ * called on the store's thread or the trail's, at the latest by sto_sqlite_stop, with HD_OK or
+ * HD_ESTORE.  HD_EBUSY: one is under way; HD_ENOMEM. */
 HD_NODISCARD enum hd_err sto_sqlite_backup(struct sto_sqlite *store, const char *path,
                                            void (*done)(void *context, enum hd_err err),
                                            void *context);

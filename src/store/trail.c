@@ -1,8 +1,8 @@
 /* trail.c - lines from the shards, written together some times in a second.
  *
  * The first line wakes the thread, which then lets others gather: nobody waits for the trail, and
- * one write to the disk serves them all.  What cannot be written, and what would not fit while a
- * disk is slow, is counted; it is told once in the log.
+ * one write to the disk serves them all.  What cannot be written is counted, and told once in the
+ * log; what would not fit, while a disk is slow or the cores are busy, is counted alone.
  * Invariants: a commit has as few lines as sto_audit_commit asks for; none is open during a step of
  * a copy; the lines of a shard are in the order in which it noted them. */
 #include "store/trail.h"
