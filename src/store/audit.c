@@ -22,9 +22,9 @@
 
 #define AUDIT_MAGIC 0x53415544u
 #define VERSION 2
-#define PACK_MOST 8000u /* octets of lines: a page has 8 KiB */
-#define LINE_LEAST 41u  /* octets of the shortest line */
-#define TRIM_PACKS 256u /* that one commit removes at most; a commit adds fewer */
+#define PACK_MOST 8000u  /* octets of lines: a page has 8 KiB */
+#define LINE_LEAST 41u   /* octets of the shortest line */
+#define TRIM_PACKS 1024u /* that one commit removes at most; a commit adds fewer */
 #define SPAN_MOST_MS 3600000u
 
 /* Some lines in a row of the table. */
@@ -42,6 +42,7 @@ struct sto_audit {
     uint32_t most;
     struct pack first, last; /* the oldest, and the one that grows */
     uint64_t last_begun_ms;  /* when its first line was noted */
+    bool known;              /* first and last are what the file and this transaction hold */
     bool open;               /* a transaction */
     struct sto_copy copy;
     size_t octets; /* of last */
@@ -135,34 +136,49 @@ prepare(struct sto_audit *audit)
     return HD_OK;
 }
 
-static struct pack
-find_end(sqlite3_stmt *statement)
+static enum hd_err
+find_end(sqlite3_stmt *statement, struct pack *ret_pack)
 {
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        return (struct pack){ .n = 0 };
-    return (struct pack){ .n = sqlite3_column_int64(statement, 0),
-                          .lines = sqlite3_column_int64(statement, 1),
-                          .at_ms = (uint64_t)sqlite3_column_int64(statement, 2) };
+    const int code = sqlite3_step(statement);
+
+    *ret_pack = (struct pack){ .n = 0 };
+    if (code == SQLITE_ROW)
+        *ret_pack = (struct pack){ .n = sqlite3_column_int64(statement, 0),
+                                   .lines = sqlite3_column_int64(statement, 1),
+                                   .at_ms = (uint64_t)sqlite3_column_int64(statement, 2) };
+    return code == SQLITE_ROW || code == SQLITE_DONE ? HD_OK : HD_EIO;
 }
 
-/* Looked for once, and when something failed: a search in each commit would grow with the trail. */
+/* What the newest row of the table holds, to go on with it. */
 static void
+take_pack(struct sto_audit *audit)
+{
+    const size_t n = (size_t)sqlite3_column_bytes(audit->newest, 3);
+    struct hd_bytes_in in;
+
+    audit->octets = n < PACK_MOST ? n : PACK_MOST;
+    memcpy(audit->pack, sqlite3_column_blob(audit->newest, 3), audit->octets);
+    hd_bytes_in_init(&in, hd_slice(audit->pack, audit->octets));
+    audit->last_begun_ms = hd_bytes_get_u64(&in);
+}
+
+/* Looked for once, and when something failed: a search in each commit would grow with the trail.
+ * HD_EIO: nothing is added before they are known, or a pack might take the number of another. */
+static enum hd_err
 find_ends(struct sto_audit *audit)
 {
-    audit->first = find_end(audit->oldest);
+    enum hd_err err = find_end(audit->oldest, &audit->first);
+
     (void)sqlite3_reset(audit->oldest);
-    audit->last = find_end(audit->newest);
+    if (!err)
+        err = find_end(audit->newest, &audit->last);
     audit->octets = 0;
     audit->last_begun_ms = 0; /* a new pack is begun */
-    if (audit->last.n) {
-        struct hd_bytes_in in;
-        size_t n = (size_t)sqlite3_column_bytes(audit->newest, 3);
-        audit->octets = n < PACK_MOST ? n : PACK_MOST;
-        memcpy(audit->pack, sqlite3_column_blob(audit->newest, 3), audit->octets);
-        hd_bytes_in_init(&in, hd_slice(audit->pack, audit->octets));
-        audit->last_begun_ms = hd_bytes_get_u64(&in);
-    }
+    if (!err && audit->last.n)
+        take_pack(audit);
     (void)sqlite3_reset(audit->newest);
+    audit->known = !err;
+    return err;
 }
 
 static int
@@ -204,7 +220,11 @@ sto_audit_open(const struct sto_audit_params *params, char ret_problem[256],
         sto_audit_close(audit);
         return version && version != VERSION ? HD_EVERSION : HD_EIO;
     }
-    find_ends(audit);
+    if (find_ends(audit)) {
+        (void)snprintf(ret_problem, 256, "%.160s: %.80s", params->path, sqlite3_errmsg(audit->db));
+        sto_audit_close(audit);
+        return HD_EIO;
+    }
     *ret_audit = audit;
     return HD_OK;
 }
@@ -280,6 +300,8 @@ sto_audit_add(struct sto_audit *audit, uint64_t wall_ms, struct hd_slice packed)
     HD_ASSERT_OBJ(audit, AUDIT_MAGIC);
     if (!line.n || line_read(packed, &read))
         return HD_ESYNTAX;
+    if (!audit->known && find_ends(audit))
+        return HD_EIO;
     if (!audit->open) {
         if (step(audit->begin))
             return HD_EIO;
@@ -310,7 +332,8 @@ trim(struct sto_audit *audit, uint64_t wall_ms)
             break;
         (void)sqlite3_bind_int64(audit->remove, 1, first->n);
         err = step(audit->remove);
-        audit->first = find_end(audit->oldest);
+        if (!err)
+            err = find_end(audit->oldest, &audit->first);
         (void)sqlite3_reset(audit->oldest);
     }
     return err;
@@ -326,7 +349,7 @@ sto_audit_commit(struct sto_audit *audit, uint64_t wall_ms)
     if (put_pack(audit) == HD_OK && trim(audit, wall_ms) == HD_OK && step(audit->commit) == HD_OK)
         return HD_OK;
     (void)!step(audit->rollback);
-    find_ends(audit);
+    (void)!find_ends(audit);
     return HD_EIO;
 }
 

@@ -356,6 +356,40 @@ an_old_pack_hides_no_newer_one(void **state)
     assert_int_equal(seen.rules[1], 1);
 }
 
+static int
+always(void *unused)
+{
+    (void)unused;
+    return 1;
+}
+
+/* A number that is taken is not given a second time. */
+static void
+what_cannot_be_read_after_a_failure_is_not_written_over(void **state)
+{
+    char buffer[STO_AUDIT_PACKED_MAX];
+    const struct evt_audit row = { .what = EVT_AUDIT_BEGAN,
+                                   .resource = HD_LIT("sip:alice@example.com"),
+                                   .package = HD_LIT("presence"),
+                                   .watcher = HD_LIT("sip:bob@example.com"),
+                                   .address = { .family = 4 } };
+
+    (void)state;
+    note("sip:alice@example.com", "sip:bob@example.com", 1, 1000);
+    assert_int_equal(sto_audit_commit(audit, 1000), HD_OK);
+    note("sip:alice@example.com", "sip:bob@example.com", 2, 1001);
+    sqlite3_progress_handler(audit->db, 1, always, NULL); /* nothing succeeds any more */
+    assert_int_equal(sto_audit_commit(audit, 1001), HD_EIO);
+    assert_int_equal(sto_audit_add(audit, 1002, sto_audit_pack(&row, buffer)), HD_EIO);
+    sqlite3_progress_handler(audit->db, 0, NULL, NULL);
+    note("sip:alice@example.com", "sip:bob@example.com", 3, 1003);
+    assert_int_equal(sto_audit_commit(audit, 1003), HD_OK);
+    const struct seen seen = read_it("", 0, 10);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.rules[0], 3);
+    assert_int_equal(seen.rules[1], 1);
+}
+
 int
 main(void)
 {
@@ -373,6 +407,7 @@ main(void)
         TEST(a_copy_holds_what_was_committed_and_overwrites_nothing),
         TEST(a_reading_is_broken_off_between_packs),
         TEST(an_old_pack_hides_no_newer_one),
+        TEST(what_cannot_be_read_after_a_failure_is_not_written_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
