@@ -5,14 +5,9 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/sched.h>
-#include <linux/sched/types.h>
-
-#define SLICE_NS 100000u /* the least there is: who asks for less is let in before others */
-#define WAY 10           /* nice: a tenth of what others get, and they are not kept waiting */
+#define WAY 10 /* nice: a tenth of what others get, and they are not kept waiting */
 
 static void
 wake(void *context)
@@ -69,16 +64,4 @@ void
 sto_give_way(void)
 {
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + WAY);
-}
-
-void
-sto_be_let_in(void)
-{
-    /* The policy stays: an operator may have chosen another one. */
-    struct sched_attr attr = { .size = sizeof(attr),
-                               .sched_flags = SCHED_FLAG_KEEP_POLICY,
-                               .sched_runtime = SLICE_NS };
-
-    attr.sched_nice = getpriority(PRIO_PROCESS, 0);
-    (void)syscall(SYS_sched_setattr, 0, &attr, 0);
 }

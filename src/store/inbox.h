@@ -25,8 +25,5 @@ void sto_inbox_wake(struct sto_inbox *inbox);
 /** What the calling thread does may wait: it gives way to the threads that requests wait for, where
  * they share a core. */
 void sto_give_way(void);
-/** Requests wait for the calling thread, which works shortly and sleeps again: where it shares a
- * core, it is let in at once.  Kernels before Linux 6.12 do not know that, and go on as they do. */
-void sto_be_let_in(void);
 
 #endif

@@ -521,7 +521,6 @@ store_run(void *context)
     struct sto_sqlite *store = context;
 
     (void)pthread_setname_np(pthread_self(), "store");
-    sto_be_let_in();
     for (;;) {
         take_mails(store);
         if (store->first) {
