@@ -143,14 +143,16 @@ note_outcome(struct sto_trail *trail, uint64_t lost, enum hd_err err)
     trail->failed = err != HD_OK;
 }
 
+/* Also without a line: one that could not be added may have left a transaction open. */
 static void
 commit(struct sto_trail *trail)
 {
-    if (!trail->added)
-        return;
+    const uint32_t lines = trail->added;
     enum hd_err err = sto_audit_commit(trail->audit, trail->clock().wall_ms);
-    note_outcome(trail, trail->added, err);
+
     trail->added = 0;
+    if (lines || err)
+        note_outcome(trail, lines, err);
 }
 
 static void

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "store/audit.c"
 #include "store/trail.c"
 
 #define SHARDS 2u
@@ -225,6 +226,34 @@ a_copy_under_way_at_the_end_is_told_too(void **state)
     assert_int_equal(read_it(path).n, 20000);
 }
 
+/* The line that did not fit into the file left a transaction open. */
+static void
+a_copy_is_made_although_a_line_could_not_be_added(void **state)
+{
+    (void)state;
+    size_t line = 0; /* octets of one */
+    while (trail->audit->octets + line <= PACK_MOST) {
+        note(0, 1);
+        sto_trail_flush(trail, 0);
+        take_mails(trail);
+        line = line ? line : trail->audit->octets;
+    }
+    const uint64_t before = (uint64_t)trail->audit->last.lines;
+    assert_int_equal(sqlite3_exec(trail->audit->db, "PRAGMA query_only = 1", NULL, NULL, NULL),
+                     SQLITE_OK);
+    for (unsigned i = 0; i < 3; i++)
+        note(0, 2);
+    sto_trail_flush(trail, 0);
+    take_mails(trail);
+    assert_true(sto_trail_lost(trail) > 0);
+    assert_false(trail->audit->open);
+    assert_int_equal(sqlite3_exec(trail->audit->db, "PRAGMA query_only = 0", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sto_trail_start(trail), HD_OK);
+    assert_int_equal(copy_it(other), HD_OK);
+    assert_true(read_it(other).n >= before - 1);
+}
+
 int
 main(void)
 {
@@ -235,6 +264,8 @@ main(void)
         cmocka_unit_test_setup_teardown(what_waits_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(a_copy_has_what_was_flushed_before, setup, teardown),
         cmocka_unit_test_setup_teardown(a_copy_under_way_at_the_end_is_told_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_copy_is_made_although_a_line_could_not_be_added, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
