@@ -458,6 +458,7 @@ struct evt_mirror {
 };
 /** Finds or makes the mirror and counts one member; asks the home when it is new.  NULL: HD_EFULL
  * or HD_ENOMEM.
+ *  @param package  of the configuration in force
  *  @param watcher  who is shown his own entry alone; empty, as a rule: all of the state */
 struct evt_mirror *evt_mirror_join(struct evt_shard *shard, struct hd_slice key,
                                    const struct evt_package *package, struct hd_slice watcher);

@@ -93,7 +93,7 @@ evt_mirror_want_signs(struct evt_shard *shard, struct evt_mirror *mirror)
 
 static struct evt_mirror *
 mirror_new(struct evt_shard *shard, const struct evt_topic *topic,
-           const struct evt_package *package)
+           const struct evt_package *package, struct evt_config *config)
 {
     const struct hd_slice key = topic->key, watcher = topic->watcher;
     struct hd_handle handle;
@@ -117,7 +117,7 @@ mirror_new(struct evt_shard *shard, const struct evt_topic *topic,
     mirror->key = hd_slice(copy + 1, key.n);
     HD_ASSERT(watcher.n <= UINT8_MAX);
     mirror->watcher_n = (uint8_t)watcher.n;
-    mirror->config = evt_config_ref(shard->config);
+    mirror->config = evt_config_ref(config);
     mirror->package = package;
     mirror->next_walk = mirror->prev_walk = EVT_NONE;
     mirror->seen_next = mirror->seen_prev = mirror->conds = EVT_NONE;
@@ -138,18 +138,26 @@ fail:
     return NULL;
 }
 
-struct evt_mirror *
-evt_mirror_join(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package,
-                struct hd_slice watcher)
+/* config: the one that the package is of. */
+static struct evt_mirror *
+mirror_join(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package,
+            struct evt_config *config, struct hd_slice watcher)
 {
     const struct evt_topic topic = { .key = key, .package = package->name, .watcher = watcher };
     struct evt_mirror *mirror = evt_mirror_of(shard, &topic);
 
     if (!mirror)
-        mirror = mirror_new(shard, &topic, package);
+        mirror = mirror_new(shard, &topic, package, config);
     if (mirror)
         mirror->members++;
     return mirror;
+}
+
+struct evt_mirror *
+evt_mirror_join(struct evt_shard *shard, struct hd_slice key, const struct evt_package *package,
+                struct hd_slice watcher)
+{
+    return mirror_join(shard, key, package, shard->config, watcher);
 }
 
 static void mirror_drop_shown(struct evt_mirror *mirror, uint64_t before);
@@ -364,7 +372,8 @@ evt_mirror_move(struct evt_shard *shard, struct evt_sub *sub, struct hd_slice wa
     const uint32_t from = sub->mirror;
     const struct evt_mirror *old = evt_mirror_at(shard, from);
     const uint8_t priority = sub->rare ? sub->rare->priority : SIP_PRIORITY_NONE;
-    struct evt_mirror *mirror = evt_mirror_join(shard, old->key, old->package, watcher);
+    /* Its package may be gone from the configuration in force. */
+    struct evt_mirror *mirror = mirror_join(shard, old->key, old->package, old->config, watcher);
 
     if (!mirror)
         return HD_ENOMEM;

@@ -347,6 +347,32 @@ a_rule_that_changes_while_the_store_works_counts(void **state)
     }
 }
 
+/* What is over may have its last NOTIFY on its way when its package goes from the configuration,
+ * and a rule may change after that. */
+static void
+a_rule_shows_less_of_a_package_that_is_there_no_more(void **state)
+{
+    char tag[HD_ID_TEXT + 1];
+
+    (void)state;
+    rules(EVT_ALLOW, EVT_ALLOW);
+    watch("carol", "c", 0, tag);
+    request("alice", WINFO, "own", 2, 0, NULL);
+    (void)host_take_status(&host, 200);
+    assert_true(host_has(host_take_notify(&host), "carol active subscribe\n"));
+    struct evt_config *without = host_config_copy(&host);
+    without->packages++;
+    without->n_packages--;
+    host_configure(&host, without, hd_slice(NULL, 0));
+    host_settle(&host);
+    host_drop(&host); /* what ended with it */
+    rules(EVT_ALLOW, EVT_OWN);
+    const struct host_sent *sent = host_take_notify(&host);
+    assert_true(host_has(sent, "Subscription-State: terminated;reason=timeout"));
+    assert_int_equal(sent->msg.body.n, 0);
+    host_answer(&host, sent, 200, NULL);
+}
+
 /* --- a restart ------------------------------------------------------------------------------- */
 
 static void
@@ -411,6 +437,7 @@ main(void)
         HOST_TEST(the_polite_and_the_allowed_are_told_the_same, 3),
         HOST_TEST(a_rule_shows_more_or_less_in_the_same_dialog, 3),
         HOST_TEST(a_rule_that_changes_while_the_store_works_counts, 3),
+        HOST_TEST(a_rule_shows_less_of_a_package_that_is_there_no_more, 3),
         HOST_TEST(nothing_is_told_twice_over_a_restart_with_other_shards, 3),
         HOST_TEST(rules_that_changed_before_a_start_count, 3),
     };
