@@ -478,7 +478,8 @@ HD_NODISCARD enum hd_err evt_mirror_place(struct evt_shard *shard, struct evt_mi
                                           struct evt_sub *sub);
 void evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub);
 /** Takes it to the mirror of the same resource and package for a watcher, or for all (watcher
- * empty), where it has seen nothing yet.  HD_ENOMEM: it is where it was. */
+ * empty), where it has seen nothing yet and is owed a NOTIFY; what was in flight is withdrawn.
+ * HD_ENOMEM: it is where it was. */
 HD_NODISCARD enum hd_err evt_mirror_move(struct evt_shard *shard, struct evt_sub *sub,
                                          struct hd_slice watcher);
 void evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,

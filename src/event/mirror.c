@@ -381,6 +381,7 @@ evt_mirror_move(struct evt_shard *shard, struct evt_sub *sub, struct hd_slice wa
         evt_mirror_leave(shard, mirror->index);
         return HD_ENOMEM;
     }
+    evt_sub_drop_flight(shard, sub, true); /* it shows what he had there */
     evt_cond_leave(shard, sub);
     evt_priority_set(shard, sub, SIP_PRIORITY_NONE);
     const bool placed = sub->in_mirror;

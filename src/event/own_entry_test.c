@@ -347,6 +347,26 @@ a_rule_that_changes_while_the_store_works_counts(void **state)
     }
 }
 
+/* It is not sent again while the home has not said yet what takes its place. */
+static void
+a_list_on_its_way_is_withdrawn_at_once(void **state)
+{
+    char tag[HD_ID_TEXT + 1];
+
+    (void)state;
+    rules(EVT_ALLOW, EVT_ALLOW);
+    watch("carol", "c", 0, tag);
+    request("alice", WINFO, "own", 2, 86400, NULL);
+    (void)host_take_status(&host, 200);
+    assert_true(host_has(host_take_notify(&host), "carol active subscribe\n"));
+    assert_int_equal(HOST_COUNT(&host, 2, in_flight), 1);
+    host.rules[0].decision = EVT_OWN;
+    host_configure(&host, host_config_copy(&host), HD_LIT(BOB));
+    assert_int_equal(HOST_COUNT(&host, 2, in_flight), 0);
+    host_settle(&host);
+    told("0");
+}
+
 /* What is over may have its last NOTIFY on its way when its package goes from the configuration,
  * and a rule may change after that. */
 static void
@@ -437,6 +457,7 @@ main(void)
         HOST_TEST(the_polite_and_the_allowed_are_told_the_same, 3),
         HOST_TEST(a_rule_shows_more_or_less_in_the_same_dialog, 3),
         HOST_TEST(a_rule_that_changes_while_the_store_works_counts, 3),
+        HOST_TEST(a_list_on_its_way_is_withdrawn_at_once, 3),
         HOST_TEST(a_rule_shows_less_of_a_package_that_is_there_no_more, 3),
         HOST_TEST(nothing_is_told_twice_over_a_restart_with_other_shards, 3),
         HOST_TEST(rules_that_changed_before_a_start_count, 3),
