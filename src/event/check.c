@@ -286,6 +286,8 @@ check_mirrors(struct evt_shard *shard)
         own += mirror->watcher_n > 0;
         if (evt_config_package(mirror->config, mirror->package->name) != mirror->package)
             return "a mirror's package is not one of its configuration";
+        if (mirror->watched && mirror->watcher_n)
+            return "a mirror for an own entry notes that all watchers are asked for";
         uint32_t empty = 0;
         for (uint32_t k = 0; k < mirror->n_subs; k++)
             empty += mirror->subs[k] == EVT_NONE;
