@@ -122,8 +122,8 @@ mirror_new(struct evt_shard *shard, const struct evt_topic *topic,
     mirror->next_walk = mirror->prev_walk = EVT_NONE;
     mirror->seen_next = mirror->seen_prev = mirror->conds = EVT_NONE;
     /* Of those for own entries it is looked up, see watch.c. */
-    mirror->watched = !watcher.n && shard->asked.count > 0 &&
-                      evt_watch_asked(shard, mirror->key, package->name);
+    mirror->watched =
+        !watcher.n && shard->asked.count > 0 && evt_watch_asked(shard, mirror->key, package->name);
     if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
         goto fail;
     if (mirror_ask(shard, mirror, true, false)) {

@@ -27,9 +27,9 @@ static enum hd_err
 join(const struct evt_package *package, struct hd_slice entity,
      const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
 {
+    struct fmt_dialoginfo_part *parts = calloc(n, sizeof(*parts));
     struct hd_str out = { 0 };
 
-    struct fmt_dialoginfo_part *parts = calloc(n, sizeof(*parts));
     if (!parts)
         return HD_ENOMEM;
     for (size_t i = 0; i < n; i++)
@@ -63,6 +63,15 @@ leave_sessions_out(struct evt_doc **doc)
 }
 
 static enum hd_err
+dialog_neutral(const struct evt_package *package, struct hd_slice entity, struct evt_doc **ret_doc)
+{
+    struct hd_str out = { 0 };
+    HD_ASSERT_OBJ(package, EVT_PACKAGE_MAGIC);
+    fmt_dialoginfo_neutral(entity, &out);
+    return pkg_doc_take(DIALOG_TYPE, &out, ret_doc);
+}
+
+static enum hd_err
 dialog_compose(const struct evt_package *package, struct hd_slice entity,
                const struct evt_published *published, size_t n, struct evt_doc **ret_doc)
 {
@@ -74,23 +83,19 @@ dialog_compose(const struct evt_package *package, struct hd_slice entity,
         doc = evt_doc_ref(published[0].doc);
     else
         err = join(package, entity, published, n, &doc);
+    if (err == HD_ESYNTAX) { /* it cannot be done: the newest as it is */
+        doc = evt_doc_ref(published[0].doc);
+        err = HD_OK;
+    }
     if (err)
         return err;
     err = leave_sessions_out(&doc);
-    if (err)
-        evt_doc_unref(doc);
-    else
+    if (!err) {
         *ret_doc = doc;
-    return err;
-}
-
-static enum hd_err
-dialog_neutral(const struct evt_package *package, struct hd_slice entity, struct evt_doc **ret_doc)
-{
-    struct hd_str out = { 0 };
-    HD_ASSERT_OBJ(package, EVT_PACKAGE_MAGIC);
-    fmt_dialoginfo_neutral(entity, &out);
-    return pkg_doc_take(DIALOG_TYPE, &out, ret_doc);
+        return HD_OK;
+    }
+    evt_doc_unref(doc);
+    return err == HD_ENOMEM ? err : dialog_neutral(package, entity, ret_doc);
 }
 
 static bool

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "event/package.h"
+#include "format/dialoginfo.h"
 
 #define TYPE HD_LIT("application/dialog-info+xml")
 #define ENTITY HD_LIT("sip:bob@example.test")
@@ -138,12 +139,11 @@ static void
 what_was_kept_and_is_not_valid_is_shown_as_it_is(void **state)
 {
     (void)state;
-    struct evt_published published = { evt_doc_new(TYPE, HD_LIT("<no")), 1 };
-    struct evt_doc *doc = NULL;
+    struct evt_doc *doc = composed("<no", NULL);
     struct hd_slice hole;
-    assert_int_equal(ops()->compose(&package, ENTITY, &published, 1, &doc), HD_ESYNTAX);
-    assert_false(ops()->hole(&package, published.doc, &hole));
-    evt_doc_unref(published.doc);
+    assert_true(hd_slice_eq(doc->body, HD_LIT("<no")));
+    assert_false(ops()->hole(&package, doc, &hole));
+    evt_doc_unref(doc);
 }
 
 static void
@@ -166,6 +166,32 @@ nobody_is_shown_a_session_description(void **state)
     }
 }
 
+/* Whatever cannot be made one document: the newest is shown, without them as well. */
+static void
+nobody_is_shown_a_session_description_of_what_is_too_much_for_one_document(void **state)
+{
+    enum { HALF = FMT_DIALOGINFO_MAX_COMPOSED / 2 + 1 };
+    static const char row[] = "<dialog id='%u'><state>early</state><local><session-description>"
+                              "a=crypto:1</session-description></local></dialog>";
+    const size_t cap = 256 + HALF * (sizeof(row) + 8);
+    char *text = malloc(cap);
+    int n = snprintf(text, cap, "%s", ROOT("0", "sip:bob@example.test"));
+
+    (void)state;
+    for (unsigned i = 0; i < HALF; i++)
+        n += snprintf(text + n, cap - (size_t)n, row, i);
+    (void)snprintf(text + n, cap - (size_t)n, "</dialog-info>");
+    struct evt_doc *doc = composed(text, text);
+    assert_null(memmem(doc->body.p, doc->body.n, "crypto", 6));
+    assert_non_null(memmem(doc->body.p, doc->body.n, "<dialog id='7'>", 15));
+    evt_doc_unref(doc);
+    free(text);
+    /* Of what is no document at all nobody can say where they are. */
+    doc = composed("<no session-description", NULL);
+    assert_null(memmem(doc->body.p, doc->body.n, "session", 7));
+    evt_doc_unref(doc);
+}
+
 int
 main(void)
 {
@@ -177,6 +203,8 @@ main(void)
         cmocka_unit_test(a_document_about_somebody_else_is_made_about_the_resource),
         cmocka_unit_test(every_document_has_a_hole_where_its_version_stands),
         cmocka_unit_test(nobody_is_shown_a_session_description),
+        cmocka_unit_test(
+            nobody_is_shown_a_session_description_of_what_is_too_much_for_one_document),
         cmocka_unit_test(what_was_kept_and_is_not_valid_is_shown_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
