@@ -440,6 +440,7 @@ struct choosing {
     struct fmt_xml_reader reader;
     struct hd_str *out;
     const char *dialog; /* the start of the one that is being taken, or NULL */
+    bool over;          /* that one */
     unsigned n, n_over;
 };
 
@@ -465,6 +466,7 @@ choose_start(struct choosing *c, struct hd_slice body)
         hd_str_add_str(c->out, "\n");
     } else if (c->reader.depth == 2 && is_chosen(c)) {
         c->dialog = tag.p;
+        c->over = false;
         c->n++;
     }
 }
@@ -481,6 +483,7 @@ choose_end(struct choosing *c)
         hd_str_add(c->out, hd_slice(c->dialog, (size_t)(tag.p + tag.n - c->dialog)));
         hd_str_add_str(c->out, "\n");
         c->dialog = NULL;
+        c->n_over += c->over;
     }
 }
 
@@ -501,6 +504,7 @@ fmt_dialoginfo_choose(struct hd_slice body, const struct fmt_dialoginfo_choice *
     c.choice = choice;
     c.out = out;
     c.dialog = NULL;
+    c.over = false;
     c.n = c.n_over = 0;
     fmt_xml_open(&c.reader, body, body.n);
     while (event != FMT_XML_DONE) {
@@ -512,7 +516,7 @@ fmt_dialoginfo_choose(struct hd_slice body, const struct fmt_dialoginfo_choice *
         else if (event == FMT_XML_END)
             choose_end(&c);
         else if (event == FMT_XML_TEXT && c.dialog)
-            c.n_over += says_terminated(&c.reader);
+            c.over = c.over || says_terminated(&c.reader);
     }
     *ret_chosen = c.n == 0          ? FMT_DIALOGINFO_NONE
                   : c.n_over == c.n ? FMT_DIALOGINFO_OVER

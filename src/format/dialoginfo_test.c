@@ -520,6 +520,15 @@ a_chosen_dialog_stands_as_it_stood(void **state)
     assert_int_equal(validate(hd_str_slice(&out)), HD_OK);
     hd_str_done(&out);
     memset(&out, 0, sizeof(out));
+    /* What a phone says in pieces it says once. */
+    const char *const pieces =
+        ROOT "<dialog id=\"x\" remote-tag=\"r\" call-id=\"c\" local-tag=\"l\"><state>terminated"
+             "<![CDATA[terminated]]></state></dialog><dialog id=\"y\" remote-tag=\"r\" "
+             "call-id=\"c\" local-tag=\"l\"><state>confirmed</state></dialog>" END;
+    assert_int_equal(fmt_dialoginfo_choose(hd_slice_str(pieces), &choice, &out, &chosen), HD_OK);
+    assert_int_equal(chosen, FMT_DIALOGINFO_LIVING);
+    hd_str_done(&out);
+    memset(&out, 0, sizeof(out));
     assert_int_equal(fmt_dialoginfo_choose(HD_LIT("{}"), &choice, &out, &chosen), HD_ESYNTAX);
     hd_str_done(&out);
 }
