@@ -16,7 +16,7 @@ enum {
     FMT_OCTET_VALUE =
         0x10, /* stands for itself in a value: Char but '<', '&', quotes, tab, line ends */
     FMT_OCTET_CHAR = 0x20, /* Char */
-    FMT_OCTET_URI = 0x40   /* of a FMT_OCTET_URI, without '%', '#', '&' and brackets */
+    FMT_OCTET_URI = 0x40   /* of a URI, without '%', '#', '&' and brackets */
 };
 static const uint8_t fmt_octet_classes[256] = {
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x29, 0x29, 0x00, 0x00, 0x29, 0x00, 0x00,
