@@ -307,6 +307,7 @@ main(int argc, char **argv)
     argp_err_exit_status = EXIT_WRONG_USE;
     (void)argp_parse(&parser, argc, argv, 0, NULL, &line);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files is as a disk that is full */
     json_object_seed(0);
     fmt_xml_setup();
     raise_descriptors();
