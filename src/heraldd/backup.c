@@ -122,11 +122,26 @@ sync_at(const struct backup *backup, const char *name)
     return ok;
 }
 
-/* For its owner alone, and on the disk. */
 static bool
-seal(const struct backup *backup, const char *name)
+is_there(const struct backup *backup, const char *file)
 {
-    return fchmodat(backup->fd, name, 0600, 0) == 0 && sync_at(backup, name);
+    return faccessat(backup->fd, file, F_OK, 0) == 0;
+}
+
+/* For its owner alone, and on the disk. */
+static void
+seal(struct backup *backup, const char *file)
+{
+    if (fchmodat(backup->fd, file, 0600, 0) == 0 && sync_at(backup, file))
+        return;
+    const int number = errno;
+    fail(backup, "%.1000s: %s", path_of(backup, file), strerror(number));
+}
+
+static void
+fail_to_copy(struct backup *backup, const char *file)
+{
+    fail(backup, "%.1000s: it could not be copied; is the disk full?", path_of(backup, file));
 }
 
 static uint64_t
@@ -174,9 +189,9 @@ copy_state(struct backup *backup)
 {
     enum hd_err err = hd_state_copy(backup->daemon->state, path_of_folder(backup), backup->problem);
 
-    if (!err && !seal(backup, HD_STATE_FILE))
-        fail(backup, "%s: %s", HD_STATE_FILE, strerror(errno));
-    else if (!err && (!sync_at(backup, ".") || (backup->made && !sync_at(backup, ".."))))
+    if (!err)
+        seal(backup, HD_STATE_FILE);
+    if (!backup->problem[0] && (!sync_at(backup, ".") || (backup->made && !sync_at(backup, ".."))))
         fail(backup, "the folder's names cannot be kept: %s", strerror(errno));
     end(backup, true);
 }
@@ -189,10 +204,10 @@ webhooks_done(void *context)
 
     if (backup->daemon->phase == HD_PHASE_ENDED)
         fail(backup, "the daemon is about to end");
-    else if (err && err != HD_ENOMATCH)
-        fail(backup, "%.1000s: it could not be copied; is the disk full?", backup->path);
-    else if (!err && !seal(backup, STO_OUTBOX_FILE))
-        fail(backup, "%.1000s: %s", backup->path, strerror(errno));
+    else if (!err)
+        seal(backup, STO_OUTBOX_FILE);
+    else if (err != HD_ENOMATCH)
+        fail_to_copy(backup, STO_OUTBOX_FILE);
     if (backup->problem[0])
         end(backup, true);
     else
@@ -215,11 +230,12 @@ live_done(void *context, enum hd_err err)
 
     if (backup->daemon->phase == HD_PHASE_ENDED)
         fail(backup, "the daemon is about to end");
-    else if (err)
-        fail(backup, "%.1000s: it could not be copied; is the disk full?", backup->path);
-    else if (!seal(backup, HD_LIVE_FILE) ||
-             (faccessat(backup->fd, STO_AUDIT_FILE, F_OK, 0) == 0 && !seal(backup, STO_AUDIT_FILE)))
-        fail(backup, "%.1000s: %s", backup->path, strerror(errno));
+    else if (err) /* the trail comes second, and a copy that fails is removed */
+        fail_to_copy(backup, is_there(backup, HD_LIVE_FILE) ? STO_AUDIT_FILE : HD_LIVE_FILE);
+    else
+        seal(backup, HD_LIVE_FILE);
+    if (!backup->problem[0] && is_there(backup, STO_AUDIT_FILE))
+        seal(backup, STO_AUDIT_FILE);
     if (backup->problem[0])
         end(backup, true);
     else

@@ -4,8 +4,10 @@ import ctypes
 import json
 import os
 import re
+import resource
 import shutil
 import socket
+import sqlite3
 import stat
 import subprocess
 import time
@@ -268,6 +270,22 @@ def test_a_backup_that_cannot_be_leaves_nothing():
         os.mkdir(top + "/empty")
         broker.admin("backup", folder=top + "/empty")
         equal(sorted(os.listdir(top + "/empty")), ["audit.db", "herald.db", "live-0.db"], "an empty folder is taken")
+
+
+def test_a_backup_that_fails_names_the_file_that_could_not_be_copied():
+    with Broker(users=("alice",)) as broker:
+        trail = sqlite3.connect(broker.run_dir + "/audit.db")
+        trail.execute("CREATE TABLE pad AS SELECT zeroblob(4000000)")
+        trail.commit()
+        trail.close()
+        folder = broker.folder.name + "/copy"
+        for most, file in ((2000000, "audit.db"), (0, "live-0.db")):
+            resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+            error = broker.call("backup", folder=folder).get("error", "")
+            check(f"{folder}/{file}: it could not be copied" in error, error)
+            check(not os.path.exists(folder), folder, "was left")
+        resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        broker.admin("backup", folder=folder)
 
 
 def test_a_path_is_the_tool_s_and_a_store_in_memory_is_told():
