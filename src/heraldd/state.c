@@ -522,10 +522,6 @@ hd_state_copy(struct hd_state *state, const char *folder, char ret_problem[HD_PR
 
     if (n < 0 || (size_t)n >= sizeof(path))
         return problem(ret_problem, state, FILE_NAME, HD_EIO, "the folder's name is too long");
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return failed(ret_problem, state, FILE_NAME, "cannot make its copy");
-    close(fd);
     return sto_tables_copy(state->tables, path)
                ? problem(ret_problem, state, FILE_NAME, HD_EIO,
                          "it could not be copied; is the disk full?")

@@ -63,8 +63,8 @@ HD_NODISCARD enum hd_err hd_state_save_http(struct hd_state *state, struct api_b
 /**
  * Writes what is kept into another folder, as a file of the same name, which must not be there.
  * @param ret_problem  on any error one line
- * @return HD_OK: the file is on the disk, its name as soon as the folder is forced; HD_EIO: there
- * may be a part of it
+ * @return HD_OK: the file is on the disk, its name as soon as the folder is forced; HD_EIO:
+ * nothing is left of it
  */
 HD_NODISCARD enum hd_err hd_state_copy(struct hd_state *state, const char *folder,
                                        char ret_problem[HD_PROBLEM_TEXT]);

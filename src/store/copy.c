@@ -4,6 +4,7 @@
  * it), so that a copy ends however much is written. */
 #include "store/copy.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #define STEP_PAGES 32
@@ -16,18 +17,42 @@ sto_copy_end(struct sto_copy *copy)
     *copy = (struct sto_copy){ .to = NULL };
 }
 
+/* For its owner alone from its first octet on. */
+static bool
+make_file(const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return false;
+    (void)close(fd);
+    return true;
+}
+
 static bool
 begin(struct sto_copy *copy, sqlite3 *db, const char *path)
 {
-    if (access(path, F_OK) == 0)
+    if (!make_file(path))
         return false;
-    if (sqlite3_open(path, &copy->to) == SQLITE_OK)
+    if (sqlite3_open_v2(path, &copy->to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+        SQLITE_OK)
         copy->backup = sqlite3_backup_init(copy->to, "main", db, "main");
     if (copy->backup)
         return true;
     sto_copy_end(copy);
-    (void)unlink(path); /* SQLite may have made it */
+    (void)unlink(path);
     return false;
+}
+
+/* code: of its last step. */
+static enum hd_err
+finish(struct sto_copy *copy, const char *path, int code)
+{
+    sto_copy_end(copy);
+    if (code == SQLITE_DONE)
+        return HD_OK;
+    (void)unlink(path);
+    return HD_EIO;
 }
 
 enum hd_err
@@ -41,9 +66,15 @@ sto_copy_step(struct sto_copy *copy, sqlite3 *db, const char *path, bool *ret_do
     *ret_done = code == SQLITE_DONE;
     if (code == SQLITE_OK || code == SQLITE_BUSY)
         return HD_OK;
-    sto_copy_end(copy);
-    if (code == SQLITE_DONE)
-        return HD_OK;
-    (void)unlink(path);
-    return HD_EIO;
+    return finish(copy, path, code);
+}
+
+enum hd_err
+sto_copy_whole(sqlite3 *db, const char *path)
+{
+    struct sto_copy copy = { .to = NULL };
+
+    if (!begin(&copy, db, path))
+        return HD_EIO;
+    return finish(&copy, path, sqlite3_backup_step(copy.backup, -1));
 }

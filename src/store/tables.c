@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "base/hash.h"
+#include "store/copy.h"
 
 #define TABLES_MAGIC 0x5354424cu
 #define SQL_MAX 256
@@ -402,18 +403,7 @@ sto_tables_rollback(struct sto_tables *tables)
 enum hd_err
 sto_tables_copy(struct sto_tables *tables, const char *path)
 {
-    sqlite3 *to = NULL;
-    sqlite3_backup *backup = NULL;
-    int code = SQLITE_ERROR;
-
     HD_ASSERT_OBJ(tables, TABLES_MAGIC);
     HD_ASSERT(!tables->changing);
-    if (sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
-        backup = sqlite3_backup_init(to, "main", tables->db, "main");
-    if (backup) {
-        code = sqlite3_backup_step(backup, -1);
-        (void)sqlite3_backup_finish(backup);
-    }
-    (void)sqlite3_close(to);
-    return code == SQLITE_DONE ? HD_OK : HD_ESTORE;
+    return sto_copy_whole(tables->db, path);
 }

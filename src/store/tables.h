@@ -85,7 +85,7 @@ void sto_tables_rollback(struct sto_tables *tables);
 /** Why the last call failed, in SQLite's words; borrowed until the next one. */
 const char *sto_tables_why(const struct sto_tables *tables);
 
-/** Copies the whole file to a path, where an empty one is.  HD_ESTORE. */
+/** Copies the whole file to a path, where none is.  HD_EIO. */
 HD_NODISCARD enum hd_err sto_tables_copy(struct sto_tables *tables, const char *path);
 
 #endif

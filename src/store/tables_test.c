@@ -391,13 +391,16 @@ static void
 a_copy_has_it_all(void **state)
 {
     struct sto_tables *tables = make_it(NULL);
+    struct stat st;
 
     (void)state;
     put(tables, USERS, "a", "1");
     assert_int_equal(sto_tables_commit(tables), HD_OK);
-    assert_int_equal(sto_tables_copy(tables, COPY), HD_ESTORE); /* no file there */
-    close(open(COPY, O_RDWR | O_CREAT, 0600));
+    assert_int_equal(sto_tables_copy(tables, "missing/" COPY), HD_EIO);
     assert_int_equal(sto_tables_copy(tables, COPY), HD_OK);
+    assert_int_equal(stat(COPY, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(sto_tables_copy(tables, COPY), HD_EIO); /* it is there */
     put(tables, USERS, "b", "2");
     assert_int_equal(sto_tables_commit(tables), HD_OK);
     expect(tables, "0/a=1 0/b=2 ");
