@@ -8,7 +8,7 @@ import { Chip, Health, Name, Problem, ResourceLink, State } from './widgets.jsx'
 
 function decidedBy(answer) {
   if (answer.rule) return `rule ${answer.rule}`;
-  return { owner: 'he is the owner', 'deny-list': 'a deny list', package: 'the package’s default', rules: 'the rules' }[answer.by] ?? answer.by;
+  return { owner: 'he is the owner', 'deny-list': 'a deny list', package: 'the package’s default', rules: 'the rules', 'watched-package': 'his own entry, as he may watch' }[answer.by] ?? answer.by;
 }
 
 function Decided({ row, explained }) {

@@ -461,7 +461,8 @@ by_words(const char *by)
     } row[] = { { "owner", "it is his own" },
                 { "deny-list", "a deny list" },
                 { "rules", "the rules" },
-                { "package", "no rule speaks of him: the package's authorisation" } };
+                { "package", "no rule speaks of him: the package's authorisation" },
+                { "watched-package", "his own entry, as he may watch" } };
     for (size_t i = 0; i < HD_ARRAY_LEN(row); i++)
         if (by && strcmp(by, row[i].by) == 0)
             return row[i].words;
@@ -472,12 +473,14 @@ static void
 print_answer(const json_t *answer)
 {
     const json_t *shadow = json_object_get(answer, "shadow");
+    const char *by = json_string_value(json_object_get(answer, "by"));
 
     show_text("", json_object_get(answer, "package"));
     show_text("  answer     ", json_object_get(answer, "decision"));
-    printf("  because    %s\n", by_words(json_string_value(json_object_get(answer, "by"))));
+    printf("  because    %s\n", by_words(by));
     print_rule("  by rule    ", json_object_get(answer, "rule"));
-    if (json_is_string(json_object_get(json_object_get(answer, "rule"), "transform")))
+    if (json_is_string(json_object_get(json_object_get(answer, "rule"), "transform")) && by &&
+        strcmp(by, "watched-package") != 0) /* his own entry is whole */
         show_text("  he sees    what is left by ",
                   json_object_get(json_object_get(answer, "rule"), "transform"));
     if (json_is_object(json_object_get(answer, "deny"))) {

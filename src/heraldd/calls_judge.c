@@ -44,7 +44,8 @@ others_json(const struct pol_judgement *j)
 static json_t *
 judgement_json(const struct pol_question *q, const struct pol_judgement *j)
 {
-    static const char *const by[] = { "", "owner", "deny-list", "rules", "package" };
+    static const char *const by[] = { "",      "owner",   "deny-list",
+                                      "rules", "package", "watched-package" };
     json_t *json =
         json_pack("{s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:o}", "package",
                   hd_json_slice(q->package->name), "decision", decision_word(j->verdict.decision),
@@ -86,6 +87,8 @@ asked_ok(const struct hd_call *call, struct asked *ret_asked)
         return false;
     }
     ret_asked->package = hd_call_arg(call, "package");
+    if (hd_slice_eq(ret_asked->package, HD_LIT("*")))
+        ret_asked->package = HD_LIT("");
     ret_asked->proof =
         !authenticated || json_is_true(authenticated) ? EVT_PROOF_DIGEST : EVT_PROOF_FROM;
     if (json_object_get(call->args, "proof")) {
@@ -105,31 +108,51 @@ asked_ok(const struct hd_call *call, struct asked *ret_asked)
            (ret_asked->package.n == 0 || hd_policy_package_ok(call, ret_asked->package));
 }
 
-/* What the rules say in each of the packages that were asked for; NULL: memory is short. */
+/* Watcher information that nobody asks for by name is told of where it is not, as usual, for the
+ * owner of the resource alone, or would not be by a shadow rule. */
+static bool
+is_told(const struct asked *asked, const struct pol_question *q, const struct pol_judgement *j)
+{
+    if (asked->package.n)
+        return hd_slice_eq(asked->package, q->package->name);
+    return !q->package->watched || j->shadow ||
+           (j->verdict.decision != EVT_DENY && j->by != POL_BY_OWNER);
+}
+
+/* Adds what the rules say in a package; false: memory is short. */
+static bool
+judge_one(const struct hd_call *call, const struct asked *asked, const struct evt_package *package,
+          json_t *rows)
+{
+    const struct pol_settings *settings = call->daemon->config->policy;
+    const struct pol_question q = { .book = settings->book,
+                                    .watcher = hd_key_slice(&asked->watcher),
+                                    .resource = hd_key_slice(&asked->resource),
+                                    .package = package,
+                                    .now_s = settings->now_s,
+                                    .proof = asked->proof };
+    const struct pol_judgement judgement = pol_judge(&q);
+
+    return !is_told(asked, &q, &judgement) ||
+           json_array_append_new(rows, judgement_json(&q, &judgement)) == 0;
+}
+
+/* What the rules say in each of the packages that were asked for, and of who may see who watches
+ * there; NULL: memory is short. */
 static json_t *
 judge_all(const struct hd_call *call, const struct asked *asked)
 {
     const struct evt_config *config = call->daemon->config;
-    const struct pol_settings *settings = config->policy;
     json_t *rows = json_array();
+    bool ok = rows != NULL;
 
-    for (size_t i = 0; rows && i < config->n_packages; i++) {
-        const struct pol_question q = { .book = settings->book,
-                                        .watcher = hd_key_slice(&asked->watcher),
-                                        .resource = hd_key_slice(&asked->resource),
-                                        .package = config->packages[i],
-                                        .now_s = settings->now_s,
-                                        .proof = asked->proof };
-        if (asked->package.n && !hd_slice_eq(asked->package, q.package->name))
-            continue;
-        const struct pol_judgement judgement = pol_judge(&q);
-        json_t *row = judgement_json(&q, &judgement);
-        if (!row || json_array_append_new(rows, row) != 0) {
-            json_decref(rows);
-            rows = NULL;
-        }
-    }
-    return rows;
+    for (size_t i = 0; ok && i < config->n_packages; i++)
+        for (const struct evt_package *p = config->packages[i]; ok && p; p = p->winfo)
+            ok = judge_one(call, asked, p, rows);
+    if (ok)
+        return rows;
+    json_decref(rows);
+    return NULL;
 }
 
 static void

@@ -324,32 +324,51 @@ verdict_allowed(const struct pol_question *q, const struct pol_rule *grant)
     return verdict;
 }
 
+/* What is decided of an own entry: what counts, what it would be with the shadow rules of the
+ * watched package, and the one of them that would decide otherwise, or NULL. */
+struct own {
+    bool asked; /* the watched package shows it; else this is all nothing */
+    struct evt_verdict acts, shadow;
+    const struct pol_rule *rule, *shadow_rule;
+};
+
+/* What it means for the own entry that somebody may watch, or may not. */
+static struct evt_verdict
+own_verdict(struct evt_verdict watched)
+{
+    if (watched.decision != EVT_DENY)
+        watched.decision = EVT_OWN;
+    watched.transform = 0;
+    return watched;
+}
+
 /* Who may watch a resource, even if he sees nothing of it yet or a polite answer, may see his own
  * entry among its watchers, where the package says so (RFC 3857 section 4.6), and the entry is the
  * same for all of them.  A name that anybody has is nobody's own. */
-static struct evt_verdict
-verdict_own(const struct pol_question *q)
+static struct own
+own_entry(const struct pol_question *q)
 {
     struct pol_question watched = *q;
 
     watched.package = q->package->watched;
     if (!watched.package || !watched.package->own_entry || hd_slice_eq(q->watcher, ANONYMOUS))
-        return verdict_of(EVT_DENY, NULL);
-    struct evt_verdict verdict = pol_judge(&watched).verdict;
-    if (verdict.decision != EVT_DENY)
-        verdict.decision = EVT_OWN;
-    verdict.transform = 0;
-    return verdict;
+        return (struct own){ .asked = false };
+    const struct pol_judgement judgement = pol_judge(&watched);
+    const struct evt_verdict acts = own_verdict(judgement.verdict),
+                             shadow = own_verdict(judgement.with_shadow);
+    return (struct own){ .asked = true,
+                         .acts = acts,
+                         .shadow = shadow,
+                         .rule = judgement.rule,
+                         .shadow_rule =
+                             shadow.decision != acts.decision ? judgement.shadow : NULL };
 }
 
+/* Of who is granted nothing by rules. */
 static struct evt_verdict
-verdict_granted(const struct pol_question *q, const struct pol_rule *grant)
+verdict_of_package(const struct evt_package *package, const struct evt_verdict *own)
 {
-    if (grant && grant->action == POL_ALLOW)
-        return verdict_allowed(q, grant);
-    if (grant)
-        return verdict_of(EVT_CONFIRM, grant);
-    switch (q->package->authorisation) {
+    switch (package->authorisation) {
     case EVT_AUTHORISE_ALLOW:
         return verdict_of(EVT_ALLOW, NULL);
     case EVT_AUTHORISE_CONFIRM:
@@ -358,7 +377,18 @@ verdict_granted(const struct pol_question *q, const struct pol_rule *grant)
     case EVT_AUTHORISE_BLOCK:
         break;
     }
-    return verdict_own(q);
+    return *own;
+}
+
+static struct evt_verdict
+verdict_granted(const struct pol_question *q, const struct pol_rule *grant,
+                const struct evt_verdict *own)
+{
+    if (grant && grant->action == POL_ALLOW)
+        return verdict_allowed(q, grant);
+    if (grant)
+        return verdict_of(EVT_CONFIRM, grant);
+    return verdict_of_package(q->package, own);
 }
 
 /* Watcher information that others are refused is refused to him too, or it would tell him what he
@@ -379,8 +409,10 @@ denied(const struct pol_question *q, const struct tally *tally)
     return EVT_POLITE;
 }
 
+/* By the rules of a tally, and with what is decided of the own entry. */
 static void
-judge_by(const struct pol_question *q, const struct tally *tally, struct pol_judgement *judgement)
+judge_by(const struct pol_question *q, const struct tally *tally, const struct own *own,
+         const struct evt_verdict *entry, struct pol_judgement *judgement)
 {
     judgement->grant = NULL;
     judgement->n_others = 0;
@@ -390,14 +422,38 @@ judge_by(const struct pol_question *q, const struct tally *tally, struct pol_jud
             if (tally->grants[scope][i] != judgement->grant)
                 judgement->others[judgement->n_others++] = tally->grants[scope][i];
     }
-    judgement->granted = verdict_granted(q, judgement->grant);
+    judgement->granted = verdict_granted(q, judgement->grant, entry);
     judgement->deny = tally->block ? tally->block : polite_rule(tally, &judgement->granted);
-    judgement->rule = judgement->deny ? judgement->deny : judgement->grant;
+    judgement->rule = judgement->deny    ? judgement->deny
+                      : judgement->grant ? judgement->grant
+                                         : own->rule;
     judgement->by = judgement->deny    ? POL_BY_DENY
                     : judgement->grant ? POL_BY_GRANT
+                    : own->asked       ? POL_BY_WATCHED
                                        : POL_BY_PACKAGE;
     judgement->verdict =
         judgement->deny ? verdict_of(denied(q, tally), judgement->deny) : judgement->granted;
+}
+
+/* The same as if the shadow rules acted, those of the watched package as well. */
+static void
+judge_shadow(const struct pol_question *q, const struct tallies *t, const struct own *own,
+             struct pol_judgement *judgement)
+{
+    struct pol_judgement other = { .by = POL_BY_PACKAGE };
+
+    judgement->with_shadow = judgement->verdict;
+    if (!t->any_shadow && !own->shadow_rule)
+        return;
+    judge_by(q, &t->shadow, own, &own->shadow, &other);
+    judgement->with_shadow = other.verdict;
+    if (other.verdict.decision == judgement->verdict.decision &&
+        other.verdict.transform == judgement->verdict.transform)
+        return;
+    if (other.rule && other.rule->shadow)
+        judgement->shadow = other.rule;
+    else
+        judgement->shadow = own->shadow_rule ? own->shadow_rule : t->any_shadow;
 }
 
 bool
@@ -422,15 +478,9 @@ pol_judge(const struct pol_question *q)
                                        .granted = verdict_of(EVT_ALLOW, NULL),
                                        .by = POL_BY_OWNER };
     const struct tallies t = tally_all(q);
-    judge_by(q, &t.acts, &judgement);
-    if (t.any_shadow) {
-        struct pol_judgement other = { .by = POL_BY_PACKAGE };
-        judge_by(q, &t.shadow, &other);
-        judgement.with_shadow = other.verdict;
-        if (other.verdict.decision != judgement.verdict.decision ||
-            other.verdict.transform != judgement.verdict.transform)
-            judgement.shadow = other.rule && other.rule->shadow ? other.rule : t.any_shadow;
-    }
+    const struct own own = own_entry(q);
+    judge_by(q, &t.acts, &own, &own.acts, &judgement);
+    judge_shadow(q, &t, &own, &judgement);
     return judgement;
 }
 

@@ -26,8 +26,9 @@ struct pol_question {
     enum evt_proof proof; /* how the watcher has shown who he is */
 };
 
-/* What decided. */
-enum pol_by { POL_BY_OWNER = 1, POL_BY_DENY, POL_BY_GRANT, POL_BY_PACKAGE };
+/* What decided.  POL_BY_WATCHED: of an own entry in watcher information, what is decided of the
+ * watched package; rule and shadow are that package's. */
+enum pol_by { POL_BY_OWNER = 1, POL_BY_DENY, POL_BY_GRANT, POL_BY_PACKAGE, POL_BY_WATCHED };
 
 #define POL_GRANTS_SHOWN 8u /* grants of one place that a judgement names */
 
@@ -42,7 +43,7 @@ struct pol_judgement {
     const struct pol_rule *others[POL_GRANTS_SHOWN];
     size_t n_others;
     const struct pol_rule *shadow;  /* the shadow rule that would decide otherwise, or NULL */
-    struct evt_verdict with_shadow; /* and what it would be then */
+    struct evt_verdict with_shadow; /* and what it would be then, else as verdict */
 };
 
 /** Whether two identity keys are those of one user. */

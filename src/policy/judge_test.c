@@ -461,7 +461,9 @@ who_may_watch_may_see_his_own_entry_where_the_package_says_so(void **state)
         assert_int_equal(own.verdict.decision, row[i].decision);
         assert_int_equal(own.verdict.rule, rule);
         assert_int_equal(own.verdict.transform, 0);
-        assert_int_equal(own.by, POL_BY_PACKAGE);
+        assert_int_equal(own.by, POL_BY_WATCHED);
+        assert_non_null(own.rule);
+        assert_int_equal(own.rule->id, rule);
         /* Who watches the watchers is for the owner alone. */
         assert_int_equal(ask_own(w, BOB, ".winfo.winfo").verdict.decision, EVT_DENY);
         drop(w, ALICE, rule);
@@ -574,6 +576,81 @@ a_shadow_rule_changes_nothing_and_says_what_it_would(void **state)
     assert_int_equal(j.verdict.decision, EVT_DENY);
     assert_int_equal(j.with_shadow.decision, EVT_ALLOW);
     assert_non_null(j.shadow);
+}
+
+/* What a shadow rule would do to somebody, it would do to his own entry among the watchers. */
+static void
+a_shadow_rule_of_the_watched_package_says_what_becomes_of_the_own_entry(void **state)
+{
+    struct world *w = *state;
+    struct pol_rule shadow = { .action = POL_BLOCK,
+                               .resource = HD_LIT(ALICE),
+                               .watcher = HD_LIT(BOB),
+                               .package = HD_LIT("presence"),
+                               .shadow = true };
+
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    const uint32_t block = put(w, shadow);
+    struct pol_judgement j = ask_own(w, BOB, ".winfo");
+    assert_int_equal(j.verdict.decision, EVT_OWN);
+    assert_int_equal(j.with_shadow.decision, EVT_DENY);
+    assert_non_null(j.shadow);
+    assert_int_equal(j.shadow->id, block);
+    assert_null(ask_own(w, "sip:bob@example.net", ".winfo").shadow);
+
+    /* A rule that names watcher information counts before. */
+    const uint32_t named = put(w, (struct pol_rule){ .action = POL_ALLOW,
+                                                     .resource = HD_LIT(ALICE),
+                                                     .watcher = HD_LIT(BOB),
+                                                     .package = HD_LIT("presence.winfo") });
+    assert_null(ask_own(w, BOB, ".winfo").shadow);
+    drop(w, ALICE, named);
+
+    /* A polite block for all packages is one where something lets him in. */
+    const uint32_t polite = set(w, POL_POLITE, "*", BOB);
+    j = ask_own(w, BOB, ".winfo");
+    assert_int_equal(j.verdict.decision, EVT_POLITE);
+    assert_int_equal(j.with_shadow.decision, EVT_DENY);
+    assert_non_null(j.shadow);
+    assert_int_equal(j.shadow->id, block);
+    drop(w, "*", polite);
+
+    /* Who is to wait, or is blocked politely, sees the entry all the same. */
+    shadow.action = POL_POLITE;
+    (void)put(w, shadow);
+    assert_null(ask_own(w, BOB, ".winfo").shadow);
+    assert_int_equal(ask_own(w, BOB, ".winfo").with_shadow.decision, EVT_OWN);
+    /* So it is not what would open a list that another shadow rule would. */
+    struct pol_rule of_list = { .action = POL_BLOCK,
+                                .resource = HD_LIT(ALICE),
+                                .watcher = HD_LIT(BOB),
+                                .package = HD_LIT("presence.winfo") };
+    const uint32_t closed = put(w, of_list);
+    of_list.action = POL_CONFIRM;
+    of_list.shadow = true;
+    const uint32_t opens = put(w, of_list);
+    const uint32_t all = put(w, (struct pol_rule){ .action = POL_ALLOW,
+                                                   .resource = HD_LIT(ALICE),
+                                                   .watcher = HD_LIT("*"),
+                                                   .package = HD_LIT("presence.winfo") });
+    j = ask_own(w, BOB, ".winfo");
+    assert_int_equal(j.verdict.decision, EVT_DENY);
+    assert_int_equal(j.with_shadow.decision, EVT_ALLOW);
+    assert_non_null(j.shadow);
+    assert_int_equal(j.shadow->id, opens);
+    drop(w, ALICE, closed);
+    drop(w, ALICE, opens);
+    drop(w, ALICE, all);
+
+    /* And who is refused would be let in. */
+    w->authorisation = EVT_AUTHORISE_OWNER;
+    shadow.action = POL_CONFIRM;
+    const uint32_t confirm = put(w, shadow);
+    j = ask_own(w, BOB, ".winfo");
+    assert_int_equal(j.verdict.decision, EVT_DENY);
+    assert_int_equal(j.with_shadow.decision, EVT_OWN);
+    assert_non_null(j.shadow);
+    assert_int_equal(j.shadow->id, confirm);
 }
 
 /* ---- publishing ---- */
@@ -807,6 +884,7 @@ main(void)
         CASE(a_rule_for_all_packages_means_the_own_entry_as_it_means_the_watched_package),
         CASE(nobody_has_an_entry_of_his_own_under_a_name_that_anybody_has),
         CASE(a_shadow_rule_changes_nothing_and_says_what_it_would),
+        CASE(a_shadow_rule_of_the_watched_package_says_what_becomes_of_the_own_entry),
         CASE(a_publishing_right_is_no_right_to_watch_and_the_other_way_round),
         CASE(among_a_hundred_thousand_rules_the_right_one_is_found),
     };

@@ -234,6 +234,23 @@ def test_a_watcher_sees_himself_among_the_watchers_while_the_package_says_so():
             agent.subscribe("sip:alice@127.0.0.1", package="presence.winfo.winfo", expect=403)
         until(lambda: [line["sees"] for line in broker.admin("audit", resource="alice")["audit"]].count("own") == 2, "the audit trail says so")
         check("sees his own entry" in broker.tool("trace", "alice", "--socket", broker.socket_path), "and so does a trace")
+        broker.tool("policy", "block", "alice", "bob", "-p", "presence", "--shadow", "--socket", broker.socket_path)
+        for command in (("policy", "test"), ("explain",)):
+            said = broker.tool(*command, "bob", "alice", "-p", "presence.winfo", "--socket", broker.socket_path)
+            for line in (r"answer +own-entry", r"because +his own entry, as he may watch", r"by rule +1: allow sip:bob@\S+ at sip:alice@\S+ in presence\n",
+                         r"in shadow +block", r"by rule +3: block sip:bob@\S+ at sip:alice@\S+ in presence\n"):
+                check(re.search(line, said), line, said)
+        for watcher, told in (("bob", ["presence.winfo"]), ("dave", []), ("alice", [])):
+            answers = broker.admin("policy-test", resource="alice", watcher=watcher)["answers"]
+            equal([answer["package"] for answer in answers if ".winfo" in answer["package"]], told, f"where it is not for the owner alone: {watcher}")
+        [rule] = [rule for rule in broker.admin("policy-list", resource="alice")["rules"] if rule.get("shadow")]
+        equal(rule["hits"], 0, "what is there already is not counted")
+        agent.subscribe("sip:alice@127.0.0.1", package="presence.winfo", expires=0).notification()
+        [rule] = [rule for rule in broker.admin("policy-list", resource="alice")["rules"] if rule.get("shadow")]
+        equal(rule["hits"], 0, "it is not about her")
+        Agent(broker, "bob").subscribe("sip:alice@127.0.0.1", package="presence.winfo", expires=0).notification()
+        [rule] = [rule for rule in broker.admin("policy-list", resource="alice")["rules"] if rule.get("shadow")]
+        equal(rule["hits"], 1, "whom it would have refused")
         with open(broker.conf_path, encoding="utf-8") as file:
             conf = file.read()
         with open(broker.conf_path, "w", encoding="utf-8") as file:
