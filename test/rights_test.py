@@ -263,18 +263,20 @@ def publishes(pattern, hers, his):
 
 # --- politely blocked, and an idle resource --------------------------------------------------------------------------------------------
 
-def life(package, polite, scope, own):
+def life(package, polite, scope, own, proven):
     """All that eve does; bob's state lives when she is politely blocked, else there is none and she may see all.  The rule is for the package
-    or for all; own: she may see her own entry in watcher information."""
+    or for all; own: she may see her own entry in watcher information, when she is proven: a trusted hop says that it is she."""
     make = PACKAGES[package][0]
     news = make(2) if polite else ""
     text = HEAD.replace("authorisation = owner", "authorisation = owner  own_entry = yes") if own else HEAD
     text += "actor eve udp 192.0.2.66:5060\neve answers 200\n"
     text += (make(1) + "wait 6s\n" if polite else "wait 6s\n") + rule("polite-block" if polite else "allow", scope, "eve")
 
+    asserted = "    P-Asserted-Identity: <sip:eve@example.test>\n" if proven else ""
+
     def ask(how, expires, label):
-        event = f"    Event: {package}\n" if how.startswith("sip:") else ""
-        return f"eve > SUBSCRIBE {how}{' as ' + label if event else ''}\n{event}    Expires: {expires}\neve < 200\n"
+        event = (f"    Event: {package}\n" if how.startswith("sip:") else "") + asserted
+        return f"eve > SUBSCRIBE {how}{' as ' + label if how.startswith('sip:') else ''}\n{event}    Expires: {expires}\neve < 200\n"
 
     clock = [10]
 
@@ -291,8 +293,8 @@ def life(package, polite, scope, own):
     for other in (f"{package}.winfo", "x-state.winfo", "presence.winfo", f"{package}.winfo.winfo"):  # the side door: as far open in both
         if other == package or other.count(".winfo") > 2:
             continue
-        opened = own and other.count(".winfo") == 1 and (scope == "*" or other == f"{package}.winfo")
-        text += f"eve > SUBSCRIBE sip:bob@example.test\n    Event: {other}\neve < {200 if opened else 403}\n"
+        opened = own and proven and other.count(".winfo") == 1 and (scope == "*" or other == f"{package}.winfo")
+        text += f"eve > SUBSCRIBE sip:bob@example.test\n    Event: {other}\n{asserted}eve < {200 if opened else 403}\n"
     text += step("eve > SUBSCRIBE sip:bob@example.test as b\n    Event: " + package + "\n    Expires: 1\neve < 423\n")
     text += step(ask("in w", 0, "w")) + "carol answers 200\nwait 2h\n"  # v runs out
     return text
@@ -314,9 +316,9 @@ def shown_to(who, trace):
     return out
 
 
-def compare(package, scope, own):
-    polite = shown_to("eve", play([life(package, True, scope, own)], "-t", "-s", "1"))
-    idle = shown_to("eve", play([life(package, False, scope, own)], "-t", "-s", "1"))
+def compare(package, scope, *how):
+    polite = shown_to("eve", play([life(package, True, scope, *how)], "-t", "-s", "1"))
+    idle = shown_to("eve", play([life(package, False, scope, *how)], "-t", "-s", "1"))
     for one, other in zip(polite, idle):
         if one != other:
             raise SystemExit(f"{package}: a politely blocked watcher gets\n{one[0]} {one[1]}\nand of an idle resource\n{other[0]} {other[1]}")
@@ -351,8 +353,8 @@ def main():
     print(f"{sum(pairs)} pairs of names")
     for package in PACKAGES:
         for scope in (package,) if package.endswith(".winfo") else (package, "*"):
-            for own in (False, True):
-                print(f"{package} by a rule for {scope}: {compare(package, scope, own)} messages are the same")
+            for own, proven in ((False, False), (True, False), (True, True)):
+                print(f"{package} by a rule for {scope}: {compare(package, scope, own, proven)} messages are the same")
 
 
 main()

@@ -344,14 +344,15 @@ own_verdict(struct evt_verdict watched)
 
 /* Who may watch a resource, even if he sees nothing of it yet or a polite answer, may see his own
  * entry among its watchers, where the package says so (RFC 3857 section 4.6), and the entry is the
- * same for all of them.  A name that anybody has is nobody's own. */
+ * same for all of them.  It is about him and not about the resource, so that he has to show who he
+ * is (the same section), and a name that anybody has is nobody's own. */
 static struct own
 own_entry(const struct pol_question *q)
 {
     struct pol_question watched = *q;
 
     watched.package = q->package->watched;
-    if (!watched.package || !watched.package->own_entry || hd_slice_eq(q->watcher, ANONYMOUS))
+    if (!watched.package || !watched.package->own_entry || is_anonymous(q))
         return (struct own){ .asked = false };
     const struct pol_judgement judgement = pol_judge(&watched);
     const struct evt_verdict acts = own_verdict(judgement.verdict),

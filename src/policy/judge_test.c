@@ -518,13 +518,47 @@ a_rule_for_all_packages_means_the_own_entry_as_it_means_the_watched_package(void
     assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_DENY);
 }
 
+/* The entry is about the watcher: who only says who he is may be anybody (RFC 3857 section 4.6). */
+static void
+who_only_says_who_he_is_sees_no_entry_of_his_own(void **state)
+{
+    static const enum pol_action row[] = { POL_ALLOW, POL_POLITE, POL_CONFIRM, POL_BLOCK };
+    struct world *w = *state;
+
+    w->anonymous = true;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        for (size_t k = 0; k < 2; k++) {
+            const uint32_t rule =
+                put(w, (struct pol_rule){ .action = row[i],
+                                          .resource = HD_LIT(ALICE),
+                                          .watcher = HD_LIT(BOB),
+                                          .package = k ? HD_LIT("*") : HD_LIT("presence") });
+            assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_DENY);
+            drop(w, ALICE, rule);
+        }
+    }
+    w->authorisation = EVT_AUTHORISE_ALLOW;
+    assert_int_equal(may(w, BOB), EVT_ALLOW);
+    assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, EVT_DENY);
+    /* A rule that names watcher information means whoever it means. */
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        static const enum evt_decision decision[] = { EVT_ALLOW, EVT_POLITE, EVT_CONFIRM,
+                                                      EVT_DENY };
+        const uint32_t rule = put(w, (struct pol_rule){ .action = row[i],
+                                                        .resource = HD_LIT(ALICE),
+                                                        .watcher = HD_LIT(BOB),
+                                                        .package = HD_LIT("presence.winfo") });
+        assert_int_equal(ask_own(w, BOB, ".winfo").verdict.decision, decision[i]);
+        drop(w, ALICE, rule);
+    }
+}
+
 /* Many have the name of those without one (RFC 3323 section 4.1.1.3). */
 static void
 nobody_has_an_entry_of_his_own_under_a_name_that_anybody_has(void **state)
 {
     struct world *w = *state;
     w->authorisation = EVT_AUTHORISE_ALLOW;
-    w->anonymous = true;
     assert_int_equal(may(w, "sip:anonymous@anonymous.invalid"), EVT_ALLOW);
     assert_int_equal(ask_own(w, "sip:anonymous@anonymous.invalid", ".winfo").verdict.decision,
                      EVT_DENY);
@@ -882,6 +916,7 @@ main(void)
         CASE(who_may_watch_may_see_his_own_entry_where_the_package_says_so),
         CASE(a_rule_that_names_watcher_information_counts_before_the_own_entry),
         CASE(a_rule_for_all_packages_means_the_own_entry_as_it_means_the_watched_package),
+        CASE(who_only_says_who_he_is_sees_no_entry_of_his_own),
         CASE(nobody_has_an_entry_of_his_own_under_a_name_that_anybody_has),
         CASE(a_shadow_rule_changes_nothing_and_says_what_it_would),
         CASE(a_shadow_rule_of_the_watched_package_says_what_becomes_of_the_own_entry),
