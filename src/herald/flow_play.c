@@ -169,11 +169,20 @@ is_plain(const char *text)
     return true;
 }
 
+/* Whether a name is that of a package, or of its watcher information (RFC 3857 section 3.2). */
+static bool
+is_of_package(const char *name, const char *package)
+{
+    const size_t n = strlen(package);
+
+    return strncmp(name, package, n) == 0 && (!name[n] || strncmp(name + n, ".winfo", 6) == 0);
+}
+
 static bool
 speaks_of(const struct flow *flow, const char *package)
 {
     for (size_t i = 0; i < flow->n; i++)
-        if (flow->events[i].kind == FLOW_SUBJECT && strcmp(flow->events[i].package, package) == 0)
+        if (flow->events[i].kind == FLOW_SUBJECT && is_of_package(flow->events[i].package, package))
             return true;
     return false;
 }
@@ -222,17 +231,26 @@ write_packages(struct hd_str *out, const struct flow *flow, const json_t *packag
     }
 }
 
+/* The rule that makes of somebody in the laboratory what he was there; NULL: none is needed. */
 static const char *
 action_of(const struct flow_event *subject)
 {
     if (strcmp(subject->subject, "refused") == 0)
         return subject->status == 403 ? "block" : NULL;
-    if (strcmp(subject->sees, "neutral") == 0)
+    /* In watcher information that is his own entry, whatever let him see it there, and however he
+     * had shown who he is. */
+    if (strcmp(subject->sees, "neutral") == 0 || strcmp(subject->sees, "own") == 0)
         return "polite-block";
-    return strcmp(subject->state, "pending") == 0 ? "confirm" : NULL;
+    if (strcmp(subject->state, "pending") == 0)
+        return "confirm";
+    /* Watcher information is the owner's, and to anybody else a rule has opened it. */
+    return strstr(subject->package, ".winfo") && strcmp(subject->sees, "all") == 0 &&
+                   strcmp(subject->who, subject->resource) != 0
+               ? "allow"
+               : NULL;
 }
 
-/* Whoever was refused or shown less is so here: by a rule of his own. */
+/* Whoever was refused, or shown less or more, is so here: by a rule of his own. */
 static void
 write_rules(struct hd_str *out, const struct flow *flow)
 {
@@ -309,6 +327,56 @@ write_text(struct hd_str *out, struct hd_slice text, bool pattern)
             hd_str_add_char(out, (char)c);
         }
     }
+}
+
+/* --- watcher information: ids are the broker's, and so is the order (RFC 3858 section 3) -------
+ */
+
+#define WATCHER HD_LIT("<watcher id=\"")
+#define WATCHER_END HD_LIT("</watcher>")
+
+/* Where a text begins that stands in another, or the length of that. */
+static size_t
+find_text(struct hd_slice text, struct hd_slice what)
+{
+    size_t i = 0;
+
+    while (i < text.n && !hd_slice_starts(hd_slice_from(text, i), what))
+        i++;
+    return i;
+}
+
+/* The watchers that come after the head of a document of several, each by what its id is not; and
+ * that there are no more. */
+static void
+write_watchers(struct hd_str *out, struct hd_slice list)
+{
+    size_t n = 0;
+
+    for (; find_text(list, WATCHER) < list.n; n++) {
+        struct hd_slice one = hd_slice_from(list, find_text(list, WATCHER) + WATCHER.n);
+        const size_t end = find_text(one, WATCHER_END);
+        list = hd_slice_from(one, end);
+        one = hd_slice_from(hd_slice(one.p, end), hd_slice_find(hd_slice(one.p, end), '"'));
+        hd_str_add_str(out, "    ~");
+        write_text(out, one, true);
+        hd_str_add_str(out, "</watcher>\n");
+    }
+    hd_str_add_str(out, "    !~<watcher id=");
+    for (; n > 0; n--)
+        hd_str_add_str(out, "*<watcher id=");
+    hd_str_add_char(out, '\n');
+}
+
+static void
+write_watcherinfo(struct hd_str *out, struct hd_slice body)
+{
+    const size_t head = find_text(body, WATCHER);
+
+    hd_str_add_str(out, "    ~");
+    write_text(out, hd_slice(body.p, head), true);
+    hd_str_add_char(out, '\n');
+    write_watchers(out, hd_slice_from(body, head));
 }
 
 static void
@@ -497,7 +565,9 @@ write_notify(struct playing *p, size_t at)
         else if (header->id == SIP_HDR_EVENT || header->id == SIP_HDR_CONTENT_TYPE)
             write_header(p->out, header->name, header->value, true);
     }
-    if (msg->body.n)
+    if (find_text(msg->body, WATCHER) < msg->body.n)
+        write_watcherinfo(p->out, msg->body);
+    else if (msg->body.n)
         write_body(p->out, msg->body, true);
     else
         hd_str_add_str(p->out, "    -body\n");

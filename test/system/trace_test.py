@@ -347,17 +347,49 @@ def test_what_was_recorded_plays_again():
         with open(path, encoding="utf-8") as file:
             text = file.read()
         check("At the desk" in text and "secret" not in text and "Authorization" not in text, text)
-        run = subprocess.run([os.environ["SCENARIO_RUNNER"], path], capture_output=True, text=True, timeout=PATIENCE_S,
-                             check=False)
+        run = plays(path)
         check(run.returncode == 0, run.stdout, run.stderr, text)
         with Broker(lab=True) as fresh:
             fresh.tool("play", path, "--server", f"127.0.0.1:{fresh.lab}")
         # Something else was said: it does not pass.
         with open(path, "w", encoding="utf-8") as file:
             file.write(text.replace("At the desk", "Away", 1))
-        run = subprocess.run([os.environ["SCENARIO_RUNNER"], path], capture_output=True, text=True, timeout=PATIENCE_S,
-                             check=False)
+        run = plays(path)
         check(run.returncode != 0, "what differs was not seen", text)
+
+
+def plays(path):
+    return subprocess.run([os.environ["SCENARIO_RUNNER"], path], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def test_watcher_information_that_was_recorded_plays_again():
+    """Of the owner, of who may see all of it, and of who is shown his own entry: with the rules that make them so in the laboratory."""
+    conf = 'package "presence" {{ authorisation = allow  own_entry = yes  pace = 0s }}\n'
+    with Broker(users=("alice", "bob", "carol"), conf=conf) as broker:
+        broker.admin("policy-allow", resource="alice", watcher="carol", package="presence.winfo")
+        alice, bob, carol = (Agent(broker, name) for name in ("alice", "bob", "carol"))
+        for agent in bob, carol:
+            agent.subscribe(alice.aor).notification()
+        for agent in bob, carol, alice:
+            agent.subscribe(alice.aor, package="presence.winfo").notification()
+        answered(broker, 5)
+        path = os.path.join(broker.folder.name, "again.play")
+        trace(broker, "alice", "--play", path)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        equal(re.findall("rule .*", text), ["rule polite-block sip:bob@127.0.0.1 sip:alice@127.0.0.1 presence.winfo",
+                                            "rule allow sip:carol@127.0.0.1 sip:alice@127.0.0.1 presence.winfo"], text)
+        run = plays(path)
+        check(run.returncode == 0, run.stdout, run.stderr, text)
+        # Without one of the rules, or with another watcher, it does not pass.
+        for less in ("rule polite-block", "rule allow", "carol@127.0.0.1</watcher>"):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text.replace(less, less.replace("rule", "#").replace("carol", "dave"), 1))
+            check(plays(path).returncode != 0, "what differs was not seen", less, text)
+        # One watcher less in a list of two: there are more than were recorded.
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub(r'    ~" status.*carol@.*\n(    ~.*\n)?    !~<watcher id=\*<watcher id=\*<watcher id=', r"\1    !~<watcher id=*<watcher id=", text))
+        check(plays(path).returncode != 0, "a watcher more was not seen", text)
 
 
 if __name__ == "__main__":
