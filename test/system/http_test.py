@@ -2,6 +2,7 @@
 """The HTTP face: publishing, reading and event streams, beside phones on SIP; what hostile clients get."""
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -318,6 +319,40 @@ def test_a_politely_blocked_reader_sees_what_an_idle_resource_shows():
         check("rejected" in data, data)
         equal(stream.event(), None, "and it is closed")
         bob.get(target, expect=403)
+
+
+def entries(document):
+    return sorted(re.findall(r'<watcher id="\w{16}" status="(\w+)" event="(\w+)">([^<]*)</watcher>', document))
+
+
+def test_who_watches_is_shown_his_own_entry_and_nobody_else():
+    """RFC 3857 section 4.6: over HTTP as by phone, to a password and to a token, and alike to the allowed and to the politely blocked."""
+    own_entry = STATE.replace("authorisation = allow", "authorisation = owner  own_entry = yes")
+    with Broker(conf=own_entry + SECTION % "", ports=("web",), shards=2, users=("alice", "bob", "carol", "dave"), allow=False) as broker:
+        broker.admin("policy-allow", resource="alice", watcher="bob", package="x-state")
+        broker.admin("policy-polite", resource="alice", watcher="carol", package="x-state")
+        target = "/v1/events/x-state.winfo/alice"
+        bob, carol = Web(broker, "bob"), Web(broker, "carol", token=token(broker, "carol", "read")["token"])
+        Web(broker, "dave").get(target, expect=403)
+        bob.get("/v1/events/x-state.winfo.winfo/alice", expect=403)
+        nobody = bob.get(target)
+        equal((nobody.headers["Content-Type"], entries(nobody.body.decode())), ("application/watcherinfo+xml", []))
+        blocked = carol.get(target)
+        equal((blocked.body, blocked.etag, sorted(blocked.headers.keys())), (nobody.body, nobody.etag, sorted(nobody.headers.keys())))
+        watching = [web.stream("/v1/events/x-state/alice") for web in (bob, carol)]
+        lists = [web.stream(target) for web in (bob, carol)]
+        for stream, name in zip(lists, ("bob", "carol")):
+            equal(entries(stream.event()[1]), [("active", "subscribe", f"sip:{name}@127.0.0.1")], name)
+        dialog = Agent(broker, "bob").subscribe("sip:alice@127.0.0.1", package="x-state")  # his phone is his as well, and nothing to her
+        dialog.notification()
+        until(lambda: len(entries(bob.get(target).body.decode())) == 2, "a list is made once in a second")
+        equal(entries(carol.get(target).body.decode()), [("active", "subscribe", "sip:carol@127.0.0.1")])
+        watching[1].close()
+        equal(entries(lists[0].event()[1])[0], ("active", "subscribe", "sip:bob@127.0.0.1"), "of the phone")
+        equal(entries(lists[1].event()[1]), [("terminated", "timeout", "sip:carol@127.0.0.1")])
+        broker.admin("policy-block", resource="alice", watcher="carol", package="x-state")
+        equal(lists[1].event()[0], "end")
+        carol.get(target, expect=403)
 
 
 def test_a_stream_goes_on_where_it_was():
