@@ -19,9 +19,10 @@
  * Each prints one line of JSON.  The CPU time in it is that of the server's processes; wall time is
  * for the curious, since both share the machine.
  *
- * It never sleeps: a sleeping receiver is woken by the sender, who pays for it.  It answers before
- * it asks.  What it costs itself per operation stands in every line (load_us); nearly all of that
- * is the kernel's, so it has to have a core of its own, and is then the faster of the two. */
+ * It never sleeps on its socket: a sleeping receiver is woken by the sender, who pays for it.  With
+ * a pace to keep it naps between two looks.  It answers before it asks.  What it costs itself per
+ * operation stands in every line (load_us); nearly all of that is the kernel's, so it has to have a
+ * core of its own, and is then the faster of the two. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -76,10 +77,12 @@ report(const struct load *load, uint64_t cpu_ns, uint64_t wall_ns)
            (double)cpu_ns / 1000 / n, (double)cpu_ns / 1000 / n * user_part(p),
            (double)cpu_ns / 1e6, (double)wall_ns / 1e6, n / ((double)wall_ns / 1e9),
            own_us(p, wall_ns) / n);
-    printf("\"p50_us\":%.0f,\"p99_us\":%.0f,\"failed\":%llu,\"missing\":%llu,\"repeated\":%llu,"
+    printf("\"p50_us\":%.0f,\"p99_us\":%.0f,\"moving_p99_us\":%.0f,\"stood_ms\":%.1f,",
+           phones_latency(&p->latency, 0.5), phones_latency(&p->latency, 0.99),
+           phones_latency(&p->moving, 0.99), (double)load->now.stood_ns / 1e6);
+    printf("\"failed\":%llu,\"missing\":%llu,\"repeated\":%llu,"
            "\"needless\":%llu,\"stray\":%llu,\"misrouted\":%llu,\"retransmitted\":%llu,"
            "\"challenged\":%llu,\"rate\":%u,\"done\":%s}\n",
-           phones_latency(&p->latency, 0.5), phones_latency(&p->latency, 0.99),
            (unsigned long long)p->failed, (unsigned long long)p->missing,
            (unsigned long long)p->repeated, (unsigned long long)p->needless,
            (unsigned long long)p->stray, (unsigned long long)p->misrouted,
@@ -188,13 +191,13 @@ do_phase(struct load *load, const struct op_name *name, uint64_t number)
     load->phase.ticks = proc_ticks(&load->tree);
     load->phase.ticks.user -= ticks.user;
     load->phase.ticks.system -= ticks.system;
-    load->now_ns = io_now_ns();
+    load->now.ns = io_now_ns();
     if (load->phase.complete || name->op == OP_WIRE) {
-        report(load, cpu_ns, load->phase.heard_ns - load->phase.begun_ns);
+        report(load, cpu_ns, load->phase.heard_ns - load->phase.begun.ns);
         return true;
     }
     phones_abandon(load);
-    report(load, cpu_ns, load->now_ns - load->phase.begun_ns);
+    report(load, cpu_ns, load->now.ns - load->phase.begun.ns);
     return false;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NONE UINT32_MAX
 #define T1_NS 500000000ull
@@ -16,6 +17,8 @@
 #define TRIES_MAX 10
 #define LATE_NS 10000000000ull /* a NOTIFY that is owed to a SUBSCRIBE and does not come */
 #define CHECK_NS 50000000ull
+#define STOOD_NS 2000000ull
+#define NAP_NS 200000
 #define RECEIVE_BUFFER (128 << 20)
 #define COMPLAINTS_MAX 5
 
@@ -254,6 +257,19 @@ phones_latency(const struct histogram *h, double part)
     return 0;
 }
 
+static uint64_t
+moved_ns(struct moment from, struct moment to)
+{
+    return to.ns - from.ns - (to.stood_ns - from.stood_ns);
+}
+
+static void
+note_latency(struct load *load, const struct txn *txn)
+{
+    histogram_add(&load->phase.latency, load->now.ns - txn->begun.ns);
+    histogram_add(&load->phase.moving, moved_ns(txn->begun, load->now));
+}
+
 /* Another use of the phone's nonce; a repetition of the request repeats its count as well. */
 static void
 log_in(struct load *load, struct txn *txn, uint32_t index)
@@ -271,7 +287,8 @@ begin(struct load *load, struct txn *txn, char kind, uint32_t index)
     txn->challenges = 0;
     log_in(load, txn, index);
     txn->unanswered = true;
-    txn->sent_ns = load->now_ns;
+    txn->begun = load->now;
+    txn->sent_ns = load->now.ns;
     txn->slot = load->n_active;
     load->active[load->n_active++] = (struct active){ kind, index };
 }
@@ -321,7 +338,6 @@ begin_pub(struct load *load, uint32_t index)
     begin(load, &pub->txn, 'p', index);
     pub->round++;
     pub->left = load->phase.name->op == OP_FANOUT ? count_live(load, index) : 0;
-    pub->since_ns = load->now_ns;
     send_publish(load, index);
 }
 
@@ -371,7 +387,7 @@ settle_sub(struct load *load, struct sub *sub)
 {
     if (sub->txn.slot == NONE || sub->txn.unanswered || sub->owed)
         return;
-    histogram_add(&load->phase.latency, load->now_ns - sub->txn.sent_ns);
+    note_latency(load, &sub->txn);
     end(load, &sub->txn);
 }
 
@@ -381,7 +397,7 @@ settle_pub(struct load *load, struct pub *pub)
     if (pub->txn.slot == NONE || pub->txn.unanswered || pub->left > 0)
         return;
     if (load->phase.name->op != OP_FANOUT)
-        histogram_add(&load->phase.latency, load->now_ns - pub->since_ns);
+        note_latency(load, &pub->txn);
     end(load, &pub->txn);
 }
 
@@ -506,7 +522,7 @@ take_round(struct load *load, struct sub *sub, uint32_t index, uint32_t round)
     if (round != pub->round || pub->left == 0)
         return;
     pub->left--;
-    histogram_add(&load->phase.latency, load->now_ns - pub->since_ns);
+    note_latency(load, &pub->txn);
     settle_pub(load, pub);
 }
 
@@ -586,18 +602,18 @@ check_one(struct load *load, struct active active)
     uint64_t wait = T1_NS << txn->tries;
 
     if (!txn->unanswered) {
-        if (active.kind == 's' && load->now_ns - txn->sent_ns > LATE_NS)
+        if (active.kind == 's' && load->now.ns - txn->sent_ns > LATE_NS)
             give_up(load, active);
         return;
     }
-    if (load->now_ns - txn->sent_ns < (wait < T2_NS ? wait : T2_NS))
+    if (load->now.ns - txn->sent_ns < (wait < T2_NS ? wait : T2_NS))
         return;
     if (txn->tries == TRIES_MAX) {
         give_up(load, active);
         return;
     }
     txn->tries++;
-    txn->sent_ns = load->now_ns;
+    txn->sent_ns = load->now.ns;
     load->phase.retransmitted++;
     if (active.kind == 's')
         send_subscribe(load, active.index);
@@ -623,7 +639,19 @@ may_begin(const struct load *load)
     if (phase->next == phase->ops || load->n_active >= load->window || phase->name->op == OP_WIRE)
         return false;
     return load->rate == 0 ||
-           (double)phase->next * 1e9 <= (double)(load->now_ns - phase->begun_ns) * load->rate;
+           (double)phase->next * 1e9 <= (double)moved_ns(phase->begun, load->now) * load->rate;
+}
+
+/* A turn is over in less than a millisecond: when it was not, the machine stood, or somebody else
+ * had the core. */
+static void
+look_at_clock(struct load *load)
+{
+    uint64_t ns = io_now_ns();
+
+    if (ns - load->now.ns > STOOD_NS)
+        load->now.stood_ns += ns - load->now.ns;
+    load->now.ns = ns;
 }
 
 /* One round of answering and asking; whether there was anything to do. */
@@ -633,8 +661,10 @@ turn(struct load *load)
     unsigned n = io_read(load->io, IO_BATCH);
     uint64_t begun = load->phase.next;
 
-    if (n > 0)
-        load->phase.heard_ns = load->now_ns = io_now_ns();
+    if (n > 0) {
+        look_at_clock(load);
+        load->phase.heard_ns = load->now.ns;
+    }
     for (unsigned i = 0; i < n; i++) {
         struct io_datagram d = io_datagram(load->io, i);
         take(load, &d);
@@ -646,26 +676,39 @@ turn(struct load *load)
     return n > 0 || load->phase.next != begun;
 }
 
+/* With a pace to keep.  A core that only looks for work takes its part of what the machine may use
+ * in all; where that is less than all of its cores, what is measured stands still for it. */
+static void
+nap(struct load *load)
+{
+    (void)nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+    load->now.ns = io_now_ns();
+}
+
 void
 phones_run(struct load *load, uint64_t stall_ns)
 {
     struct phase *phase = &load->phase;
 
-    load->checked_ns = phase->begun_ns = phase->heard_ns = load->now_ns = io_now_ns();
+    load->now = (struct moment){ .ns = io_now_ns() };
+    load->checked_ns = phase->heard_ns = load->now.ns;
+    phase->begun = load->now;
     while (phase->done < phase->ops) {
-        uint64_t before = load->now_ns;
+        uint64_t before = load->now.ns;
         bool busy = turn(load);
 
-        if (load->now_ns - load->checked_ns > CHECK_NS) {
-            load->checked_ns = load->now_ns;
+        if (load->now.ns - load->checked_ns > CHECK_NS) {
+            load->checked_ns = load->now.ns;
             check_all(load);
-            if (load->now_ns - phase->heard_ns > stall_ns ||
-                load->now_ns - phase->begun_ns > load->limit_s * 1000000000ull)
+            if (load->now.ns - phase->heard_ns > stall_ns ||
+                load->now.ns - phase->begun.ns > load->limit_s * 1000000000ull)
                 return;
         }
-        load->now_ns = io_now_ns();
+        look_at_clock(load);
         if (busy)
-            phase->busy_ns += load->now_ns - before;
+            phase->busy_ns += load->now.ns - before;
+        else if (load->rate > 0)
+            nap(load);
     }
     phase->complete = true;
 }

@@ -17,8 +17,14 @@
 #define TAG_MAX 80
 #define BINS 16 /* per power of two of a histogram */
 
+/* Of the monotonic clock, and how much of the time until then this program stood still. */
+struct moment {
+    uint64_t ns, stood_ns;
+};
+
 struct txn {
-    uint64_t sent_ns;
+    struct moment begun;
+    uint64_t sent_ns; /* the last time */
     uint32_t cseq;
     uint32_t slot; /* in the active list, or NONE */
     uint32_t nc;   /* of the credentials that it carries, 0: none */
@@ -40,7 +46,6 @@ struct pub {
     struct txn txn;
     uint32_t round;
     uint32_t left;
-    uint64_t since_ns; /* when the first copy of the newest state left */
     uint8_t etag_n;
     char etag[TAG_MAX];
 };
@@ -82,11 +87,13 @@ struct phase {
     uint64_t ops, next, done; /* to do, begun, ended */
     uint64_t notifies, failed, missing, repeated, needless, stray, retransmitted, misrouted,
         challenged;
-    uint64_t begun_ns, heard_ns, busy_ns;
+    struct moment begun;
+    uint64_t heard_ns, busy_ns;
     struct proc_ticks ticks;
     uint64_t own_cpu_ns; /* of this program, idle turns included */
     bool complete;
     struct histogram latency;
+    struct histogram moving; /* the same without the time in which the machine stood */
 };
 
 struct active {
@@ -104,7 +111,8 @@ struct load {
     bool proxy;
     const char *package, *label;
     enum msg_body body;
-    uint64_t now_ns, checked_ns;
+    struct moment now;
+    uint64_t checked_ns;
     struct sub *sub;
     struct digest *digest; /* NULL: nobody logs in */
     struct nonce *nonce;   /* of each phone */

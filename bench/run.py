@@ -98,14 +98,14 @@ class Bench:
     def paced(self, column):
         """1,000 requests a second; each PUBLISH is told to 10."""
         n = self.size["paced"]
-        self.measure(column, ["--subs", str(n), "--resources", str(n // 10), "--rate", "1000"],
+        self.measure(column, ["--subs", str(n), "--resources", str(n // 10), "--rate", "1000", "--window", "8192"],
                      [("rate=0", None), ("seed", None), ("rate=1000", None), ("subscribe", "paced-subscribe"),
                       (f"refresh={n}", "paced-refresh"), (f"fanout={max(1, 40000 // n)}", "paced-notify")])
 
     def half_load(self, column):
         rate = int(self.at_best(column, "subscribe", "per_second") / 2)
         n = min(4 * rate, self.size["subs"])
-        self.measure(column, ["--subs", str(n), "--resources", str(max(1, n // 10))],
+        self.measure(column, ["--subs", str(n), "--resources", str(max(1, n // 10)), "--window", "8192"],
                      [("seed", None), (f"rate={rate}", None), ("subscribe", "paced-half")])
 
     def wide(self, column):
