@@ -22,7 +22,7 @@
 #include "store/journal_impl.h"
 #include "store/wal.h"
 
-#define FORMAT 2
+#define FORMAT 3
 #define APPLICATION 0x48455241 /* "HERA" */
 #ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
 #define SLACK 1024     /* rows that a table may hold beyond twice its live ones */

@@ -215,13 +215,13 @@ another_format_is_refused_with_a_line(void **state)
     struct fixture *f = *state;
 
     close_file(f);
-    run_sql(f->path, "PRAGMA user_version=3");
+    run_sql(f->path, "PRAGMA user_version=4");
     assert_int_equal(try_open(f), HD_EVERSION);
-    assert_non_null(strstr(f->problem, "live-0.db: written by a newer herald (format 3"));
-    run_sql(f->path, "PRAGMA user_version=1");
-    assert_int_equal(try_open(f), HD_EVERSION);
-    assert_non_null(strstr(f->problem, "live-0.db: written by an older herald (format 1"));
+    assert_non_null(strstr(f->problem, "live-0.db: written by a newer herald (format 4"));
     run_sql(f->path, "PRAGMA user_version=2");
+    assert_int_equal(try_open(f), HD_EVERSION);
+    assert_non_null(strstr(f->problem, "live-0.db: written by an older herald (format 2"));
+    run_sql(f->path, "PRAGMA user_version=3");
     open_again(f);
 }
 

@@ -16,14 +16,13 @@
 #include <endian.h>
 
 #include "base/hash.h"
+#include "base/sum.h"
 
 #define WORD 8u
 #define BOOT_BITS 48
 
 const char *const sto_table_names[STO_TABLES] = { "subscription", "publication", "registration",
                                                   "seen",         "waiting",     "condition" };
-
-static const struct hd_hash_key sum_key = { 0x6865726c64206a6fu, 0x75726e616c207632u };
 
 enum word { CHECK = 0, SUM, ID, BOOT_MS, WALL_MS, PLACE, LENGTH, WORDS };
 static_assert(WORDS * WORD == STO_ROW_HEAD, "a head is its words");
@@ -47,7 +46,7 @@ put_word(char *head, enum word word, uint64_t value)
 static uint64_t
 head_sum(const char *head, unsigned table)
 {
-    return hd_hash_mix(hd_hash(&sum_key, hd_slice(head + WORD, STO_ROW_HEAD - WORD)), table);
+    return hd_hash_mix(hd_sum(hd_slice(head + WORD, STO_ROW_HEAD - WORD)), table);
 }
 
 size_t
@@ -61,7 +60,7 @@ sto_row_write(char *to, unsigned table, const struct sto_row *row)
 {
     size_t n = row->record.n, size = sto_row_size(n);
 
-    put_word(to, SUM, hd_hash(&sum_key, row->record));
+    put_word(to, SUM, hd_sum(row->record));
     put_word(to, ID, row->id);
     put_word(to, BOOT_MS, row->stamp.boot_ms);
     put_word(to, WALL_MS, row->stamp.wall_ms);
@@ -157,8 +156,8 @@ read_row(struct sto_pack *pack, struct sto_row *row)
     }
     size_t length = word_at(head, LENGTH), size = sto_row_size(length);
     row->record = hd_slice(head + STO_ROW_HEAD, length);
-    row->whole = (uint32_t)row->row != 0 &&
-                 (pack->checked || word_at(head, SUM) == hd_hash(&sum_key, row->record));
+    row->whole =
+        (uint32_t)row->row != 0 && (pack->checked || word_at(head, SUM) == hd_sum(row->record));
     take(pack, size < n ? size : n);
 }
 
