@@ -25,6 +25,7 @@
 #define RECORDS_PER_COMMIT 1024u
 #define RECORDS_AT_THE_END 8192u /* when nobody waits for an answer any more */
 #define BATCH_FIRST 4096u
+#define SPARE_MOST ((size_t)256 << 10)
 #define WAITING_MOST ((uint64_t)64 << 20) /* octets flushed and not yet kept */
 #define ENDING_MOST ((uint64_t)16 << 20)  /* of the end */
 #define RETRY_US 100000u                  /* STO_ASYNC: after a commit that failed */
@@ -65,8 +66,9 @@ struct backup {
 struct part {
     struct evt_shard *shard;
     struct batch *open;
-    size_t last_used; /* octets of the last batch */
-    char apart[64];   /* two shards never write one cache line */
+    size_t last_used;            /* octets of the last batch */
+    struct batch *_Atomic spare; /* one that is used up, for the next */
+    char apart[64];              /* two shards never write one cache line */
 };
 
 struct sto_sqlite {
@@ -108,30 +110,62 @@ item_size(size_t n)
     return (sizeof(struct item) + n + 7) & ~(size_t)7;
 }
 
-/* A first one has room for what the last one held, so that a flood is not copied from one to the
+static struct batch *
+batch_grow(struct batch *batch, size_t cap)
+{
+    struct batch *bigger = realloc(batch, sizeof(*bigger) + cap);
+
+    if (bigger)
+        bigger->cap = cap;
+    return bigger;
+}
+
+/* A new one has room for what the last one held, so that a flood is not copied from one to the
  * next larger. */
 static struct batch *
-batch_room(const struct sto_sqlite *store, unsigned shard, size_t need)
+batch_begin(struct sto_sqlite *store, unsigned shard, size_t need)
 {
-    const struct part *part = &store->parts[shard];
-    struct batch *batch = part->open;
-    size_t used = batch ? batch->used : 0, cap = batch ? batch->cap : 0;
+    struct part *part = &store->parts[shard];
+    struct batch *batch = atomic_exchange_explicit(&part->spare, NULL, memory_order_acquire);
 
-    if (batch && cap - used >= need)
-        return batch;
-    cap = cap ? cap * 2 : BATCH_FIRST + part->last_used + part->last_used / 4;
-    while (cap - used < need)
-        cap *= 2;
-    struct batch *bigger = realloc(batch, sizeof(*bigger) + cap);
-    if (!bigger)
-        return NULL;
-    if (!batch) {
-        memset(bigger, 0, sizeof(*bigger));
-        bigger->shard = shard;
-        bigger->stamp = store->clock();
+    if (batch && batch->cap < need) {
+        free(batch);
+        batch = NULL;
     }
-    bigger->cap = cap;
-    return bigger;
+    if (!batch)
+        batch = batch_grow(NULL, BATCH_FIRST + need + part->last_used + part->last_used / 4);
+    if (!batch)
+        return NULL;
+    *batch = (struct batch){ .shard = shard, .stamp = store->clock(), .cap = batch->cap };
+    return batch;
+}
+
+/* Used up: the memory of one stays with its shard. */
+static void
+batch_over(struct sto_sqlite *store, struct batch *batch)
+{
+    if (batch->cap <= SPARE_MOST)
+        batch = atomic_exchange_explicit(&store->parts[batch->shard].spare, batch,
+                                         memory_order_acq_rel);
+    free(batch);
+}
+
+static struct batch *
+batch_room(struct sto_sqlite *store, unsigned shard, size_t need)
+{
+    struct batch *batch = store->parts[shard].open;
+
+    if (!batch)
+        return store->parts[shard].open = batch_begin(store, shard, need);
+    if (batch->cap - batch->used >= need)
+        return batch;
+    size_t cap = batch->cap * 2;
+    while (cap - batch->used < need)
+        cap *= 2;
+    batch = batch_grow(batch, cap);
+    if (batch)
+        store->parts[shard].open = batch;
+    return batch;
 }
 
 static enum hd_err
@@ -148,7 +182,6 @@ store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind k
     struct batch *batch = batch_room(store, shard, item_size(record.n));
     if (!batch)
         return HD_ESTORE;
-    store->parts[shard].open = batch;
     struct item item = { .id = id,
                          .ticket = ticket,
                          .n = (uint32_t)record.n,
@@ -346,7 +379,7 @@ settle(struct sto_sqlite *store, uint32_t taken, enum hd_err err)
         if (!store->first)
             store->last = &store->first;
         (void)atomic_fetch_sub_explicit(&store->waiting, batch->used, memory_order_relaxed);
-        free(batch);
+        batch_over(store, batch);
     }
 }
 
@@ -724,8 +757,10 @@ sto_sqlite_free(struct sto_sqlite *store)
         free(store->first);
         store->first = next;
     }
-    for (unsigned i = 0; i < store->shards; i++)
+    for (unsigned i = 0; i < store->shards; i++) {
         free(store->parts[i].open);
+        free(atomic_load_explicit(&store->parts[i].spare, memory_order_relaxed));
+    }
     sto_journal_close(store->journal);
     sto_trail_free(store->trail);
     sto_inbox_done(&store->inbox);
