@@ -295,6 +295,15 @@ write_daemon(struct hd_str *out, const struct hd_daemon *daemon)
 
 /* --- the store ------------------------------------------------------------------------- */
 
+static void
+took(struct hd_str *out, const char *name, const char *help, uint64_t count, uint64_t us)
+{
+    family(out, name, KIND_SUMMARY, "seconds", help);
+    hd_str_addf(out, "herald_%s_count %llu\n", name, (unsigned long long)count);
+    hd_str_addf(out, "herald_%s_sum %llu.%06u\n", name, (unsigned long long)(us / 1000000),
+                (unsigned)(us % 1000000));
+}
+
 /* A store in memory has no figures, but is as healthy as can be. */
 static void
 write_store(struct hd_str *out, struct hd_host *host)
@@ -304,11 +313,10 @@ write_store(struct hd_str *out, struct hd_host *host)
     if (!hd_host_store(host, &s))
         return;
     single(out, "store_healthy", KIND_GAUGE, NULL, "1: what it is given is kept", s.healthy);
-    family(out, "store_commit_seconds", KIND_SUMMARY, "seconds", "commits and the time they took");
-    hd_str_addf(out, "herald_store_commit_seconds_count %llu\n", (unsigned long long)s.commits);
-    hd_str_addf(out, "herald_store_commit_seconds_sum %llu.%06u\n",
-                (unsigned long long)(s.commit_us_sum / 1000000),
-                (unsigned)(s.commit_us_sum % 1000000));
+    took(out, "store_commit_seconds", "commits and the time they took", s.commits, s.commit_us_sum);
+    took(out, "store_checkpoint_seconds",
+         "checkpoints of the live file, for which commits wait, and the time they took",
+         s.checkpoints, s.checkpoint_us_sum);
     single(out, "store_commits_failed", KIND_COUNTER, NULL, "commits that failed", s.failures);
     single(out, "store_records", KIND_COUNTER, NULL, "records that were written", s.records);
     single(out, "store_live_records", KIND_GAUGE, NULL, "records that live", s.live);

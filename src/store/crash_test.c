@@ -156,7 +156,7 @@ setup(void **state)
         f->states[batch] = f->states[batch - 1];
         write_batch(f, journal, &f->states[batch], batch);
         f->acknowledged[batch] = fault_disk_count(f->disk);
-        sto_journal_checkpoint(journal);
+        (void)sto_journal_checkpoint(journal);
         if (batch % 700 == 0) {
             sto_journal_close(journal);
             assert_int_equal(open_on("recorded", &journal), HD_OK);

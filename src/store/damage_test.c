@@ -149,7 +149,7 @@ write_all(const char *path)
             }
             if (id % TOGETHER == TOGETHER - 1) {
                 assert_int_equal(sto_journal_commit(journal), HD_OK);
-                sto_journal_checkpoint(journal);
+                (void)sto_journal_checkpoint(journal);
             }
         }
     sto_journal_close(journal);

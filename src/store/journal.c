@@ -657,12 +657,14 @@ sto_journal_commit(struct sto_journal *journal)
     return HD_OK;
 }
 
-void
+bool
 sto_journal_checkpoint(struct sto_journal *journal)
 {
     HD_ASSERT(!journal->in_batch);
-    if (journal->log_pages >= CHECKPOINT)
-        (void)sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (journal->log_pages < CHECKPOINT)
+        return false;
+    (void)sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return true;
 }
 
 void

@@ -87,8 +87,9 @@ HD_NODISCARD enum hd_err sto_journal_append(struct sto_journal *journal, enum ev
 /** Trims and commits.  HD_ESTORE: nothing of the batch is kept. */
 HD_NODISCARD enum hd_err sto_journal_commit(struct sto_journal *journal);
 /** Between two batches, when nobody waits for the last one any more: moves the log into the file
- * when it has become long.  What fails is tried again behind the next commit. */
-void sto_journal_checkpoint(struct sto_journal *journal);
+ * when it has become long; false: it is short.  What fails is tried again behind the next commit.
+ */
+bool sto_journal_checkpoint(struct sto_journal *journal);
 /** Gives the batch up. */
 void sto_journal_rollback(struct sto_journal *journal);
 /** Why the last call failed, in words that stay until the next failure. */

@@ -170,7 +170,7 @@ end_batch(struct rescue *rescue)
     rescue->in_batch = 0;
     enum hd_err err = sto_journal_commit(rescue->to);
     if (!err)
-        sto_journal_checkpoint(rescue->to);
+        (void)sto_journal_checkpoint(rescue->to);
     return err;
 }
 

@@ -472,6 +472,24 @@ take_in_vain(const struct sto_sqlite *store)
     return taken;
 }
 
+/* What comes meanwhile waits for it. */
+static void
+move_log(struct sto_sqlite *store)
+{
+    uint64_t start = now_us();
+
+    if (!sto_journal_checkpoint(store->journal))
+        return;
+    uint64_t took_us = now_us() - start;
+    (void)pthread_mutex_lock(&store->lock);
+    struct sto_status *status = &store->status;
+    status->checkpoints++;
+    status->checkpoint_us_sum += took_us;
+    if (took_us > status->checkpoint_us_most)
+        status->checkpoint_us_most = took_us;
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
 static void
 commit_some(struct sto_sqlite *store)
 {
@@ -495,7 +513,7 @@ commit_some(struct sto_sqlite *store)
     else
         settle(store, taken.items, err ? HD_ESTORE : HD_OK);
     if (!err)
-        sto_journal_checkpoint(store->journal);
+        move_log(store);
 }
 
 /* The next commit starts no sooner than the spacing after the last one; the first of a pause starts
@@ -777,6 +795,7 @@ sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status)
     (void)pthread_mutex_lock(&store->lock);
     *ret_status = store->status;
     store->status.commit_us_most = 0;
+    store->status.checkpoint_us_most = 0;
     (void)pthread_mutex_unlock(&store->lock);
     ret_status->depth = hd_mailbox_depth(&store->inbox.box);
     ret_status->audit_lost = store->trail ? sto_trail_lost(store->trail) : 0;

@@ -75,6 +75,8 @@ struct sto_status {
     char problem[160]; /* why not, else empty */
     uint64_t commits, failures, records;
     uint64_t commit_us_sum, commit_us_most; /* time of commits; most: since the last call */
+    uint64_t checkpoints; /* the log was moved into the file: no commit meanwhile */
+    uint64_t checkpoint_us_sum, checkpoint_us_most; /* as of commits */
     uint64_t live, rows;
     uint64_t depth;      /* batches that wait */
     uint64_t lost;       /* commits that were finished and that a damaged log lost at the start */

@@ -654,6 +654,33 @@ a_slow_disk_makes_large_commits_and_not_long_queues(void **state)
 }
 
 static void
+a_checkpoint_is_counted_with_its_time(void **state)
+{
+    enum { RECORDS = 400, OCTETS = 8000 }; /* more pages than a log may have */
+    static char record[OCTETS];
+    struct fixture *f = *state;
+    struct sto_status status;
+
+    memset(record, 'x', sizeof(record) - 1);
+    assert_int_equal(sto_sqlite_start(f->store), HD_OK);
+    sto_sqlite_status(f->store, &status);
+    assert_int_equal(status.checkpoints, 0);
+    fault_disk_slow(f->disk, 2000);
+    for (uint64_t i = 1; i <= RECORDS; i++)
+        assert_int_equal(put(f, 0, i, record, i), HD_OK);
+    (void)sto_sqlite_flush(f->store, 0);
+    await_told(f, 0, RECORDS);
+    sto_sqlite_stop(f->store, false);
+    sto_sqlite_status(f->store, &status);
+    assert_int_equal(status.checkpoints, 1);
+    assert_true(status.checkpoint_us_sum >= 2000);
+    assert_int_equal(status.checkpoint_us_most, status.checkpoint_us_sum);
+    sto_sqlite_status(f->store, &status);
+    assert_int_equal(status.checkpoint_us_most, 0);
+    assert_int_equal(status.checkpoints, 1);
+}
+
+static void
 too_much_that_waits_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -832,6 +859,8 @@ main(void)
         TEST(what_is_left_of_a_batch_is_refused_once),
         cmocka_unit_test_setup_teardown(a_slow_disk_makes_large_commits_and_not_long_queues,
                                         setup_faults, teardown),
+        cmocka_unit_test_setup_teardown(a_checkpoint_is_counted_with_its_time, setup_faults,
+                                        teardown),
         TEST(too_much_that_waits_is_refused),
         cmocka_unit_test_setup_teardown(async_tells_at_the_flush_and_keeps_soon_after, setup_async,
                                         teardown),

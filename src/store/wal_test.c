@@ -69,7 +69,7 @@ write_batches(struct sto_journal *journal, unsigned from, unsigned to, size_t si
                                             hd_slice(octets, size), (struct sto_stamp){ 1, 1 }),
                          HD_OK);
         assert_int_equal(sto_journal_commit(journal), HD_OK);
-        sto_journal_checkpoint(journal);
+        (void)sto_journal_checkpoint(journal);
     }
     free(octets);
 }
