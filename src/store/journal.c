@@ -29,7 +29,6 @@
 #define CHECKPOINT 256 /* pages in the log before they are moved; more stalls longer */
 #endif
 #define TRIM_PER_ROW 2    /* rows taken off the tail for each one added */
-#define BACKUP_PAGES 16   /* copied in one step */
 #define BACKUP_STARTS 256 /* that a copy counts for the time after it was made */
 
 static unsigned
@@ -422,23 +421,13 @@ sto_journal_open(const struct sto_journal_params *params, char ret_problem[256],
     return err;
 }
 
-static void
-end_backup(struct sto_journal *journal)
-{
-    (void)sqlite3_backup_finish(journal->backup);
-    (void)sqlite3_close(journal->copy);
-    journal->backup = NULL;
-    journal->copy = NULL;
-}
-
 void
 sto_journal_close(struct sto_journal *journal)
 {
     if (!journal)
         return;
     HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
-    if (journal->backup)
-        end_backup(journal);
+    sto_copy_end(&journal->copy);
     for (unsigned i = 0; i < STO_TABLES; i++) {
         (void)sqlite3_finalize(journal->lanes[i].insert);
         (void)sqlite3_finalize(journal->lanes[i].tail);
@@ -715,64 +704,33 @@ sto_journal_probe(struct sto_journal *journal, uint64_t octets)
     return err ? HD_ESTORE : HD_OK;
 }
 
-static enum hd_err
-begin_backup(struct sto_journal *journal, const char *path)
-{
-    if (access(path, F_OK) == 0) {
-        (void)snprintf(journal->problem, sizeof(journal->problem), "%.120s: is there already",
-                       path);
-        return HD_ESTORE;
-    }
-    if (sqlite3_open(path, &journal->copy) == SQLITE_OK)
-        journal->backup = sqlite3_backup_init(journal->copy, "main", journal->db, "main");
-    if (!journal->backup) {
-        (void)snprintf(journal->problem, sizeof(journal->problem), "%.150s",
-                       sqlite3_errmsg(journal->copy));
-        end_backup(journal);
-        (void)unlink(path); /* SQLite has made it */
-        return HD_ESTORE;
-    }
-    return HD_OK;
-}
-
 /* Who starts from the copy does not know what was sent since it was made. */
-static int
-age_copy(struct sto_journal *journal)
+static enum hd_err
+age_copy(const char *path)
 {
+    sqlite3 *copy = NULL;
     char sql[64];
+    int code = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
     (void)snprintf(sql, sizeof(sql), "UPDATE start SET n=n+%d", BACKUP_STARTS);
-    return sqlite3_exec(journal->copy, sql, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(copy, sql, NULL, NULL, NULL);
+    (void)sqlite3_close(copy);
+    if (code == SQLITE_OK)
+        return HD_OK;
+    (void)unlink(path);
+    return HD_EIO;
 }
 
 enum hd_err
 sto_journal_backup(struct sto_journal *journal, const char *path, bool *ret_done)
 {
-    int code;
-
     HD_ASSERT(!journal->in_batch);
-    if (!journal->backup) {
-        enum hd_err err = begin_backup(journal, path);
-        if (err)
-            return err;
-    }
-    code = sqlite3_backup_step(journal->backup, BACKUP_PAGES);
-    if (code == SQLITE_OK || code == SQLITE_BUSY) {
-        *ret_done = false;
-        return HD_OK;
-    }
-    (void)sqlite3_backup_finish(journal->backup);
-    journal->backup = NULL;
-    if (code == SQLITE_DONE)
-        code = age_copy(journal);
-    end_backup(journal);
-    if (code == SQLITE_OK) {
-        *ret_done = true;
-        return HD_OK;
-    }
-    (void)snprintf(journal->problem, sizeof(journal->problem), "%s", sqlite3_errstr(code));
-    (void)unlink(path);
-    return HD_ESTORE;
+    enum hd_err err = sto_copy_step(&journal->copy, journal->db, path, ret_done);
+
+    if (!err && *ret_done)
+        err = age_copy(path);
+    return err ? HD_ESTORE : HD_OK;
 }
 
 const char *

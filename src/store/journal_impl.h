@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "store/copy.h"
 #include "store/index.h"
 #include "store/journal.h"
 #include "store/row.h"
@@ -48,9 +49,8 @@ struct sto_journal {
     size_t n_changes, cap_changes;
     uint64_t added; /* rows of the batch */
     bool in_batch;
-    bool loaded;   /* what lives is known */
-    sqlite3 *copy; /* a backup under way */
-    sqlite3_backup *backup;
+    bool loaded;          /* what lives is known */
+    struct sto_copy copy; /* a backup under way */
     char problem[160];
 };
 
