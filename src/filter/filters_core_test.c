@@ -25,8 +25,9 @@ static unsigned serial;
 
 static const struct hd_slice json_types[] = { { "application/json", 16 } };
 static const struct hd_slice xml_types[] = { { "application/pidf+xml", 20 } };
-static struct evt_package x_ekg, x_pidf;
-static const struct evt_package *const packages[] = { &x_ekg, &x_pidf };
+static const struct hd_slice dialog_types[] = { { "application/dialog-info+xml", 27 } };
+static struct evt_package x_ekg, x_pidf, dialogs;
+static const struct evt_package *const packages[] = { &x_ekg, &x_pidf, &dialogs };
 static const struct evt_profile profiles[] = {
     { { "oncall", 6 }, { "x-ekg", 5 }, { "hr above 140 clear 120", 22 } },
 };
@@ -75,6 +76,9 @@ setup(void **state)
     etag[0] = '\0';
     x_ekg = package_of("x-ekg", json_types);
     x_pidf = package_of("x-pidf", xml_types);
+    dialogs = package_of("dialog", dialog_types);
+    dialogs.ops = pkg_dialog_ops();
+    dialogs.dialogs = true;
     was = &hosts[0];
     is = was;
     host_begin(0, 1);
@@ -721,6 +725,75 @@ a_hundred_thresholds_of_ten_thousand_are_looked_at_once_each(void **state)
     assert_int_equal(told_n, 5000);
 }
 
+/* --- dialogs that the Event header names (RFC 4235 section 3.2) ------------------------------- */
+
+#define CALL(name, state)                                                                          \
+    "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"0\" state=\"full\" "      \
+    "entity=\"" BOB "\"><dialog id=\"" name "\" call-id=\"" name                                   \
+    "\" local-tag=\"t\" remote-tag=\"f\"><state>" state "</state></dialog></dialog-info>"
+
+/* The call that nobody follows changes; its snapshot is there, and no turn was taken. */
+static void
+other_call_becomes(const char *body)
+{
+    struct evt_shard *shard = host_shard(is, 0);
+    char headers[64], call_id[32];
+
+    is->store = HOST_STORE_LATER;
+    (void)snprintf(call_id, sizeof(call_id), "pub%u", ++serial);
+    (void)snprintf(headers, sizeof(headers), "SIP-If-Match: %s\r\n", etag);
+    host_request(is, &(struct host_request){ .method = "PUBLISH",
+                                             .event = "dialog",
+                                             .expires = 600000,
+                                             .call_id = call_id,
+                                             .headers = headers,
+                                             .type = dialog_types[0].p,
+                                             .body = body });
+    is->store = HOST_STORE_NOW;
+    host_store_release(is, is->n_puts, HD_OK);
+    while (hd_mailbox_depth(&shard->box) > 0)
+        evt_shard_drain(shard, is->now_ms * 1000);
+    const struct hd_slice given = host_value(host_take_status(is, 200), SIP_HDR_SIP_ETAG);
+    (void)snprintf(etag, sizeof(etag), "%.*s", HD_FMT(given));
+}
+
+/* Thousands who follow other calls than the one that changed are looked at in as many turns as if
+ * they were told; whom an answer has looked at takes of the share what there is. */
+static void
+looking_for_news_of_a_call_takes_of_the_share_of_a_turn(void **state)
+{
+    struct evt_config *config = host_config_copy(is);
+    struct evt_shard *shard = host_shard(is, 0);
+    char call_id[16];
+
+    (void)state;
+    config->limits.sends_per_turn = 8;
+    host_configure(is, config, hd_slice(NULL, 0));
+    publish_as("dialog", dialog_types[0].p, CALL("one", "confirmed"));
+    etag[0] = '\0';
+    publish_as("dialog", dialog_types[0].p, CALL("two", "early"));
+    for (unsigned i = 0; i < 20; i++) {
+        (void)snprintf(call_id, sizeof(call_id), "d%u", i);
+        subscribe(call_id, "dialog;call-id=one;to-tag=t;from-tag=f", NULL, NULL);
+        host_answer(is, host_take_notify(is), 200, NULL);
+    }
+    host_wait(is, 10000);
+    other_call_becomes(CALL("two", "confirmed"));
+    for (unsigned turn = 1; turn <= 3; turn++) {
+        const bool more = evt_shard_turn(shard, is->now_ms * 1000) == 0;
+        assert_int_equal(shard->sends_left, turn == 3 ? 4 : 0);
+        assert_int_equal(more, turn < 3);
+    }
+    other_call_becomes(CALL("two", "terminated"));
+    (void)evt_shard_turn(shard, is->now_ms * 1000);
+    assert_int_equal(shard->sends_left, 0);
+    for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++)
+        evt_sub_kick(shard, evt_sub_at(shard, i));
+    assert_int_equal(shard->sends_left, 0);
+    host_settle(is);
+    host_take_nothing(is);
+}
+
 int
 main(void)
 {
@@ -747,6 +820,7 @@ main(void)
         CORE_TEST(filters_are_switched_replaced_and_removed_by_their_id),
         CORE_TEST(a_filter_is_kept_over_a_restart_with_what_was_sent),
         CORE_TEST(a_hundred_thresholds_of_ten_thousand_are_looked_at_once_each),
+        CORE_TEST(looking_for_news_of_a_call_takes_of_the_share_of_a_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
