@@ -52,13 +52,14 @@ struct hd_admin {
 struct hd_reply {
     struct client *client; /* NULL: take gets the answer */
     json_t *id;
-    void (*take)(void *context, bool failed, const json_t *value);
+    hd_reply_f take;
     void *context;
 };
 
 struct answer {
     uv_write_t write;
-    char *text;
+    char *head, *text; /* heap */
+    char end[2];
 };
 
 json_t *
@@ -171,59 +172,81 @@ client_close(struct client *client)
 /* --- answers --------------------------------------------------------------------------- */
 
 static void
+answer_free(struct answer *answer)
+{
+    if (!answer)
+        return;
+    free(answer->head);
+    free(answer->text);
+    free(answer);
+}
+
+static void
 answer_written(uv_write_t *write, int status)
 {
     struct answer *answer = HD_CONTAINER(write, struct answer, write);
     struct client *client = write->handle->data;
 
-    free(answer->text);
-    free(answer);
+    answer_free(answer);
     if (status != 0)
         client_close(client);
 }
 
+/* What stands in front of the value; NULL: memory is short. */
+static char *
+head_of(const json_t *id, const char *key)
+{
+    char *text = json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct hd_str head = { 0 };
+
+    if (!text)
+        return NULL;
+    hd_str_add_str(&head, "{\"id\":");
+    hd_str_add_str(&head, text);
+    hd_str_addf(&head, ",\"%s\":", key);
+    free(text);
+    return hd_str_take(&head);
+}
+
+/* Takes text, a JSON value; NULL: memory was short, and the client is closed. */
 static void
-client_send(struct client *client, json_t *message)
+client_send(struct client *client, const json_t *id, const char *key, char *text, size_t n)
 {
     struct answer *answer = calloc(1, sizeof(*answer));
-    char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
-    uv_buf_t buf;
 
-    if (!answer || !text || client->closing ||
+    if (!answer) {
+        free(text);
+        client_close(client);
+        return;
+    }
+    *answer = (struct answer){ .head = head_of(id, key), .text = text, .end = { '}', '\n' } };
+    if (!answer->head || !text || client->closing ||
         uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe) > QUEUE_MAX)
         goto out;
-    answer->text = text;
-    /* json_dumps ends with a NUL, whose place the LF takes. */
-    buf = uv_buf_init(text, (unsigned)strlen(text) + 1);
-    text[buf.len - 1] = '\n';
-    if (uv_write(&answer->write, (uv_stream_t *)&client->pipe, &buf, 1, answer_written) == 0)
+    const uv_buf_t bufs[] = { { .base = answer->head, .len = strlen(answer->head) },
+                              { .base = text, .len = n },
+                              { .base = answer->end, .len = sizeof(answer->end) } };
+    if (uv_write(&answer->write, (uv_stream_t *)&client->pipe, bufs, HD_ARRAY_LEN(bufs),
+                 answer_written) == 0)
         return;
 out:
-    free(text);
-    free(answer);
+    answer_free(answer);
     client_close(client);
 }
 
+/* Takes text; NULL: memory was short. */
 static void
-reply_send(struct hd_reply *reply, const char *key, json_t *value)
+reply_send(struct hd_reply *reply, bool failed, char *text, size_t n)
 {
     struct client *client = reply->client;
-    json_t *message;
 
     if (!client) {
-        reply->take(reply->context, strcmp(key, "error") == 0, value);
+        reply->take(reply->context, failed, text, n);
         free(reply);
         return;
     }
-    message = json_object();
     HD_ASSERT_OBJ(client, CLIENT_MAGIC);
-    if (!message || json_object_set(message, "id", reply->id) != 0 ||
-        json_object_set(message, key, value) != 0) {
-        json_decref(message);
-        message = NULL; /* memory is short: the client is closed */
-    }
-    client_send(client, message);
-    json_decref(message);
+    client_send(client, reply->id, failed ? "error" : "result", text, n);
     json_decref(reply->id);
     free(reply);
     client->calls--;
@@ -231,7 +254,7 @@ reply_send(struct hd_reply *reply, const char *key, json_t *value)
 }
 
 struct hd_reply *
-hd_reply_new(void (*take)(void *context, bool failed, const json_t *value), void *context)
+hd_reply_new(hd_reply_f take, void *context)
 {
     struct hd_reply *reply = calloc(1, sizeof(*reply));
 
@@ -243,32 +266,43 @@ hd_reply_new(void (*take)(void *context, bool failed, const json_t *value), void
 }
 
 void
+hd_reply_text(struct hd_reply *reply, char *text, size_t n)
+{
+    if (text)
+        reply_send(reply, false, text, n);
+    else
+        hd_reply_error(reply, "memory is short");
+}
+
+void
 hd_reply_result(struct hd_reply *reply, json_t *result)
 {
-    if (!result) {
-        hd_reply_error(reply, "memory is short");
-        return;
-    }
-    reply_send(reply, "result", result);
+    char *text = result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
     json_decref(result);
+    hd_reply_text(reply, text, text ? strlen(text) : 0);
 }
 
 void
 hd_reply_error(struct hd_reply *reply, const char *format, ...)
 {
-    char text[ERROR_TEXT];
+    char line[ERROR_TEXT], *text = NULL;
     json_t *value;
     va_list args;
     int n;
 
     va_start(args, format);
-    n = vsnprintf(text, sizeof(text), format, args);
+    n = vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     if (n < 0)
         n = 0;
-    value = hd_json_slice(hd_slice(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1));
-    reply_send(reply, "error", value);
+    value = hd_json_slice(hd_slice(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1));
+    if (reply->client)
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    else if (value)
+        text = hd_slice_strdup(hd_slice(json_string_value(value), json_string_length(value)));
     json_decref(value);
+    reply_send(reply, true, text, text ? strlen(text) : 0);
 }
 
 /* --- calls ----------------------------------------------------------------------------- */

@@ -42,13 +42,17 @@ void hd_admin_close(struct hd_admin *admin);
 /** Answers; the reply is used up.  result is taken over (NULL: memory was short, an error is sent).
  */
 void hd_reply_result(struct hd_reply *reply, json_t *result);
+/** The same with a result that is written already, perhaps by another thread: n octets of JSON
+ * without a line end, on the heap, taken over (NULL: memory was short). */
+void hd_reply_text(struct hd_reply *reply, char *text, size_t n);
 /** Answers with one line for people; the reply is used up. */
 void hd_reply_error(struct hd_reply *reply, const char *format, ...) HD_PRINTF(2, 3);
 
-/** A place for an answer that goes elsewhere: take is called once, with the result or a line for
- * people, borrowed for the call.  NULL: memory is short. */
-struct hd_reply *hd_reply_new(void (*take)(void *context, bool failed, const json_t *value),
-                              void *context);
+/** Takes one answer, the result as JSON or a line for people: n octets and a NUL on the heap, to be
+ * freed (NULL: memory is short). */
+typedef void (*hd_reply_f)(void *context, bool failed, char *text, size_t n);
+/** A place for an answer that goes elsewhere: take is called once.  NULL: memory is short. */
+struct hd_reply *hd_reply_new(hd_reply_f take, void *context);
 
 /** A string of octets that may not be UTF-8: what is not is shown as U+FFFD.  NULL when memory is
  * short. */

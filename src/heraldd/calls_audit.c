@@ -1,9 +1,10 @@
 /* calls_audit.c - the call `audit`: who watched what, and when.
  *
  * To look through ten million lines takes seconds, so a thread of libuv's pool does it, over a
- * connection of its own, while the main thread goes on.  One reading at a time, so that who asks
- * again and again takes one core at the most; some wait in line, and more are refused.
- * Invariant: each is answered once, on the main thread; when the daemon ends, all are broken off.
+ * connection of its own, and writes the answer, while the main thread goes on.  One reading at a
+ * time, so that who asks again and again takes one core at the most; some wait in line, and more
+ * are refused. Invariant: each is answered once, on the main thread; when the daemon ends, all are
+ * broken off.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,8 +27,10 @@ struct hd_audit_reading {
     struct hd_key resource; /* of query */
     /* what the thread makes of it */
     enum hd_err err;
-    json_t *rows;
-    bool failed; /* memory was short */
+    struct hd_str text; /* the answer */
+    uint32_t n;         /* lines in it */
+    bool truncated;     /* there are more */
+    bool failed;        /* memory was short */
 };
 
 /* --- on the pool's thread -------------------------------------------------------------- */
@@ -38,18 +41,17 @@ word_of(const char *const *words, size_t n, unsigned at)
     return at < n ? words[at] : "";
 }
 
-static void
-visit_line(void *context, const struct sto_audit_line *line)
+static json_t *
+line_json(const struct sto_audit_line *line)
 {
     static const char *const what[] = { "", "began", "fetched", "changed", "ended" };
     static const char *const states[] = { "", "pending", "active", "terminated" };
     static const char *const sees[] = { "all", "neutral", "nothing", "own" };
     static const char *const proofs[] = { "", "from", "digest", "asserted", "tls", "token" };
-    struct hd_audit_reading *reading = context;
     char id[17];
 
     (void)snprintf(id, sizeof(id), "%016" PRIx64, line->id);
-    json_t *row = json_pack(
+    return json_pack(
         "{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:I, s:o, s:s}", "at_ms",
         (json_int_t)line->at_ms, "what", word_of(what, HD_ARRAY_LEN(what), (unsigned)line->what),
         "resource", hd_json_slice(line->resource), "package", hd_json_slice(line->package),
@@ -58,16 +60,42 @@ visit_line(void *context, const struct sto_audit_line *line)
         line->transform < HD_ARRAY_LEN(sees) ? sees[line->transform] : "part", "proof",
         word_of(proofs, HD_ARRAY_LEN(proofs), line->proof), "rule", (json_int_t)line->rule,
         "reason", hd_json_slice(evt_reason_word(line->reason)), "id", id);
-    if (!row || json_array_append_new(reading->rows, row) != 0)
-        reading->failed = true;
 }
 
+static int
+add_octets(const char *octets, size_t n, void *text)
+{
+    hd_str_add(text, hd_slice(octets, n));
+    return 0;
+}
+
+static void
+visit_line(void *context, const struct sto_audit_line *line)
+{
+    struct hd_audit_reading *reading = context;
+
+    if (reading->n + 1 == reading->query.limit) { /* it is read to know that there are more */
+        reading->truncated = true;
+        return;
+    }
+    json_t *row = line_json(line);
+    if (reading->n++ > 0)
+        hd_str_add_char(&reading->text, ',');
+    if (!row || json_dump_callback(row, add_octets, &reading->text, JSON_COMPACT) != 0)
+        reading->failed = true;
+    json_decref(row);
+}
+
+/* The answer is written here to its last octet: to write 100,000 lines takes half a second. */
 static void
 read_trail(uv_work_t *work)
 {
     struct hd_audit_reading *reading = work->data;
 
+    hd_str_add_str(&reading->text, "{\"audit\":[");
     reading->err = sto_audit_read(&reading->query, visit_line, reading);
+    hd_str_add_str(&reading->text,
+                   reading->truncated ? "],\"truncated\":true}" : "],\"truncated\":false}");
 }
 
 /* --- the line -------------------------------------------------------------------------- */
@@ -75,21 +103,15 @@ read_trail(uv_work_t *work)
 static void
 answer(struct hd_audit_reading *reading)
 {
-    const size_t most = reading->query.limit - 1, n = json_array_size(reading->rows);
+    const size_t n = reading->text.n;
 
-    if (reading->err == HD_EBUSY) {
+    if (reading->err == HD_EBUSY)
         hd_reply_error(reading->reply, "the daemon is about to end");
-    } else if (reading->err == HD_EIO) {
+    else if (reading->err == HD_EIO)
         hd_reply_error(reading->reply, "the audit trail cannot be read");
-    } else {
-        if (n > most) /* it was read to know that there are more */
-            (void)json_array_remove(reading->rows, most);
-        hd_reply_result(reading->reply, reading->failed
-                                            ? NULL
-                                            : json_pack("{s:O, s:b}", "audit", reading->rows,
-                                                        "truncated", n > most));
-    }
-    json_decref(reading->rows);
+    else
+        hd_reply_text(reading->reply, reading->failed ? NULL : hd_str_take(&reading->text), n);
+    hd_str_done(&reading->text);
     free(reading);
 }
 
@@ -157,10 +179,7 @@ reading_new(const struct hd_call *call, const char *path, uint64_t since_ms, uin
 {
     struct hd_audit_reading *reading = calloc(1, sizeof(*reading));
 
-    if (reading)
-        reading->rows = json_array();
-    if (!reading || !reading->rows) {
-        free(reading);
+    if (!reading) {
         hd_reply_result(call->reply, NULL);
         return NULL;
     }

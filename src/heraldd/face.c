@@ -153,15 +153,13 @@ job_health(const struct hd_face *face, struct api_job *job)
 }
 
 static void
-call_answered(void *context, bool failed, const json_t *value)
+call_answered(void *context, bool failed, char *text, size_t n)
 {
     struct api_job *job = context;
 
     job->failed = failed;
-    job->text = failed ? NULL : json_dumps(value, JSON_COMPACT);
-    if (failed)
-        job->text = hd_slice_strdup(hd_slice(json_string_value(value), json_string_length(value)));
-    job->n = job->text ? strlen(job->text) : 0;
+    job->text = text;
+    job->n = n;
     api_job_done(job);
 }
 

@@ -288,6 +288,45 @@ def test_the_admin_socket_answers_while_the_audit_trail_is_read():
         equal(len(broker.admin("audit", resource="alice")["audit"]), 1, "it is read again")
 
 
+def thread_times(broker):
+    """Nanoseconds on a processor, of the main thread and of the others together."""
+    times = {}
+    for thread in os.listdir(f"/proc/{broker.process.pid}/task"):
+        with open(f"/proc/{broker.process.pid}/task/{thread}/schedstat", encoding="ascii") as file:
+            times[int(thread)] = int(file.read().split()[0])
+    main = times.pop(broker.process.pid)
+    return main, sum(times.values())
+
+
+def test_a_long_audit_trail_is_written_by_another_thread_than_the_one_that_answers():
+    """The share of the work that is the main thread's, which answers everybody else: it writes octets."""
+    lines_n = 20000
+    with Broker(users=("alice", "bob"), allow=True) as broker:
+        Agent(broker, "bob").subscribe("sip:alice@127.0.0.1").notification()
+        until(lambda: broker.admin("audit")["audit"], "the line is kept")
+        [began] = broker.admin("audit")["audit"]
+        broker.stop()
+        with contextlib.closing(sqlite3.connect(os.path.join(broker.run_dir, "audit.db"))) as file:
+            columns = ", ".join(row[1] for row in file.execute("PRAGMA table_info(audit)"))
+            [row] = file.execute(f"SELECT {columns} FROM audit").fetchall()
+            file.executemany(f"INSERT INTO audit ({columns}) VALUES ({', '.join('?' * len(row))})", ((i, *row[1:]) for i in range(2, lines_n + 1)))
+            file.commit()
+        broker.start()
+        for limit, more in ((lines_n, False), (lines_n - 1, True)):
+            before = thread_times(broker)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.settimeout(PATIENCE_S)
+                s.connect(broker.socket_path)
+                answers = s.makefile("r")
+                s.sendall(json.dumps({"id": "many", "call": "audit", "limit": limit}).encode() + b'\n{"id": "now", "call": "status"}\n')
+                equal(json.loads(answers.readline())["id"], "now", "meanwhile another call is answered")
+                many = json.loads(answers.readline())
+            main, others = (after - then for after, then in zip(thread_times(broker), before))
+            equal((many["id"], len(many["result"]["audit"]), many["result"]["truncated"]), ("many", limit, more), "all that were asked for")
+            equal({**many["result"]["audit"][-1], "id": 0}, {**began, "id": 0}, "each as it is alone")
+            check(main * 3 < others, "the main thread", main, "and the others", others)
+
+
 def test_who_waits_for_the_audit_trail_is_told_that_the_daemon_ends():
     with Broker() as broker:
         broker.stop()
