@@ -29,29 +29,46 @@ rules(enum evt_decision at_state, enum evt_decision at_winfo)
     host_settle(&host);
 }
 
+/* The next request of a watcher, on the shard that has his way. */
+static struct host_request
+asks(const char *who, const char *event, const char *call_id, unsigned shard, int64_t expires,
+     const char *to_tag)
+{
+    static uint32_t cseq;
+
+    return (struct host_request){ .from = who,
+                                  .event = event,
+                                  .call_id = call_id,
+                                  .expires = expires,
+                                  .to_tag = to_tag,
+                                  .cseq = ++cseq,
+                                  .port = host_port_of(&host, shard) };
+}
+
 static void
 request(const char *who, const char *event, const char *call_id, unsigned shard, int64_t expires,
         const char *to_tag)
 {
-    static uint32_t cseq;
+    const struct host_request request = asks(who, event, call_id, shard, expires, to_tag);
 
-    host_request(&host, &(struct host_request){ .from = who,
-                                                .event = event,
-                                                .call_id = call_id,
-                                                .expires = expires,
-                                                .to_tag = to_tag,
-                                                .cseq = ++cseq,
-                                                .port = host_port_of(&host, shard) });
+    host_request(&host, &request);
+}
+
+/* What was asked for is granted, and its NOTIFY answered. */
+static void
+accepted(void)
+{
+    (void)host_take_status(&host, 200);
+    host_answer(&host, host_take_notify(&host), 200, NULL);
 }
 
 /* A subscription and its first NOTIFY; its tag. */
 static void
 watch(const char *who, const char *call_id, unsigned shard, char ret_tag[HD_ID_TEXT + 1])
 {
-    request(who, "x-state", call_id, shard, 86400, NULL);
-    const struct host_sent *sent = host_take_status(&host, 200);
-    (void)snprintf(ret_tag, HD_ID_TEXT + 1, "%.*s", HD_FMT(sent->msg.to_tag));
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    const struct host_request request = asks(who, "x-state", call_id, shard, 86400, NULL);
+
+    host_subscribe(&host, &request, ret_tag);
 }
 
 static void
@@ -98,14 +115,12 @@ a_watcher_sees_all_of_his_own_and_nobody_else(void **state)
     told("alice active subscribe\nalice active subscribe\n2");
     host_wait(&host, 2000);
     request("carol", "x-state", "c", 0, 0, other);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     watch("dave", "d", 1, other);
     host_wait(&host, 20000);
     host_take_nothing(&host);
     request("alice", "x-state", "a", 1, 0, one);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     const struct host_sent *sent = host_take_notify(&host);
     assert_true(host_has(sent, "alice active subscribe\n"));
     assert_true(host_has(sent, "alice terminated timeout\n"));
@@ -124,15 +139,13 @@ the_moment_says_nothing_of_others(void **state)
     rules(EVT_ALLOW, EVT_OWN);
     watch_own(2, "0");
     request("bob", WINFO, "owner", 0, 86400, NULL);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     host_wait(&host, 5000);
     watch("carol", "c", 0, tag); /* the owner's document is made now, and not again for a second */
     is_shown(host_take_notify(&host), WINFO, "carol active subscribe\n1");
     host_wait(&host, 100);
     request("alice", "x-state", "a", 1, 86400, NULL);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     told("alice active subscribe\n1");
     host_wait(&host, 899);
     for (const struct host_sent *sent = host.sent; sent; sent = sent->next)
@@ -149,8 +162,7 @@ a_list_that_is_full_leaves_nobody_out_of_his_own(void **state)
     (void)state;
     rules(EVT_ALLOW, EVT_OWN);
     request("bob", WINFO, "owner", 0, 86400, NULL);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     for (unsigned i = 0; i < 4100; i++) {
         const struct evt_topic topic = { .key = HD_LIT(BOB), .package = HD_LIT("x-state") };
         char name[32];
@@ -181,8 +193,7 @@ what_ended_undecided_is_over_for_the_watcher(void **state)
     watch_own(2, "0");
     host_wait(&host, 2000);
     request("alice", "x-state", "a", 1, 60, NULL);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     told("alice pending subscribe\n1");
     host_wait(&host, 60000);
     const struct host_sent *sent = host_take_notify(&host);
@@ -209,8 +220,7 @@ a_fetch_undecided_is_no_entry_of_his_own(void **state)
     rules(EVT_CONFIRM, EVT_OWN);
     watch_own(2, "0");
     request("alice", "x-state", "a", 1, 0, NULL);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     host_wait(&host, 20000);
     host_take_nothing(&host);
 }
@@ -414,8 +424,7 @@ nothing_is_told_twice_over_a_restart_with_other_shards(void **state)
         host_take_nothing(&host);
     }
     request("alice", "x-state", "a", 1, 0, tag); /* and it goes on */
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     told("alice terminated timeout\n1");
 }
 
@@ -429,8 +438,7 @@ rules_that_changed_before_a_start_count(void **state)
     watch("carol", "c", 0, tag);
     watch("alice", "a", 1, tag);
     request("alice", WINFO, "own", 2, 86400, NULL);
-    (void)host_take_status(&host, 200);
-    host_answer(&host, host_take_notify(&host), 200, NULL);
+    accepted();
     host_wait(&host, 5000);
     host.rules[0].decision = EVT_OWN; /* nobody is told while it is down */
     host_restart(&host, 2, &(struct host_ending){ .clean = true, .down_ms = 1000 });

@@ -110,6 +110,18 @@ all_of_a_contact_is_there_again(void **state)
 
 /* --- another number of shards ---------------------------------------------------------------- */
 
+/* The one that started is the one that ends next. */
+static void
+go_on(void)
+{
+    struct host *spare = was;
+
+    host_done(was);
+    memset(spare, 0, sizeof(*spare));
+    was = is;
+    is = spare;
+}
+
 static void
 everything_finds_its_shard_whatever_their_number(void **state)
 {
@@ -140,11 +152,7 @@ everything_finds_its_shard_whatever_their_number(void **state)
             assert_says(sent, uri[i]);
             host_answer(is, sent, 200, NULL);
         }
-        struct host *spare = was;
-        host_done(was);
-        memset(spare, 0, sizeof(*spare));
-        was = is;
-        is = spare;
+        go_on();
     }
 }
 
@@ -176,11 +184,7 @@ what_was_seen_is_known_through_several_numbers_of_shards(void **state)
         restart(row[i].ending, row[i].shards, 0);
         host_wait(is, i % 2 ? 2000 : 40000); /* longer than records of other numbers stay */
         host_take_nothing(is);
-        struct host *spare = was;
-        host_done(was);
-        memset(spare, 0, sizeof(*spare));
-        was = is;
-        is = spare;
+        go_on();
     }
 }
 
