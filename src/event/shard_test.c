@@ -128,81 +128,13 @@ a_home_that_learns_of_a_package_later_than_the_mirror_catches_up(void **state)
 
 /* --- a stop and a start ---------------------------------------------------------------------- */
 
-struct kept {
-    enum evt_record_kind kind;
-    uint64_t id;
-    size_t n;
-    char octets[4000];
-};
-
-/* The newest record of each id, as a store that was read back. */
-static size_t
-keep_all(struct kept *kept, size_t cap)
-{
-    size_t n = 0;
-
-    for (const struct host_put *put = host.kept; put; put = put->next) {
-        size_t i = 0;
-        while (i < n && (kept[i].kind != put->kind || kept[i].id != put->id))
-            i++;
-        if (i < n)
-            continue;
-        assert_true(n < cap && put->record.n <= sizeof(kept[0].octets));
-        kept[n] = (struct kept){ .kind = put->kind, .id = put->id, .n = put->record.n };
-        if (put->record.n)
-            memcpy(kept[n].octets, put->record.p, put->record.n);
-        n++;
-    }
-    return n;
-}
-
-static unsigned
-owner_of(const struct kept *kept, const struct evt_shard *any)
-{
-    (void)any;
-    return hd_bucket_shard(hd_id_bucket(kept->id), host.n);
-}
-
 static void
-give_back(const struct kept *kept, size_t n, uint64_t age_ms)
+stop_and_start(bool clean, uint64_t down_ms, unsigned shards)
 {
-    static const enum evt_record_kind order[] = { EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
-                                                  EVT_RECORD_SUBSCRIPTION, EVT_RECORD_SEEN };
-
-    for (size_t k = 0; k < HD_ARRAY_LEN(order); k++) {
-        for (size_t i = 0; i < n; i++) {
-            if (kept[i].kind != order[k] || !kept[i].n)
-                continue;
-            for (unsigned s = 0; s < host.n; s++)
-                if (order[k] == EVT_RECORD_SEEN || owner_of(&kept[i], NULL) == s)
-                    assert_int_equal(evt_shard_restore(host_shard(&host, s), kept[i].kind,
-                                                       kept[i].id,
-                                                       hd_slice(kept[i].octets, kept[i].n), age_ms,
-                                                       host.now_ms * 1000),
-                                     HD_OK);
-        }
-    }
+    host_restart(&host, shards,
+                 &(struct host_ending){ .clean = clean, .kept = UINT32_MAX, .down_ms = down_ms });
     host_settle(&host);
 }
-
-static size_t
-stop_and_start(struct kept *kept, size_t cap, bool clean, uint64_t down_ms, unsigned shards)
-{
-    const uint64_t now_ms = host.now_ms;
-    size_t n;
-
-    if (clean)
-        for (unsigned i = 0; i < host.n; i++)
-            assert_int_equal(evt_shard_settle(host_shard(&host, i), now_ms * 1000), HD_OK);
-    n = keep_all(kept, cap);
-    host_done(&host);
-    host_init_start(&host, shards, clean ? 1 : 2);
-    host.now_ms = now_ms + down_ms;
-    give_back(kept, n, down_ms);
-    return n;
-}
-
-static struct kept kept[200];
 
 static void
 after_a_clean_stop_nothing_is_repeated_and_the_dialog_goes_on(void **state)
@@ -216,7 +148,7 @@ after_a_clean_stop_nothing_is_repeated_and_the_dialog_goes_on(void **state)
     struct host_sent *sent = host_take_notify(&host);
     cseq = sent->msg.cseq.number;
     host_answer(&host, sent, 200, NULL);
-    stop_and_start(kept, 200, true, 5000, 2);
+    stop_and_start(true, 5000, 2);
     host_wait(&host, 20000);
     host_take_nothing(&host);
     publish("three");
@@ -243,7 +175,7 @@ what_changed_and_was_not_acknowledged_is_sent_after_a_crash(void **state)
     publish("two");
     cseq = host_take_notify(&host)->msg.cseq.number;
     host_wait(&host, 400);
-    stop_and_start(kept, 200, false, 1000, 3);
+    stop_and_start(false, 1000, 3);
     host_wait(&host, 1);
     struct host_sent *sent = host_take_notify(&host);
     assert_true(hd_slice_eq(sent->msg.body, HD_LIT("two")));
@@ -272,9 +204,20 @@ who_expired_meanwhile_hears_it(void **state)
 {
     (void)state;
     host_subscribe(&host, &(struct host_request){ .expires = 60, .port = far_port() }, tag);
-    stop_and_start(kept, 200, true, 120000, 3);
+    stop_and_start(true, 120000, 3);
     host_wait(&host, 10000);
     assert_true(host_has(host_take_notify(&host), "terminated;reason=timeout"));
+}
+
+/* By a record that was put later. */
+static bool
+is_removed(const struct host_put *put)
+{
+    const struct host_put *newest = host.kept;
+
+    while (newest->kind != put->kind || newest->id != put->id)
+        newest = newest->next;
+    return newest->record.n == 0;
 }
 
 static void
@@ -293,7 +236,7 @@ an_end_is_repeated_after_a_restart_and_then_forgotten(void **state)
     host_request(&host, &end);
     host_take_status(&host, 200);
     host_answer(&host, host_take_notify(&host), 200, NULL);
-    stop_and_start(kept, 200, false, 1000, 3);
+    stop_and_start(false, 1000, 3);
     host_request(&host, &removal);
     host_take_status(&host, 200);
     host_request(&host, &end);
@@ -304,15 +247,14 @@ an_end_is_repeated_after_a_restart_and_then_forgotten(void **state)
         assert_int_equal(host_shard(&host, i)->pubs.count, 0);
         assert_int_equal(host_shard(&host, i)->subs.count, 0);
     }
-    const size_t n = keep_all(kept, 200);
-    for (size_t i = 0; i < n; i++)
-        assert_true(kept[i].kind == EVT_RECORD_SEEN || kept[i].n == 0);
+    for (const struct host_put *put = host.kept; put; put = put->next)
+        assert_true(put->kind == EVT_RECORD_SEEN || is_removed(put));
 }
 
 static void
 records_that_cannot_be_read_are_refused_and_leave_nothing(void **state)
 {
-    size_t n;
+    struct host_put *kept;
 
     (void)state;
     publish("one");
@@ -322,20 +264,22 @@ records_that_cannot_be_read_are_refused_and_leave_nothing(void **state)
                                                 .to_uri = BOB,
                                                 .expires = 600 });
     host_wait(&host, 2000);
-    n = keep_all(kept, 200);
+    kept = host.kept;
+    host.kept = NULL;
     host_done(&host);
     host_init(&host, 3);
-    for (size_t i = 0; i < n; i++) {
-        struct evt_shard *shard = host_shard(&host, owner_of(&kept[i], NULL));
-        for (size_t cut = 0; cut < kept[i].n; cut++) {
+    for (const struct host_put *put = kept; put; put = put->next) {
+        struct evt_shard *shard = host_shard(&host, hd_bucket_shard(put->bucket, host.n));
+        for (size_t cut = 0; cut < put->record.n; cut++) {
             char *exact = malloc(cut + 1);
-            memcpy(exact, kept[i].octets, cut);
-            assert_int_not_equal(evt_shard_restore(shard, kept[i].kind, kept[i].id,
-                                                   hd_slice(exact, cut), 0, host.now_ms * 1000),
+            memcpy(exact, put->record.p, cut);
+            assert_int_not_equal(evt_shard_restore(shard, put->kind, put->id, hd_slice(exact, cut),
+                                                   0, host.now_ms * 1000),
                                  HD_OK);
             free(exact);
         }
     }
+    host_free_puts(&kept);
     host_settle(&host);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(host_shard(&host, i)->subs.count, 0);
