@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
+
 #define CHUNK_BITS HD_TABLE_CHUNK_BITS
 #define CHUNK_LEN HD_TABLE_CHUNK_LEN
 #define CACHE_LINE 64
@@ -127,6 +129,26 @@ hd_table_add(struct hd_table *table, struct hd_handle *ret_handle, void **ret_ob
     memset(object, 0, table->object_size);
     table->count++;
     *ret_handle = (struct hd_handle){ index, ++*generation(table, index) };
+    *ret_object = object;
+    return HD_OK;
+}
+
+enum hd_err
+hd_table_add_keyed(struct hd_table *table, struct hd_map *map, uint64_t hash, uint32_t *ret_index,
+                   void **ret_object)
+{
+    struct hd_handle handle;
+    void *object;
+    enum hd_err err = hd_table_add(table, &handle, &object);
+
+    if (err)
+        return err;
+    err = hd_map_put(map, hash, handle.index);
+    if (err) {
+        hd_table_remove(table, handle.index);
+        return err;
+    }
+    *ret_index = handle.index;
     *ret_object = object;
     return HD_OK;
 }

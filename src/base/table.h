@@ -38,6 +38,11 @@ void hd_table_done(struct hd_table *table);
 /** A zeroed object.  HD_EFULL: max objects are in use; HD_ENOMEM.  ret_object points to it. */
 HD_NODISCARD enum hd_err hd_table_add(struct hd_table *table, struct hd_handle *ret_handle,
                                       void **ret_object);
+struct hd_map;
+/** The same for an object that is found by a hash: its index is put into a map under that; both or
+ * neither. */
+HD_NODISCARD enum hd_err hd_table_add_keyed(struct hd_table *table, struct hd_map *map,
+                                            uint64_t hash, uint32_t *ret_index, void **ret_object);
 /** The object of a handle, or NULL when it was removed. */
 void *hd_table_find(const struct hd_table *table, struct hd_handle handle);
 /** The object at an index in use, or NULL.  Here, since each message asks some twenty times. */

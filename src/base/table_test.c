@@ -223,6 +223,38 @@ a_refused_allocation_leaves_the_table_as_it_was(void **state)
     assert_int_equal(refusals, 18);
 }
 
+static void
+what_is_found_by_a_hash_is_in_table_and_map_or_in_neither(void **state)
+{
+    struct hd_table table;
+    struct hd_map map;
+    struct hd_map_walk walk;
+    uint32_t index;
+    void *object;
+    bool refused = true;
+
+    (void)state;
+    for (unsigned n = 0; refused; n++) {
+        hd_table_init(&table, sizeof(struct thing), 1);
+        hd_map_init(&map);
+        alloc_refuse(n);
+        const enum hd_err err = hd_table_add_keyed(&table, &map, 77, &index, &object);
+        refused = alloc_allow();
+        assert_true(n > 0 || refused);
+        assert_int_equal(err, refused ? HD_ENOMEM : HD_OK);
+        assert_int_equal(table.count, refused ? 0 : 1);
+        assert_int_equal(map.used, refused ? 0 : 1);
+        if (!refused) {
+            assert_int_equal(hd_map_first(&walk, &map, 77), index);
+            assert_ptr_equal(hd_table_at(&table, index), object);
+            assert_int_equal(hd_table_add_keyed(&table, &map, 78, &index, &object), HD_EFULL);
+            assert_int_equal(map.used, 1);
+        }
+        hd_table_done(&table);
+        hd_map_done(&map);
+    }
+}
+
 int
 main(void)
 {
@@ -236,6 +268,7 @@ main(void)
         cmocka_unit_test(objects_of_whole_cache_lines_sit_on_cache_lines),
         cmocka_unit_test(the_smallest_object_has_room_for_the_free_list),
         cmocka_unit_test(a_refused_allocation_leaves_the_table_as_it_was),
+        cmocka_unit_test(what_is_found_by_a_hash_is_in_table_and_map_or_in_neither),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

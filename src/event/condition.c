@@ -72,23 +72,18 @@ static struct evt_cond *
 cond_new(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_filter *filter,
          uint8_t transform)
 {
-    struct hd_handle handle;
     struct evt_cond *cond;
+    uint32_t index;
     void *object, *state = malloc(filter->state_size);
 
-    if (!state || hd_table_add(&shard->conds, &handle, &object)) {
-        free(state);
-        return NULL;
-    }
-    uint64_t hash = cond_hash(mirror, filter, transform);
-    if (hd_map_put(&shard->cond_by_key, hash, handle.index)) {
-        hd_table_remove(&shard->conds, handle.index);
+    if (!state || hd_table_add_keyed(&shard->conds, &shard->cond_by_key,
+                                     cond_hash(mirror, filter, transform), &index, &object)) {
         free(state);
         return NULL;
     }
     cond = object;
     cond->magic = EVT_COND_MAGIC;
-    cond->index = handle.index;
+    cond->index = index;
     cond->mirror = mirror->index;
     cond->transform = transform;
     cond->filter = filter;

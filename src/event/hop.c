@@ -64,15 +64,15 @@ evt_hop_set_conn(struct evt_shard *shard, struct evt_hop *hop, uint64_t conn)
 struct evt_hop *
 evt_hop_new(struct evt_shard *shard, const struct hd_flow *flow, uint32_t hash)
 {
-    struct hd_handle handle;
     struct evt_hop *hop;
+    uint32_t index;
     void *object;
 
-    if (hd_table_add(&shard->hops, &handle, &object))
+    if (hd_table_add_keyed(&shard->hops, &shard->hop_by_flow, hash, &index, &object))
         return NULL;
     hop = object;
     hop->magic = EVT_HOP_MAGIC;
-    hop->index = handle.index;
+    hop->index = index;
     hop->flow = *flow;
     hop->flow.conn = 0;
     hop->hash = hash;
@@ -82,13 +82,9 @@ evt_hop_new(struct evt_shard *shard, const struct hd_flow *flow, uint32_t hash)
     hop->waiting = EVT_LIST_EMPTY;
     hop->on_conn = hop->named = EVT_NONE;
     hop->proven = flow->conn != 0 || evt_listener_trusts(shard->config, flow);
-    if (hd_map_put(&shard->hop_by_flow, hop->hash, hop->index)) {
-        hd_table_remove(&shard->hops, handle.index);
-        return NULL;
-    }
     if (!evt_hop_set_conn(shard, hop, flow->conn)) {
-        hd_map_remove(&shard->hop_by_flow, hop->hash, hop->index);
-        hd_table_remove(&shard->hops, handle.index);
+        hd_map_remove(&shard->hop_by_flow, hash, index);
+        hd_table_remove(&shard->hops, index);
         return NULL;
     }
     return hop;

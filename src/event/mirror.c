@@ -96,19 +96,21 @@ mirror_new(struct evt_shard *shard, const struct evt_topic *topic,
            const struct evt_package *package, struct evt_config *config)
 {
     const struct hd_slice key = topic->key, watcher = topic->watcher;
-    struct hd_handle handle;
+    const uint64_t hash = evt_topic_hash(shard, topic);
     struct evt_mirror *mirror;
+    uint32_t index;
     void *object;
     char *copy = malloc(key.n + 2 + watcher.n);
 
-    if (!copy || hd_table_add(&shard->mirrors, &handle, &object)) {
+    if (!copy ||
+        hd_table_add_keyed(&shard->mirrors, &shard->mirror_by_key, hash, &index, &object)) {
         free(copy);
         return NULL;
     }
     mirror = object;
     mirror->magic = EVT_MIRROR_MAGIC;
-    mirror->index = handle.index;
-    mirror->hash = evt_topic_hash(shard, topic);
+    mirror->index = index;
+    mirror->hash = hash;
     copy[0] = '<'; /* as most From and To have it, see evt_texts_local() */
     memcpy(copy + 1, key.p, key.n);
     copy[key.n + 1] = '>';
@@ -124,20 +126,16 @@ mirror_new(struct evt_shard *shard, const struct evt_topic *topic,
     /* Of those for own entries it is looked up, see watch.c. */
     mirror->watched =
         !watcher.n && shard->asked.count > 0 && evt_watch_asked(shard, mirror->key, package->name);
-    if (hd_map_put(&shard->mirror_by_key, mirror->hash, mirror->index))
-        goto fail;
     if (mirror_ask(shard, mirror, true, false)) {
-        hd_map_remove(&shard->mirror_by_key, mirror->hash, mirror->index);
-        goto fail;
+        evt_config_unref(mirror->config);
+        hd_map_remove(&shard->mirror_by_key, hash, index);
+        hd_table_remove(&shard->mirrors, index);
+        free(copy);
+        return NULL;
     }
     shard->n_own += mirror->watcher_n > 0;
     evt_gauge(shard, &shard->counters.mirrors, 1);
     return mirror;
-fail:
-    evt_config_unref(mirror->config);
-    free(copy);
-    hd_table_remove(&shard->mirrors, handle.index);
-    return NULL;
 }
 
 /* config: the one that the package is of. */

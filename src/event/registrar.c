@@ -55,27 +55,24 @@ account_find(struct evt_shard *shard, struct hd_slice key)
 static struct evt_account *
 account_new(struct evt_shard *shard, struct hd_slice key)
 {
-    struct hd_handle handle;
+    const uint64_t hash = hd_hash(&shard->keys.table, key);
     struct evt_account *account;
+    uint32_t index;
     void *object;
     char *copy = hd_slice_strdup(key);
 
-    if (!copy || hd_table_add(&shard->accounts, &handle, &object)) {
+    if (!copy ||
+        hd_table_add_keyed(&shard->accounts, &shard->account_by_key, hash, &index, &object)) {
         free(copy);
         return NULL;
     }
     account = object;
     account->magic = EVT_ACCOUNT_MAGIC;
-    account->index = handle.index;
-    account->hash = hd_hash(&shard->keys.table, key);
+    account->index = index;
+    account->hash = hash;
     account->key = hd_slice(copy, key.n);
     account->timer.kind = EVT_TIMER_ACCOUNT;
     account->waiting_end = &account->waiting;
-    if (hd_map_put(&shard->account_by_key, account->hash, account->index)) {
-        free(copy);
-        hd_table_remove(&shard->accounts, handle.index);
-        return NULL;
-    }
     return account;
 }
 

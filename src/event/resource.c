@@ -54,21 +54,22 @@ resource_get(struct evt_shard *shard, const struct evt_topic *topic,
 {
     struct evt_resource *resource = evt_resource_of(shard, topic);
     const struct hd_slice key = topic->key, watcher = topic->watcher;
-    struct hd_handle handle;
+    uint32_t index;
     void *object;
-    char *copy;
 
     if (resource)
         return resource;
-    copy = malloc(key.n + watcher.n);
-    if (!copy || hd_table_add(&shard->resources, &handle, &object)) {
+    const uint64_t hash = evt_topic_hash(shard, topic);
+    char *copy = malloc(key.n + watcher.n);
+    if (!copy ||
+        hd_table_add_keyed(&shard->resources, &shard->resource_by_key, hash, &index, &object)) {
         free(copy);
         return NULL;
     }
     resource = object;
     resource->magic = EVT_RESOURCE_MAGIC;
-    resource->index = handle.index;
-    resource->hash = evt_topic_hash(shard, topic);
+    resource->index = index;
+    resource->hash = hash;
     resource->config = evt_config_ref(shard->config);
     resource->package = package;
     memcpy(copy, key.p, key.n);
@@ -78,12 +79,6 @@ resource_get(struct evt_shard *shard, const struct evt_topic *topic,
     HD_ASSERT(watcher.n <= UINT8_MAX);
     resource->watcher_n = (uint8_t)watcher.n;
     resource->newest = EVT_NONE;
-    if (hd_map_put(&shard->resource_by_key, resource->hash, resource->index)) {
-        evt_config_unref(resource->config);
-        free(copy);
-        hd_table_remove(&shard->resources, handle.index);
-        return NULL;
-    }
     evt_gauge(shard, &shard->counters.resources, 1);
     return resource;
 }
@@ -534,28 +529,23 @@ struct evt_pub *
 evt_pub_new_as(struct evt_shard *shard, struct evt_resource *resource, struct hd_slice publisher,
                uint64_t id)
 {
-    struct hd_handle handle;
     struct evt_pub *pub;
+    uint32_t index;
     void *object;
     char *name = hd_slice_strdup(publisher);
 
-    if (!name || hd_table_add(&shard->pubs, &handle, &object)) {
+    if (!name || hd_table_add_keyed(&shard->pubs, &shard->pub_by_id, id, &index, &object)) {
         free(name);
         return NULL;
     }
     pub = object;
     pub->magic = EVT_PUB_MAGIC;
-    pub->index = handle.index;
+    pub->index = index;
     pub->resource = resource->index;
     pub->timer.kind = EVT_TIMER_PUB;
     pub->publisher = hd_slice(name, publisher.n);
     pub->waiting_end = &pub->waiting;
     pub->id = id;
-    if (hd_map_put(&shard->pub_by_id, pub->id, pub->index)) {
-        free(name);
-        hd_table_remove(&shard->pubs, handle.index);
-        return NULL;
-    }
     pub_link(shard, resource, pub);
     resource->n_pubs++;
     return pub;

@@ -189,22 +189,17 @@ asked_new(struct evt_shard *shard, const struct evt_topic *topic)
 {
     const uint64_t hash = evt_topic_hash(shard, topic);
     struct evt_asked *asked;
-    struct hd_handle handle;
+    uint32_t index;
     void *object;
     char *text = malloc(evt_topic_size(topic));
 
-    if (!text || hd_table_add(&shard->asked, &handle, &object)) {
-        free(text);
-        return NULL;
-    }
-    if (hd_map_put(&shard->asked_by_key, hash, handle.index)) {
-        hd_table_remove(&shard->asked, handle.index);
+    if (!text || hd_table_add_keyed(&shard->asked, &shard->asked_by_key, hash, &index, &object)) {
         free(text);
         return NULL;
     }
     asked = object;
     asked->hash = hash;
-    asked->index = handle.index;
+    asked->index = index;
     asked->text = text;
     asked->topic = evt_topic_write(topic, text);
     shard->n_asked_own += topic->watcher.n > 0;

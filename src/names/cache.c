@@ -83,30 +83,26 @@ make_room(struct nam_cache *cache, uint64_t run)
 struct nam_entry *
 nam_cache_add(struct nam_cache *cache, struct hd_slice name, enum nam_type type, uint64_t run)
 {
+    const uint64_t hash = name_hash(cache, name, type);
     struct nam_entry *entry;
-    struct hd_handle handle;
+    uint32_t index;
     void *object;
     char *copy;
 
     if (!make_room(cache, run))
         return NULL;
     copy = hd_slice_strdup(name);
-    if (!copy || hd_table_add(&cache->entries, &handle, &object)) {
+    if (!copy || hd_table_add_keyed(&cache->entries, &cache->by_name, hash, &index, &object)) {
         free(copy);
         return NULL;
     }
     entry = object;
     *entry = (struct nam_entry){ .magic = NAM_ENTRY_MAGIC,
-                                 .index = handle.index,
-                                 .hash = name_hash(cache, name, type),
+                                 .index = index,
+                                 .hash = hash,
                                  .type = type,
                                  .run = run,
                                  .name = hd_slice(copy, name.n) };
-    if (hd_map_put(&cache->by_name, entry->hash, entry->index)) {
-        free(copy);
-        hd_table_remove(&cache->entries, handle.index);
-        return NULL;
-    }
     return entry;
 }
 

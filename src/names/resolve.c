@@ -487,19 +487,16 @@ question_free(struct nam_resolver *names, struct question *q)
 static enum hd_err
 question_new(struct nam_resolver *names, const struct question *wanted, struct question **ret_q)
 {
-    struct hd_handle handle;
+    uint32_t index;
     void *object;
-    enum hd_err err = hd_table_add(&names->questions, &handle, &object);
+    enum hd_err err =
+        hd_table_add_keyed(&names->questions, &names->by_name, wanted->hash, &index, &object);
 
     if (err)
         return err;
     struct question *q = object;
     *q = *wanted;
-    q->index = handle.index;
-    if (hd_map_put(&names->by_name, q->hash, q->index)) {
-        hd_table_remove(&names->questions, handle.index);
-        return HD_ENOMEM;
-    }
+    q->index = index;
     count(&names->counters.open, 1);
     *ret_q = q;
     return HD_OK;

@@ -57,21 +57,16 @@ name_find(const struct net_names *names, uint64_t hash, const char *text)
 static uint32_t
 name_add(struct net_names *names, uint64_t hash, const char *text)
 {
-    struct hd_handle handle;
+    uint32_t index;
     void *object;
     char *copy = strdup(text);
 
-    if (!copy || hd_table_add(&names->names, &handle, &object)) {
-        free(copy);
-        return 0;
-    }
-    if (hd_map_put(&names->by_hash, hash, handle.index)) {
-        hd_table_remove(&names->names, handle.index);
+    if (!copy || hd_table_add_keyed(&names->names, &names->by_hash, hash, &index, &object)) {
         free(copy);
         return 0;
     }
     *(struct name *)object = (struct name){ .hash = hash, .text = copy };
-    return handle.index + 1;
+    return index + 1;
 }
 
 uint32_t

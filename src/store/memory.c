@@ -248,7 +248,6 @@ kept_put(struct part *part, struct record *record)
 {
     uint32_t at;
     struct kept *kept = kept_find(part, record->kind, record->id, &at);
-    struct hd_handle handle;
     void *place;
     enum hd_err err;
 
@@ -257,14 +256,10 @@ kept_put(struct part *part, struct record *record)
         kept->record = record;
         return HD_OK;
     }
-    err = hd_table_add(&part->kept, &handle, &place);
+    err = hd_table_add_keyed(&part->kept, &part->index, record_hash(record->kind, record->id), &at,
+                             &place);
     if (err)
         return err;
-    err = hd_map_put(&part->index, record_hash(record->kind, record->id), handle.index);
-    if (err) {
-        hd_table_remove(&part->kept, handle.index);
-        return err;
-    }
     kept = place;
     kept->record = record;
     return HD_OK;
