@@ -59,6 +59,16 @@ struct hd_slice hd_slice_cut(struct hd_slice *s, char c);
  */
 HD_NODISCARD enum hd_err hd_slice_to_u32(struct hd_slice s, uint32_t *ret_value);
 HD_NODISCARD enum hd_err hd_slice_to_u64(struct hd_slice s, uint64_t *ret_value);
+/** 0 to 15 for a hexadecimal digit of either case, or -1. */
+static inline int
+hd_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
 
 /** A NUL-terminated heap copy for interfaces that want one; NULL when memory is short.  Caller
  * frees. */

@@ -155,6 +155,18 @@ a_copy_ends_with_nul(void **state)
     free(empty);
 }
 
+static void
+a_digit_of_sixteen_has_either_case(void **state)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        const char *const place = c ? strchr(digits, c) : NULL;
+        assert_int_equal(hd_hex_digit((char)c), place ? (int)((place - digits) % 16) : -1);
+    }
+}
+
 int
 main(void)
 {
@@ -169,6 +181,7 @@ main(void)
         cmocka_unit_test(find_gives_the_length_when_there_is_none),
         cmocka_unit_test(numbers_are_digits_only_and_checked_into_their_width),
         cmocka_unit_test(a_copy_ends_with_nul),
+        cmocka_unit_test(a_digit_of_sixteen_has_either_case),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

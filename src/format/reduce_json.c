@@ -98,16 +98,6 @@ take_name(struct walk *w)
     return name;
 }
 
-static int
-hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 0;
-}
-
 static size_t
 utf8_put(char *to, uint32_t c)
 {
@@ -136,7 +126,11 @@ utf8_put(char *to, uint32_t c)
 static uint32_t
 hex4(const char *p)
 {
-    return (uint32_t)(hex_of(p[0]) << 12 | hex_of(p[1]) << 8 | hex_of(p[2]) << 4 | hex_of(p[3]));
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        value = value << 4 | (uint32_t)hd_hex_digit(p[i]);
+    return value;
 }
 
 /* The character of an escape at p, of n octets; *ret_n of them are its own. */

@@ -35,13 +35,10 @@ id_of(const json_t *json, const char *key)
     uint64_t id = 0;
 
     for (size_t i = 0; i < text.n && i < 16; i++) {
-        const char c = text.p[i];
-        const unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                               : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                                                      : 16;
-        if (digit > 15)
+        const int digit = hd_hex_digit(text.p[i]);
+        if (digit < 0)
             return 0;
-        id = id << 4 | digit;
+        id = id << 4 | (uint64_t)digit;
     }
     return id;
 }
@@ -72,12 +69,6 @@ transport_of(const json_t *json)
     return HD_UDP;
 }
 
-static int
-hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum hd_err
 octets_of(const json_t *json, struct hd_slice *ret)
 {
@@ -90,7 +81,7 @@ octets_of(const json_t *json, struct hd_slice *ret)
         memcpy(octets, text.p, text.n);
     size_t n = text.n;
     for (size_t i = 0; i + 1 < hex.n; i += 2) {
-        const int high = hex_digit(hex.p[i]), low = hex_digit(hex.p[i + 1]);
+        const int high = hd_hex_digit(hex.p[i]), low = hd_hex_digit(hex.p[i + 1]);
         if (high < 0 || low < 0)
             break;
         octets[n++] = (char)(high << 4 | low);

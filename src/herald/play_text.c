@@ -89,18 +89,6 @@ play_vars_find(const struct play_vars *vars, struct hd_slice name, struct hd_sli
 
 /* --- templates and patterns ------------------------------------------------------------------ */
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* Cuts one escape (after its backslash) from *rest.  A backslash before anything else stands for
  * itself, since SIP uses it in quoted strings. */
 static enum hd_err
@@ -113,8 +101,8 @@ escape_take(struct hd_slice *rest, struct hd_str *out)
     if (rest->n == 0)
         return HD_ESYNTAX;
     if (rest->p[0] == 'x') {
-        int high = rest->n > 2 ? hex_digit(rest->p[1]) : -1;
-        int low = rest->n > 2 ? hex_digit(rest->p[2]) : -1;
+        int high = rest->n > 2 ? hd_hex_digit(rest->p[1]) : -1;
+        int low = rest->n > 2 ? hd_hex_digit(rest->p[2]) : -1;
 
         if (high < 0 || low < 0)
             return HD_ESYNTAX;

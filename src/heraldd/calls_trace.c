@@ -516,13 +516,10 @@ hd_hex_id(struct hd_slice text)
     if (text.n != 16)
         return 0;
     for (size_t i = 0; i < text.n; i++) {
-        const char c = text.p[i];
-        if (c >= '0' && c <= '9')
-            id = id << 4 | (uint64_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            id = id << 4 | (uint64_t)(c - 'a' + 10);
-        else
+        const int digit = hd_hex_digit(text.p[i]);
+        if (digit < 0)
             return 0;
+        id = id << 4 | (uint64_t)digit;
     }
     return id;
 }

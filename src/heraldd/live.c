@@ -52,12 +52,6 @@ stamp_now(void)
                                .wall_ms = clock_ms(CLOCK_REALTIME) };
 }
 
-static int
-hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* 32 digits with dashes between them. */
 static bool
 boot_id_parse(const char *text, size_t n, uint8_t ret[STO_BOOT_ID])
@@ -66,7 +60,7 @@ boot_id_parse(const char *text, size_t n, uint8_t ret[STO_BOOT_ID])
 
     memset(ret, 0, STO_BOOT_ID);
     for (size_t i = 0; i < n && digits < 2 * STO_BOOT_ID; i++) {
-        int digit = hex_digit(text[i]);
+        int digit = hd_hex_digit(text[i]);
         if (text[i] == '-')
             continue;
         if (digit < 0)

@@ -44,16 +44,6 @@ api_method_read(struct hd_slice name)
 
 /* --- escapes --------------------------------------------------------------------------------- */
 
-static int
-hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Undoes the escapes of a part into room.  plus: a '+' is a blank, as forms write it. */
 static enum hd_err
 decode(struct api_target *target, struct hd_slice part, bool plus, struct hd_slice *ret)
@@ -66,8 +56,8 @@ decode(struct api_target *target, struct hd_slice part, bool plus, struct hd_sli
     for (size_t i = 0; i < part.n; i++) {
         unsigned char c = (unsigned char)part.p[i];
         if (c == '%') {
-            int high = i + 2 < part.n ? hex_of(part.p[i + 1]) : -1;
-            int low = high >= 0 ? hex_of(part.p[i + 2]) : -1;
+            int high = i + 2 < part.n ? hd_hex_digit(part.p[i + 1]) : -1;
+            int low = high >= 0 ? hd_hex_digit(part.p[i + 2]) : -1;
             if (low < 0)
                 return HD_ESYNTAX;
             c = (unsigned char)(high * 16 + low);

@@ -107,16 +107,6 @@ sip_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-/** 0 to 15, or -1. */
-static inline int
-sip_hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = sip_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /** The end of a quoted string that begins at p ("\"...\""), or NULL when it does not end before
  * end. */
 const char *sip_quoted_end(const char *p, const char *end);

@@ -139,16 +139,6 @@ take_param(struct hd_slice *s, struct hd_slice *ret_name, struct hd_slice *ret_v
     return s->n == 0 || *s->p == ',' ? HD_OK : HD_ESYNTAX;
 }
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* nc-value = 8LHEX; upper case is read as well. */
 static enum hd_err
 read_nc(struct hd_slice value, uint32_t *ret_nc)
@@ -157,7 +147,7 @@ read_nc(struct hd_slice value, uint32_t *ret_nc)
     if (value.n != 8)
         return HD_ESYNTAX;
     for (size_t i = 0; i < 8; i++) {
-        const int digit = hex_digit(value.p[i]);
+        const int digit = hd_hex_digit(value.p[i]);
         if (digit < 0)
             return HD_ESYNTAX;
         nc = nc << 4 | (uint32_t)digit;

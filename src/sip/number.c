@@ -17,7 +17,7 @@ octet_take(struct hd_slice *text)
 
     if (c == '%' && text->n >= 3 && sip_is(text->p[1], SIP_C_HEX) &&
         sip_is(text->p[2], SIP_C_HEX)) {
-        c = (char)(sip_hex(text->p[1]) * 16 + sip_hex(text->p[2]));
+        c = (char)(hd_hex_digit(text->p[1]) * 16 + hd_hex_digit(text->p[2]));
         n = 3;
     }
     *text = hd_slice_from(*text, n);

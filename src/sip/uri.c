@@ -328,7 +328,7 @@ character_next(struct hd_slice *s)
 {
     const char c = s->p[0];
     if (c == '%' && s->n >= 3 && sip_is(s->p[1], SIP_C_HEX) && sip_is(s->p[2], SIP_C_HEX)) {
-        const int octet = sip_hex(s->p[1]) * 16 + sip_hex(s->p[2]);
+        const int octet = hd_hex_digit(s->p[1]) * 16 + hd_hex_digit(s->p[2]);
         *s = hd_slice(s->p + 3, s->n - 3);
         return octet == '%' || hd_slice_find(reserved, (char)octet) < reserved.n ? octet + 256
                                                                                  : octet;
@@ -465,7 +465,7 @@ user_write(struct sip_out *out, struct hd_slice user)
             user = hd_slice_from(user, 1);
             continue;
         }
-        const int octet = sip_hex(user.p[1]) * 16 + sip_hex(user.p[2]);
+        const int octet = hd_hex_digit(user.p[1]) * 16 + hd_hex_digit(user.p[2]);
         if (sip_is_plain((char)octet)) {
             sip_out_char(out, (char)octet);
         } else {
