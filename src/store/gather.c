@@ -1,10 +1,11 @@
-/* gather.c - writes that follow one another become one, and a file that nobody wrote into is not
- * synced.
+/* gather.c - writes that follow one another become one, a file that nobody wrote into is not
+ * synced, and a checkpoint finds in memory what it reads of the log.
  *
  * Invariants: what is gathered of a file lies in one piece behind another, and is written before
  * anything else is asked of that file; so the order of its writes stays, and only their borders
  * change.  A piece that could not be written is forgotten, and whoever caused the write is told:
- * SQLite gives the commit up and writes all of it anew. */
+ * SQLite gives the commit up and writes all of it anew.  The first image_n octets of the log are in
+ * its image as well, those that are gathered among them. */
 #include "store/gather.h"
 
 #include <sqlite3.h>
@@ -15,6 +16,7 @@
 
 /* SQLite's own VFS writes less than 128 KiB in one call, and takes this in one. */
 #define GATHERED_MOST ((size_t)124 << 10)
+#define IMAGE ((size_t)4 << 20) /* of a log; a checkpoint comes before it has as much */
 
 struct sto_gather {
     sqlite3_vfs vfs; /* the first: it is found by this */
@@ -26,10 +28,13 @@ struct sto_gather {
 struct handle {
     sqlite3_file base;
     sqlite3_file *behind;
-    bool dirty; /* something may have been written since the last sync that succeeded */
-    char *octets;
+    bool dirty;   /* something may have been written since the last sync that succeeded */
+    char *octets; /* what is gathered, where it is not in the image */
     size_t n;
     sqlite3_int64 at;
+    bool in_image;
+    char *image; /* NULL: not a log */
+    size_t image_n;
 };
 
 static struct handle *
@@ -38,15 +43,26 @@ handle_of(sqlite3_file *file)
     return (struct handle *)(void *)file;
 }
 
+static void
+image_cut(struct handle *handle, sqlite3_int64 size)
+{
+    if (handle->image_n > (size_t)size)
+        handle->image_n = (size_t)size;
+}
+
 static int
 write_gathered(struct handle *handle)
 {
+    const char *octets = handle->in_image ? handle->image + handle->at : handle->octets;
     size_t n = handle->n;
 
     if (n == 0)
         return SQLITE_OK;
     handle->n = 0;
-    return handle->behind->pMethods->xWrite(handle->behind, handle->octets, (int)n, handle->at);
+    int code = handle->behind->pMethods->xWrite(handle->behind, octets, (int)n, handle->at);
+    if (code)
+        image_cut(handle, handle->at);
+    return code;
 }
 
 static int
@@ -57,6 +73,7 @@ io_close(sqlite3_file *file)
     int closed = handle->behind->pMethods->xClose(handle->behind);
 
     free(handle->octets);
+    free(handle->image);
     return code ? code : closed;
 }
 
@@ -64,9 +81,31 @@ static int
 io_read(sqlite3_file *file, void *to, int n, sqlite3_int64 at)
 {
     struct handle *handle = handle_of(file);
-    int code = write_gathered(handle);
 
+    if ((size_t)at + (size_t)n <= handle->image_n) {
+        memcpy(to, handle->image + at, (size_t)n);
+        return SQLITE_OK;
+    }
+    int code = write_gathered(handle);
     return code ? code : handle->behind->pMethods->xRead(handle->behind, to, n, at);
+}
+
+/* Whether it can be part of the image: no gap is before it. */
+static bool
+image_has_room(const struct handle *handle, sqlite3_int64 at, size_t n)
+{
+    return handle->image && (size_t)at <= handle->image_n && (size_t)at + n <= IMAGE;
+}
+
+static void
+gather(struct handle *handle, const void *octets, size_t n)
+{
+    const size_t end = (size_t)handle->at + handle->n + n;
+
+    memcpy((handle->in_image ? handle->image + handle->at : handle->octets) + handle->n, octets, n);
+    handle->n += n;
+    if (handle->in_image && handle->image_n < end)
+        handle->image_n = end;
 }
 
 static int
@@ -74,20 +113,23 @@ io_write(sqlite3_file *file, const void *octets, int n, sqlite3_int64 at)
 {
     struct handle *handle = handle_of(file);
     size_t size = (size_t)n;
+    bool in_image = image_has_room(handle, at, size);
 
     handle->dirty = true;
-    if (handle->n > 0 &&
-        (at != handle->at + (sqlite3_int64)handle->n || size > GATHERED_MOST - handle->n)) {
+    if (handle->n > 0 && (at != handle->at + (sqlite3_int64)handle->n ||
+                          size > GATHERED_MOST - handle->n || in_image != handle->in_image)) {
         int code = write_gathered(handle);
         if (code)
             return code;
     }
+    if (size > GATHERED_MOST || !in_image)
+        image_cut(handle, at);
     if (size > GATHERED_MOST)
         return handle->behind->pMethods->xWrite(handle->behind, octets, n, at);
     if (handle->n == 0)
         handle->at = at;
-    memcpy(handle->octets + handle->n, octets, size);
-    handle->n += size;
+    handle->in_image = in_image;
+    gather(handle, octets, size);
     return SQLITE_OK;
 }
 
@@ -98,6 +140,7 @@ io_truncate(sqlite3_file *file, sqlite3_int64 size)
     int code = write_gathered(handle);
 
     handle->dirty = true;
+    image_cut(handle, size);
     return code ? code : handle->behind->pMethods->xTruncate(handle->behind, size);
 }
 
@@ -200,13 +243,15 @@ vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int 
         return behind->xOpen(behind, name, file, flags, ret_flags);
     *handle = (struct handle){ .behind = (sqlite3_file *)(void *)(handle + 1), .dirty = true };
     handle->octets = malloc(GATHERED_MOST);
-    if (!handle->octets)
-        return SQLITE_NOMEM;
-    int code = behind->xOpen(behind, name, handle->behind, flags, ret_flags);
+    handle->image = flags & SQLITE_OPEN_WAL ? malloc(IMAGE) : NULL;
+    bool has_room = handle->octets && (handle->image || !(flags & SQLITE_OPEN_WAL));
+    int code =
+        has_room ? behind->xOpen(behind, name, handle->behind, flags, ret_flags) : SQLITE_NOMEM;
     if (code) {
-        if (handle->behind->pMethods)
+        if (has_room && handle->behind->pMethods)
             (void)handle->behind->pMethods->xClose(handle->behind);
         free(handle->octets);
+        free(handle->image);
         return code;
     }
     handle->base.pMethods = &io;

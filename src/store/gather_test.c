@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "store/fault_vfs.h"
 
 struct fixture {
@@ -156,6 +157,96 @@ a_write_that_fails_is_told_to_the_sync_and_forgotten(void **state)
 }
 
 static void
+a_log_is_read_without_the_disk(void **state)
+{
+    struct fixture *f = *state;
+    char found[8] = "";
+
+    assert_int_equal(put(f, "in memory", 0), SQLITE_OK);
+    fault_disk_fail(f->disk, FAULT_READ, 0);
+    assert_reads(f, "in memory");
+    assert_int_equal(f->file->pMethods->xSync(f->file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+    assert_reads(f, "in memory");
+    assert_int_equal(f->file->pMethods->xTruncate(f->file, 3), SQLITE_OK);
+    assert_reads(f, "in ");
+    assert_true(f->file->pMethods->xRead(f->file, found, 4, 0) != SQLITE_OK);
+}
+
+/* Places where writes begin, and how long they are: near the start, and at the end of the image. */
+static void
+by_chance(uint64_t *chance, sqlite3_int64 *ret_at, int *ret_n)
+{
+    *chance = hd_hash_mix(*chance, 1);
+    *ret_at =
+        (sqlite3_int64)(*chance >> 8 & 0x7f) + (*chance & 7 ? 0 : (sqlite3_int64)(IMAGE - 0x60));
+    *ret_n = 1 + (int)(*chance >> 16 & 0x3f);
+}
+
+static void
+assert_image_is_the_file(struct fixture *f, char *one, char *other)
+{
+    struct handle *handle = handle_of(f->file);
+    const int n = (int)handle->image_n;
+
+    assert_int_equal(f->file->pMethods->xSync(f->file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+    if (n == 0)
+        return;
+    assert_int_equal(f->file->pMethods->xRead(f->file, one, n, 0), SQLITE_OK);
+    assert_int_equal(handle->behind->pMethods->xRead(handle->behind, other, n, 0), SQLITE_OK);
+    assert_memory_equal(one, other, (size_t)n);
+}
+
+/* As a log that begins anew and goes on behind the end of the image, in pieces of which many are
+ * gathered. */
+static void
+fill(struct fixture *f, char *octets)
+{
+    enum { PIECE = 1 << 14 };
+    struct handle *handle = handle_of(f->file);
+    char tail[2 * PIECE];
+
+    for (size_t at = 0; at < IMAGE + PIECE; at += PIECE) {
+        memset(octets + at, 'A' + (int)(at / PIECE % 26), PIECE);
+        assert_int_equal(f->file->pMethods->xWrite(f->file, octets + at, PIECE, (sqlite3_int64)at),
+                         SQLITE_OK);
+    }
+    assert_int_equal(handle->image_n, IMAGE);
+    assert_int_equal(f->file->pMethods->xSync(f->file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+    assert_int_equal(handle->behind->pMethods->xRead(handle->behind, tail, sizeof(tail),
+                                                     (sqlite3_int64)IMAGE - PIECE),
+                     SQLITE_OK);
+    assert_memory_equal(tail, octets + IMAGE - PIECE, sizeof(tail));
+}
+
+/* Writes over one another, up to the end of the image and beyond; some fail, half done. */
+static void
+what_is_in_memory_is_what_the_file_has(void **state)
+{
+    struct fixture *f = *state;
+    char *one = malloc(IMAGE + (1 << 14)), *other = malloc(IMAGE);
+    uint64_t chance = 7;
+    sqlite3_int64 at;
+    int n;
+
+    assert_true(one && other);
+    for (int i = 0; i < 1000; i++) {
+        if (i % 50 == 0)
+            fill(f, one);
+        by_chance(&chance, &at, &n);
+        memset(one, 'a' + i % 26, (size_t)n);
+        fault_disk_fail(f->disk, i % 17 == 5 ? FAULT_TORN : FAULT_NONE, 0);
+        (void)f->file->pMethods->xWrite(f->file, one, n, at);
+        if (i % 101 == 100)
+            (void)f->file->pMethods->xTruncate(f->file, at);
+        fault_disk_fail(f->disk, FAULT_NONE, 0);
+        if (i % 5 == 0)
+            assert_image_is_the_file(f, one, other);
+    }
+    free(one);
+    free(other);
+}
+
+static void
 a_vfs_that_is_not_there_is_told(void **state)
 {
     struct sto_gather *gather = NULL;
@@ -175,6 +266,8 @@ main(void)
         TEST(nothing_is_asked_of_the_file_past_what_is_gathered),
         TEST(more_than_fits_is_written_in_pieces),
         TEST(a_write_that_fails_is_told_to_the_sync_and_forgotten),
+        TEST(a_log_is_read_without_the_disk),
+        TEST(what_is_in_memory_is_what_the_file_has),
         cmocka_unit_test(a_vfs_that_is_not_there_is_told),
     };
 
