@@ -555,8 +555,10 @@ subscribe_initial(struct evt_shard *shard, struct evt_request *request)
     if (evt_request_is_too_many(shard, request) || !evt_wanted_filter(shard, request, &want, NULL))
         return;
     const bool here = evt_merged_here(shard, request->msg);
-    if (here && evt_merged(shard, request))
+    if (here && evt_merged(shard, request)) {
+        evt_wanted_drop(shard, &want);
         return;
+    }
     if (want.package->supersede && want.expires_s)
         want.device = evt_device_hash(
             shard, evt_key_hash(shard, hd_slice(want.key, want.key_n), want.package->name),

@@ -663,6 +663,28 @@ filters_are_switched_replaced_and_removed_by_their_id(void **state)
     assert_null(evt_sub_filtered(host_sub(is, 0)));
 }
 
+/* The filter of a request that is merged goes with it, or the port would not be free of filters at
+ * the end.  (The first one was not kept, so that only its place among the answers is left of it.) */
+static void
+a_merged_request_leaves_no_filter(void **state)
+{
+    struct host_request request = { .event = "x-ekg",
+                                    .call_id = "forked",
+                                    .branch = "one",
+                                    .expires = 600,
+                                    .type = JSON,
+                                    .body = EKG };
+
+    (void)state;
+    is->store = HOST_STORE_FAILS;
+    host_request(is, &request);
+    (void)host_take_status(is, 503);
+    request.branch = "two";
+    host_request(is, &request);
+    (void)host_take_status(is, 482);
+    is->store = HOST_STORE_NOW;
+}
+
 static void
 a_filter_is_kept_over_a_restart_with_what_was_sent(void **state)
 {
@@ -818,6 +840,7 @@ main(void)
         CORE_TEST(a_trigger_holds_back_all_but_the_first_notify),
         CORE_TEST(what_is_wanted_is_a_view_of_its_own),
         CORE_TEST(filters_are_switched_replaced_and_removed_by_their_id),
+        CORE_TEST(a_merged_request_leaves_no_filter),
         CORE_TEST(a_filter_is_kept_over_a_restart_with_what_was_sent),
         CORE_TEST(a_hundred_thresholds_of_ten_thousand_are_looked_at_once_each),
         CORE_TEST(looking_for_news_of_a_call_takes_of_the_share_of_a_turn),
