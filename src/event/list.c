@@ -269,15 +269,6 @@ evt_shard_look_pubs(struct evt_shard *shard, const struct evt_look *look, uint64
     return walk(shard, &shard->pubs, look, visit_pub, &visiting);
 }
 
-void
-evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
-                    uint64_t now_us, evt_pub_visit_f visit, void *context)
-{
-    const struct evt_look look = { .resource = resource, .limit = limit, .scan = UINT32_MAX };
-
-    (void)evt_shard_look_pubs(shard, &look, now_us, visit, context);
-}
-
 struct visiting_resources {
     evt_resource_visit_f visit;
     void *context;

@@ -269,17 +269,19 @@ publications_and_their_resources_are_listed(void **state)
     const struct evt_look carols = { .text = HD_LIT("Carol"),
                                      .limit = ROWS_MOST,
                                      .scan = UINT32_MAX };
+    const struct evt_look one = { .limit = 1, .scan = UINT32_MAX };
+    const struct evt_look hers = { .resource = HD_LIT("sip:carol@example.test"),
+                                   .limit = 9,
+                                   .scan = UINT32_MAX };
 
     (void)state;
     host_publish(&host, "sip:bob@example.test", "x-state", NULL, "four", etag);
     host_publish(&host, "sip:carol@example.test", "x-state", NULL, "seven..", etag);
     host_wait(&host, 1500); /* begun seconds count whole */
-    evt_shard_list_pubs(host_shard(&host, 0), hd_slice(NULL, 0), 1, host.now_ms * 1000, note_pub,
-                        NULL);
+    (void)evt_shard_look_pubs(host_shard(&host, 0), &one, host.now_ms * 1000, note_pub, NULL);
     assert_int_equal(n_rows, 1);
     n_rows = 0;
-    evt_shard_list_pubs(host_shard(&host, 0), HD_LIT("sip:carol@example.test"), 9,
-                        host.now_ms * 1000, note_pub, NULL);
+    (void)evt_shard_look_pubs(host_shard(&host, 0), &hers, host.now_ms * 1000, note_pub, NULL);
     assert_int_equal(n_rows, 1);
     assert_int_equal(rows[0].size, 7);
     assert_int_equal(rows[0].expires_s, 599);

@@ -222,8 +222,6 @@ void evt_shard_list_subs(struct evt_shard *shard, struct hd_slice resource, uint
 /** Who watches, those too about whom nobody decided before they ended. */
 void evt_shard_list_watchers(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                              uint64_t now_us, evt_watcher_visit_f visit, void *context);
-void evt_shard_list_pubs(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
-                         uint64_t now_us, evt_pub_visit_f visit, void *context);
 void evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, uint32_t limit,
                              uint64_t now_us, evt_binding_visit_f visit, void *context);
 

@@ -664,7 +664,8 @@ filters_are_switched_replaced_and_removed_by_their_id(void **state)
 }
 
 /* The filter of a request that is merged goes with it, or the port would not be free of filters at
- * the end.  (The first one was not kept, so that only its place among the answers is left of it.) */
+ * the end.  (The first one was not kept, so that only its place among the answers is left of it.)
+ */
 static void
 a_merged_request_leaves_no_filter(void **state)
 {

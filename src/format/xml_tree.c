@@ -185,16 +185,6 @@ fmt_xml_node_find(const struct fmt_xml_tree *tree, const struct fmt_xml_node *no
     return child;
 }
 
-const struct fmt_xml_node *
-fmt_xml_tree_find(const struct fmt_xml_tree *tree, uint32_t from, struct hd_slice ns,
-                  struct hd_slice local)
-{
-    for (uint32_t i = from; i < tree->n; i++)
-        if (fmt_xml_is(&tree->nodes[i].name, ns, local))
-            return &tree->nodes[i];
-    return NULL;
-}
-
 /* --- text ------------------------------------------------------------------------------------ */
 
 static size_t

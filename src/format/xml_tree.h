@@ -50,12 +50,10 @@ const struct fmt_xml_node *fmt_xml_node_child(const struct fmt_xml_tree *tree,
                                               const struct fmt_xml_node *node);
 const struct fmt_xml_node *fmt_xml_node_next(const struct fmt_xml_tree *tree,
                                              const struct fmt_xml_node *node);
-/** The first child, or the first element anywhere below, of this name; NULL: none. */
+/** The first child of this name; NULL: none. */
 const struct fmt_xml_node *fmt_xml_node_find(const struct fmt_xml_tree *tree,
                                              const struct fmt_xml_node *node, struct hd_slice ns,
                                              struct hd_slice local);
-const struct fmt_xml_node *fmt_xml_tree_find(const struct fmt_xml_tree *tree, uint32_t from,
-                                             struct hd_slice ns, struct hd_slice local);
 /** What text as written means, blanks at both ends left out; into memory when it has references.
  *  HD_ENOSPC: cap octets are too few. */
 HD_NODISCARD enum hd_err fmt_xml_text(struct hd_slice written, bool cdata, char *memory, size_t cap,

@@ -896,9 +896,3 @@ play_set(struct play *play, struct hd_slice name, struct hd_slice value)
 {
     return play_vars_set(&play->vars, name, value);
 }
-
-struct play_vars *
-play_vars_of(struct play *play)
-{
-    return &play->vars;
-}

@@ -118,7 +118,6 @@ HD_NODISCARD enum hd_err play_run(struct play *play, const struct play_file *fil
 struct hd_slice play_failure(const struct play *play);
 /** Before play_run: a variable. */
 HD_NODISCARD enum hd_err play_set(struct play *play, struct hd_slice name, struct hd_slice value);
-struct play_vars *play_vars_of(struct play *play);
 
 /** A message came for an actor; octets are copied.  The actor may answer at once (host.send). */
 void play_deliver(struct play *play, struct play_actor *actor, enum hd_transport transport,

@@ -132,8 +132,6 @@ struct api_params {
  */
 HD_NODISCARD enum hd_err api_new(const struct api_params *params, char ret_problem[256],
                                  struct api **ret_api);
-/** Where it is bound. */
-struct hd_addr api_bound(const struct api *api);
 /** Starts the thread.  shard: any of the core's.  HD_OK, HD_EIO. */
 HD_NODISCARD enum hd_err api_start(struct api *api, struct evt_shard *shard,
                                    struct evt_config *config);

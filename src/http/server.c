@@ -616,12 +616,6 @@ api_new(const struct api_params *params, char ret_problem[256], struct api **ret
     return HD_OK;
 }
 
-struct hd_addr
-api_bound(const struct api *api)
-{
-    return api->bound;
-}
-
 enum hd_err
 api_start(struct api *api, struct evt_shard *shard, struct evt_config *config)
 {

@@ -239,7 +239,6 @@ bool pol_rule_holds(const struct pol_rule *rule, uint64_t now_s);
 size_t pol_book_user_count(const struct pol_book *book);
 size_t pol_book_rule_count(const struct pol_book *book);
 size_t pol_book_list_count(const struct pol_book *book);
-size_t pol_book_transform_count(const struct pol_book *book);
 uint8_t pol_book_next_transform(const struct pol_book *book);
 uint32_t pol_book_next_rule(const struct pol_book *book);
 

@@ -205,13 +205,6 @@ pol_book_transform_at(const struct pol_book *book, uint8_t number)
     return book->by_number[number];
 }
 
-size_t
-pol_book_transform_count(const struct pol_book *book)
-{
-    HD_ASSERT_OBJ(book, POL_BOOK_MAGIC);
-    return book->transforms.n;
-}
-
 uint8_t
 pol_book_next_transform(const struct pol_book *book)
 {
