@@ -229,8 +229,8 @@ what_is_found_by_a_hash_is_in_table_and_map_or_in_neither(void **state)
     struct hd_table table;
     struct hd_map map;
     struct hd_map_walk walk;
-    uint32_t index;
-    void *object;
+    uint32_t index = 0;
+    void *object = NULL;
     bool refused = true;
 
     (void)state;
