@@ -280,19 +280,8 @@ is_one_etag(const struct sip_msg *msg)
 static bool
 read_expires(struct evt_shard *shard, struct evt_request *request, struct wanted *want)
 {
-    const struct evt_package *package = want->package;
-
-    switch (evt_grant(shard, request->msg, package->min_expires_s, package->default_expires_s,
-                      package->max_expires_s, false, &want->expires_s)) {
-    case HD_OK:
-        return true;
-    case HD_ERANGE:
-        evt_refuse_brief(shard, request, package->min_expires_s);
-        return false;
-    default:
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Expires"));
-        return false;
-    }
+    return evt_request_granted(shard, request, want->package, want->package->default_expires_s,
+                               false, &want->expires_s);
 }
 
 static void

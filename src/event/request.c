@@ -397,20 +397,6 @@ evt_request_resource(struct evt_shard *shard, struct evt_request *request, char 
 }
 
 enum hd_err
-evt_grant(struct evt_shard *shard, const struct sip_msg *msg, uint32_t min_s, uint32_t default_s,
-          uint32_t max_s, bool hour_is_enough, uint32_t *ret_s)
-{
-    struct hd_slice value = sip_msg_value(msg, SIP_HDR_EXPIRES);
-    uint32_t asked = UINT32_MAX;
-
-    if (value.p && sip_delta_parse(value, &asked))
-        return HD_ESYNTAX;
-    if (value.p && asked == UINT32_MAX)
-        asked--; /* as good as any that is too long */
-    return evt_grant_asked(shard, asked, min_s, default_s, max_s, hour_is_enough, ret_s);
-}
-
-enum hd_err
 evt_grant_asked(struct evt_shard *shard, uint32_t asked_s, uint32_t min_s, uint32_t default_s,
                 uint32_t max_s, bool hour_is_enough, uint32_t *ret_s)
 {
@@ -438,6 +424,27 @@ evt_grant_asked(struct evt_shard *shard, uint32_t asked_s, uint32_t min_s, uint3
     }
     *ret_s = asked;
     return HD_OK;
+}
+
+bool
+evt_request_granted(struct evt_shard *shard, struct evt_request *request,
+                    const struct evt_package *package, uint32_t default_s, bool hour_is_enough,
+                    uint32_t *ret_s)
+{
+    const struct hd_slice value = sip_msg_value(request->msg, SIP_HDR_EXPIRES);
+    uint32_t asked = UINT32_MAX;
+
+    if (value.p && sip_delta_parse(value, &asked)) {
+        evt_refuse(shard, request, 400, HD_LIT("Malformed Expires"));
+        return false;
+    }
+    if (value.p && asked == UINT32_MAX)
+        asked--; /* as good as any that is too long */
+    if (!evt_grant_asked(shard, asked, package->min_expires_s, default_s, package->max_expires_s,
+                         hour_is_enough, ret_s))
+        return true;
+    evt_refuse_brief(shard, request, package->min_expires_s);
+    return false;
 }
 
 /* --- methods without state ------------------------------------------------------------------- */

@@ -240,16 +240,16 @@ void evt_send(struct evt_shard *shard, const struct hd_flow *flow, size_t n, cha
               uint64_t owner);
 /** The duration granted for one asked (UINT32_MAX: none asked); 0 stays 0.  HD_ERANGE: too brief,
  * 423. */
-HD_NODISCARD enum hd_err evt_grant(struct evt_shard *shard, const struct sip_msg *msg,
-                                   uint32_t min_s, uint32_t default_s, uint32_t max_s,
-                                   bool hour_is_enough, uint32_t *ret_s);
-void evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t min_s);
-/** Answers 480 with the Warning "SIPS Not Allowed" (RFC 5630 section 5.1.2). */
-void evt_refuse_sips(struct evt_shard *shard, struct evt_request *request, struct hd_slice phrase);
-/** The same for a duration at hand. */
 HD_NODISCARD enum hd_err evt_grant_asked(struct evt_shard *shard, uint32_t asked_s, uint32_t min_s,
                                          uint32_t default_s, uint32_t max_s, bool hour_is_enough,
                                          uint32_t *ret_s);
+/** The same for the Expires of a request; false: it was answered 423 or 400. */
+bool evt_request_granted(struct evt_shard *shard, struct evt_request *request,
+                         const struct evt_package *package, uint32_t default_s, bool hour_is_enough,
+                         uint32_t *ret_s);
+void evt_refuse_brief(struct evt_shard *shard, struct evt_request *request, uint32_t min_s);
+/** Answers 480 with the Warning "SIPS Not Allowed" (RFC 5630 section 5.1.2). */
+void evt_refuse_sips(struct evt_shard *shard, struct evt_request *request, struct hd_slice phrase);
 
 /* --- requests that came by no message (ask.c) ------------------------------------------------- */
 

@@ -75,19 +75,8 @@ default_expires_s(const struct evt_wanted *want)
 bool
 evt_wanted_expires(struct evt_shard *shard, struct evt_request *request, struct evt_wanted *want)
 {
-    const struct evt_package *package = want->package;
-
-    switch (evt_grant(shard, request->msg, package->min_expires_s, default_expires_s(want),
-                      package->max_expires_s, true, &want->expires_s)) {
-    case HD_OK:
-        return true;
-    case HD_ERANGE:
-        evt_refuse_brief(shard, request, package->min_expires_s);
-        return false;
-    default:
-        evt_refuse(shard, request, 400, HD_LIT("Malformed Expires"));
-        return false;
-    }
+    return evt_request_granted(shard, request, want->package, default_expires_s(want), true,
+                               &want->expires_s);
 }
 
 /* RFC 5263 section 4.3: a form is shown to who names it and likes it no less than what is
