@@ -16,6 +16,14 @@ newest_view(struct evt_shard *shard, const struct evt_sub *sub)
                            evt_sub_filtered(sub)->filter);
 }
 
+/* Whether it says something else than what was sent last: also to who takes no type of it. */
+static bool
+is_other(const struct evt_filtered *f, const struct evt_view *view)
+{
+    return view->tag != f->tag || (view->chosen == EVT_CHOSEN_LIVING) != f->living ||
+           (view->chosen == EVT_CHOSEN_OVER && !f->over);
+}
+
 bool
 evt_chosen_has_news(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -24,7 +32,7 @@ evt_chosen_has_news(struct evt_shard *shard, struct evt_sub *sub)
     if (evt_sub_is_told(sub) || mirror->package->delivery == EVT_DELIVER_EVERY)
         return true; /* conditions say so, or each event matters */
     struct evt_view *view = newest_view(shard, sub);
-    const bool news = !view || view->tag != evt_sub_filtered(sub)->tag;
+    const bool news = !view || is_other(evt_sub_filtered(sub), view);
     evt_view_unref(view);
     if (news)
         return true;
@@ -65,7 +73,9 @@ evt_chosen_restored(struct evt_shard *shard, struct evt_sub *sub)
 {
     struct evt_view *view = newest_view(shard, sub);
 
-    if (view)
-        evt_chosen_sent(evt_sub_filtered(sub), view);
+    if (!view)
+        return;
+    evt_chosen_sent(evt_sub_filtered(sub), view);
     evt_view_unref(view);
+    evt_chosen_answered(shard, sub); /* the store may have lost what came of it */
 }

@@ -17,7 +17,7 @@ bool evt_chosen_has_news(struct evt_shard *shard, struct evt_sub *sub);
 void evt_chosen_sent(struct evt_filtered *filtered, const struct evt_view *view);
 /** It was answered 2xx: with the last of its dialogs the subscription ends (section 3.4). */
 void evt_chosen_answered(struct evt_shard *shard, struct evt_sub *sub);
-/** After a restart: it has seen the newest snapshot. */
+/** After a restart: the NOTIFY with the newest snapshot was answered before it. */
 void evt_chosen_restored(struct evt_shard *shard, struct evt_sub *sub);
 
 #endif
