@@ -4,14 +4,16 @@
  * of shards afterwards, and time.
  *
  * What must hold: the invariants of all shards after every step, and between them; whoever may not
- * see a state is never shown it, and nobody is shown what the store has not kept; NOTIFYs of a
- * dialog come in order, and what is sent again is the same to the octet; a request that comes twice
- * acts once, also when there was a start between; a clean stop loses nothing; everything that is
- * sent is a SIP message; every request is answered or dropped for a reason that is counted; and
- * when nobody renews anything, all tables are empty in the end. */
-#include "fuzz.h"
-
+ * see a state is never shown it, and nobody is shown what the store has not kept; who named a
+ * dialog is shown no other, and ends with it (core_dialogs.h); NOTIFYs of a dialog come in order,
+ * and what is sent again is the same to the octet; a request that comes twice acts once, also when
+ * there was a start between; a clean stop loses nothing; everything that is sent is a SIP message;
+ * every request is answered or dropped for a reason that is counted; and when nobody renews
+ * anything, all tables are empty in the end. */
+#include "core_dialogs.h"
+#include "core_force.h"
 #include "event/test_host.h"
+#include "fuzz.h"
 
 #define STEPS_MAX 300
 #define DIALOGS 12
@@ -38,9 +40,11 @@ struct kept {
 struct asked {
     uint64_t key, octets; /* key 0: free */
     uint64_t at_ms;
-    unsigned status; /* of its final answer, 0: none yet */
-    bool outside;    /* of a dialog */
-    bool passing;    /* a fetch: nothing of it is kept (DECISIONS 6) */
+    unsigned status;          /* of its final answer, 0: none yet */
+    bool outside;             /* of a dialog */
+    bool passing;             /* a fetch: nothing of it is kept (DECISIONS 6) */
+    uint8_t names;            /* CORE_NAMES: the dialogs that it is for */
+    uint64_t dialog, granted; /* that it is in; that its first 200 was about */
 };
 
 #define STATUS_LOST 1 /* it was under way when the broker ended */
@@ -50,6 +54,7 @@ struct shown {
     uint64_t dialog, branch, octets;
     uint32_t cseq;
     uint8_t transport;
+    uint8_t names; /* CORE_NAMES: what it may show */
 };
 
 struct run {
@@ -64,6 +69,8 @@ struct run {
     uint32_t serial;
     struct asked asked[ASKED];
     struct shown shown[SHOWN];
+    bool names_dialogs;
+    struct core_dialogs said;
     bool unkept;       /* the store has refused something */
     bool refused_room; /* the net had no room at some time: what was to be sent then is lost */
 };
@@ -160,6 +167,7 @@ static const struct evt_package short_ones[4] = {
 static const struct evt_package *const all_packages[] = { &short_ones[0], &short_ones[1],
                                                           &short_ones[2] };
 static const struct evt_package *const other_packages[] = { &short_ones[1], &short_ones[3] };
+static const struct evt_package *const dialog_packages[] = { &host_dialog_package, &short_ones[0] };
 
 /* --- what is asked and answered -------------------------------------------------------------- */
 
@@ -198,6 +206,52 @@ asked_find(struct run *run, uint64_t key, bool make)
     return NULL;
 }
 
+/* The newest NOTIFY of a dialog by our tag, or a place for it: with dialog 0, or another's when
+ * there are too many. */
+static struct shown *
+shown_find(struct run *run, uint64_t dialog)
+{
+    unsigned i = 0;
+
+    while (i < SHOWN - 1 && run->shown[i].dialog != dialog && run->shown[i].dialog)
+        i++;
+    return &run->shown[i];
+}
+
+/* A SUBSCRIBE that was handed in: from now on it may be granted, what it names. */
+static void
+note_names(struct run *run, struct asked *asked, const struct sip_msg *msg)
+{
+    const uint8_t names = core_dialogs_named(msg);
+
+    asked->names |= names;
+    if (!msg->to_tag.n)
+        return;
+    asked->dialog = hash_of(msg->to_tag);
+    struct shown *shown = shown_find(run, asked->dialog);
+    if (shown->dialog == asked->dialog)
+        shown->names |= names;
+}
+
+/* It was granted: from now on what it names, or what another asks for that was not answered, and
+ * nothing else (RFC 4235 section 3.2). */
+static void
+note_granted(struct run *run, struct asked *asked, const struct sip_msg *msg)
+{
+    const uint64_t dialog = hash_of(msg->to_tag);
+    struct shown *shown = shown_find(run, dialog);
+
+    if (asked->granted == dialog)
+        return; /* the same 200 again */
+    asked->granted = dialog;
+    if (shown->dialog != dialog)
+        *shown = (struct shown){ .dialog = dialog };
+    shown->names = asked->names;
+    for (unsigned i = 0; i < ASKED; i++)
+        if (run->asked[i].dialog == dialog && run->asked[i].status <= STATUS_LOST)
+            shown->names |= run->asked[i].names;
+}
+
 /* Notes a request that has to be answered; ACK never is (RFC 3261 17). */
 static struct asked *
 note_asked(struct run *run, struct hd_slice text)
@@ -217,6 +271,8 @@ note_asked(struct run *run, struct hd_slice text)
         asked->at_ms = run->host.now_ms;
         asked->outside = msg.to_tag.n == 0;
     }
+    if (asked && run->names_dialogs)
+        note_names(run, asked, &msg);
     return asked;
 }
 
@@ -229,6 +285,8 @@ note_answered(struct run *run, const struct host_sent *sent)
         return;
     if (asked->status <= STATUS_LOST)
         asked->status = sent->msg.status;
+    if (run->names_dialogs && sent->msg.status == 200 && sent->msg.cseq.method == SIP_SUBSCRIBE)
+        note_granted(run, asked, &sent->msg);
     asked->passing = asked->outside && sent->msg.cseq.method == SIP_SUBSCRIBE &&
                      hd_slice_eq(sip_msg_value(&sent->msg, SIP_HDR_EXPIRES), HD_LIT("0"));
 }
@@ -259,14 +317,14 @@ made(const struct run *run)
 
 /* --- what was sent --------------------------------------------------------------------------- */
 
-/* The octets of a publication are shown to nobody before the store has kept them. */
+/* The octets of a publication, a line, are shown to nobody before the store has kept them. */
 static void
-check_kept(const struct run *run, struct hd_slice body)
+check_kept_line(const struct run *run, struct hd_slice line)
 {
-    const size_t end = body.n > 1 ? hd_slice_find(hd_slice_from(body, 1), '#') + 1 : 0;
-    const struct hd_slice name = hd_slice(body.p, end);
+    const size_t end = line.n > 1 ? hd_slice_find(hd_slice_from(line, 1), '#') + 1 : 0;
+    const struct hd_slice name = hd_slice(line.p, end);
 
-    if (!end || *body.p != '#')
+    if (!end || *line.p != '#')
         return;
     for (const struct host_put *put = run->host.kept; put; put = put->next)
         if (put->stored && put->record.n && memmem(put->record.p, put->record.n, name.p, name.n))
@@ -274,31 +332,39 @@ check_kept(const struct run *run, struct hd_slice body)
     FUZZ_CHECK(false); /* a state that the store has not kept was shown */
 }
 
-/* In a dialog NOTIFYs come in order, and one that is repeated is the same to the octet. */
+static void
+check_kept(const struct run *run, struct hd_slice body)
+{
+    while (body.n > 0) {
+        const size_t end = hd_slice_find(body, '\n');
+        check_kept_line(run, hd_slice(body.p, end));
+        body = hd_slice_from(body, end < body.n ? end + 1 : end);
+    }
+}
+
+/* In a dialog NOTIFYs come in order, and one that is repeated is the same to the octet; who named a
+ * dialog is shown no other. */
 static void
 check_order(struct run *run, const struct host_sent *sent)
 {
     const uint64_t dialog = hash_of(sent->msg.from_tag), branch = hash_of(sent->msg.via.branch);
-    struct shown *shown = NULL;
+    struct shown *shown = shown_find(run, dialog);
 
-    for (unsigned i = 0; i < SHOWN; i++) {
-        shown = &run->shown[i];
-        if (shown->dialog == dialog || !shown->dialog)
-            break;
-    }
-    if (shown->dialog == dialog) {
-        FUZZ_CHECK(sent->msg.cseq.number >= shown->cseq);
-        if (branch == shown->branch)
-            FUZZ_CHECK(hash_of(sent->text) == shown->octets);
-        else /* the same one by another transport is a transaction of its own */
-            FUZZ_CHECK(sent->msg.cseq.number > shown->cseq ||
-                       sent->flow.transport != shown->transport);
-    }
+    if (shown->dialog != dialog)
+        *shown = (struct shown){ .names = CORE_NAMES_NONE };
+    FUZZ_CHECK(sent->msg.cseq.number >= shown->cseq);
+    if (branch == shown->branch)
+        FUZZ_CHECK(hash_of(sent->text) == shown->octets);
+    else /* the same one by another transport is a transaction of its own */
+        FUZZ_CHECK(sent->msg.cseq.number > shown->cseq || sent->flow.transport != shown->transport);
+    if (run->names_dialogs && sent->msg.cseq.number > shown->cseq)
+        FUZZ_CHECK(core_dialogs_may(&sent->msg, shown->names));
     *shown = (struct shown){ .dialog = dialog,
                              .branch = branch,
                              .octets = hash_of(sent->text),
                              .cseq = sent->msg.cseq.number,
-                             .transport = sent->flow.transport };
+                             .transport = sent->flow.transport,
+                             .names = shown->names };
 }
 
 /* The spellings of a user's name that the templates have. */
@@ -403,6 +469,10 @@ check(struct run *run)
         if (fault)
             fprintf(stderr, "shard %u: %s\n", i, fault);
         FUZZ_CHECK(!fault);
+        fault = run->names_dialogs ? host_dialogs_check(run->host.seats[i].shard) : NULL;
+        if (fault)
+            fprintf(stderr, "shard %u: %s\n", i, fault);
+        FUZZ_CHECK(!fault);
         shards[i] = run->host.seats[i].shard;
     }
     const char *fault = evt_shards_check(shards, run->host.n);
@@ -446,13 +516,19 @@ request(struct run *run, struct host_request *r)
     hand_in(run, kept);
 }
 
+static const char *
+pick_event(struct run *run)
+{
+    return run->names_dialogs ? PICK(run, core_dialog_events) : PICK(run, events);
+}
+
 static void
 initial(struct run *run)
 {
     char call_id[8];
     struct host_request r = { .uri = PICK(run, resources),
                               .from = PICK(run, users),
-                              .event = PICK(run, events),
+                              .event = pick_event(run),
                               .expires = PICK(run, durations),
                               .contact = PICK(run, contacts),
                               .cseq = 1 };
@@ -476,7 +552,7 @@ in_dialog(struct run *run)
                               .to_tag = dialog->tag,
                               .call_id = dialog->call_id,
                               .cseq = dialog->cseq,
-                              .event = PICK(run, events),
+                              .event = pick_event(run),
                               .expires = PICK(run, durations),
                               .port = dialog->port,
                               .contact = PICK(run, contacts) };
@@ -500,11 +576,13 @@ publish(struct run *run)
     struct host_request r = { .method = "PUBLISH",
                               .uri = PICK(run, resources),
                               .from = PICK(run, users),
-                              .event = PICK(run, events),
+                              .event = pick_event(run),
                               .expires = PICK(run, durations),
                               .call_id = call_id,
                               .headers = headers,
                               .body = size ? body : NULL };
+    if (run->names_dialogs && size)
+        core_dialogs_write(&run->said, size, run->serial, body, sizeof(body));
     request(run, &r);
 }
 
@@ -627,83 +705,6 @@ breaks(struct run *run)
 
 /* --- the end of a broker and its next start -------------------------------------------------- */
 
-/* Whether a start would know it: a package may have been taken away. */
-static bool
-is_configured(const struct evt_shard *shard, const struct evt_package *package)
-{
-    return evt_config_package(shard->config, package->name) != NULL;
-}
-
-static unsigned
-subs_in_force(struct evt_shard *shard, uint64_t until_ms)
-{
-    unsigned n = 0;
-
-    for (uint32_t k = 0; (k = hd_table_next(&shard->subs, k)) != HD_TABLE_NONE; k++) {
-        const struct evt_sub *sub = evt_sub_at(shard, k);
-        n += sub->stored && (sub->state == EVT_SUB_ACTIVE || sub->state == EVT_SUB_PENDING) &&
-             sub->expires_at_ms > until_ms &&
-             is_configured(shard, evt_mirror_at(shard, sub->mirror)->package);
-    }
-    return n;
-}
-
-static unsigned
-pubs_in_force(struct evt_shard *shard, uint64_t until_ms)
-{
-    unsigned n = 0;
-
-    for (uint32_t k = 0; (k = hd_table_next(&shard->pubs, k)) != HD_TABLE_NONE; k++) {
-        const struct evt_pub *pub = evt_pub_at(shard, k);
-        n += pub->live && pub->expires_at_ms > until_ms &&
-             is_configured(shard, evt_resource_at(shard, pub->resource)->package);
-    }
-    return n;
-}
-
-static unsigned
-bindings_in_force(struct evt_shard *shard, uint64_t until_ms)
-{
-    unsigned n = 0;
-
-    for (uint32_t k = 0; (k = hd_table_next(&shard->accounts, k)) != HD_TABLE_NONE; k++) {
-        const struct evt_account *account = evt_account_at(shard, k);
-        for (uint32_t i = 0; i < account->n; i++)
-            n += account->bindings[i].expires_at_ms > until_ms;
-    }
-    return n;
-}
-
-/* Who can still be told, what can still be seen; `for_ms`: for longer than that. */
-static unsigned
-in_force(struct run *run, uint64_t for_ms)
-{
-    const uint64_t until_ms = for_ms ? run->host.now_ms + for_ms : 0;
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < run->host.n; i++)
-        n += subs_in_force(host_shard(&run->host, i), until_ms) +
-             pubs_in_force(host_shard(&run->host, i), until_ms) +
-             bindings_in_force(host_shard(&run->host, i), until_ms);
-    return n;
-}
-
-/* Whether the broker itself ended a subscription of late.  A start does not remember whom it had
- * ended: a repetition of his SUBSCRIBE is a new one, which the rules judge anew. */
-static bool
-has_ended_some(struct run *run)
-{
-    for (unsigned i = 0; i < run->host.n; i++) {
-        struct evt_shard *shard = host_shard(&run->host, i);
-        for (uint32_t k = 0; (k = hd_table_next(&shard->subs, k)) != HD_TABLE_NONE; k++) {
-            const struct evt_sub *sub = evt_sub_at(shard, k);
-            if (sub->state == EVT_SUB_TERMINATED && !sub->tombstone)
-                return true;
-        }
-    }
-    return false;
-}
-
 /* Connections end with the broker; clients make new ones, to shards that are there. */
 static void
 reconnect(const struct run *run, struct hd_flow *flow)
@@ -728,8 +729,9 @@ restarts(struct run *run)
         host_settle(&run->host);
     }
     look(run);
-    const unsigned before = in_force(run, 0), sure = in_force(run, run->host.late_ms);
-    const bool unsure = run->unkept || run->host.puts, ended = has_ended_some(run);
+    const unsigned before = core_in_force(&run->host, 0),
+                   sure = core_in_force(&run->host, run->host.late_ms);
+    const bool unsure = run->unkept || run->host.puts, ended = core_has_ended_some(&run->host);
     if (getenv("FUZZ_SHOW"))
         fprintf(stderr, "=== %s, %u records kept, %u shards, %llu ms\n",
                 ending.clean ? "clean" : "crash", ending.kept, n,
@@ -737,7 +739,7 @@ restarts(struct run *run)
     host_restart(&run->host, n, &ending);
     /* A removal that the store refused leaves somebody who ended; he is told so by his 481.  What
      * is granted from the answer is kept from the request, so that no start makes it longer. */
-    const unsigned after = in_force(run, 0);
+    const unsigned after = core_in_force(&run->host, 0);
     FUZZ_CHECK(!ending.clean || ending.down_ms > 0 || run->unkept ||
                (sure <= after && after <= before));
     /* What let a CSeq go may be lost with the records that were not kept; its branch is used up. */
@@ -794,6 +796,17 @@ store(struct run *run)
 }
 
 static void
+use_packages(const struct run *run, struct evt_config *config, bool others)
+{
+    config->packages = others               ? other_packages
+                       : run->names_dialogs ? dialog_packages
+                                            : all_packages;
+    config->n_packages = others               ? HD_ARRAY_LEN(other_packages)
+                         : run->names_dialogs ? HD_ARRAY_LEN(dialog_packages)
+                                              : HD_ARRAY_LEN(all_packages);
+}
+
+static void
 configures(struct run *run)
 {
     struct evt_config *config = host_config_copy(&run->host);
@@ -831,9 +844,7 @@ configures(struct run *run)
         config->on_timeout = take(run, 2) ? EVT_TIMEOUT_PARK : EVT_TIMEOUT_END;
         break;
     default:
-        config->packages = take(run, 2) ? other_packages : all_packages;
-        config->n_packages = config->packages == other_packages ? HD_ARRAY_LEN(other_packages)
-                                                                : HD_ARRAY_LEN(all_packages);
+        use_packages(run, config, take(run, 2));
     }
     host_configure(&run->host, config, hd_slice(NULL, 0));
 }
@@ -943,6 +954,7 @@ let_go(struct run *run)
         FUZZ_CHECK(shard->wheel.count == 0);
         FUZZ_CHECK(evt_shard_quiet(shard));
     }
+    FUZZ_CHECK(host_dialogs_named() == 0);
     check_answered(run);
 }
 
@@ -955,6 +967,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(run != NULL);
     run->p = data;
     run->left = size;
+    if (size == 0)
+        data = (const uint8_t *)"";
     host_init(&run->host, 1 + take(run, HOST_SHARDS));
     const unsigned flags = take(run, 256);
     run->host.needs_digest = flags & 1;
@@ -965,8 +979,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config = host_config_copy(&run->host);
     config->registrar.max_expires_s = 3600;
     config->limits.waiting_keep_s = 3600;
-    config->packages = all_packages;
-    config->n_packages = HD_ARRAY_LEN(all_packages);
+    run->names_dialogs = data[0] >= 192 && flags & 64;
+    use_packages(run, config, false);
+    if (run->names_dialogs)
+        host_dialogs(&run->host);
     if (flags & 32)
         config->limits.udp_size = 600;
     host_configure(&run->host, config, hd_slice(NULL, 0));
