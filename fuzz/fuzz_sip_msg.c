@@ -36,7 +36,7 @@ check_shape(const struct sip_msg *msg, struct hd_slice octets)
         FUZZ_CHECK(fuzz_inside(parts[i], octets));
 }
 
-/* Every reader of headers.h over every field; only what they promise is checked. */
+/* Every reader of header.h over every field; only what they promise is checked. */
 static void
 read_all(const struct sip_msg *msg)
 {

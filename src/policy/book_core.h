@@ -22,7 +22,7 @@ struct pol_book {
     struct pol_index holders;                   /* struct user_ref, by address of record */
     struct pol_index rules;                     /* struct pol_rule_list, by resource */
     struct pol_index timed;                     /* those of them that have a bound in time */
-    struct pol_index lists;                     /* struct pol_list_item, by name */
+    struct pol_index lists;                     /* struct list_item of lists.c, by name */
     struct pol_index members;                   /* which lists have a member, by member */
     struct pol_index transforms;                /* struct transform_item, by name */
     const struct pol_transform *by_number[256]; /* of these */

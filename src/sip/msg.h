@@ -155,7 +155,7 @@ struct sip_fault {
 };
 
 /**
- * Parses one whole message: a datagram, or what sip_stream cut from a stream.
+ * Parses one whole message: a datagram, or what sip_frame_find() cut from a stream.
  * @param arena   gets the header array and nothing else: sizeof(struct sip_header) for each field;
  *                6 KiB is enough for SIP_MAX_HEADERS
  * @param stream  true: Content-Length must be there and equal the body; false: a datagram, octets
