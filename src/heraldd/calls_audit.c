@@ -193,6 +193,13 @@ reading_new(const struct hd_call *call, const char *path, uint64_t since_ms, uin
     return reading;
 }
 
+/* Since the beginning, when that is longer ago than the clock knows. */
+static uint64_t
+since_ms(uint64_t now_ms, uint64_t age_s)
+{
+    return age_s < now_ms / 1000 ? now_ms - age_s * 1000 : 0;
+}
+
 static void
 call_audit(const struct hd_call *call)
 {
@@ -200,13 +207,13 @@ call_audit(const struct hd_call *call)
     json_t *limit = json_object_get(call->args, "limit"),
            *since = json_object_get(call->args, "since_s");
     json_int_t n = limit ? json_integer_value(limit) : LINES_USUAL;
-    uint64_t age_ms = since ? (uint64_t)json_integer_value(since) * 1000 : UINT64_MAX;
+    const json_int_t age_s = since ? json_integer_value(since) : INT64_MAX;
     struct hd_key key = { 0 };
-    uint64_t now_ms = wall_ms();
+    const uint64_t now_ms = wall_ms();
 
     if (hd_call_arg(call, "resource").p && !hd_call_resource(call, "resource", &key))
         return;
-    if (n < 1 || n > LINES_MOST || (since && json_integer_value(since) < 0)) {
+    if (n < 1 || n > LINES_MOST || age_s < 0) {
         hd_reply_error(call->reply, "limit or since_s is out of range");
     } else if (!path) {
         hd_reply_error(call->reply, "no audit trail is kept: audit { enabled = no }, or "
@@ -216,7 +223,7 @@ call_audit(const struct hd_call *call)
                        READINGS_MOST);
     } else {
         struct hd_audit_reading *reading =
-            reading_new(call, path, age_ms < now_ms ? now_ms - age_ms : 0, (uint32_t)n);
+            reading_new(call, path, since_ms(now_ms, (uint64_t)age_s), (uint32_t)n);
         if (!reading)
             return;
         reading->resource = key;
