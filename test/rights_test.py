@@ -6,7 +6,8 @@
 The first part plays each (action, kind of package, number of shards): a subscription, its refresh, a fetch, the end of the broker and its next
 start (clean, and killed), a change of the rule to each other action while he watches, and one back, in the midst of which the broker is killed.  What must come is in EXPECTED, which is the issue's words and nothing that the code says.
 The second part plays the same watcher twice: politely blocked from a resource whose state lives, and allowed to see an idle one; all that
-he gets is compared octet by octet, but for what is random in both (RFC 3856 section 6.6.2, RFC 5025 section 3.2.1)."""
+he gets is compared octet by octet, but for what is random in both (RFC 3856 section 6.6.2, RFC 5025 section 3.2.1); with what a subscription
+may wish for as well."""
 import re
 import subprocess
 import sys
@@ -301,15 +302,16 @@ def life(package, polite, scope, own, proven):
 
 
 def shown_to(who, trace):
-    """What he gets, with what is random in both in the place of it, and when."""
-    out = []
+    """What he gets, with what is random in both in the place of it, and when; CSeq counted from the first NOTIFY of each dialog."""
+    out, begin = [], {}
     for part in re.split(r"^--- ", trace, flags=re.M)[1:]:
         head, _, message = part.partition("\n")
         when, name, what = head.split()[:3]
         if name != who or what != "gets":
             continue
         message = re.sub(r"(branch=z9hG4bK|tag=)[A-Za-z0-9_-]{32,}", lambda m: m.group(1) + "R" * (len(m.group(0)) - len(m.group(1))), message)
-        message = re.sub(r"^CSeq: \d+ NOTIFY", "CSeq: N NOTIFY", message, flags=re.M)
+        dialog = re.search(r"^Call-ID: .*$", message, re.M)[0]
+        message = re.sub(r"^CSeq: (\d+) NOTIFY", lambda m: f"CSeq: {int(m[1]) - begin.setdefault(dialog, int(m[1]))} NOTIFY", message, flags=re.M)
         if '<watcher id="' in message:  # the id of a subscription, and the entity-tag that is made of it
             message = re.sub(r'(?<=<watcher id=")[0-9a-f]{16}|(?<=^SIP-ETag: )\S{11}$', "R", message, flags=re.M)
         out.append((when, message))
@@ -325,6 +327,40 @@ def compare(package, scope, *how):
     if len(polite) != len(idle) or len(polite) < 10:
         raise SystemExit(f"{package}: {len(polite)} messages, and of an idle resource {len(idle)}")
     return len(polite)
+
+
+# What a subscription may ask for beside the state: rates (RFC 6446), a condition, a filter (RFC 4661) and that the resource falls silent.
+STALE = ('{"when":"stale-for 10s"}', '{"when":"stale-for 25s clear-notify"}')
+WISHES = {"": "", ";min-rate=0.05": "", ";adaptive-min-rate=0.05": "", ";max-rate=0.05": ""}
+
+
+def wishes(package, polite, wish, body):
+    """The same with one subscription that asks for more; the state changes, or lives on, before and after a refresh, a start and a kill."""
+    make = PACKAGES[package][0]
+    text = HEAD + "actor eve udp 192.0.2.66:5060\neve answers 200\n" + (make(1) if polite else "") + "wait 6s\n"
+    text += rule("polite-block" if polite else "allow", package, "eve")
+    if body:
+        body = f"    Content-Type: application/vnd.herald.filter+json\n    |{body}\n"
+    text += f"eve > SUBSCRIBE sip:bob@example.test as w\n    Event: {package}{wish}\n    Expires: 3600\n{body}eve < 200\n"
+    for n, (step, at) in enumerate((("", 20), ("", 30), ("eve > SUBSCRIBE in w\neve < 200\n", 90), ("", 100), ("restart clean 3s\n", 130), ("", 140),
+                                    ("restart crash 3s\n", 170), ("", 200), ("eve > SUBSCRIBE in w\n    Expires: 0\neve < 200\n", 230))):
+        text += f"at {at}s\n" + (step or (make(n + 2) if polite else ""))
+    return text + "at 300s\n"
+
+
+def compare_wishes(package):
+    """How many messages were the same."""
+    n = 0
+    asked = list(WISHES.items()) + ([("", body) for body in STALE] if package.startswith("x-") else [])
+    for wish, body in asked:
+        polite, idle = (shown_to("eve", play([wishes(package, blocked, wish, body)], "-t", "-s", "1")) for blocked in (True, False))
+        for one, other in zip(polite, idle):
+            if one != other:
+                raise SystemExit(f"{package}{wish} {body}: a politely blocked watcher gets\n{one[0]} {one[1]}\nand of an idle resource\n{other[0]} {other[1]}")
+        if len(polite) != len(idle) or len(polite) < 6:
+            raise SystemExit(f"{package}{wish} {body}: {len(polite)} messages, and of an idle resource {len(idle)}")
+        n += len(polite)
+    return n
 
 
 def all_aliases():
@@ -355,6 +391,8 @@ def main():
         for scope in (package,) if package.endswith(".winfo") else (package, "*"):
             for own, proven in ((False, False), (True, False), (True, True)):
                 print(f"{package} by a rule for {scope}: {compare(package, scope, own, proven)} messages are the same")
+        if package in ("presence", "x-json", "x-every"):
+            print(f"{package} with wishes: {compare_wishes(package)} messages are the same")
 
 
 main()

@@ -297,6 +297,8 @@ cond_look(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_cond *c
     bool first = !cond->started;
     struct evt_step step;
 
+    /* That the resource gave a sign of life is a part of its state, to who may not see that. */
+    sign = sign && evt_sees_state(cond->transform);
     ops(shard)->step(cond->filter, cond->state, reading, sign, shard->now_ms, &step);
     evt_rec_cond(shard, cond, reading, first ? 0 : step.fired ? 1 : step.cleared ? 2 : 0);
     EVT_COUNT(shard, conditions_looked_at);

@@ -53,6 +53,7 @@ struct evt_mail_interest {
 struct evt_mail_snapshot {
     struct hd_mail mail;
     struct evt_snapshot *snapshot; /* a reference */
+    bool alive;                    /* it is as it was, and a publisher gave a sign of life */
     struct evt_topic_ends topic;
     char text[]; /* its strings */
 };

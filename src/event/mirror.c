@@ -451,8 +451,6 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
 
     if (!first && mirror->snapshot->number == snapshot->number) {
         mirror_tidy(shard, mirror, snapshot);
-        if (mirror->conds != EVT_NONE)
-            evt_cond_sign(shard, mirror);
         return;
     }
     if (!first)

@@ -192,15 +192,17 @@ same_document(const struct evt_doc *a, const struct evt_doc *b)
     return hd_slice_eq(a->type, b->type) && hd_slice_eq(a->body, b->body);
 }
 
+/* alive: it is as it was, and a publisher gave a sign of life. */
 static bool
 snapshot_post(struct evt_shard *shard, const struct evt_topic *topic, struct evt_snapshot *snapshot,
-              unsigned to)
+              unsigned to, bool alive)
 {
     struct evt_mail_snapshot *mail = malloc(sizeof(*mail) + evt_topic_size(topic));
 
     if (!mail)
         return false;
     mail->snapshot = evt_snapshot_ref(snapshot);
+    mail->alive = alive;
     mail->topic = evt_topic_write(topic, mail->text);
     evt_post(shard, to, EVT_MAIL_SNAPSHOT, &mail->mail);
     return true;
@@ -208,7 +210,7 @@ snapshot_post(struct evt_shard *shard, const struct evt_topic *topic, struct evt
 
 /* The newest snapshot to some of the interested shards, a bit each. */
 static void
-resource_post(struct evt_shard *shard, struct evt_resource *resource, uint64_t to)
+resource_post(struct evt_shard *shard, struct evt_resource *resource, uint64_t to, bool alive)
 {
     const struct evt_topic topic = evt_resource_topic(resource);
 
@@ -217,7 +219,7 @@ resource_post(struct evt_shard *shard, struct evt_resource *resource, uint64_t t
         if (!(to & bit))
             continue;
         resource->missed &= ~bit;
-        if (snapshot_post(shard, &topic, resource->snapshot, i))
+        if (snapshot_post(shard, &topic, resource->snapshot, i, alive))
             continue;
         resource->missed |= bit;
         evt_catch_up_later(shard);
@@ -253,7 +255,7 @@ resource_renew(struct evt_shard *shard, struct evt_resource *resource, bool even
     EVT_COUNT(shard, snapshots);
     evt_snapshot_unref(resource->snapshot);
     resource->snapshot = snapshot;
-    resource_post(shard, resource, resource->interested);
+    resource_post(shard, resource, resource->interested, false);
     resource->priority = SIP_PRIORITY_NONE;
 out:
     resource->sign = false;
@@ -293,7 +295,7 @@ evt_resource_tidy(struct evt_shard *shard, struct evt_resource *resource)
         snapshot->priority = resource->snapshot->priority;
         evt_snapshot_unref(resource->snapshot);
         resource->snapshot = snapshot;
-        resource_post(shard, resource, resource->interested);
+        resource_post(shard, resource, resource->interested, false);
     }
     evt_doc_unref(doc);
 }
@@ -309,7 +311,7 @@ evt_resource_alive(struct evt_shard *shard, struct evt_resource *resource, bool 
         evt_resource_compose(shard, resource);
     resource->sign = false;
     if (resource->lively && resource->snapshot && resource->snapshot == before)
-        resource_post(shard, resource, resource->lively);
+        resource_post(shard, resource, resource->lively, true);
 }
 
 /* --- interest -------------------------------------------------------------------------------- */
@@ -342,12 +344,12 @@ interest_begin(struct evt_shard *shard, struct evt_mail_interest *mail)
         if (mail->signs)
             resource->lively |= UINT64_C(1) << mail->from;
         if (resource->snapshot && !(resource->kept && !resource->kept->ready))
-            resource_post(shard, resource, UINT64_C(1) << mail->from);
+            resource_post(shard, resource, UINT64_C(1) << mail->from, false);
         return true;
     }
     if (!mail->told && (!package || shard->resources.count >= shard->resources.max)) {
         struct evt_snapshot *nothing = evt_snapshot_new(++shard->last_number, NULL);
-        mail->told = nothing && snapshot_post(shard, &topic, nothing, mail->from);
+        mail->told = nothing && snapshot_post(shard, &topic, nothing, mail->from, false);
         evt_snapshot_unref(nothing);
     }
     return false;
@@ -422,7 +424,7 @@ evt_resource_catch_up(struct evt_shard *shard)
             resource_renew(shard, resource, event);
         }
         if (resource->missed)
-            resource_post(shard, resource, resource->missed);
+            resource_post(shard, resource, resource->missed, false);
     }
 }
 

@@ -289,8 +289,11 @@ mail_snapshot(struct evt_shard *shard, const struct evt_mail_snapshot *mail)
     const struct evt_topic topic = evt_topic_read(mail->topic, mail->text);
     struct evt_mirror *mirror = evt_mirror_of(shard, &topic);
 
-    if (mirror)
-        evt_mirror_snapshot(shard, mirror, mail->snapshot);
+    if (!mirror)
+        return;
+    evt_mirror_snapshot(shard, mirror, mail->snapshot);
+    if (mail->alive)
+        evt_cond_sign(shard, mirror);
 }
 
 /* Failures are counted here, where they happen: so is the budget asked here too. */

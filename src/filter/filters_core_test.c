@@ -295,6 +295,26 @@ a_dwell_fires_by_time_alone(void **state)
     (void)told("Herald-Fired: 1;seq=1");
 }
 
+/* Somebody who comes asks the home for signs of life, which sends what it has: that is none. */
+static void
+who_asks_for_signs_of_life_is_none(void **state)
+{
+    (void)state;
+    beats(100);
+    subscribe("c1", "x-ekg", NULL, NULL);
+    host_answer(is, host_take_notify(is), 200, NULL);
+    subscribe("c2", "x-ekg", JSON, "{\"when\":\"stale-for 10s clear-notify\"}");
+    synchronised(false);
+    host_wait(is, 10000);
+    (void)told("Herald-Fired: 1;seq=1");
+    was = is;
+    crash(1);
+    host_wait(is, 60000);
+    host_take_nothing(is);
+    publish_as("x-ekg", "application/json", NULL);
+    (void)told("Herald-Fired: 1;seq=2;cleared");
+}
+
 static void
 silence_is_told_and_a_refreshing_publish_is_a_sign_of_life(void **state)
 {
@@ -382,6 +402,37 @@ a_polite_block_has_conditions_that_never_fire(void **state)
     beats(160);
     host_wait(is, 60000);
     host_take_nothing(is);
+}
+
+/* Nor does he hear that it lives: silence is told him as of a resource that nobody publishes. */
+static void
+a_polite_block_tells_no_signs_of_life(void **state)
+{
+    static const enum evt_decision ways[] = { EVT_POLITE, EVT_CONFIRM };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(ways); i++) {
+        etag[0] = '\0';
+        beats(100);
+        is->rules[0] = (struct host_rule){ .user = "sip:eve@example.test", .decision = ways[i] };
+        is->n_rules = 1;
+        host_request(is, &(struct host_request){ .event = "x-ekg",
+                                                 .from = "eve",
+                                                 .call_id = i ? "e1" : "e0",
+                                                 .expires = 600,
+                                                 .type = JSON,
+                                                 .body = "{\"when\":\"stale-for 10s\"}" });
+        (void)host_take_status(is, 200);
+        synchronised(false);
+        host_wait(is, 9000);
+        beats(101);
+        host_wait(is, 1000);
+        (void)told("Herald-Fired: 1;seq=1");
+        beats(102);
+        publish_as("x-ekg", "application/json", NULL);
+        host_wait(is, 60000);
+        host_take_nothing(is);
+    }
 }
 
 /* --- over a crash ----------------------------------------------------------------------------- */
@@ -825,11 +876,13 @@ main(void)
         CORE_TEST(a_refresh_keeps_the_filter_and_tells_what_is_true_without_a_firing),
         CORE_TEST(who_joins_during_an_alarm_sees_it_and_is_told_the_next),
         CORE_TEST(a_dwell_fires_by_time_alone),
+        CORE_TEST(who_asks_for_signs_of_life_is_none),
         CORE_TEST(silence_is_told_and_a_refreshing_publish_is_a_sign_of_life),
         CORE_TEST(the_re_arm_is_told_when_it_was_asked_for),
         CORE_TEST(each_distinct_condition_is_looked_at_once),
         CORE_TEST(a_refused_notify_is_told_again_as_the_same_firing),
         CORE_TEST(a_polite_block_has_conditions_that_never_fire),
+        CORE_TEST(a_polite_block_tells_no_signs_of_life),
         CORE_TEST(a_firing_leaves_when_it_is_kept),
         CORE_TEST(a_firing_that_was_not_answered_goes_out_as_the_same_request),
         CORE_TEST(a_firing_that_was_answered_is_not_made_again),
