@@ -309,6 +309,14 @@ model_rule(struct model *m, enum event rule)
     }
     if (!allowed) {
         model_terminate(m, END_REJECTED);
+    } else if (pending == m->pending && see != m->see &&
+               (see == SEE_NEUTRAL || m->see == SEE_NEUTRAL)) {
+        /* A polite block begins or ends as the state would change: behind a back-off. */
+        m->see = see;
+        m->abandoned = m->abandoned || m->flying;
+        m->flying = false;
+        m->again = true;
+        model_news(m);
     } else if (pending != m->pending || see != m->see) {
         m->pending = pending;
         m->see = see;

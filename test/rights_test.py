@@ -7,7 +7,7 @@ The first part plays each (action, kind of package, number of shards): a subscri
 start (clean, and killed), a change of the rule to each other action while he watches, and one back, in the midst of which the broker is killed.  What must come is in EXPECTED, which is the issue's words and nothing that the code says.
 The second part plays the same watcher twice: politely blocked from a resource whose state lives, and allowed to see an idle one; all that
 he gets is compared octet by octet, but for what is random in both (RFC 3856 section 6.6.2, RFC 5025 section 3.2.1); with what a subscription
-may wish for as well."""
+may wish for as well, and when the block begins and ends while she watches, beside a state that goes and comes back."""
 import re
 import subprocess
 import sys
@@ -57,7 +57,7 @@ HEAD = """config
     listen "udp://192.0.2.1:5060" { authentication = none  trusted = { "192.0.2.0/24" } }
     package "presence" { authorisation = owner  pace = 0s }
     package "dialog" { authorisation = owner  pace = 0s }
-    package "message-summary" { authorisation = owner }
+    package "message-summary" { authorisation = owner  pace = 0s }
     package "reg" { authorisation = owner  pace = 0s }
     package "x-json" { types = { "application/json" }  authorisation = owner }
     package "x-state" { types = { "text/plain" }  authorisation = owner }
@@ -363,6 +363,41 @@ def compare_wishes(package):
     return n
 
 
+TRIGGER = """    Content-Type: application/simple-filter+xml
+    |<?xml version="1.0"?>
+    |<filter-set xmlns="urn:ietf:params:xml:ns:simple-filter" package="presence">
+    |<ns-bindings><ns-binding prefix="p" urn="urn:ietf:params:xml:ns:pidf"/></ns-bindings>
+    |<filter id="f"><trigger><changed>/p:presence/p:tuple/p:status/p:basic</changed></trigger></filter>
+    |</filter-set>
+"""
+CONDITION = "    Content-Type: application/vnd.herald.filter+json\n    |{}\n"
+TURNS = [("presence", "", ""), ("presence", ";max-rate=0.1", ""), ("presence", "", TRIGGER), ("dialog", "", ""), ("message-summary", "", "")] + [
+    ("x-json", "", CONDITION.format(when)) for when in ('{"when":"mark is \\"MARK\\""}', '{"when":"mark changed"}')]
+
+
+def turned(package, polite, wish, body):
+    """She may see all, is blocked politely two seconds after a NOTIFY, and may see all again; or the state really goes, and comes back."""
+    publish = PACKAGES[package][0](1).replace("< 200\n", "< 200\n    SIP-ETag: {etag}\n")
+    remove = f"bob > PUBLISH sip:bob@example.test\n    Event: {package}\n    SIP-If-Match: {{etag}}\n    Expires: 0\nbob < 200\nunset etag\n"
+    text = HEAD if body else re.sub(rf'^(    package "{package}" \{{.*?)(  pace = 0s)? \}}$', r"\1  pace = 5s }", HEAD, flags=re.M)
+    text += "actor eve udp 192.0.2.66:5060\neve answers 200\n"
+    text += rule("allow", package, "eve") + publish + "at 20s\n"
+    text += f"eve > SUBSCRIBE sip:bob@example.test as w\n    Event: {package}{wish}\n    Expires: 3600\n{body}eve < 200\nat 22s\n"
+    text += (rule("polite-block", package, "eve") if polite else remove) + "at 60s\neve > SUBSCRIBE in w\neve < 200\nat 62s\n"
+    text += (rule("allow", package, "eve") if polite else publish) + "at 100s\neve > SUBSCRIBE in w\neve < 200\nat 110s\n"
+    return text + "eve > SUBSCRIBE in w\n    Expires: 0\neve < 200\nat 120s\n"
+
+
+def compare_turns(package, wish, body):
+    polite, real = (shown_to("eve", play([turned(package, blocked, wish, body)], "-t", "-s", "1")) for blocked in (True, False))
+    for one, other in zip(polite, real):
+        if one != other:
+            raise SystemExit(f"{package}{wish} {body}: who is blocked politely gets\n{one[0]} {one[1]}\nand when the state goes\n{other[0]} {other[1]}")
+    if len(polite) != len(real) or len(polite) < 7:
+        raise SystemExit(f"{package}{wish} {body}: {len(polite)} messages, and when the state goes {len(real)}")
+    return len(polite)
+
+
 def all_aliases():
     """Scenarios, and how many pairs of names are in each."""
     for pattern in ("sip:alice@example.test", "sip:70b;ext=2@example.test", "sip:*@example.test", "@friends"):
@@ -393,6 +428,7 @@ def main():
                 print(f"{package} by a rule for {scope}: {compare(package, scope, own, proven)} messages are the same")
         if package in ("presence", "x-json", "x-every"):
             print(f"{package} with wishes: {compare_wishes(package)} messages are the same")
+    print(f"{sum(compare_turns(*turn) for turn in TURNS)} messages are the same when a polite block begins and ends")
 
 
 main()

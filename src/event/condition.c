@@ -223,6 +223,70 @@ evt_cond_rejoin(struct evt_shard *shard, struct evt_sub *sub)
     evt_cond_join(shard, sub);
 }
 
+static void cond_rearm(struct evt_shard *shard, struct evt_cond *cond, uint64_t due_ms);
+
+/* The way from what was seen to what is seen from now on, by the state of the conditions. */
+static void
+cond_turn(struct evt_shard *shard, const struct evt_filtered *f, void *state,
+          struct evt_reading *reading, const struct evt_doc *doc, struct evt_step *ret_step)
+{
+    struct evt_reading *before = NULL;
+
+    ops(shard)->step(f->filter, state, reading, false, shard->now_ms, ret_step);
+    if (!f->filter->differs || !f->has_last || f->last == doc)
+        return;
+    if (f->last)
+        before = ops(shard)->read(shard->ports.filter_context, f->filter, f->last);
+    ret_step->fired |= ops(shard)->compare(f->filter, state, before, reading);
+    ops(shard)->unread(shard->ports.filter_context, before);
+}
+
+/* Who is the only one there goes on as his conditions stood. */
+static void
+cond_go_on(struct evt_shard *shard, const struct evt_sub *sub, const void *state,
+           const struct evt_step *step)
+{
+    struct evt_filtered *f = evt_sub_filtered(sub);
+    struct evt_cond *cond = f->cond != EVT_NONE ? evt_cond_at(shard, f->cond) : NULL;
+
+    f->fired |= step->fired;
+    f->cleared = (f->cleared | step->cleared) & ~step->fired;
+    f->fresh = f->fresh || (step->fired | step->cleared);
+    if (!cond || cond->n_subs > 1)
+        return;
+    memcpy(cond->state, state, f->filter->state_size);
+    cond->started = true;
+    cond->on = step->on;
+    cond_rearm(shard, cond, step->due_ms);
+    cond->stored =
+        evt_record_cond(shard, evt_mirror_at(shard, cond->mirror), cond) == HD_OK || cond->stored;
+}
+
+void
+evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    const struct evt_filtered *f = evt_sub_filtered(sub);
+    const struct evt_cond *cond = evt_cond_at(shard, f->cond);
+    struct evt_reading *reading = NULL;
+    struct evt_step step;
+    struct evt_doc *doc;
+    void *state = cond->started && mirror->snapshot ? malloc(f->filter->state_size + 1) : NULL;
+
+    if (state)
+        reading = cond_read(shard, mirror, f->filter, transform, &doc);
+    if (reading) {
+        memcpy(state, cond->state, f->filter->state_size);
+        cond_turn(shard, f, state, reading, doc, &step);
+    }
+    sub->transform = transform;
+    evt_cond_rejoin(shard, sub);
+    if (reading)
+        cond_go_on(shard, sub, state, &step);
+    ops(shard)->unread(shard->ports.filter_context, reading);
+    free(state);
+}
+
 struct evt_filtered *
 evt_filtered_new(struct evt_filter *filter)
 {

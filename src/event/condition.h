@@ -71,6 +71,9 @@ struct evt_filtered *evt_filtered_new(struct evt_filter *filter);
 /** In the place of the one that there was; there is room for it in rare. */
 void evt_filtered_set(struct evt_shard *shard, struct evt_sub *sub, struct evt_filtered *filtered);
 void evt_filtered_free(struct evt_shard *shard, struct evt_filtered *filtered);
+/** Whoever is told by conditions sees through another transformation from now on, as if the state
+ * had changed: he changes over, and what that fires is noted. */
+void evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform);
 /** A subscription with its place in the mirror joins the conditions of its filter / leaves them /
  * changes over when it sees something else. */
 void evt_cond_join(struct evt_shard *shard, struct evt_sub *sub);

@@ -94,6 +94,15 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
+/* Who is blocked politely from now on, or no more, sees the state change as by itself: that comes
+ * when a change of it would, and not as soon as a rule is set. */
+static bool
+looks_like_a_change(const struct evt_sub *sub, uint8_t state, uint8_t transform)
+{
+    return state == sub->state &&
+           (transform == EVT_SEE_NEUTRAL || sub->transform == EVT_SEE_NEUTRAL);
+}
+
 void
 evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -120,12 +129,19 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     }
     /* RFC 6446 section 5.2 excepts what approves a subscription, not what shows less or more. */
     bool approves = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
-    bool waits = !approves && sub->rare && evt_rate_held_until(shard, sub);
+    bool waits = looks_like_a_change(sub, state, transform) ||
+                 (!approves && sub->rare && evt_rate_held_until(shard, sub));
+    /* Who is told by conditions alone is told of that change when it is one to them. */
+    const bool told = looks_like_a_change(sub, state, transform) && evt_sub_is_told(sub);
     evt_sub_enter(shard, sub, state);
+    if (told)
+        evt_cond_turn(shard, sub, transform);
     sub->transform = transform;
     evt_cond_rejoin(shard, sub);
     evt_audit_note(shard, sub, EVT_AUDIT_CHANGED, shard->last_rule);
-    if (waits) {
+    if (told && !sub->flight && !sub->again) {
+        evt_sub_kick(shard, sub);
+    } else if (waits) {
         evt_sub_drop_flight(shard, sub, true);
         sub->again = true;
         evt_sub_kick(shard, sub);
