@@ -31,7 +31,7 @@ RUNS = [
 
 
 def wait_for_server(log):
-    for _ in range(200):
+    for _ in range(1200):
         time.sleep(0.1)
         with open("/proc/net/udp") as f:
             if ":468C " in f.read():  # 18060
@@ -117,7 +117,8 @@ def run(build, options, phases):
                 load.stdin.flush()
             else:
                 last = d
-        load.wait()
+        if load.wait():
+            print(f"profile: the load generator gave up in {phases}", file=sys.stderr)
     finally:
         server.terminate()
         server.wait()
