@@ -967,8 +967,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(run != NULL);
     run->p = data;
     run->left = size;
-    if (size == 0)
-        data = (const uint8_t *)"";
     host_init(&run->host, 1 + take(run, HOST_SHARDS));
     const unsigned flags = take(run, 256);
     run->host.needs_digest = flags & 1;
@@ -979,7 +977,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config = host_config_copy(&run->host);
     config->registrar.max_expires_s = 3600;
     config->limits.waiting_keep_s = 3600;
-    run->names_dialogs = data[0] >= 192 && flags & 64;
+    run->names_dialogs = size > 0 && data[0] >= 192 && flags & 64;
     use_packages(run, config, false);
     if (run->names_dialogs)
         host_dialogs(&run->host);
