@@ -197,6 +197,7 @@ tuples_of_all_publications_are_kept_newest_first(void **state)
     assert_count(text, "<pidfonline:online/>", 1);
     assert_count(text, "contact priority=\"0.8\"", 1);
     assert_count(text, "<note>On the phone</note>", 1);
+    assert_count(text, "<timestamp>2026-01-15T12:00:00.000Z</timestamp>", 1);
     /* the schema's order: tuples before persons */
     assert_true(strstr(text, "t4109") < strstr(text, "person"));
     free(text);
