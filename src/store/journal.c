@@ -730,7 +730,10 @@ sto_journal_backup(struct sto_journal *journal, const char *path, bool *ret_done
 
     if (!err && *ret_done)
         err = age_copy(path);
-    return err ? HD_ESTORE : HD_OK;
+    if (!err)
+        return HD_OK;
+    *ret_done = false;
+    return HD_ESTORE;
 }
 
 const char *
