@@ -493,6 +493,10 @@ struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mir
  * number; true when memory is short. */
 bool evt_mirror_is_news(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t transform,
                         uint64_t seen);
+/** Whether the newest snapshot, which there is, shows the same through two transformations, of
+ * which one is EVT_SEE_NEUTRAL; false when memory is short. */
+bool evt_mirror_shows_same(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t one,
+                           uint8_t other);
 /** A snapshot of a number that the mirror had before, borrowed; NULL: it is not known any more. */
 struct evt_snapshot *evt_mirror_past(const struct evt_mirror *mirror, uint64_t number);
 /** The document that a subscriber of a kind sees of a snapshot, borrowed; none is NULL.  HD_OK,

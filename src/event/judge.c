@@ -103,6 +103,22 @@ looks_like_a_change(const struct evt_sub *sub, uint8_t state, uint8_t transform)
            (transform == EVT_SEE_NEUTRAL || sub->transform == EVT_SEE_NEUTRAL);
 }
 
+/* And a change that shows him what he was shown last is none, so that he hears nothing.  Who sees
+ * a part of the state, which may be none of it, is told: a state was there. */
+static bool
+looks_like_nothing(struct evt_shard *shard, const struct evt_sub *sub, uint8_t transform)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+
+    if (evt_is_transformed(transform) || evt_is_transformed(sub->transform))
+        return false;
+    if (!mirror->snapshot || sub->restored || sub->flight || sub->owed || sub->again ||
+        evt_sub_has_events(sub))
+        return false;
+    return (sub->transform == EVT_SEE_NEUTRAL || sub->seen == mirror->snapshot->number) &&
+           evt_mirror_shows_same(shard, mirror, sub->transform, transform);
+}
+
 void
 evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
 {
@@ -133,13 +149,18 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
                  (!approves && sub->rare && evt_rate_held_until(shard, sub));
     /* Who is told by conditions alone is told of that change when it is one to them. */
     const bool told = looks_like_a_change(sub, state, transform) && evt_sub_is_told(sub);
+    const bool silent = !told && looks_like_a_change(sub, state, transform) &&
+                        looks_like_nothing(shard, sub, transform);
     evt_sub_enter(shard, sub, state);
     if (told)
         evt_cond_turn(shard, sub, transform);
     sub->transform = transform;
     evt_cond_rejoin(shard, sub);
     evt_audit_note(shard, sub, EVT_AUDIT_CHANGED, shard->last_rule);
-    if (told && !sub->flight && !sub->again) {
+    if (silent) {
+        sub->seen = evt_mirror_at(shard, sub->mirror)->snapshot->number;
+        (void)!evt_record_sub(shard, sub, NULL, 0); /* nor is it one after a restart */
+    } else if (told && !sub->flight && !sub->again) {
         evt_sub_kick(shard, sub);
     } else if (waits) {
         evt_sub_drop_flight(shard, sub, true);

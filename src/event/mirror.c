@@ -653,6 +653,16 @@ evt_mirror_shown(struct evt_shard *shard, struct evt_mirror *mirror,
     return err;
 }
 
+bool
+evt_mirror_shows_same(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t one,
+                      uint8_t other)
+{
+    struct evt_doc *a, *b;
+
+    return !evt_mirror_shown(shard, mirror, mirror->snapshot, one, &a) &&
+           !evt_mirror_shown(shard, mirror, mirror->snapshot, other, &b) && doc_same(a, b);
+}
+
 /* What the subscribers of a key are shown of a document: *ret_doc, one reference, NULL: nothing;
  * and the entity-tag of the whole of it.  base is what they have, or NULL.  HD_OK, HD_ENOMEM. */
 static enum hd_err

@@ -457,9 +457,8 @@ each_subscription_fetch_change_and_end_is_noted(void **state)
     }
     ask("c1", 600, "active", tag);
     request("alice", "x-state", "c1", (host_home(&host, BOB) + 1) % 3, 600, tag, 2, NULL);
-    answer("active"); /* a refresh is no line */
-    decide(EVT_POLITE);
-    answer("active");
+    answer("active");   /* a refresh is no line */
+    decide(EVT_POLITE); /* nothing is published: he is not told */
     decide(EVT_DENY);
     answer("terminated;reason=rejected");
     decide(EVT_ALLOW);
