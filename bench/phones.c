@@ -17,8 +17,8 @@
 #define TRIES_MAX 10
 #define LATE_NS 10000000000ull /* a NOTIFY that is owed to a SUBSCRIBE and does not come */
 #define CHECK_NS 50000000ull
-#define STOOD_NS 2000000ull
-#define NAP_NS 200000
+#define STOOD_NS 2000000ull /* a turn, which is less than a millisecond of work, took longer */
+#define NAP_NS 200000       /* with a pace to keep, between two looks */
 #define RECEIVE_BUFFER (128 << 20)
 #define COMPLAINTS_MAX 5
 
