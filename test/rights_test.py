@@ -318,15 +318,21 @@ def shown_to(who, trace):
     return out
 
 
+def same(what, one, other, least):
+    """Of two plays all that eve gets is the same; how many messages that is.  what: the package and more, and what the plays are."""
+    name, first, second = what
+    one, other = (shown_to("eve", play([text], "-t", "-s", "1")) for text in (one, other))
+    for a, b in zip(one, other):
+        if a != b:
+            raise SystemExit(f"{name}: {first} gets\n{a[0]} {a[1]}\nand {second}\n{b[0]} {b[1]}")
+    if len(one) != len(other) or len(one) < least:
+        raise SystemExit(f"{name}: {first} gets {len(one)} messages, and {second} {len(other)}")
+    return len(one)
+
+
 def compare(package, scope, *how):
-    polite = shown_to("eve", play([life(package, True, scope, *how)], "-t", "-s", "1"))
-    idle = shown_to("eve", play([life(package, False, scope, *how)], "-t", "-s", "1"))
-    for one, other in zip(polite, idle):
-        if one != other:
-            raise SystemExit(f"{package}: a politely blocked watcher gets\n{one[0]} {one[1]}\nand of an idle resource\n{other[0]} {other[1]}")
-    if len(polite) != len(idle) or len(polite) < 10:
-        raise SystemExit(f"{package}: {len(polite)} messages, and of an idle resource {len(idle)}")
-    return len(polite)
+    plays = (life(package, blocked, scope, *how) for blocked in (True, False))
+    return same((package, "a politely blocked watcher", "of an idle resource"), *plays, 10)
 
 
 # What a subscription may ask for beside the state: rates (RFC 6446), a condition, a filter (RFC 4661) and that the resource falls silent.
@@ -353,13 +359,8 @@ def compare_wishes(package):
     n = 0
     asked = list(WISHES.items()) + ([("", body) for body in STALE] if package.startswith("x-") else [])
     for wish, body in asked:
-        polite, idle = (shown_to("eve", play([wishes(package, blocked, wish, body)], "-t", "-s", "1")) for blocked in (True, False))
-        for one, other in zip(polite, idle):
-            if one != other:
-                raise SystemExit(f"{package}{wish} {body}: a politely blocked watcher gets\n{one[0]} {one[1]}\nand of an idle resource\n{other[0]} {other[1]}")
-        if len(polite) != len(idle) or len(polite) < 6:
-            raise SystemExit(f"{package}{wish} {body}: {len(polite)} messages, and of an idle resource {len(idle)}")
-        n += len(polite)
+        plays = (wishes(package, blocked, wish, body) for blocked in (True, False))
+        n += same((f"{package}{wish} {body}", "a politely blocked watcher", "of an idle resource"), *plays, 6)
     return n
 
 
@@ -389,29 +390,8 @@ def turned(package, polite, wish, body):
 
 
 def compare_turns(package, wish, body):
-    polite, real = (shown_to("eve", play([turned(package, blocked, wish, body)], "-t", "-s", "1")) for blocked in (True, False))
-    for one, other in zip(polite, real):
-        if one != other:
-            raise SystemExit(f"{package}{wish} {body}: who is blocked politely gets\n{one[0]} {one[1]}\nand when the state goes\n{other[0]} {other[1]}")
-    if len(polite) != len(real) or len(polite) < 7:
-        raise SystemExit(f"{package}{wish} {body}: {len(polite)} messages, and when the state goes {len(real)}")
-    return len(polite)
-
-
-def all_aliases():
-    """Scenarios, and how many pairs of names are in each."""
-    for pattern in ("sip:alice@example.test", "sip:70b;ext=2@example.test", "sip:*@example.test", "@friends"):
-        names = () if pattern.startswith("sip:70b") else HIS
-        names += () if pattern.startswith("sip:alice") else HIS_NUMBER
-        for hers in (HERS, HER_NUMBER):
-            for action in ACTIONS:
-                yield aliases(action, pattern, hers, names), len(names) * len(hers)
-            yield publishes(pattern, hers, names), len(names) * len(hers)
-    for hers in (HERS, HER_NUMBER):
-        for action in ACTIONS:
-            for place in ("sip:*@example.test", "*"):
-                yield aliases(action, "sip:alice@example.test", hers, HIS, place), len(HIS) * len(hers)
-            yield excepted(action, hers, HIS + HIS_NUMBER), len(HIS + HIS_NUMBER)
+    plays = (turned(package, blocked, wish, body) for blocked in (True, False))
+    return same((f"{package}{wish} {body}", "who is blocked politely", "when the state goes"), *plays, 7)
 
 
 def flipped(package, flips):
@@ -434,6 +414,22 @@ def compare_flips(package):
     if some != none or len(some) < 6:
         raise SystemExit(f"{package}: a rule at an idle resource is noticed:\n{some}\nand without it\n{none}")
     return len(some)
+
+
+def all_aliases():
+    """Scenarios, and how many pairs of names are in each."""
+    for pattern in ("sip:alice@example.test", "sip:70b;ext=2@example.test", "sip:*@example.test", "@friends"):
+        names = () if pattern.startswith("sip:70b") else HIS
+        names += () if pattern.startswith("sip:alice") else HIS_NUMBER
+        for hers in (HERS, HER_NUMBER):
+            for action in ACTIONS:
+                yield aliases(action, pattern, hers, names), len(names) * len(hers)
+            yield publishes(pattern, hers, names), len(names) * len(hers)
+    for hers in (HERS, HER_NUMBER):
+        for action in ACTIONS:
+            for place in ("sip:*@example.test", "*"):
+                yield aliases(action, "sip:alice@example.test", hers, HIS, place), len(HIS) * len(hers)
+            yield excepted(action, hers, HIS + HIS_NUMBER), len(HIS + HIS_NUMBER)
 
 
 def main():
