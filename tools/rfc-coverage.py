@@ -13,6 +13,12 @@ Tests are separated by blanks; each is one of
     FILE_test.py:FUNCTION                 a test of test/system, without its "test_"
     meson:NAME                            a test as meson knows it
 Rows stand in the order of their RFCs and sections.
+
+doc/rfc-sections.tsv holds the table to whole documents: for each RFC in it every section that its contents list has a row, or a
+line there says why it has none. Four fields: RFC, kind, sections between blanks (N.* is N and all below it), what is said. Kind is
+    contents                              all sections of the document; says -
+    elsewhere                             what they ask is asked again in the rows of these sections (RFC/SECTION: of another document)
+    nothing                               they ask nothing of herald, for this reason
 """
 import json
 import os
@@ -21,8 +27,9 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TABLE, PAGE = "doc/rfc-coverage.tsv", "doc/rfc-coverage.md"
+TABLE, SECTIONS, PAGE = "doc/rfc-coverage.tsv", "doc/rfc-sections.tsv", "doc/rfc-coverage.md"
 HEAD = "RFC\tsection\tkind\tasks\therald\ttests"
+SECTIONS_HEAD = "RFC\tkind\tsections\tsays"
 
 TITLES = {
     2976: "INFO", 3261: "SIP", 3262: "reliable provisional responses", 3263: "locating SIP servers", 3327: "Path",
@@ -87,6 +94,64 @@ class Table:
                 yield number, test
 
 
+class Sections:
+    """The sections of whole documents, and why some of them have no row; with what is wrong with that."""
+
+    def __init__(self, text, table):
+        self.contents, self.lines, self.problems = {}, [], []
+        self.rows = {(row[0], row[1].split(" ")[0]) for _, row in table.rows}
+        lines = text.split("\n")
+        if lines[0] != SECTIONS_HEAD or lines[-1] != "":
+            self.problems.append(f"{SECTIONS}: the head is not {SECTIONS_HEAD!r}, or the last line does not end")
+        for number, line in enumerate(lines[1:-1], 2):
+            self._line(f"{SECTIONS}:{number}", line.split("\t"))
+        self._check()
+
+    def _line(self, where, fields):
+        if len(fields) != 4 or any(f != f.strip() or not f for f in fields) or fields[1] not in ("contents", "elsewhere", "nothing"):
+            self.problems.append(f"{where}: not an RFC, a kind, sections and what is said of them")
+            return
+        rfc, kind, names, says = int(fields[0]), fields[1], fields[2].split(" "), fields[3]
+        if kind == "contents":
+            self.contents[rfc] = names
+        elif rfc not in self.contents:
+            self.problems.append(f"{where}: RFC {rfc} has no contents before this line")
+        else:
+            self.lines.append((where, rfc, kind, names, says))
+
+    def covered(self, rfc, name):
+        """The sections that a name of a line stands for."""
+        if not name.endswith(".*"):
+            return [name] if name in self.contents[rfc] else []
+        stem = name[:-2]
+        return [s for s in self.contents[rfc] if s == stem or s.startswith(stem + ".")]
+
+    def _check(self):
+        told = {}
+        for where, rfc, kind, names, says in self.lines:
+            for name in names:
+                sections = self.covered(rfc, name)
+                if not sections:
+                    self.problems.append(f"{where}: RFC {rfc} has no section {name}")
+                if not name.endswith(".*") and (rfc, name) in self.rows:
+                    self.problems.append(f"{where}: section {name} has a row")
+                for section in sections:
+                    if (rfc, section) in told:
+                        self.problems.append(f"{where}: section {section} is in {told[rfc, section]} too")
+                    told[rfc, section] = where
+            for target in says.split(" ") if kind == "elsewhere" else []:
+                other, _, section = target.rpartition("/")
+                if (int(other or rfc), section) not in self.rows:
+                    self.problems.append(f"{where}: {target} has no row")
+        for rfc, section in sorted(self.rows):
+            if section not in self.contents.get(rfc, [section]):
+                self.problems.append(f"{TABLE}: RFC {rfc} has no section {section}")
+        for rfc, names in self.contents.items():
+            for section in names:
+                if (rfc, section) not in self.rows and (rfc, section) not in told:
+                    self.problems.append(f"{SECTIONS}: RFC {rfc} section {section} has neither a row nor a reason why it has none")
+
+
 class Tests:
     """Which tests there are."""
 
@@ -130,12 +195,28 @@ def cell(text):
     return text.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
 
 
-def page(table):
+def remainder(sections, rfc):
+    """What the page says of an RFC's sections without a row."""
+    out = []
+    if rfc in sections.contents:
+        rows = sum(1 for s in sections.contents[rfc] if (rfc, s) in sections.rows)
+        out += [f"Of {len(sections.contents[rfc])} sections {rows} have rows. The others:", ""]
+        for _, number, kind, names, says in sections.lines:
+            if number == rfc:
+                shown = ", ".join(s.replace("/", " ") for s in says.split(" ")) if kind == "elsewhere" else says
+                out.append(f"- {', '.join(names).replace('.*', ' and below')}: {'see ' if kind == 'elsewhere' else ''}{cell(shown)}.")
+        out.append("")
+    return out
+
+
+def page(table, sections):
     """The page of a table."""
     rows = [row for _, row in table.rows]
     out = ["# What the RFCs ask, and what herald does", "",
            "Made from `doc/rfc-coverage.tsv` by `tools/rfc-coverage.py write`; edit the table, not this page. Each row names the tests that "
-           "show it; a row in *italics* is an exception, with its reason. Sections were read with their errata.", ""]
+           "show it; a row in *italics* is an exception, with its reason. Sections were read with their errata.", "",
+           f"{len(sections.contents)} documents are gone through section by section (`doc/rfc-sections.tsv`): below their rows stands for every "
+           "section without one where it is shown, or why it asks nothing of a server like this. A test fails when a section has neither.", ""]
     done = sum(1 for row in rows if row[2] == "done")
     out += [f"{len(rows)} rows: {done} as asked, {len(rows) - done} exceptions.", ""]
     for rfc in sorted({row[0] for row in rows}):
@@ -146,18 +227,20 @@ def page(table):
             said = cell(herald) if kind == "done" else f"*Exception: {cell(herald)}*"
             out.append(f"| {section} | {cell(asks)} | {said} | {', '.join('`' + t + '`' for t in tests)} |")
         out.append("")
+        out += remainder(sections, rfc)
     return "\n".join(out)
 
 
-def check(text, tests, page_text):
+def check(text, sections_text, tests, page_text):
     """All that is wrong, a line each."""
     table = Table(text)
-    problems = list(table.problems)
+    sections = Sections(sections_text, table)
+    problems = [f"{TABLE}:{p}" for p in table.problems] + sections.problems
     for number, name in table.tests():
         problem = tests.problem(name)
         if problem:
-            problems.append(f"{number}: {name}: {problem}")
-    if not problems and page(table) != page_text:
+            problems.append(f"{TABLE}:{number}: {name}: {problem}")
+    if not problems and page(table, sections) != page_text:
         problems.append(f"{PAGE} is not what the table says: tools/rfc-coverage.py write")
     return problems
 
@@ -172,7 +255,13 @@ class OneTest:
 
 def self_test():
     good = HEAD + "\n3261\t8.2\tdone\task\tdo\ta.play\n3261\t8.10 x\texception\task\twhy\ta.play a.play\n"
-    assert not check(good, OneTest, page(Table(good)))
+    whole = SECTIONS_HEAD + "\n3261\tcontents\t8 8.2 8.10 9 9.1 10\t-\n3261\tnothing\t8 9.*\tempty\n3261\telsewhere\t10\t8.2 3261/8.10\n"
+
+    def made(text, sections):
+        table = Table(text)
+        return page(table, Sections(sections, table))
+
+    assert not check(good, whole, OneTest, made(good, whole))
     bad = {
         "not six fields": good.replace("\tdo\t", "\tdo"),
         "each with a text": good.replace("\tdo\t", "\t\t"),
@@ -186,7 +275,21 @@ def self_test():
         "is not what the table says": good.replace("why", "because"),
     }
     for words, text in bad.items():
-        found = check(text, OneTest, page(Table(good)))
+        found = check(text, whole, OneTest, made(good, whole))
+        assert any(words in p for p in found), (words, found)
+    bad_sections = {
+        "the head is not": whole.replace("says", "Says", 1),
+        "not an RFC, a kind": whole.replace("nothing", "perhaps"),
+        "no contents before": whole.replace("contents", "nothing", 1),
+        "has no section 11": whole.replace("8 9.*", "8 9.* 11"),
+        "section 8.2 has a row": whole.replace("8 9.*", "8 9.* 8.2"),
+        "section 9 is in": whole.replace("8 9.*", "8 9 9.*"),
+        "9.2 has no row": whole.replace("3261/8.10", "3261/9.2"),
+        "RFC 3261 has no section 8.10": whole.replace("8.2 8.10 9 9.1", "8.2 9 9.1"),
+        "section 10 has neither": whole.replace("3261\telsewhere\t10\t8.2 3261/8.10\n", ""),
+    }
+    for words, text in bad_sections.items():
+        found = check(good, text, OneTest, made(good, whole))
         assert any(words in p for p in found), (words, found)
     real = Tests(ROOT)
     assert real.problem("merged.play") is None and real.problem("no-such.play")
@@ -206,17 +309,18 @@ def main(arguments):
         return 0
     if arguments == ["write"]:
         table = Table(read(TABLE))
-        problems = table.problems
+        sections = Sections(read(SECTIONS), table)
+        problems = [f"{TABLE}:{p}" for p in table.problems] + sections.problems
         if not problems:
             with open(os.path.join(ROOT, PAGE), "w", encoding="utf-8") as file:
-                file.write(page(table))
+                file.write(page(table, sections))
     elif arguments and arguments[0] == "check" and len(arguments) <= 2:
-        problems = check(read(TABLE), Tests(ROOT, arguments[1] if len(arguments) == 2 else None), read(PAGE))
+        problems = check(read(TABLE), read(SECTIONS), Tests(ROOT, arguments[1] if len(arguments) == 2 else None), read(PAGE))
     else:
         print(__doc__, file=sys.stderr)
         return 2
     for problem in problems:
-        print(f"{TABLE}:{problem}", file=sys.stderr)
+        print(problem, file=sys.stderr)
     return 1 if problems else 0
 
 

@@ -552,6 +552,37 @@ a_request_in_a_dialog_takes_its_route_and_target(void **state)
     fake_done(&b.fake);
 }
 
+/* RFC 3261 section 8.1.1: what is in every request, and what tells one from another. */
+static void
+a_request_has_what_every_request_has(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b, HD_UDP, NULL);
+    bench_send(&b);
+    const struct sip_msg *msg = fake_sent(&b.fake, 0);
+    assert_true(hd_slice_eq(msg->uri, HD_LIT("sip:alice@example.test")));
+    assert_string_equal(fake_value(msg, "To"), "<sip:alice@example.test>");
+    assert_string_equal(fake_value(msg, "Max-Forwards"), "70");
+    assert_int_equal(strncmp(fake_value(msg, "From"), "<sip:bob@example.test>;tag=", 27), 0);
+    assert_string_equal(fake_value(msg, "User-Agent"), "herald/" HERALD_VERSION);
+    assert_string_equal(fake_value(msg, "Content-Type"), "text/plain");
+    assert_true(hd_slice_starts(msg->via.branch, HD_LIT("z9hG4bK")));
+    uint32_t cseq = msg->cseq.number;
+    char branch[64], tag[64], call_id[128];
+    snprintf(branch, sizeof branch, "%.*s", HD_FMT(msg->via.branch));
+    snprintf(tag, sizeof tag, "%.*s", HD_FMT(msg->from_tag));
+    snprintf(call_id, sizeof call_id, "%.*s", HD_FMT(msg->call_id));
+    assert_true(strlen(tag) >= 8 && strlen(call_id) >= 16);
+    bench_send(&b); /* the next one of the same dialog */
+    msg = fake_sent(&b.fake, 1);
+    assert_int_equal(msg->cseq.number, cseq + 1);
+    assert_false(hd_slice_eq(msg->via.branch, hd_slice_str(branch)));
+    assert_true(hd_slice_eq(msg->from_tag, hd_slice_str(tag)));
+    assert_true(hd_slice_eq(msg->call_id, hd_slice_str(call_id)));
+    fake_done(&b.fake);
+}
+
 static void
 a_target_that_is_a_name_is_reached_through_the_server(void **state)
 {
@@ -594,6 +625,7 @@ main(void)
         cmocka_unit_test(a_request_that_comes_again_gets_the_same_octets_for_64_t1),
         cmocka_unit_test(a_malformed_request_that_can_be_answered_gets_400),
         cmocka_unit_test(a_request_in_a_dialog_takes_its_route_and_target),
+        cmocka_unit_test(a_request_has_what_every_request_has),
         cmocka_unit_test(a_target_that_is_a_name_is_reached_through_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,43 @@ a_subscription_is_asked_for_accepted_and_notified(void **state)
     bench_done(&b);
 }
 
+/* RFC 6665 4.4.1, RFC 3261 12.1.1 and 12.2.2: the first NOTIFY makes the dialog; its Record-Route
+ * is the route for good, its Contact the target until another comes. */
+static void
+the_first_notify_makes_the_dialog_with_its_route(void **state)
+{
+    (void)state;
+    static const char first[] = "Record-Route: <sip:192.0.2.60;lr;r2=on>, "
+                                "<sip:192.0.2.61;lr>\r\n";
+    static const char later[] = "Record-Route: <sip:192.0.2.66;lr>\r\n";
+    struct bench b;
+    bench_init(&b, 3600);
+    const struct sip_msg *msg = last_subscribe(&b);
+    fake_reply(&b.fake, 200,
+               "Expires: 3600\r\nContact: <sip:other@192.0.2.99>\r\n"
+               "Record-Route: <sip:192.0.2.67;lr>\r\n");
+    fake_notify(&b.fake, &(struct fake_notify){ .subscribe = fake_sent(&b.fake, 0),
+                                                .cseq = 1,
+                                                .state = "active;expires=600",
+                                                .headers = first });
+    assert_int_equal(fake_next(&b.fake)->status, 200);
+    fake_pass(&b.fake, 600000 - 40000);
+    msg = last_subscribe(&b);
+    assert_string_equal(fake_value(msg, "Route"), "<sip:192.0.2.60;lr;r2=on>,<sip:192.0.2.61;lr>");
+    assert_true(hd_slice_eq(msg->uri, HD_LIT("sip:herald@192.0.2.1:5060")));
+    assert_true(hd_slice_eq(msg->to_tag, HD_LIT("srv")));
+    fake_reply(&b.fake, 200, "Expires: 600\r\nContact: <sip:moved@192.0.2.1>\r\n");
+    fake_notify(&b.fake, &(struct fake_notify){ .subscribe = fake_sent(&b.fake, 0),
+                                                .cseq = 2,
+                                                .state = "active;expires=600",
+                                                .headers = later });
+    ua_sub_leave(b.sub);
+    msg = last_subscribe(&b);
+    assert_string_equal(fake_value(msg, "Expires"), "0");
+    assert_string_equal(fake_value(msg, "Route"), "<sip:192.0.2.60;lr;r2=on>,<sip:192.0.2.61;lr>");
+    bench_done(&b);
+}
+
 static void
 a_notify_before_the_2xx_is_taken(void **state)
 {
@@ -771,6 +808,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_subscription_is_asked_for_accepted_and_notified),
+        cmocka_unit_test(the_first_notify_makes_the_dialog_with_its_route),
         cmocka_unit_test(a_notify_before_the_2xx_is_taken),
         cmocka_unit_test(pending_becomes_active),
         cmocka_unit_test(no_notify_within_timer_n_ends_it),
