@@ -241,7 +241,7 @@ struct evt_sub {
     uint32_t next_queued, prev_queued;
     uint32_t cseq_local, cseq_remote;
     uint32_t branch;        /* of the last NOTIFY */
-    uint32_t target_branch; /* the first NOTIFY that went to the current target */
+    uint32_t target_branch; /* the first NOTIFY to the current target behind what was answered */
     uint32_t version;
     /* cold */
     uint32_t call_hash;

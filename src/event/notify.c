@@ -769,7 +769,7 @@ retry_after(const struct sip_msg *msg)
 }
 
 /* The answer to a NOTIFY that was abandoned for a newer one: only a code that ends the subscription
- * counts, and only when it went to where the newer ones go. */
+ * counts, and only when it went to where the newer ones go and none of those was answered. */
 static void
 abandoned_response(struct evt_shard *shard, struct evt_sub *sub, unsigned status, uint32_t branch)
 {
@@ -805,6 +805,8 @@ evt_notify_response(struct evt_shard *shard, const struct sip_msg *msg, const st
         sub->flight->interval_ms = SIP_T2_MS;
         return;
     }
+    /* Completed (RFC 3261 17.1.2.2): another answer to it, or to an older one, finds nobody. */
+    sub->target_branch = branch + 1;
     evt_did(shard, sub->id, EVT_DID_ANSWERED, status);
     switch (status_verdict(status)) {
     case VERDICT_GOOD:
