@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +117,31 @@ what_is_no_registration_is_refused(void **state)
         assert_int_equal(validate(row[i].text), row[i].err);
 }
 
+/* RFC 3680 section 5.3.2: each event leads to one state, and to no other. */
+static void
+each_event_fits_its_state_alone(void **state)
+{
+    static const struct {
+        const char *event;
+        bool active;
+    } row[] = { { "registered", true }, { "created", true },   { "refreshed", true },
+                { "shortened", true },  { "expired", false },  { "deactivated", false },
+                { "probation", false }, { "rejected", false }, { "unregistered", false } };
+    char text[1024];
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(row); i++) {
+        for (int active = 0; active < 2; active++) {
+            (void)snprintf(text, sizeof(text),
+                           HEAD REG "<contact id=\"1\" state=\"%s\" event=\"%s\"><uri>sip:a</uri>"
+                                    "</contact>" TAIL,
+                           active ? "active" : "terminated", row[i].event);
+            if ((validate(text) == HD_OK) != (row[i].active == (active == 1)))
+                fail_msg("%s", text);
+        }
+    }
+}
+
 static void
 registrations_of_one_address_become_one(void **state)
 {
@@ -200,6 +226,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_valid_whatever_a_phone_said),
         cmocka_unit_test(what_is_no_registration_is_refused),
+        cmocka_unit_test(each_event_fits_its_state_alone),
         cmocka_unit_test(registrations_of_one_address_become_one),
         cmocka_unit_test(what_changed_is_told_alone),
     };

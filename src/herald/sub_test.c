@@ -643,6 +643,36 @@ notifies_that_are_not_ours_get_481(void **state)
     }
 }
 
+/* RFC 6665 4.1.2.4 and 4.4.1: nobody is left whom a late one could reach. */
+static void
+late_notifies_of_what_is_over_get_481(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_active(&b);
+    assert_int_equal(notify(&b, 2, "terminated;reason=deactivated", "moved"), 200);
+    assert_int_equal(subscribes(&b), 2); /* at once another, of another Call-ID */
+    /* One more of the dialog that ended, while the new one waits for its first. */
+    b.fake.seen = b.fake.n_sent;
+    fake_notify(&b.fake, &(struct fake_notify){ .subscribe = fake_sent(&b.fake, 0),
+                                                .cseq = 3,
+                                                .state = "active;expires=60",
+                                                .body = "late" });
+    assert_int_equal(fake_next(&b.fake)->status, 481);
+    assert_int_equal(b.notified, 2);
+    last_subscribe(&b);
+    fake_reply(&b.fake, 200, "Expires: 3600\r\n");
+    assert_int_equal(notify(&b, 1, "active;expires=3600", "again"), 200);
+    ua_sub_leave(b.sub);
+    last_subscribe(&b);
+    fake_reply(&b.fake, 200, "Expires: 0\r\n");
+    assert_int_equal(notify(&b, 2, "terminated;reason=timeout", "bye"), 200);
+    assert_int_equal(b.ended, 1);
+    assert_int_equal(notify(&b, 3, "active;expires=60", "later"), 481);
+    assert_string_equal(b.body, "bye");
+    bench_done(&b);
+}
+
 static void
 notifies_that_break_the_rules_are_refused(void **state)
 {
@@ -831,6 +861,7 @@ main(void)
         cmocka_unit_test(a_notify_with_a_lower_cseq_gets_500_and_is_not_shown),
         cmocka_unit_test(a_repeated_notify_is_answered_again_and_shown_once),
         cmocka_unit_test(notifies_that_are_not_ours_get_481),
+        cmocka_unit_test(late_notifies_of_what_is_over_get_481),
         cmocka_unit_test(notifies_that_break_the_rules_are_refused),
         cmocka_unit_test(leaving_asks_for_the_end_and_waits_for_the_last_notify),
         cmocka_unit_test(a_last_notify_before_the_2xx_waits_for_it),

@@ -209,6 +209,7 @@ def test_conditions_of_a_request_are_those_of_rfc_9110():
         unchanged = web.get(target, expect=304, If_None_Match=seen.etag)
         equal((unchanged.etag, unchanged.body, unchanged.headers.get("Content-Length")), (seen.etag, b"", str(len(seen.body))))
         equal((unchanged.headers["Vary"], unchanged.headers["Cache-Control"]), (seen.headers["Vary"], seen.headers["Cache-Control"]))
+        equal(seen.headers["Vary"], "Accept, Authorization, Origin")
         check("Date" in unchanged.headers and "Date" in seen.headers, unchanged.headers)
         head = web.ask("HEAD", target, expect=200)
         equal((head.body, sorted(head.headers.keys())), (b"", sorted(seen.headers.keys())))
