@@ -9,6 +9,8 @@
 #define ROOT                                                                                       \
     "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"0\" state=\"full\" "      \
     "entity=\"sip:p@example.com\">"
+#define PROLOG "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+#define HEAD PROLOG ROOT "\n" /* of what is chosen */
 #define DIALOG(call, tag, state)                                                                   \
     "<dialog id=\"" call tag "\" call-id=\"" call "\" local-tag=\"l\" remote-tag=\"" tag           \
     "\"><state>" state "</state><local/></dialog>"
@@ -103,16 +105,16 @@ dialogs_are_what_is_left(void **state)
 
     (void)state;
     leaves(one, DOC("early", "confirmed"), EVT_CHOSEN_LIVING,
-           ROOT "\n" DIALOG("c", "r2", "confirmed") "\n</dialog-info>\n");
+           HEAD DIALOG("c", "r2", "confirmed") "\n</dialog-info>\n");
     leaves(two, DOC("terminated", "confirmed"), EVT_CHOSEN_LIVING,
-           ROOT "\n" DIALOG("c", "r1", "terminated") "\n" DIALOG("c", "r2",
-                                                                 "confirmed") "\n"
-                                                                              "</dialog-info>\n");
+           HEAD DIALOG("c", "r1", "terminated") "\n" DIALOG("c", "r2",
+                                                            "confirmed") "\n"
+                                                                         "</dialog-info>\n");
     leaves(two, DOC("terminated", "terminated"), EVT_CHOSEN_OVER,
-           ROOT "\n" DIALOG("c", "r1", "terminated") "\n" DIALOG("c", "r2",
-                                                                 "terminated") "\n"
-                                                                               "</dialog-info>\n");
-    leaves(one, ROOT "</dialog-info>", EVT_CHOSEN_NONE, ROOT "\n</dialog-info>\n");
+           HEAD DIALOG("c", "r1", "terminated") "\n" DIALOG("c", "r2",
+                                                            "terminated") "\n"
+                                                                          "</dialog-info>\n");
+    leaves(one, ROOT "</dialog-info>", EVT_CHOSEN_NONE, HEAD "</dialog-info>\n");
     leaves(one, "no document about dialogs", EVT_CHOSEN_NONE, NULL);
     filter_drop(one);
     filter_drop(two);
@@ -127,8 +129,8 @@ a_body_says_what_is_shown_of_them_and_stays_when_they_change(void **state)
     assert_true(one->chooses && one->cuts);
     assert_false(one->partial);
     leaves(one, DOC("early", "confirmed"), EVT_CHOSEN_LIVING,
-           ROOT "<dialog id=\"cr2\" call-id=\"c\" local-tag=\"l\" remote-tag=\"r2\">"
-                "<state>confirmed</state></dialog></dialog-info>\n");
+           PROLOG ROOT "<dialog id=\"cr2\" call-id=\"c\" local-tag=\"l\" remote-tag=\"r2\">"
+                       "<state>confirmed</state></dialog></dialog-info>\n");
     struct evt_filter *all = made(one, &none, NULL), *alone = made(NULL, &none, WHAT);
     assert_ptr_equal(all, alone);
     assert_false(all->chooses);

@@ -300,12 +300,20 @@ write_children(struct compose *c, const struct fmt_dialoginfo_part *part, bool d
     return err;
 }
 
+/* Up to the value of its entity. */
 static void
-write_root(struct hd_slice entity, const struct fmt_xml_join *join, struct hd_str *out)
+write_root_start(const struct fmt_xml_join *join, struct hd_str *out)
 {
     hd_str_add_str(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<dialog-info");
     fmt_xml_join_declare(join, out);
-    hd_str_add_str(out, " version=\"0\" state=\"full\" entity=\"");
+    hd_str_add_str(out, " version=\"0\" state=\"full\" entity=");
+}
+
+static void
+write_root(struct hd_slice entity, const struct fmt_xml_join *join, struct hd_str *out)
+{
+    write_root_start(join, out);
+    hd_str_add_str(out, "\"");
     fmt_xml_write_uri(out, entity);
     hd_str_add_str(out, "\">\n");
 }
@@ -432,15 +440,21 @@ fmt_dialoginfo_without_sessions(struct hd_slice body, struct hd_str *out)
     return out->err;
 }
 
-/* ---- choosing ---- */
+/* ---- choosing ----
+ *
+ * Whoever follows some dialogs compares documents, and is told when they differ.  So the same
+ * dialogs are the same octets, whether they stand in the document of the one phone that there is or
+ * in one that was composed, whose root has the declarations of other phones as well. */
 
 /* One document while dialogs are taken out of it. */
 struct choosing {
     const struct fmt_dialoginfo_choice *choice;
     struct fmt_xml_reader reader;
     struct hd_str *out;
-    const char *dialog; /* the start of the one that is being taken, or NULL */
-    bool over;          /* that one */
+    struct fmt_xml_root root;
+    struct fmt_xml_tag tag; /* of the dialog that is being taken */
+    bool taking;
+    bool over; /* that one */
     unsigned n, n_over;
 };
 
@@ -456,16 +470,31 @@ is_chosen(const struct choosing *c)
             is_value(fmt_xml_attribute(r, HD_LIT("remote-tag")), choice->remote_tag));
 }
 
+/* As that of a composed document, which has the entity as it was written by write_root(). */
 static void
-choose_start(struct choosing *c, struct hd_slice body)
+choose_root(struct choosing *c)
 {
-    const struct hd_slice tag = c->reader.token;
+    const struct fmt_xml_join join = { .ns = HD_LIT(NS) };
+    const struct fmt_xml_attribute *const entity = fmt_xml_attribute(&c->reader, HD_LIT("entity"));
+    const struct hd_slice value = entity ? entity->value : hd_slice(NULL, 0);
+    const char *const quote = hd_slice_find(value, '"') < value.n ? "'" : "\"";
 
+    fmt_xml_root_take(&c->root, &c->reader);
+    write_root_start(&join, c->out);
+    hd_str_add_str(c->out, quote);
+    hd_str_add(c->out, value);
+    hd_str_add_str(c->out, quote);
+    hd_str_add_str(c->out, ">\n");
+}
+
+static void
+choose_start(struct choosing *c)
+{
     if (c->reader.depth == 1) {
-        hd_str_add(c->out, hd_slice(body.p, (size_t)(tag.p + tag.n - body.p)));
-        hd_str_add_str(c->out, "\n");
+        choose_root(c);
     } else if (c->reader.depth == 2 && is_chosen(c)) {
-        c->dialog = tag.p;
+        fmt_xml_tag_take(&c->tag, &c->reader);
+        c->taking = true;
         c->over = false;
         c->n++;
     }
@@ -474,15 +503,12 @@ choose_start(struct choosing *c, struct hd_slice body)
 static void
 choose_end(struct choosing *c)
 {
-    const struct hd_slice tag = c->reader.token; /* of "<a/>": empty, behind it */
-
     if (c->reader.depth == 1) {
-        hd_str_add(c->out, tag);
+        hd_str_add_str(c->out, "</dialog-info>\n");
+    } else if (c->reader.depth == 2 && c->taking) {
+        fmt_xml_join_alone(HD_LIT(NS), &c->root, &c->tag, &c->reader, c->out);
         hd_str_add_str(c->out, "\n");
-    } else if (c->reader.depth == 2 && c->dialog) {
-        hd_str_add(c->out, hd_slice(c->dialog, (size_t)(tag.p + tag.n - c->dialog)));
-        hd_str_add_str(c->out, "\n");
-        c->dialog = NULL;
+        c->taking = false;
         c->n_over += c->over;
     }
 }
@@ -503,8 +529,7 @@ fmt_dialoginfo_choose(struct hd_slice body, const struct fmt_dialoginfo_choice *
 
     c.choice = choice;
     c.out = out;
-    c.dialog = NULL;
-    c.over = false;
+    c.taking = c.over = false;
     c.n = c.n_over = 0;
     fmt_xml_open(&c.reader, body, body.n);
     while (event != FMT_XML_DONE) {
@@ -512,10 +537,10 @@ fmt_dialoginfo_choose(struct hd_slice body, const struct fmt_dialoginfo_choice *
         if (err)
             return err;
         if (event == FMT_XML_START)
-            choose_start(&c, body);
+            choose_start(&c);
         else if (event == FMT_XML_END)
             choose_end(&c);
-        else if (event == FMT_XML_TEXT && c.dialog)
+        else if (event == FMT_XML_TEXT && c.taking)
             c.over = c.over || says_terminated(&c.reader);
     }
     *ret_chosen = c.n == 0          ? FMT_DIALOGINFO_NONE

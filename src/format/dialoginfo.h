@@ -67,8 +67,9 @@ enum fmt_dialoginfo_chosen {
     FMT_DIALOGINFO_OVER /* all of them are terminated */
 };
 /**
- * A document with the dialogs of a choice alone, octet by octet as they stand in a valid one; its
- * root stays as it is, what it has beside dialogs goes.
+ * A document with the dialogs of a choice alone, out of a valid one; what that has beside dialogs
+ * goes.  Chosen dialogs are the same octets whether they stand in a document as it was published or
+ * in one that fmt_dialoginfo_compose() made of it and others, as long as their ids are the same.
  * @param out  empty
  * @return HD_OK; HD_ESYNTAX not a document that fmt_dialoginfo_validate() lets through; HD_ENOMEM.
  * On failure out holds nothing of use.

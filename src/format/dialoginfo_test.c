@@ -452,6 +452,11 @@ static const char calls[] =
     "<d:dialog id='5'><d:state>confirmed</d:state></d:dialog>"
     "</d:dialog-info>\n";
 
+/* How a document begins that has chosen dialogs. */
+#define CHOSEN(entity)                                                                             \
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<dialog-info xmlns=\"" NS                         \
+    "\" version=\"0\" state=\"full\" entity=\"" entity "\">\n"
+
 static void
 dialogs_are_chosen_by_call_id_and_tags(void **state)
 {
@@ -484,7 +489,7 @@ dialogs_are_chosen_by_call_id_and_tags(void **state)
         assert_int_equal(chosen, row[i].chosen);
         assert_int_equal(validate(hd_str_slice(&out)), HD_OK);
         char *text = hd_str_take(&out);
-        assert_memory_equal(text, calls, strcspn(calls, ">") + 1); /* the root as it was */
+        assert_memory_equal(text, CHOSEN("sip:a@b"), sizeof(CHOSEN("sip:a@b")) - 1);
         assert_null(strstr(text, "note"));
         for (const char *id = text; (id = strstr(id, " id='")); id += 5)
             (void)snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%c", id[5]);
@@ -500,10 +505,10 @@ a_chosen_dialog_stands_as_it_stood(void **state)
     const char *const in = ROOT "<dialog id=\"x\" remote-tag=\"r\" call-id=\"c\" local-tag=\"l\" >"
                                 "<!-- > --><state event=\"x\"><![CDATA[terminated]]></state> "
                                 "<local/></dialog><dialog id=\"y\"><state/></dialog>" END;
-    const char *const left =
-        ROOT "\n<dialog id=\"x\" remote-tag=\"r\" call-id=\"c\" local-tag=\"l\" >"
-             "<!-- > --><state event=\"x\"><![CDATA[terminated]]></state> "
-             "<local/></dialog>\n" END "\n";
+    const char *const left = CHOSEN(
+        "sip:alice@example.test") "<dialog id=\"x\" remote-tag=\"r\" call-id=\"c\" local-tag=\"l\">"
+                                  "<!-- > --><state event=\"x\"><![CDATA[terminated]]></state> "
+                                  "<local/></dialog>\n" END "\n";
     enum fmt_dialoginfo_chosen chosen;
     struct hd_str out = { 0 };
 
@@ -531,6 +536,53 @@ a_chosen_dialog_stands_as_it_stood(void **state)
     memset(&out, 0, sizeof(out));
     assert_int_equal(fmt_dialoginfo_choose(HD_LIT("{}"), &choice, &out, &chosen), HD_ESYNTAX);
     hd_str_done(&out);
+}
+
+/* Another phone's publication is no news to who follows a call of this one (RFC 4235 section 3.3).
+ */
+static void
+a_chosen_dialog_is_the_same_whatever_else_is_published(void **state)
+{
+#define CALL " id=\"x\" call-id=\"c\" local-tag=\"l\" remote-tag=\"r\""
+    static const char *const one[] = {
+        ROOT "<dialog" CALL "><state>early</state></dialog>" END,
+        "<dialog-info xmlns='" NS "' xmlns:a='urn:a' xmlns:b='urn:b' version='0' state='full' "
+        "entity='sip:alice@example.test' xml:lang='fr'><dialog a:p='q'" CALL
+        "><state>early</state><b:v/></dialog></dialog-info>",
+        "<d:dialog-info xmlns:d='" NS "' xmlns='urn:a' xmlns:q='urn:a:b' version='0' state='full' "
+        "entity='sip:alice@example.test'><d:dialog" CALL " q:t='d:y' xmlns:z='urn:z'>"
+        "<d:state>early</d:state><own/></d:dialog></d:dialog-info>",
+    };
+    static const char *const other[] = {
+        ROOT DIALOG("y", "confirmed") END,
+        "<a:dialog-info xmlns:a='" NS "' xmlns:b='urn:other' xmlns:d='urn:d' xmlns:q='urn:q' "
+        "xmlns:z='urn:other' version='3' state='full' entity='x' xml:lang='de'>"
+        "<a:dialog id='y' d:m='n'><a:state/></a:dialog><b:c/></a:dialog-info>",
+    };
+    const struct fmt_dialoginfo_choice choice = { HD_LIT("c"), HD_LIT("l"), HD_LIT("r") };
+
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(one) * HD_ARRAY_LEN(other) * 2; i++) {
+        const char *const his = one[i / 2 / HD_ARRAY_LEN(other)];
+        const struct fmt_dialoginfo_part parts[] = {
+            { hd_slice_str(his), 2 },
+            { hd_slice_str(other[i / 2 % HD_ARRAY_LEN(other)]), i & 1 ? 1 : 3 }
+        };
+        enum fmt_dialoginfo_chosen chosen;
+        struct hd_str alone = { 0 }, beside = { 0 };
+        char *both = composed(parts, 2);
+        assert_int_equal(fmt_dialoginfo_choose(hd_slice_str(his), &choice, &alone, &chosen), HD_OK);
+        assert_int_equal(fmt_dialoginfo_choose(hd_slice_str(both), &choice, &beside, &chosen),
+                         HD_OK);
+        assert_int_equal(chosen, FMT_DIALOGINFO_LIVING);
+        assert_int_equal(validate(hd_str_slice(&alone)), HD_OK);
+        char *x = hd_str_take(&alone), *y = hd_str_take(&beside);
+        assert_string_equal(x, y);
+        free(x);
+        free(y);
+        free(both);
+    }
+#undef CALL
 }
 
 static void
@@ -593,6 +645,7 @@ main(void)
         cmocka_unit_test(somebody_is_on_the_phone_when_a_dialog_is_confirmed),
         cmocka_unit_test(dialogs_are_chosen_by_call_id_and_tags),
         cmocka_unit_test(a_chosen_dialog_stands_as_it_stood),
+        cmocka_unit_test(a_chosen_dialog_is_the_same_whatever_else_is_published),
         cmocka_unit_test(session_descriptions_go_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

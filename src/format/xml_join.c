@@ -90,28 +90,33 @@ write_bindings(const struct fmt_xml_join *join, const struct fmt_xml_root *root,
 }
 
 static bool
-has_attribute(const struct fmt_xml_reader *r, const struct fmt_xml_name *name)
+has_attribute(const struct fmt_xml_attribute *attributes, unsigned n,
+              const struct fmt_xml_name *name)
 {
-    for (unsigned i = 0; i < r->n_attributes; i++)
-        if (fmt_xml_is(&r->attributes[i].name, name->ns, name->local))
+    for (unsigned i = 0; i < n; i++)
+        if (fmt_xml_is(&attributes[i].name, name->ns, name->local))
             return true;
     return false;
 }
 
+/* The value keeps its quotes. */
 static void
-write_inherited(const struct fmt_xml_root *root, const struct fmt_xml_reader *r, struct hd_str *out)
+write_attribute(const struct fmt_xml_attribute *a, struct hd_str *out)
 {
-    for (unsigned i = 0; i < root->n_inherited; i++) {
-        const struct fmt_xml_attribute *const a = &root->inherited[i];
-        if (has_attribute(r, &a->name))
-            continue;
-        /* another prefix than "xml" cannot be bound to that namespace; the value keeps its quotes
-         */
-        hd_str_add_str(out, " ");
-        hd_str_add(out, a->name.qname);
-        hd_str_add_str(out, "=");
-        hd_str_add(out, hd_slice(a->value.p - 1, a->value.n + 2));
-    }
+    hd_str_add_str(out, " ");
+    hd_str_add(out, a->name.qname);
+    hd_str_add_str(out, "=");
+    hd_str_add(out, hd_slice(a->value.p - 1, a->value.n + 2));
+}
+
+/* Another prefix than "xml" cannot be bound to their namespace. */
+static void
+write_inherited(const struct fmt_xml_root *root, const struct fmt_xml_attribute *attributes,
+                unsigned n, struct hd_str *out)
+{
+    for (unsigned i = 0; i < root->n_inherited; i++)
+        if (!has_attribute(attributes, n, &root->inherited[i].name))
+            write_attribute(&root->inherited[i], out);
 }
 
 void
@@ -125,7 +130,7 @@ fmt_xml_join_tag(const struct fmt_xml_join *join, const struct fmt_xml_root *roo
 
     hd_str_add(out, hd_slice(tag.p, at));
     write_bindings(join, root, r, out);
-    write_inherited(root, r, out);
+    write_inherited(root, r->attributes, r->n_attributes, out);
     if (changed) {
         const size_t from = (size_t)(changed->value.p - tag.p);
         hd_str_add(out, hd_slice(tag.p + at, from - at));
@@ -133,4 +138,80 @@ fmt_xml_join_tag(const struct fmt_xml_join *join, const struct fmt_xml_root *roo
         at = from + changed->value.n;
     }
     hd_str_add(out, hd_slice_from(tag, at));
+}
+
+/* --- one element alone ----------------------------------------------------------------------- */
+
+void
+fmt_xml_tag_take(struct fmt_xml_tag *tag, const struct fmt_xml_reader *r)
+{
+    tag->qname = r->element->name.qname;
+    tag->content = r->token.p + r->token.n;
+    tag->n_attributes = r->n_attributes;
+    memcpy(tag->attributes, r->attributes, r->n_attributes * sizeof(r->attributes[0]));
+}
+
+/* Whether "prefix:" stands in it. */
+static bool
+mentions(struct hd_slice text, struct hd_slice prefix)
+{
+    while (text.n > prefix.n) {
+        const char *const at = memmem(text.p, text.n - 1, prefix.p, prefix.n);
+        if (!at)
+            return false;
+        if (at[prefix.n] == ':')
+            return true;
+        text = hd_slice_from(text, (size_t)(at - text.p) + 1);
+    }
+    return false;
+}
+
+/* Its declarations do not count: they may be another's, who needed them. */
+static bool
+tag_mentions(const struct fmt_xml_tag *tag, struct hd_slice content, struct hd_slice prefix)
+{
+    if (mentions(tag->qname, prefix) || mentions(content, prefix))
+        return true;
+    for (unsigned i = 0; i < tag->n_attributes; i++)
+        if (mentions(tag->attributes[i].name.qname, prefix) ||
+            mentions(tag->attributes[i].value, prefix))
+            return true;
+    return false;
+}
+
+/* The binding in force of the least prefix behind one; NULL: there is none. */
+static const struct fmt_xml_binding *
+next_prefix(const struct fmt_xml_reader *r, struct hd_slice behind)
+{
+    const struct fmt_xml_binding *next = NULL;
+
+    for (unsigned i = 0; i < r->n_bindings; i++)
+        if (may_move(&r->bindings[i]) && hd_slice_cmp(r->bindings[i].prefix, behind) > 0 &&
+            (!next || hd_slice_cmp(r->bindings[i].prefix, next->prefix) <= 0))
+            next = &r->bindings[i];
+    return next;
+}
+
+void
+fmt_xml_join_alone(struct hd_slice ns, const struct fmt_xml_root *root,
+                   const struct fmt_xml_tag *tag, const struct fmt_xml_reader *r,
+                   struct hd_str *out)
+{
+    const char *const end = r->token.p + r->token.n;
+    const struct hd_slice content = hd_slice(tag->content, (size_t)(end - tag->content));
+    const struct hd_slice by_default = fmt_xml_bound(r, hd_slice(NULL, 0));
+    const struct fmt_xml_binding *binding = next_prefix(r, HD_LIT(""));
+
+    hd_str_add_str(out, "<");
+    hd_str_add(out, tag->qname);
+    if (!hd_slice_eq(by_default, ns))
+        write_binding(hd_slice(NULL, 0), by_default, out);
+    for (; binding; binding = next_prefix(r, binding->prefix))
+        if (tag_mentions(tag, content, binding->prefix))
+            write_binding(binding->prefix, binding->uri, out);
+    write_inherited(root, tag->attributes, tag->n_attributes, out);
+    for (unsigned i = 0; i < tag->n_attributes; i++)
+        write_attribute(&tag->attributes[i], out);
+    hd_str_add_str(out, content.n ? ">" : "/>");
+    hd_str_add(out, content);
 }

@@ -26,6 +26,14 @@ struct fmt_xml_root {
     struct fmt_xml_attribute inherited[FMT_XML_JOIN_INHERITED];
 };
 
+/* A start tag that was read: what the reader does not know any more at the element's end. */
+struct fmt_xml_tag {
+    struct hd_slice qname;
+    const char *content; /* behind it */
+    unsigned n_attributes;
+    struct fmt_xml_attribute attributes[FMT_XML_MAX_ATTRIBUTES];
+};
+
 /** Both to be called when the start of a root has been read.  The first document that binds a
  * prefix decides what it means behind the new root. */
 void fmt_xml_join_add(struct fmt_xml_join *join, const struct fmt_xml_reader *r);
@@ -42,5 +50,17 @@ void fmt_xml_join_declare(const struct fmt_xml_join *join, struct hd_str *out);
 void fmt_xml_join_tag(const struct fmt_xml_join *join, const struct fmt_xml_root *root,
                       const struct fmt_xml_reader *r, const struct fmt_xml_attribute *changed,
                       struct hd_slice value, struct hd_str *out);
+
+/** To be called when the start of an element has been read. */
+void fmt_xml_tag_take(struct fmt_xml_tag *tag, const struct fmt_xml_reader *r);
+/**
+ * Writes a child of the root whose end has just been read, behind a root that declares the default
+ * namespace ns and nothing else: in the same octets out of whichever document it has come by
+ * fmt_xml_join_tag().  It declares itself the prefixes that its names, values and text may use, in
+ * the order of their octets; its content is written as it stands.
+ */
+void fmt_xml_join_alone(struct hd_slice ns, const struct fmt_xml_root *root,
+                        const struct fmt_xml_tag *tag, const struct fmt_xml_reader *r,
+                        struct hd_str *out);
 
 #endif
