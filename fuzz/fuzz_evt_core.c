@@ -386,10 +386,20 @@ check_own(struct hd_slice list, struct hd_slice uri)
         FUZZ_CHECK(hd_slice_eq(folded(hd_slice(list.p, hd_slice_find(list, ' '))), user));
 }
 
+/* Whether it was sent before, by the same way or another. */
+static bool
+is_repeated(struct run *run, const struct host_sent *sent)
+{
+    const uint64_t dialog = hash_of(sent->msg.from_tag);
+    const struct shown *shown = shown_find(run, dialog);
+
+    return shown->dialog == dialog && shown->cseq == sent->msg.cseq.number;
+}
+
 /* A body of a state is for those who may see it, and who may see his own part of it is shown that
- * alone. */
+ * alone.  What was sent before a polite block is repeated as it was (DECISIONS 10). */
 static void
-check_shown(const struct run *run, const struct host_sent *sent)
+check_shown(struct run *run, const struct host_sent *sent)
 {
     const struct hd_slice event = sip_msg_value(&sent->msg, SIP_HDR_EVENT);
     const struct hd_slice package = hd_slice(event.p, hd_slice_find(event, ';'));
@@ -400,6 +410,8 @@ check_shown(const struct run *run, const struct host_sent *sent)
     FUZZ_CHECK(sent->msg.to.uri.n < sizeof(who.key));
     memcpy(who.key, sent->msg.to.uri.p, sent->msg.to.uri.n);
     const enum evt_decision decision = host_judge(&run->host, &who, HD_LIT(""), package).decision;
+    if (decision == EVT_POLITE && is_repeated(run, sent))
+        return;
     if (hd_slice_eq(package, short_winfo.name) && (decision == EVT_OWN || decision == EVT_POLITE))
         check_own(sent->msg.body, sent->msg.to.uri);
     else

@@ -500,6 +500,7 @@ turn(struct lab_seat *seat)
         busy = true;
     }
     wait_ms = evt_shard_turn(seat->evt, lab->now_us);
+    busy = sto_memory_flush(lab->store, index) > 0 || busy; /* what timers gave it */
     seat->due_us = wait_ms == UINT64_MAX ? UINT64_MAX : lab->now_us + wait_ms * 1000;
     return busy || wait_ms == 0;
 }

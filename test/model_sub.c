@@ -300,7 +300,9 @@ model_rule(struct model *m, enum event rule)
         /* The last word shows a state: it is taken back when it may not be seen any more. */
         if (m->end == END_TIMEOUT && m->flying) {
             see = allowed ? see : SEE_NOTHING;
-            if (see != m->see && see != SEE_STATE) {
+            if (see != m->see && see == SEE_NEUTRAL)
+                m->see = see; /* that has left, and goes on */
+            else if (see != m->see && see != SEE_STATE) {
                 m->see = see;
                 model_notify(m);
             }
@@ -311,10 +313,9 @@ model_rule(struct model *m, enum event rule)
         model_terminate(m, END_REJECTED);
     } else if (pending == m->pending && see != m->see &&
                (see == SEE_NEUTRAL || m->see == SEE_NEUTRAL)) {
-        /* A polite block begins or ends as the state would change: behind a back-off. */
+        /* A polite block begins or ends as the state would change: behind a back-off, and behind
+         * what is in flight. */
         m->see = see;
-        m->abandoned = m->abandoned || m->flying;
-        m->flying = false;
         m->again = true;
         model_news(m);
     } else if (pending != m->pending || see != m->see) {

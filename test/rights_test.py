@@ -7,7 +7,8 @@ The first part plays each (action, kind of package, number of shards): a subscri
 start (clean, and killed), a change of the rule to each other action while he watches, and one back, in the midst of which the broker is killed.  What must come is in EXPECTED, which is the issue's words and nothing that the code says.
 The second part plays the same watcher twice: politely blocked from a resource whose state lives, and allowed to see an idle one; all that
 he gets is compared octet by octet, but for what is random in both (RFC 3856 section 6.6.2, RFC 5025 section 3.2.1); with what a subscription
-may wish for as well, and when the block begins and ends while she watches, beside a state that goes and comes back."""
+may wish for as well, and when the block begins and ends while she watches: beside a state that goes and comes back, and beside no change
+where both show the same; also when what had left is not answered, and when the broker is down at that moment."""
 import re
 import subprocess
 import sys
@@ -113,9 +114,19 @@ def subscribe(action, package, how, label):
 REJECTED = "    Subscription-State: terminated;reason=rejected*\n    !~SECRET\n    !~MARK\n"
 
 
+def looks_alike(one, other, package):
+    """What the transformation leaves of the state looks as if there were none."""
+    return {one, other} == {"transform", "polite-block"} and PACKAGES[package][3:] == (None, None)
+
+
 def change(before, after, package):
-    """The rule changes while he watches: one NOTIFY, at once, when he sees another thing by it."""
+    """The rule changes while he watches: one NOTIFY when he sees another thing by it, at once, or, when that is to look like the state's own
+    change, as soon as the package's pace lets one go."""
     text = rule(after, package)
+    if looks_alike(before, after, package):
+        return text + "wait 6s\nalice silent\n"
+    if package.endswith(".winfo"):
+        text = "wait 6s\n" + text
     if after == "block":
         return text + "alice < NOTIFY\n" + REJECTED + "alice > 200\n"
     return text + f"alice < NOTIFY\n    Subscription-State: {state(after)};expires=*\n" + seen(after, package) + "alice > 200\n"
@@ -144,6 +155,8 @@ def lost(before, after, package):
     text = "wait 2s\nstore hold\n" + change(before, after, package) + "restart crash 3s\n"
     if after == "block":
         return text + "alice answers 200\nwait 12s\nalice notified 1\n" + REJECTED + "alice answers nothing\n"
+    if looks_alike(before, after, package):
+        return text + "wait 6s\nalice silent\n"
     return text + f"alice < NOTIFY\n    Subscription-State: {state(after)};expires=*\n" + seen(after, package) + "alice > 200\n"
 
 
@@ -304,7 +317,7 @@ def life(package, polite, scope, own, proven):
 def shown_to(who, trace):
     """What he gets, with what is random in both in the place of it, and when; CSeq counted from the first NOTIFY of each dialog."""
     out, begin = [], {}
-    for part in re.split(r"^--- ", trace, flags=re.M)[1:]:
+    for part in re.split(r"^--- ", re.sub(r"^ok .*\n", "", trace, flags=re.M), flags=re.M)[1:]:
         head, _, message = part.partition("\n")
         when, name, what = head.split()[:3]
         if name != who or what != "gets":
@@ -372,31 +385,44 @@ TRIGGER = """    Content-Type: application/simple-filter+xml
     |</filter-set>
 """
 CONDITION = "    Content-Type: application/vnd.herald.filter+json\n    |{}\n"
-TURNS = [("presence", "", ""), ("presence", ";max-rate=0.1", ""), ("presence", "", TRIGGER), ("dialog", "", ""), ("message-summary", "", "")] + [
-    ("x-json", "", CONDITION.format(when)) for when in ('{"when":"mark is \\"MARK\\""}', '{"when":"mark changed"}')]
+CONDITIONS = ('{"when":"mark is \\"MARK\\""}', '{"when":"mark changed"}') + STALE
+# What she asks for in each turn, and whether the NOTIFY with the state reaches her at once, after some seconds, or never.
+TURNS = [(package, wish, "", arrives) for arrives in (0, 10, None) for package, wish in (
+    ("presence", ""), ("presence", ";max-rate=0.1"), ("dialog", ""), ("message-summary", ""), ("x-state", ""), ("x-every", ""))] + [
+    ("presence", "", TRIGGER, arrives) for arrives in (0, 10)] + [
+    ("x-json", "", CONDITION.format(when), arrives) for when in CONDITIONS for arrives in (0, 10)] + [
+    ("dialog", f";call-id={call};to-tag=l", "", arrives) for call in ("c", "d") for arrives in (0, 10)] + [
+    (package, "", "    Suppress-If-Match: *\n", 0) for package in ("presence", "x-state", "x-every")]
 
 
-def turned(package, polite, wish, body):
+def turned(package, polite, wish, body, arrives):
     """She may see all, is blocked politely two seconds after a NOTIFY, and may see all again; or the state really goes, and comes back."""
-    publish = PACKAGES[package][0](1).replace("< 200\n", "< 200\n    SIP-ETag: {etag}\n")
+    publish = PACKAGES[package][0](1).replace("< 200\n", "< 200\n    SIP-ETag: {etag}\n").replace('id="MARK"', 'id="MARK" call-id="c" local-tag="l"')
     remove = f"bob > PUBLISH sip:bob@example.test\n    Event: {package}\n    SIP-If-Match: {{etag}}\n    Expires: 0\nbob < 200\nunset etag\n"
     text = HEAD if body else re.sub(rf'^(    package "{package}" \{{.*?)(  pace = 0s)? \}}$', r"\1  pace = 5s }", HEAD, flags=re.M)
-    text += "actor eve udp 192.0.2.66:5060\neve answers 200\n"
-    text += rule("allow", package, "eve") + publish + "at 20s\n"
-    text += f"eve > SUBSCRIBE sip:bob@example.test as w\n    Event: {package}{wish}\n    Expires: 3600\n{body}eve < 200\nat 22s\n"
-    text += (rule("polite-block", package, "eve") if polite else remove) + "at 60s\neve > SUBSCRIBE in w\neve < 200\nat 62s\n"
-    text += (rule("allow", package, "eve") if polite else publish) + "at 100s\neve > SUBSCRIBE in w\neve < 200\nat 110s\n"
-    return text + "eve > SUBSCRIBE in w\n    Expires: 0\neve < 200\nat 120s\n"
+    text += "actor eve udp 192.0.2.66:5060\neve answers 200\n" + rule("allow", package, "eve") + ("" if arrives != 0 else publish) + "at 10s\n"
+    again = f"eve > SUBSCRIBE in w\n    Event: {package}{wish}\neve < 200\n"
+    text += f"eve > SUBSCRIBE sip:bob@example.test as w\n    Event: {package}{wish}\n    Expires: 3600\n{body}eve < 200\n"
+    text += ("at 20s\neve deaf\n" + publish + "at 22s\n" if arrives != 0 else "at 12s\n") + (rule("polite-block", package, "eve") if polite else remove)
+    if arrives:
+        text += f"at {20 + arrives}s\neve hears\n"
+    elif arrives is None:
+        return text + "at 25s\n" + (rule("allow", package, "eve") if polite else publish) + "at 120s\n"
+    if "call-id=c" in wish:  # it ends with the call
+        return text + "at 60s\n"
+    text += "at 60s\n" + again + "at 62s\n" + (rule("allow", package, "eve") if polite else publish) + "at 100s\n" + again
+    return text + "at 110s\neve > SUBSCRIBE in w\n    Expires: 0\neve < 200\nat 120s\n"
 
 
-def compare_turns(package, wish, body):
-    plays = (turned(package, blocked, wish, body) for blocked in (True, False))
-    return same((f"{package}{wish} {body}", "who is blocked politely", "when the state goes"), *plays, 7)
+def compare_turns(package, wish, body, arrives):
+    plays = (turned(package, blocked, wish, body, arrives) for blocked in (True, False))
+    return same((f"{package}{wish} {body}, which arrives after {arrives}", "who is blocked politely", "when the state goes"), *plays, 4)
 
 
-def flipped(package, flips):
-    """She may see all of what nobody publishes, and is blocked politely meanwhile, or not."""
-    text = HEAD + "actor eve udp 192.0.2.66:5060\neve answers 200\n" + rule("allow", package, "eve")
+def flipped(package, flips, before="allow", lives=False, also=""):
+    """She may see what nobody publishes, or what is left of what lives, and the rule changes meanwhile, or not; also: a request of hers."""
+    text = HEAD + "actor eve udp 192.0.2.66:5060\neve answers 200\n" + (PACKAGES[package][0](1) + "wait 6s\n" if lives else "")
+    text += rule(before, package, "eve") + also
     text += f"eve > SUBSCRIBE sip:bob@example.test as w\n    Event: {package}\n    Expires: 3600\neve < 200\n"
     for at, step in ((20, ""), (40, "restart crash 3s\n"), (60, ""), (80, "eve > SUBSCRIBE in w\neve < 200\n"), (100, ""), (120, ""),
                      (140, "restart clean 3s\n"), (160, "eve > SUBSCRIBE in w\n    Expires: 0\neve < 200\n")):
@@ -406,14 +432,36 @@ def flipped(package, flips):
     return text + "at 200s\n"
 
 
-def compare_flips(package):
-    flips = {20: "polite-block", 60: "allow", 100: "polite-block", 120: "allow"}
-    some, none = (shown_to("eve", play([flipped(package, f)], "-t", "-s", "1")) for f in (flips, {}))
-    # After a crash CSeq and versions go on far ahead of what was kept, and what was kept depends on more than this.
-    some, none = ([(when, re.sub(r'(?<=^CSeq: )[0-9]+(?= NOTIFY)|(?<= version=")[0-9]+', "n", what, flags=re.M)) for when, what in got] for got in (some, none))
-    if some != none or len(some) < 6:
-        raise SystemExit(f"{package}: a rule at an idle resource is noticed:\n{some}\nand without it\n{none}")
+def lapsed(package, flips):
+    """The same with polite blocks that begin and end while the broker is down: when is in flips."""
+    text = HEAD + "actor eve udp 192.0.2.66:5060\neve answers 200\n" + rule("allow", package, "eve")
+    text += "".join(f"rule polite-block sip:eve@example.test {place} {package} from {x}s until {y}s\n" for place, (x, y) in zip(("sip:*@example.test", "*"), flips))
+    text += f"at 10s\neve > SUBSCRIBE sip:bob@example.test as w\n    Event: {package}\n    Expires: 3600\neve < 200\n"
+    for at, step in ((40, "restart crash 10s\n"), (60, ""), (80, "restart clean 10s\n"), (100, "eve > SUBSCRIBE in w\n    Expires: 0\neve < 200\n")):
+        text += f"at {at}s\n" + step
+    return text + "at 120s\n"
+
+
+def unlike_starts(got):
+    """After a crash CSeq and versions go on far ahead of what was kept, and what was kept depends on more than this."""
+    return [(when, re.sub(r'(?<=^CSeq: )[0-9]+(?= NOTIFY)|(?<= version=")[0-9]+', "n", what, flags=re.M)) for when, what in got]
+
+
+def unnoticed(package, some, none):
+    """Of two plays she gets the same; how many messages that is."""
+    some, none = (unlike_starts(shown_to("eve", play([text], "-t", "-s", "1"))) for text in (some, none))
+    if some != none or len(some) < 4:
+        raise SystemExit(f"{package}: a rule that shows nothing else is noticed:\n{some}\nand without it\n{none}")
     return len(some)
+
+
+def compare_flips(package, other="allow", **how):
+    flips = {20: "polite-block", 60: other, 100: "polite-block", 120: other}
+    return unnoticed(package, *(flipped(package, f, other, **how) for f in (flips, {})))
+
+
+def compare_lapses(package, flips):
+    return unnoticed(package, *(lapsed(package, f) for f in (flips, [])))
 
 
 def all_aliases():
@@ -447,8 +495,14 @@ def main():
         if package in ("presence", "x-json", "x-every"):
             print(f"{package} with wishes: {compare_wishes(package)} messages are the same")
     print(f"{sum(compare_turns(*turn) for turn in TURNS)} messages are the same when a polite block begins and ends")
-    idle = [package for package in PACKAGES if not package.endswith(".winfo")]
-    print(f"{sum(compare_flips(package) for package in idle)} messages are the same when it does at an idle resource")
+    n = sum(compare_flips(package) for package in PACKAGES)
+    n += compare_flips("x-state.winfo", also=rule("allow", "x-state", "eve") +
+                       "eve > SUBSCRIBE sip:bob@example.test as me\n    Event: x-state\n    Expires: 3600\neve < 200\n")
+    print(f"{n} messages are the same when it does at an idle resource")
+    n = sum(compare_flips(package, "transform", lives=True) for package in PACKAGES if PACKAGES[package][3:] == (None, None))
+    print(f"{n} messages are the same when it does beside a rule that hides all there is")
+    n = sum(compare_lapses(package, flips) for package in PACKAGES for flips in ([(45, 85)], [(20, 45), (85, 1000)]))
+    print(f"{n} messages are the same when it does while the broker is down")
 
 
 main()

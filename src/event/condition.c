@@ -228,11 +228,12 @@ static void cond_rearm(struct evt_shard *shard, struct evt_cond *cond, uint64_t 
 /* The way from what was seen to what is seen from now on, by the state of the conditions. */
 static void
 cond_turn(struct evt_shard *shard, const struct evt_filtered *f, void *state,
-          struct evt_reading *reading, const struct evt_doc *doc, struct evt_step *ret_step)
+          struct evt_reading *reading, bool sign, const struct evt_doc *doc,
+          struct evt_step *ret_step)
 {
     struct evt_reading *before = NULL;
 
-    ops(shard)->step(f->filter, state, reading, false, shard->now_ms, ret_step);
+    ops(shard)->step(f->filter, state, reading, sign, shard->now_ms, ret_step);
     if (!f->filter->differs || !f->has_last || f->last == doc)
         return;
     if (f->last)
@@ -263,7 +264,7 @@ cond_go_on(struct evt_shard *shard, const struct evt_sub *sub, const void *state
 }
 
 void
-evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
+evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform, bool sign)
 {
     struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     const struct evt_filtered *f = evt_sub_filtered(sub);
@@ -277,7 +278,7 @@ evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
         reading = cond_read(shard, mirror, f->filter, transform, &doc);
     if (reading) {
         memcpy(state, cond->state, f->filter->state_size);
-        cond_turn(shard, f, state, reading, doc, &step);
+        cond_turn(shard, f, state, reading, sign, doc, &step);
     }
     sub->transform = transform;
     evt_cond_rejoin(shard, sub);
@@ -415,6 +416,22 @@ cond_compare(struct evt_shard *shard, struct evt_cond *cond, struct evt_reading 
         f->fresh = true;
         evt_sub_finish(shard, sub);
     }
+}
+
+void
+evt_cond_compare(struct evt_shard *shard, struct evt_sub *sub)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct evt_reading *reading = NULL;
+    struct evt_doc *doc = NULL;
+
+    if (!evt_sub_is_told(sub) || !evt_sub_filtered(sub)->filter->differs)
+        return;
+    struct evt_cond *cond = evt_cond_at(shard, evt_sub_filtered(sub)->cond);
+    reading = cond_read(shard, mirror, cond->filter, cond->transform, &doc);
+    if (reading)
+        cond_compare(shard, cond, reading, doc);
+    ops(shard)->unread(shard->ports.filter_context, reading);
 }
 
 void

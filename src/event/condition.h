@@ -72,8 +72,12 @@ struct evt_filtered *evt_filtered_new(struct evt_filter *filter);
 void evt_filtered_set(struct evt_shard *shard, struct evt_sub *sub, struct evt_filtered *filtered);
 void evt_filtered_free(struct evt_shard *shard, struct evt_filtered *filtered);
 /** Whoever is told by conditions sees through another transformation from now on, as if the state
- * had changed: he changes over, and what that fires is noted. */
-void evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform);
+ * had changed: he changes over, and what that fires is noted.  sign: something is there by it,
+ * which a publisher would have said: a sign of life.  That there is nothing any more is none. */
+void evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform, bool sign);
+/** Looks whether the newest state, which there is, differs from what was sent him in a way that he
+ * waits for. */
+void evt_cond_compare(struct evt_shard *shard, struct evt_sub *sub);
 /** A subscription with its place in the mirror joins the conditions of its filter / leaves them /
  * changes over when it sees something else. */
 void evt_cond_join(struct evt_shard *shard, struct evt_sub *sub);

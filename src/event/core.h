@@ -53,6 +53,7 @@
 
 #define EVT_PUBLISHED_MAX 256u /* publications of one resource that are composed */
 #define EVT_REPLY_MAX 16384    /* octets of the largest answer */
+#define EVT_SEEN_NOTHING 0     /* in the place of a snapshot's number: none that he sees */
 #define EVT_LINGER_MS SIP_TIMER_F_MS
 
 /* Which object embeds a timer. */
@@ -152,6 +153,7 @@ struct evt_flight {
     uint8_t priority; /* said in Resource-Priority, SIP_PRIORITY_NONE: not */
     bool bare;        /* its body is suppressed (RFC 5839) */
     bool counted;     /* against the hop's window */
+    bool left;        /* it has been sent */
     bool on_udp;      /* it left as a datagram: so do its repetitions */
     bool on_conn;     /* in the list of its connection's hop: next and previous subscription */
     uint32_t next_on_conn, prev_on_conn;
@@ -218,9 +220,10 @@ struct evt_sub {
     uint32_t queued : 2; /* enum evt_queued: in the ready list or in its hop's */
     bool
         owed : 1; /* a NOTIFY that does not wait: to a SUBSCRIBE, a change of state, the last one */
-    bool again : 1;     /* the last NOTIFY failed: the whole state is to be sent again */
-    bool restored : 1;  /* since the restart no snapshot came: seen names a content */
-    bool stored : 1;    /* the store holds a record of it */
+    bool again : 1;    /* the last NOTIFY failed: the whole state is to be sent again */
+    bool restored : 1; /* since the restart, or in this mirror, no snapshot came: seen names what he
+                          has by its content, again says that he is to be judged when one comes */
+    bool stored : 1;   /* the store holds a record of it */
     bool in_mirror : 1; /* has a place in the mirror's list */
     bool lingering : 1; /* over: kept for retransmissions only */
     bool parked : 1;
@@ -235,7 +238,7 @@ struct evt_sub {
     uint32_t mirror, place, hop;
     uint32_t came; /* a hop: how the last SUBSCRIBE came; its local address is in our Contact */
     uint32_t last_sent_ms; /* lower bits of the clock, 0: never */
-    uint64_t seen;         /* snapshot number of the last NOTIFY that was sent */
+    uint64_t seen;         /* snapshot number of the last NOTIFY that was sent, EVT_SEEN_NOTHING */
     struct evt_flight *flight;
     uint64_t hold_until_ms; /* back-off, parked or route delay */
     uint32_t next_queued, prev_queued;
@@ -305,6 +308,10 @@ void evt_sub_rearm(struct evt_shard *shard, struct evt_sub *sub);
 void evt_sub_fired(struct evt_shard *shard, struct evt_sub *sub);
 /** Judges it by the rules in force; a stored change of state follows. */
 void evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub);
+/** Whether the decision that was asked for last begins or ends a polite block of somebody who
+ * watches: he is to see a change of the state, and no decision. */
+bool evt_sub_is_turn(const struct evt_shard *shard, const struct evt_sub *sub, uint8_t state,
+                     uint8_t transform);
 /** A line for the audit trail. */
 void evt_audit_note(struct evt_shard *shard, const struct evt_sub *sub, enum evt_audited what,
                     uint32_t rule);
@@ -339,10 +346,15 @@ void evt_queue_give_back(struct evt_shard *shard, struct evt_sub *sub, struct ev
 /** The oldest, with its reference; NULL: none waits. */
 struct evt_snapshot *evt_queue_take(const struct evt_sub *sub);
 void evt_queue_free(struct evt_sub *sub);
+/** None waits any more: he may not see them. */
+void evt_queue_clear(struct evt_sub *sub);
 /** Forgets the NOTIFY in flight: failed: it was not answered 2xx, so that an event goes back to its
  * queue. */
 void evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed);
 void evt_notify_send(struct evt_shard *shard, struct evt_sub *sub);
+/** Takes back the NOTIFY in flight if nothing of it has left yet: another one is owed in its place.
+ */
+void evt_notify_recall(struct evt_shard *shard, struct evt_sub *sub);
 /** What a NOTIFY shows that is sent now: a transformation. */
 uint8_t evt_notify_sees(struct evt_shard *shard, const struct evt_sub *sub);
 /** Handles what waited behind a change that is over. */
@@ -478,8 +490,7 @@ HD_NODISCARD enum hd_err evt_mirror_place(struct evt_shard *shard, struct evt_mi
                                           struct evt_sub *sub);
 void evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub);
 /** Takes it to the mirror of the same resource and package for a watcher, or for all (watcher
- * empty), where it has seen nothing yet and is owed a NOTIFY; what was in flight is withdrawn.
- * HD_ENOMEM: it is where it was. */
+ * empty), where it has seen nothing yet.  HD_ENOMEM: it is where it was. */
 HD_NODISCARD enum hd_err evt_mirror_move(struct evt_shard *shard, struct evt_sub *sub,
                                          struct hd_slice watcher);
 void evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
@@ -493,8 +504,8 @@ struct evt_view *evt_mirror_view(struct evt_shard *shard, struct evt_mirror *mir
  * number; true when memory is short. */
 bool evt_mirror_is_news(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t transform,
                         uint64_t seen);
-/** Whether the newest snapshot, which there is, shows the same through two transformations, of
- * which one is EVT_SEE_NEUTRAL; false when memory is short. */
+/** Whether the newest snapshot, which there is, shows the same through two transformations; false
+ * when memory is short. */
 bool evt_mirror_shows_same(struct evt_shard *shard, struct evt_mirror *mirror, uint8_t one,
                            uint8_t other);
 /** A snapshot of a number that the mirror had before, borrowed; NULL: it is not known any more. */
@@ -708,7 +719,7 @@ HD_NODISCARD enum hd_err evt_record_remove(struct evt_shard *shard, enum evt_rec
 uint64_t evt_order(struct evt_shard *shard);
 
 /* Who has seen what (seen.c). */
-uint64_t evt_content(const struct evt_shard *shard, const struct evt_snapshot *snapshot);
+uint64_t evt_content(const struct evt_shard *shard, const struct evt_doc *doc);
 uint64_t evt_seen_id(const struct evt_shard *shard, const struct evt_mirror *mirror);
 void evt_seen_due(struct evt_shard *shard, struct evt_mirror *mirror);
 void evt_seen_write_due(struct evt_shard *shard);
@@ -721,6 +732,8 @@ uint64_t evt_seen_wait_ms(struct evt_shard *shard);
 
 /* After a restart (restore.c). */
 void evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror);
+/** The same for one that has come to a mirror with a snapshot. */
+void evt_sub_compare(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_sub *sub);
 
 static inline uint64_t
 evt_ticket(enum evt_record_kind kind, uint32_t index, uint32_t generation)
@@ -752,6 +765,7 @@ struct evt_shard {
     struct hd_table conds;
     struct evt_mail_watch *questions; /* those that could not be taken */
     uint32_t last_rule;               /* of the verdict that evt_sub_ask was given last */
+    bool last_polite;                 /* it is a polite block */
     uint32_t n_watches;               /* resources whose watchers are put together here */
     uint32_t n_own, n_asked_own;      /* mirrors, and questions, for the own entry of a watcher */
 

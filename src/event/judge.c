@@ -50,6 +50,7 @@ evt_sub_ask(struct evt_shard *shard, const struct evt_sub *sub, uint8_t *ret_sta
     struct evt_verdict verdict = shard->ports.policy->subscribe(
         shard->ports.policy_context, shard->config, &identity, mirror->key, mirror->package);
     shard->last_rule = verdict.rule;
+    shard->last_polite = verdict.decision == EVT_POLITE;
     return evt_sub_verdict(&verdict, mirror->package, ret_state, ret_transform);
 }
 
@@ -62,16 +63,136 @@ sub_own(const struct evt_sub *sub, const struct evt_mirror *mirror, uint8_t tran
     return hd_slice(NULL, 0);
 }
 
+static bool
+sub_moves(struct evt_shard *shard, const struct evt_sub *sub, uint8_t transform)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+
+    return (sub_own(sub, mirror, transform).n > 0) != (mirror->watcher_n > 0);
+}
+
 enum hd_err
 evt_sub_move(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-    const struct hd_slice own = sub_own(sub, mirror, transform);
 
-    if ((own.n > 0) == (mirror->watcher_n > 0))
+    if (!sub_moves(shard, sub, transform))
         return HD_OK;
-    return evt_mirror_move(shard, sub, own);
+    if (evt_mirror_move(shard, sub, sub_own(sub, mirror, transform)))
+        return HD_ENOMEM;
+    evt_sub_drop_flight(shard, sub, true); /* it shows what he had there */
+    return HD_OK;
 }
+
+/* --- a polite block that begins or ends ------------------------------------------------------ *
+ *
+ * Whoever is blocked politely from now on, or no more, is to see the state change as by itself:
+ * when a change of it would be told, and not as soon as a rule is set; not at all when it shows him
+ * what he has; and a NOTIFY that has left is repeated until it is answered, as it would be. */
+
+/* In watcher information it shows him his own entry.  That he may see because the list is withdrawn
+ * from him is no polite block, and he is told at once. */
+bool
+evt_sub_is_turn(const struct evt_shard *shard, const struct evt_sub *sub, uint8_t state,
+                uint8_t transform)
+{
+    if (state != sub->state)
+        return false;
+    if (transform == EVT_SEE_NEUTRAL || sub->transform == EVT_SEE_NEUTRAL)
+        return true;
+    return sub->transform == EVT_SEE_OWN || (transform == EVT_SEE_OWN && shard->last_polite);
+}
+
+/* Whether the last NOTIFY that was sent shows what he may see now. */
+static bool
+has_newest(struct evt_shard *shard, const struct evt_sub *sub, struct evt_mirror *mirror)
+{
+    if (!mirror->snapshot || sub->restored || evt_sub_has_events(sub))
+        return false;
+    if (evt_is_transformed(sub->transform))
+        return !evt_mirror_is_news(shard, mirror, sub->transform, sub->seen);
+    return !evt_sees_state(sub->transform) || sub->seen == mirror->snapshot->number;
+}
+
+/* To the mirror that has his own entry, or back to that of all: its first state is compared with
+ * what he has. */
+static enum hd_err
+turn_mirror(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    uint64_t content = 0;
+
+    if (!sub->again && evt_sub_is_told(sub))
+        content = 1; /* his conditions compare, he has seen nothing that is not his */
+    else if (!sub->again && has_newest(shard, sub, mirror))
+        content = evt_content(shard, mirror->snapshot->doc);
+    if (evt_mirror_move(shard, sub, sub_own(sub, mirror, transform)))
+        return HD_ENOMEM;
+    sub->transform = transform;
+    sub->again = false;
+    sub->seen = content;
+    sub->restored = true;
+    evt_cond_rejoin(shard, sub);
+    mirror = evt_mirror_at(shard, sub->mirror);
+    if (!mirror->snapshot)
+        return HD_OK;
+    evt_sub_compare(shard, mirror, sub);
+    evt_cond_compare(shard, sub);
+    return HD_OK;
+}
+
+/* Whether he notices nothing, since both show the same and he has it. */
+static bool
+turn_is_silent(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+
+    return has_newest(shard, sub, mirror) &&
+           evt_mirror_shows_same(shard, mirror, sub->transform, transform);
+}
+
+/* He sees through another transformation of the same mirror. */
+static void
+turn_transform(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
+{
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    const bool silent = turn_is_silent(shard, sub, transform);
+
+    if (!evt_sees_state(transform))
+        evt_queue_clear(sub);
+    if (evt_sub_is_told(sub))
+        evt_cond_turn(shard, sub, transform, !silent && evt_sees_state(transform));
+    sub->transform = transform;
+    evt_cond_rejoin(shard, sub);
+    if (!mirror->snapshot) {
+        sub->seen = EVT_SEEN_NOTHING;
+    } else if (silent) {
+        sub->seen = mirror->snapshot->number;
+    } else {
+        sub->seen = EVT_SEEN_NOTHING;
+        evt_seen_due(shard, evt_mirror_at(shard, sub->mirror));
+        if (mirror->package->delivery == EVT_DELIVER_EVERY)
+            evt_sub_queue_event(shard, sub, mirror->snapshot);
+    }
+}
+
+static enum hd_err
+sub_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
+{
+    evt_notify_recall(shard, sub);
+    if (sub_moves(shard, sub, transform)) {
+        if (turn_mirror(shard, sub, transform))
+            return HD_ENOMEM;
+    } else {
+        turn_transform(shard, sub, transform);
+    }
+    if (sub->stored && !sub->change)
+        (void)!evt_record_sub(shard, sub, NULL, 0); /* a restart is no second turn */
+    evt_sub_kick(shard, sub);
+    return HD_OK;
+}
+
+/* --- judging --------------------------------------------------------------------------------- */
 
 /* It is over, and its last NOTIFY shows a state that may have to be withdrawn: then another one,
  * which shows less, takes its place. */
@@ -86,6 +207,12 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
         transform = EVT_SEE_NOTHING;
     if (transform == sub->transform || transform == EVT_SEE_ALL)
         return;
+    if (sub->flight && transform != EVT_SEE_NOTHING &&
+        evt_sub_is_turn(shard, sub, EVT_SUB_TERMINATED, transform)) {
+        if (sub_turn(shard, sub, transform)) /* where another way has to be tried */
+            sub->transform = EVT_SEE_NOTHING;
+        return;
+    }
     if (evt_sub_move(shard, sub, transform))
         transform = EVT_SEE_NOTHING;
     sub->transform = transform;
@@ -94,29 +221,27 @@ sub_judge_last(struct evt_shard *shard, struct evt_sub *sub)
     evt_sub_rearm(shard, sub);
 }
 
-/* Who is blocked politely from now on, or no more, sees the state change as by itself: that comes
- * when a change of it would, and not as soon as a rule is set. */
-static bool
-looks_like_a_change(const struct evt_sub *sub, uint8_t state, uint8_t transform)
+/* He is approved, waits for a decision from now on, or sees another part.  HD_ENOMEM: nothing. */
+static enum hd_err
+sub_decided(struct evt_shard *shard, struct evt_sub *sub, uint8_t state, uint8_t transform)
 {
-    return state == sub->state &&
-           (transform == EVT_SEE_NEUTRAL || sub->transform == EVT_SEE_NEUTRAL);
-}
+    /* RFC 6446 section 5.2 excepts what approves a subscription, not what shows less or more. */
+    const bool approves = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
 
-/* And a change that shows him what he was shown last is none, so that he hears nothing.  Who sees
- * a part of the state, which may be none of it, is told: a state was there. */
-static bool
-looks_like_nothing(struct evt_shard *shard, const struct evt_sub *sub, uint8_t transform)
-{
-    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-
-    if (evt_is_transformed(transform) || evt_is_transformed(sub->transform))
-        return false;
-    if (!mirror->snapshot || sub->restored || sub->flight || sub->owed || sub->again ||
-        evt_sub_has_events(sub))
-        return false;
-    return (sub->transform == EVT_SEE_NEUTRAL || sub->seen == mirror->snapshot->number) &&
-           evt_mirror_shows_same(shard, mirror, sub->transform, transform);
+    if (evt_sub_move(shard, sub, transform))
+        return HD_ENOMEM;
+    const bool waits = !approves && sub->rare && evt_rate_held_until(shard, sub);
+    evt_sub_enter(shard, sub, state);
+    sub->transform = transform;
+    evt_cond_rejoin(shard, sub);
+    if (waits) {
+        evt_sub_drop_flight(shard, sub, true);
+        sub->again = true;
+        evt_sub_kick(shard, sub);
+    } else {
+        evt_sub_owe(shard, sub);
+    }
+    return HD_OK;
 }
 
 void
@@ -138,36 +263,16 @@ evt_sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (state == sub->state && transform == sub->transform)
         return;
-    if (evt_sub_move(shard, sub, transform)) {
+    if (sub->restored && evt_sub_is_turn(shard, sub, state, transform)) {
+        sub->again = true; /* once it is known what he has: evt_restore_compare() */
+        return;
+    }
+    if (evt_sub_is_turn(shard, sub, state, transform) ? sub_turn(shard, sub, transform)
+                                                      : sub_decided(shard, sub, state, transform)) {
         /* Memory is short for showing him something else: he asks anew. */
         evt_sub_terminate(shard, sub, EVT_REASON_DEACTIVATED, 0);
         return;
     }
-    /* RFC 6446 section 5.2 excepts what approves a subscription, not what shows less or more. */
-    bool approves = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
-    bool waits = looks_like_a_change(sub, state, transform) ||
-                 (!approves && sub->rare && evt_rate_held_until(shard, sub));
-    /* Who is told by conditions alone is told of that change when it is one to them. */
-    const bool told = looks_like_a_change(sub, state, transform) && evt_sub_is_told(sub);
-    const bool silent = !told && looks_like_a_change(sub, state, transform) &&
-                        looks_like_nothing(shard, sub, transform);
-    evt_sub_enter(shard, sub, state);
-    if (told)
-        evt_cond_turn(shard, sub, transform);
-    sub->transform = transform;
-    evt_cond_rejoin(shard, sub);
     evt_audit_note(shard, sub, EVT_AUDIT_CHANGED, shard->last_rule);
-    if (silent) {
-        sub->seen = evt_mirror_at(shard, sub->mirror)->snapshot->number;
-        (void)!evt_record_sub(shard, sub, NULL, 0); /* nor is it one after a restart */
-    } else if (told && !sub->flight && !sub->again) {
-        evt_sub_kick(shard, sub);
-    } else if (waits) {
-        evt_sub_drop_flight(shard, sub, true);
-        sub->again = true;
-        evt_sub_kick(shard, sub);
-    } else {
-        evt_sub_owe(shard, sub);
-    }
     evt_sub_rearm(shard, sub);
 }

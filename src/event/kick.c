@@ -29,7 +29,11 @@ sub_has_other(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *m
 {
     if (evt_sub_is_told(sub))
         return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
-    if (!evt_sees_state(sub->transform) || !mirror->snapshot)
+    if (!mirror->snapshot)
+        return false;
+    if (sub->transform == EVT_SEE_NEUTRAL)
+        return sub->seen == EVT_SEEN_NOTHING; /* it does not change */
+    if (!evt_sees_state(sub->transform))
         return false; /* who may not see a state learns nothing of its changes either */
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
         return evt_sub_has_events(sub);
@@ -38,23 +42,23 @@ sub_has_other(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *m
     return !evt_is_transformed(sub->transform) || sub_sees_news(shard, sub, mirror);
 }
 
-static bool
-sub_has_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mirror)
-{
-    if (sub->again)
-        return true;
-    if (!sub_has_other(shard, sub, mirror))
-        return false;
-    return !sub->rare || !sub_has_already(shard, sub);
-}
-
-/* Whether what is owed has all it needs: a body needs the snapshot. */
+/* Whether a NOTIFY has all it needs: a body needs the snapshot. */
 static bool
 sub_can_say(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
     if (mirror->snapshot)
         return true;
     return sub->state == EVT_SUB_TERMINATED && sub->reason != EVT_REASON_TIMEOUT;
+}
+
+static bool
+sub_has_news(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *mirror)
+{
+    if (sub->again)
+        return sub_can_say(sub, mirror);
+    if (!sub_has_other(shard, sub, mirror))
+        return false;
+    return !sub->rare || !sub_has_already(shard, sub);
 }
 
 static void

@@ -381,14 +381,13 @@ evt_mirror_move(struct evt_shard *shard, struct evt_sub *sub, struct hd_slice wa
         evt_mirror_leave(shard, mirror->index);
         return HD_ENOMEM;
     }
-    evt_sub_drop_flight(shard, sub, true); /* it shows what he had there */
     evt_cond_leave(shard, sub);
     evt_priority_set(shard, sub, SIP_PRIORITY_NONE);
     const bool placed = sub->in_mirror;
     if (placed)
         evt_mirror_unplace(shard, sub);
     sub->mirror = mirror->index;
-    sub->seen = 0;
+    sub->seen = EVT_SEEN_NOTHING;
     if (placed)
         (void)!evt_mirror_place(shard, mirror, sub); /* there is room */
     evt_priority_set(shard, sub, priority);
@@ -466,8 +465,10 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
     } else {
         mirror_forget_views(mirror);
     }
-    if (first)
+    if (first) {
+        mirror->members++; /* it stays while its subscriptions may leave it */
         evt_restore_compare(shard, mirror);
+    }
     evt_seen_due(shard, mirror);
     if (mirror->conds != EVT_NONE)
         evt_cond_snapshot(shard, mirror);
@@ -477,6 +478,8 @@ evt_mirror_snapshot(struct evt_shard *shard, struct evt_mirror *mirror,
         mirror_walk_add(shard, mirror, snapshot->priority != SIP_PRIORITY_NONE);
     if (mirror->firsts)
         evt_firsts_ready(shard, mirror);
+    if (first)
+        evt_mirror_leave(shard, mirror->index);
 }
 
 /* Which of the package's types a document has, as a bit; one that is none of them (a list of

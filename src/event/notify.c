@@ -236,8 +236,10 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     const struct hd_flow *flow = flight_flow(hop, sub->flight, &over_tcp);
     struct sip_out out;
 
-    if (flow->transport == HD_HTTP)
+    if (flow->transport == HD_HTTP) {
+        sub->flight->left = true;
         return evt_ask_tell(shard, sub);
+    }
     if (!notify_write(shard, sub, sub->flight, flow, &out))
         return false;
     if (flight_is_large(shard, sub, hop, out.n)) {
@@ -256,6 +258,7 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (!hop->proven)
         evt_octets(&hop->octets_out, out.n);
+    sub->flight->left = true;
     sub->flight->on_udp = flow->transport == HD_UDP;
     evt_rec_notify(shard, sub, flow, hd_slice(out.p, out.n));
     evt_send(shard, flow, out.n, out.p, sub->id);
@@ -437,6 +440,21 @@ evt_notify_send(struct evt_shard *shard, struct evt_sub *sub)
     evt_did(shard, sub->id, EVT_DID_SEND, flight->cseq);
     flight_start(shard, sub);
     evt_sub_rearm(shard, sub);
+}
+
+void
+evt_notify_recall(struct evt_shard *shard, struct evt_sub *sub)
+{
+    const struct evt_flight *flight = sub->flight;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+
+    if (!flight || flight->left)
+        return;
+    if (flight->cseq == sub->cseq_local && !(evt_sub_filtered(sub) && evt_sub_filtered(sub)->cseq))
+        sub->cseq_local--;
+    sub->version = flight->version - mirror->package->first_version;
+    evt_sub_drop_flight(shard, sub, true);
+    sub->owed = true;
 }
 
 /* --- it goes wrong --------------------------------------------------------------------------- */

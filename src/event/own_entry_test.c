@@ -377,6 +377,52 @@ a_list_on_its_way_is_withdrawn_at_once(void **state)
     told("0");
 }
 
+/* A polite block of the list comes as a change of it would: what is on its way is repeated until it
+ * is answered. */
+static void
+a_polite_block_of_the_list_looks_like_a_change_of_it(void **state)
+{
+    char tag[HD_ID_TEXT + 1];
+
+    (void)state;
+    rules(EVT_ALLOW, EVT_ALLOW);
+    watch("carol", "c", 0, tag);
+    request("alice", WINFO, "own", 2, 86400, NULL);
+    (void)host_take_status(&host, 200);
+    struct host_sent *sent = host_take_notify(&host);
+    assert_true(host_has(sent, "carol active subscribe\n"));
+    rules(EVT_ALLOW, EVT_POLITE);
+    host_take_nothing(&host);
+    host_wait(&host, 500);
+    sent = host_take_notify(&host);
+    assert_true(host_has(sent, "carol active subscribe\n"));
+    host_answer(&host, sent, 200, NULL);
+    told("0");
+    rules(EVT_ALLOW, EVT_ALLOW);
+    told("carol active subscribe\n1");
+}
+
+/* Where he is the only watcher his own entry is all that there is. */
+static void
+a_polite_block_of_a_list_with_nobody_else_is_not_told(void **state)
+{
+    char tag[HD_ID_TEXT + 1];
+
+    (void)state;
+    rules(EVT_ALLOW, EVT_ALLOW);
+    watch("alice", "a", 0, tag);
+    watch_own(2, "alice active subscribe\n1");
+    for (int i = 0; i < 3; i++) {
+        rules(EVT_ALLOW, EVT_POLITE);
+        host_wait(&host, 20000);
+        rules(EVT_ALLOW, EVT_ALLOW);
+        host_wait(&host, 20000);
+    }
+    host_take_nothing(&host);
+    watch("carol", "c", 0, tag);
+    told("alice active subscribe\ncarol active subscribe\n2");
+}
+
 /* What is over may have its last NOTIFY on its way when its package goes from the configuration,
  * and a rule may change after that. */
 static void
@@ -466,6 +512,8 @@ main(void)
         HOST_TEST(a_rule_shows_more_or_less_in_the_same_dialog, 3),
         HOST_TEST(a_rule_that_changes_while_the_store_works_counts, 3),
         HOST_TEST(a_list_on_its_way_is_withdrawn_at_once, 3),
+        HOST_TEST(a_polite_block_of_the_list_looks_like_a_change_of_it, 3),
+        HOST_TEST(a_polite_block_of_a_list_with_nobody_else_is_not_told, 3),
         HOST_TEST(a_rule_shows_less_of_a_package_that_is_there_no_more, 3),
         HOST_TEST(nothing_is_told_twice_over_a_restart_with_other_shards, 3),
         HOST_TEST(rules_that_changed_before_a_start_count, 3),

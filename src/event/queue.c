@@ -104,14 +104,20 @@ evt_queue_take(const struct evt_sub *sub)
 }
 
 void
+evt_queue_clear(struct evt_sub *sub)
+{
+    while (evt_sub_has_events(sub))
+        evt_snapshot_unref(evt_queue_take(sub));
+}
+
+void
 evt_queue_free(struct evt_sub *sub)
 {
     struct evt_queue *queue = sub->rare ? sub->rare->queue : NULL;
 
     if (!queue)
         return;
-    for (uint32_t i = 0; i < queue->n; i++)
-        evt_snapshot_unref(queue->ring[(queue->first + i) % queue->cap]);
+    evt_queue_clear(sub);
     free(queue);
     sub->rare->queue = NULL;
 }

@@ -216,12 +216,16 @@ sub_judge(struct evt_shard *shard, struct evt_sub *sub)
     }
     if (state == sub->state && transform == sub->transform)
         return HD_OK;
+    if (evt_sub_is_turn(shard, sub, state, transform)) {
+        sub->again = true; /* when the snapshot comes it is seen what that is to him */
+        return HD_OK;
+    }
     if (evt_sub_move(shard, sub, transform))
         return HD_ENOMEM;
+    sub->owed = true; /* sent when the snapshot comes */
     sub->approved = sub->state == EVT_SUB_PENDING && state == EVT_SUB_ACTIVE;
     sub->state = state;
     sub->transform = transform;
-    sub->owed = true; /* sent when the snapshot comes */
     return HD_OK;
 }
 
@@ -431,35 +435,61 @@ restore_seen(struct evt_shard *shard, uint64_t id, struct hd_slice record)
     return seen_succeed(shard, mirror, &seen, id);
 }
 
-/* The first snapshot after the restart: who has acknowledged this very state is in sync. */
+/* What is noted with it is the content of the state that he has, whatever he sees of it. */
+static void
+compare_state(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_sub *sub)
+{
+    const bool sees = evt_sees_state(sub->transform);
+    const bool has = sees ? sub->seen == evt_content(shard, mirror->snapshot->doc)
+                          : sub->seen != EVT_SEEN_NOTHING;
+
+    sub->again = sees && !has;
+    sub->seen = has ? mirror->snapshot->number : EVT_SEEN_NOTHING;
+    if (has && evt_sub_chooses(sub))
+        evt_chosen_restored(shard, sub);
+}
+
+void
+evt_sub_compare(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_sub *sub)
+{
+    const struct evt_filtered *f = evt_sub_filtered(sub);
+
+    sub->restored = false;
+    evt_match_restored(sub, sub->seen == evt_content(shard, mirror->snapshot->doc));
+    if (sub->rare && sub->rare->match == EVT_SUPPRESS_ANY) {
+        sub->again = sub->seen == 0; /* what was not acknowledged said something of itself */
+        sub->seen = mirror->snapshot->number;
+    } else if (evt_sub_is_told(sub)) {
+        sub->again = sub->seen == 0 || (f->filter->differs && !f->has_last);
+        sub->seen = mirror->snapshot->number;
+    } else {
+        compare_state(shard, mirror, sub);
+    }
+}
+
+/* The first snapshot after the restart: who has acknowledged this very state is in sync.  For whom
+ * a polite block began or ended meanwhile it does so now. */
 void
 evt_restore_compare(struct evt_shard *shard, struct evt_mirror *mirror)
 {
-    uint64_t content = evt_content(shard, mirror->snapshot);
+    bool turns = false;
 
     for (uint32_t i = 0; i < mirror->n_subs; i++) {
-        if (mirror->subs[i] == EVT_NONE)
+        struct evt_sub *sub =
+            mirror->subs[i] != EVT_NONE ? evt_sub_at(shard, mirror->subs[i]) : NULL;
+        if (sub && sub->restored && !sub->again)
+            evt_sub_compare(shard, mirror, sub);
+        turns = turns || (sub && sub->restored);
+    }
+    /* From behind: one that leaves may make the others move up. */
+    for (uint32_t i = turns ? mirror->n_subs : 0; i-- > 0;) {
+        struct evt_sub *sub = i < mirror->n_subs && mirror->subs[i] != EVT_NONE
+                                  ? evt_sub_at(shard, mirror->subs[i])
+                                  : NULL;
+        if (!sub || !sub->restored)
             continue;
-        struct evt_sub *sub = evt_sub_at(shard, mirror->subs[i]);
-        if (!sub->restored)
-            continue;
-        sub->restored = false;
-        evt_match_restored(sub, sub->seen == content);
-        if (sub->rare && sub->rare->match == EVT_SUPPRESS_ANY) {
-            sub->again = sub->seen == 0; /* what was not acknowledged said something of itself */
-            sub->seen = mirror->snapshot->number;
-            continue;
-        }
-        if (evt_sub_is_told(sub)) {
-            const struct evt_filtered *f = evt_sub_filtered(sub);
-            sub->again = sub->seen == 0 || (f->filter->differs && !f->has_last);
-            sub->seen = mirror->snapshot->number;
-            continue;
-        }
-        sub->again = evt_sees_state(sub->transform) && sub->seen != content;
-        sub->seen = sub->seen == content ? mirror->snapshot->number : 0;
-        if (!sub->again && evt_sub_chooses(sub))
-            evt_chosen_restored(shard, sub);
+        evt_sub_compare(shard, mirror, sub);
+        evt_sub_judge(shard, sub);
     }
 }
 

@@ -17,12 +17,12 @@
 
 /* A state by its content: the same over a restart, with the same keys. */
 uint64_t
-evt_content(const struct evt_shard *shard, const struct evt_snapshot *snapshot)
+evt_content(const struct evt_shard *shard, const struct evt_doc *doc)
 {
-    if (!snapshot->doc)
+    if (!doc)
         return 1;
-    return hd_hash_mix(hd_hash(&shard->keys.table, snapshot->doc->type),
-                       hd_hash(&shard->keys.table, snapshot->doc->body)) |
+    return hd_hash_mix(hd_hash(&shard->keys.table, doc->type),
+                       hd_hash(&shard->keys.table, doc->body)) |
            1;
 }
 
@@ -70,6 +70,8 @@ sub_is_behind(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
     if (evt_sub_is_told(sub))
         return sub->flight || sub->owed || sub->again || evt_cond_has_news(evt_sub_filtered(sub));
+    if (sub->transform == EVT_SEE_NEUTRAL)
+        return sub->flight || sub->owed || sub->again || sub->seen == EVT_SEEN_NOTHING;
     if (!evt_sees_state(sub->transform))
         return false;
     return sub->flight || sub->owed || sub->again || sub->seen != mirror->snapshot->number ||
@@ -85,7 +87,7 @@ seen_write(struct evt_shard *shard, struct evt_mirror *mirror)
 
     if (!mirror->snapshot)
         return;
-    content = sum = evt_content(shard, mirror->snapshot);
+    content = sum = evt_content(shard, mirror->snapshot->doc);
     for (uint32_t i = 0; i < mirror->n_subs; i++) {
         if (mirror->subs[i] == EVT_NONE)
             continue;

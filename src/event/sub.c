@@ -443,10 +443,12 @@ evt_sub_drop_flight(struct evt_shard *shard, struct evt_sub *sub, bool failed)
         return;
     evt_hop_drop(shard, sub);
     sub->flight = NULL;
+    if (failed && sub->restored)
+        sub->seen = EVT_SEEN_NOTHING; /* that he would have it is known no more */
     if (evt_sub_filtered(sub))
         evt_cond_landed(shard, sub, failed);
-    if (flight->event) {
-        if (failed && sub->state != EVT_SUB_TERMINATED)
+    if (flight->event) { /* what may not be seen any more is not kept for later */
+        if (failed && sub->state != EVT_SUB_TERMINATED && evt_sees_state(sub->transform))
             evt_queue_give_back(shard, sub, flight->event);
         else
             evt_snapshot_unref(flight->event);
