@@ -19,6 +19,7 @@ SEED = int(os.environ.get("SEED", "4475"))
 OVER_UDP, OVER_TCP, BATCH = 5400, 600, 40
 WATCHED = 12  # of the 40 users whom the cases name
 CONF = ('limits {{ failures_burst = 0  subscriptions_per_watcher = 100000 }}\nregistrar {{ min_expires = 1 }}\n'
+        'package "reg" {{ authorisation = allow  min_expires = 1  pace = 0s }}\n'
         'package "dialog" {{ authorisation = allow  min_expires = 1  pace = 0s }}\n'
         'package "x-text" {{ types = {{ "text/plain" }} authorisation = allow  min_expires = 1 }}\n'
         'package "x-json" {{ types = {{ "application/json" }} authorisation = allow  min_expires = 1 }}\n')
@@ -197,6 +198,23 @@ def cut_everywhere(broker):
     equal(all_requests(broker) - notes, n - 1, "requests: of the streams that ended none was taken")
 
 
+def documents_of_the_broker(broker):
+    """What the broker writes itself of what others said of themselves: who watches (to the owner), and which contacts there are."""
+    shown = {"watcher-list": 0, "registration": 0}
+    for i in range(40):
+        owner = Agent(broker, f"u{i}", lab=True)
+        for package in ("presence.winfo", "dialog.winfo", "reg"):
+            watch = owner.subscribe(owner.aor, package, expires=0)
+            equal(watch.response.status, 200, package)
+            notify = watch.notification()
+            well_formed(notify.data)
+            body_is_sound(notify)
+            for name in shown:
+                shown[name] += notify.data.count(b"<watcher " if name == "watcher-list" else b"<contact ")
+        owner.close()
+    check(all(n > 20 for n in shown.values()), "watchers and contacts that were shown:", shown)
+
+
 def json_of(text):
     """One value, or one in each line."""
     try:
@@ -207,7 +225,8 @@ def json_of(text):
 
 def shown_everywhere(broker):
     at = ["--socket", broker.socket_path]
-    for words in (["subs"], ["pubs"], ["bindings"], ["status"], ["status", "--all"], ["package", "list"], ["policy", "list"]):
+    for words in (["subs"], ["pubs"], ["bindings"], ["status"], ["status", "--all"], ["package", "list"], ["policy", "list"], ["resources"],
+                  ["watchers", "sip:u1@127.0.0.1"], ["audit", "sip:u1@127.0.0.1"], ["trace", "sip:u1@127.0.0.1"]):
         text = broker.tool(*words, *at)  # its octets are UTF-8, or this fails
         check(text.strip(), words, "shows nothing")
         check(not CONTROL.search(text), words, "shows control characters:", repr(CONTROL.search(text)))
@@ -241,6 +260,7 @@ def test_what_is_wrong_in_every_way_harms_nobody():
         fetcher = Watcher(broker)
         fetcher.watch_all(40, 0)
         until(lambda: watcher.look() or fetcher.look() or fetcher.shown >= 40 * len(TYPES), "everything is shown to a fetch")
+        documents_of_the_broker(broker)
         shown_everywhere(broker)
         serves_on(broker)
 

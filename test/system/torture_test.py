@@ -222,11 +222,13 @@ def test_faults_of_rfc_4475_are_the_same_in_subscribe_and_publish():
     with Broker(shards=2, conf=CONF, lab=True) as broker:
         names = [n for n, (status, _) in RFC_4475.items() if status in (400, 505, 416, 420) and not read_4475(n).startswith(b"SIP/")]
         check(len(names) >= 20, names)
-        messages = {(n, m): carry(read_4475(n), m) for n in names for m in (b"SUBSCRIBE", b"PUBLISH")}
+        faults = {n: (RFC_4475[n][0], read_4475(n)) for n in names}
+        faults["ipv6-bad"] = (RFC_5118["ipv6-bad"], read_5118("ipv6-bad"))
+        messages = {(n, m): carry(faults[n][1], m) for n in faults for m in (b"SUBSCRIBE", b"PUBLISH")}
         ears = Ears(messages.values())
         wrong = []
         for (name, method), data in messages.items():
-            status = RFC_4475[name][0]
+            status = faults[name][0]
             got = statuses(ears, broker, data, status)
             if name == "regbadct" and method == b"PUBLISH":
                 status = 403  # its Contact is nobody's business then
