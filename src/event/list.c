@@ -321,6 +321,7 @@ evt_shard_list_bindings(struct evt_shard *shard, struct hd_slice resource, uint3
             struct evt_binding_row row = {
                 .resource = account->key,
                 .contact = account->bindings[k].contact,
+                .path = account->bindings[k].path,
                 .expires_s = seconds_until(shard, account->bindings[k].expires_at_ms),
                 .shard = shard->index,
             };

@@ -65,6 +65,14 @@ note_binding(void *context, const struct evt_binding_row *row)
 }
 
 static void
+note_path(void *context, const struct evt_binding_row *row)
+{
+    (void)context;
+    name_row(row->path);
+    n_rows++;
+}
+
+static void
 note_resource(void *context, const struct evt_resource_row *row)
 {
     (void)context;
@@ -359,6 +367,38 @@ bindings_are_listed_to_a_limit_and_by_address(void **state)
     assert_int_equal(n_rows, 0);
 }
 
+/* RFC 3327 section 5.3: the one of its last REGISTER, for who routes requests to it. */
+static void
+a_binding_has_the_path_that_it_is_reached_by(void **state)
+{
+    static const struct {
+        const char *headers, *path;
+    } row[] = {
+        { "Path: <sip:edge.example.net;lr>\r\nPath: <sip:10.0.0.9;lr>\r\n",
+          "<sip:edge.example.net;lr>,<sip:10.0.0.9;lr>" },
+        { "Path: <sip:other.example.net;lr>\r\n", "<sip:other.example.net;lr>" },
+        { NULL, "" },
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < HD_ARRAY_LEN(row); i++) {
+        host_request(&host, &(struct host_request){ .method = "REGISTER",
+                                                    .uri = "sip:example.test",
+                                                    .to_uri = "sip:alice@example.test",
+                                                    .call_id = "r",
+                                                    .cseq = i + 1,
+                                                    .headers = row[i].headers,
+                                                    .contact = "<sip:alice@198.51.100.1>",
+                                                    .expires = 600 });
+        (void)host_take_status(&host, 200);
+        n_rows = 0;
+        evt_shard_list_bindings(host_shard(&host, 0), hd_slice(NULL, 0), 9, host.now_ms * 1000,
+                                note_path, NULL);
+        assert_int_equal(n_rows, 1);
+        assert_string_equal(rows[0].who, row[i].path);
+    }
+}
+
 /* RFC 6665 section 4.1.3; who cannot be told has none. */
 static void
 every_reason_that_can_be_said_has_its_word(void **state)
@@ -400,6 +440,7 @@ main(void)
         TEST(publications_and_their_resources_are_listed),
         TEST(a_resource_is_one_row_whoever_is_shown_his_own_entry),
         TEST(bindings_are_listed_to_a_limit_and_by_address),
+        TEST(a_binding_has_the_path_that_it_is_reached_by),
         TEST(every_reason_that_can_be_said_has_its_word),
     };
 

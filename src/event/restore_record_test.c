@@ -73,6 +73,12 @@ a_repeated_register_hears_the_bindings(void **state)
 
 /* Which Contact lines an answer has, but for the time that is left. */
 static void
+has_path(void *context, const struct evt_binding_row *row)
+{
+    *(bool *)context = hd_slice_eq(row->path, HD_LIT("<sip:edge.test;lr>"));
+}
+
+static void
 all_of_a_contact_is_there_again(void **state)
 {
     struct host_request request = { .method = "REGISTER",
@@ -85,6 +91,7 @@ all_of_a_contact_is_there_again(void **state)
                                         "<sip:a@1.1.1.1>;reg-id=3;+sip.instance=\"<urn:uuid:1>\"",
                                     .expires = 600 };
     char before[4096], *end;
+    bool has_edge = false;
 
     (void)state;
     host_request(was, &request);
@@ -100,6 +107,9 @@ all_of_a_contact_is_there_again(void **state)
     host_request(is, &request);
     struct host_sent *sent = host_take_status(is, 200);
     assert_says(sent, before);
+    evt_shard_list_bindings(host_shard(is, 0), hd_slice(NULL, 0), 9, is->now_ms * 1000, has_path,
+                            &has_edge);
+    assert_true(has_edge);
     /* The same flow is refreshed, not doubled; another Call-ID voids the temporary GRUUs. */
     request.contact = "<sip:a@2.2.2.2>;reg-id=3;+sip.instance=\"<urn:uuid:1>\"";
     request.cseq = 3;

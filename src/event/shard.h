@@ -170,6 +170,7 @@ struct evt_pub_row {
 };
 struct evt_binding_row {
     struct hd_slice resource, contact;
+    struct hd_slice path; /* by which it is reached (RFC 3327); empty: straight */
     uint32_t expires_s, shard;
 };
 struct evt_watcher_row {

@@ -241,7 +241,8 @@ bindings_main(int argc, char **argv)
     static const struct grid_column columns[] = { { "RESOURCE", "resource", false },
                                                   { "CONTACT", "contact", false },
                                                   { "LEFT", "expires_s", true },
-                                                  { "SHARD", "shard", true } };
+                                                  { "SHARD", "shard", true },
+                                                  { "PATH", "path", false } };
     return list_call(&bindings_argp, argc, argv, "bindings", columns, 3, HD_ARRAY_LEN(columns));
 }
 

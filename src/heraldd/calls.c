@@ -210,9 +210,10 @@ visit_watcher(void *context, const struct evt_watcher_row *row)
 static void
 visit_binding(void *context, const struct evt_binding_row *row)
 {
-    part_add(context, json_pack("{s:o, s:o, s:I, s:i}", "resource", hd_json_slice(row->resource),
-                                "contact", hd_json_slice(row->contact), "expires_s",
-                                (json_int_t)row->expires_s, "shard", (int)row->shard));
+    part_add(context,
+             json_pack("{s:o, s:o, s:o, s:I, s:i}", "resource", hd_json_slice(row->resource),
+                       "contact", hd_json_slice(row->contact), "path", hd_json_slice(row->path),
+                       "expires_s", (json_int_t)row->expires_s, "shard", (int)row->shard));
 }
 
 static void

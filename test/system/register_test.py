@@ -61,7 +61,10 @@ def test_an_operator_ends_registrations_and_says_why():
         at = ["--socket", broker.socket_path]
         instance = [("Supported", "gruu"), ("Contact", bob.contact + ';+sip.instance="<urn:uuid:1>"')]
         gruu = register(bob, headers=instance).get("contact").split('temp-gruu="')[1].split('"')[0]
-        register(other)
+        register(other, headers=[("Contact", other.contact), ("Path", "<sip:edge.example.net;lr>")])
+        equal(sorted((row["contact"], row["path"]) for row in broker.admin("bindings")["bindings"]),
+              sorted([(bob.contact.strip("<>"), ""), (other.contact.strip("<>"), "<sip:edge.example.net;lr>")]))
+        check("<sip:edge.example.net;lr>" in broker.tool("bindings", "--wide", *at), "the tool shows the Path")
         sub = alice.subscribe(bob.aor, "reg")
         says(sub, 'event="registered"')
         for wrong in (["nobody"], ["bob", "sip:not@there"], ["bob", "--event", "expired"], ["bob", "--event", "unregistered"],
