@@ -33,8 +33,9 @@ struct model_ops {
     /* The same for states that differ in what only counts; not 0. */
     uint64_t (*hash)(const void *model);
     /* One sequence from its beginning, by the core and a model of its own; exits where they
-     * differ. */
-    void (*replay)(const unsigned char *sequence, unsigned n);
+     * differ.  The sequence before it began with the same steps, so many as are known: what comes
+     * of them need not be looked at in full once more. */
+    void (*replay)(const unsigned char *sequence, unsigned n, unsigned known);
     /* What replay has kept for the next one goes. */
     void (*end)(void);
 };

@@ -364,7 +364,7 @@ bench_rest(struct bench *b)
 
 /* One sequence from its beginning. */
 static void
-replay(struct bench *b, const unsigned char *sequence, unsigned n)
+replay(struct bench *b, const unsigned char *sequence, unsigned n, unsigned known)
 {
     if (b->played++ % PLAYED_MAX == 0) {
         if (b->host.n)
@@ -377,6 +377,7 @@ replay(struct bench *b, const unsigned char *sequence, unsigned n)
     b->cseq_next = 0;
     for (unsigned i = 0; i < n; i++) {
         b->step = i;
+        b->host.unchecked = i < known;
         b->serial++;
         act(b, (enum event)sequence[i]);
         model_step(&m, (enum event)sequence[i]);
@@ -414,9 +415,9 @@ walk_hash(const void *model)
 static struct bench bench;
 
 static void
-walk_replay(const unsigned char *sequence, unsigned n)
+walk_replay(const unsigned char *sequence, unsigned n, unsigned known)
 {
-    replay(&bench, sequence, n);
+    replay(&bench, sequence, n, known);
 }
 
 static void

@@ -70,6 +70,7 @@ struct walk {
     const struct model_alphabet *alphabet;
     unsigned depth;
     unsigned char sequence[MODEL_SEQUENCE_MAX];
+    unsigned known; /* steps that the sequence has in common with the one played last */
     unsigned long played;
     char *models; /* depth + 2 of them: one for each step, and one to try */
 };
@@ -97,10 +98,12 @@ explore(struct walk *walk, unsigned at)
         memcpy(model_at(walk, at + 1), model_at(walk, at), ops->size);
         ops->step(model_at(walk, at + 1), event);
         explore(walk, at + 1);
+        walk->known = walk->known < at ? walk->known : at;
     }
     if (!further && at > 0) {
-        ops->replay(walk->sequence, at);
+        ops->replay(walk->sequence, at, walk->known);
         walk->played++;
+        walk->known = at;
     }
 }
 
@@ -112,6 +115,7 @@ explore_place(struct walk *walk, struct places *places, struct seen *seen, struc
     const struct model_ops *ops = walk->ops;
     void *model = model_at(walk, 0), *next = model_at(walk, 1);
 
+    walk->known = 0;
     ops->begin(model);
     for (unsigned i = 0; i < place.n; i++)
         ops->step(model, place.sequence[i]);
@@ -128,8 +132,9 @@ explore_place(struct walk *walk, struct places *places, struct seen *seen, struc
             places_add(places, &there);
             continue;
         }
-        ops->replay(there.sequence, there.n);
+        ops->replay(there.sequence, there.n, walk->known);
         walk->played++;
+        walk->known = place.n;
     }
 }
 
