@@ -68,6 +68,21 @@ without_the_cookie_the_rules_of_rfc_2543_hold(void **state)
     assert_true(hash != hash_of(BRANCH(OLD, "sip:a@b", "NOTIFY", "2")));
     assert_true(hash != hash_of(BRANCH(OLD, "sip:a@b", "PUBLISH", "1")));
     assert_true(hash != hash_of(BRANCH(OLD ";x", "sip:a@b", "NOTIFY", "1")));
+    /* To and From tag and Call-ID count as well (RFC 3261 17.2.3). */
+    static const char *const others[] = {
+        FROM "To: <sip:b@h>;tag=other\r\n" CALL_ID,
+        "From: <sip:a@h>;tag=other\r\n" TO CALL_ID,
+        FROM TO "Call-ID: other\r\n",
+    };
+    uint64_t seen[HD_ARRAY_LEN(others)];
+    for (size_t i = 0; i < HD_ARRAY_LEN(others); i++) {
+        char text[512];
+        snprintf(text, sizeof(text),
+                 "NOTIFY sip:a@b SIP/2.0\r\nVia: " OLD "\r\n%sCSeq: 1 NOTIFY\r\n\r\n", others[i]);
+        seen[i] = hash_of(text);
+        assert_true(seen[i] != hash);
+    }
+    assert_true(seen[0] != seen[1] && seen[1] != seen[2] && seen[2] != seen[0]);
     /* The cookie alone identifies nothing (RFC 4475 section 3.2.1). */
     assert_true(hash_of(BRANCH("SIP/2.0/UDP h;branch=z9hG4bK", "sip:a@b", "NOTIFY", "1")) !=
                 hash_of(BRANCH("SIP/2.0/UDP h;branch=z9hG4bK", "sip:a@b", "NOTIFY", "2")));
