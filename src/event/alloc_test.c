@@ -237,7 +237,7 @@ decide(enum evt_decision decision)
 static void
 own(const char *event, uint16_t port)
 {
-    static const enum evt_decision ways[] = { EVT_OWN, EVT_ALLOW, EVT_OWN };
+    static const enum evt_decision ways[] = { EVT_OWN, EVT_ALLOW, EVT_POLITE, EVT_ALLOW, EVT_OWN };
     char carol[HD_ID_TEXT + 1], alice[HD_ID_TEXT + 1], winfo[HD_ID_TEXT + 1];
     struct host_request mine = { .expires = 3600, .event = event, .call_id = "o", .port = port };
 

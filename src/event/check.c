@@ -163,6 +163,8 @@ check_sub(struct evt_shard *shard, const struct evt_sub *sub)
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     if (sub->in_mirror && (sub->place >= mirror->n_subs || mirror->subs[sub->place] != sub->index))
         return "a subscription is not at its place in the mirror";
+    if (evt_by_watcher_holds(shard, sub) != (sub->in_mirror && mirror->by_watcher ? 1 : 0))
+        return "a subscription is not found by its watcher, once";
     if ((fault = check_own(sub, mirror)))
         return fault;
     if ((sub->flight && (fault = check_flight(sub))) || (fault = check_told(shard, sub)))
@@ -276,7 +278,7 @@ check_walks(struct evt_shard *shard)
 static const char *
 check_mirrors(struct evt_shard *shard)
 {
-    uint32_t members = 0, places = 0, in_force = 0, leaving = 0, own = 0;
+    uint32_t members = 0, places = 0, in_force = 0, leaving = 0, own = 0, by_watcher = 0;
     uint64_t counted = 0;
 
     for (size_t i = 0; i < HD_ARRAY_LEN(shard->counters.by_package); i++)
@@ -288,6 +290,8 @@ check_mirrors(struct evt_shard *shard)
         own += mirror->watcher_n > 0;
         if (evt_config_package(mirror->config, mirror->package->name) != mirror->package)
             return "a mirror's package is not one of its configuration";
+        if (mirror->by_watcher && mirror->watcher_n)
+            return "a mirror of one watcher's finds them by their watcher";
         if (mirror->watched && mirror->watcher_n)
             return "a mirror for an own entry notes that all watchers are asked for";
         uint32_t empty = 0;
@@ -296,6 +300,7 @@ check_mirrors(struct evt_shard *shard)
         if (empty != mirror->free_places)
             return "a mirror miscounts its free places";
         places += mirror->n_subs - empty;
+        by_watcher += mirror->by_watcher ? mirror->n_subs - empty : 0;
     }
     for (uint32_t i = 0; (i = hd_table_next(&shard->subs, i)) != HD_TABLE_NONE; i++) {
         const struct evt_sub *sub = evt_sub_at(shard, i);
@@ -310,6 +315,8 @@ check_mirrors(struct evt_shard *shard)
         return "a mirror that nobody needs is forgotten";
     if (own != shard->n_own)
         return "mirrors for own entries are miscounted";
+    if (by_watcher != shard->sub_by_watcher.used)
+        return "the map of watchers holds what is not there";
     if (shard->mirror_by_key.used != shard->mirrors.count ||
         gauge(&shard->counters.mirrors) != shard->mirrors.count)
         return "mirrors are miscounted";

@@ -23,6 +23,7 @@
 #include "event/alias.h"
 #include "event/ask.h"
 #include "event/binding.h"
+#include "event/by_watcher.h"
 #include "event/chosen.h"
 #include "event/condition.h"
 #include "event/device.h"
@@ -458,6 +459,7 @@ struct evt_mirror {
     bool leaving; /* nobody needs it, and memory was short for telling the home */
     bool seen_stored;
     bool watched;      /* the home wants to know who watches */
+    bool by_watcher;   /* its subscriptions stand in the shard's sub_by_watcher */
     uint8_t watcher_n; /* octets behind the key: whose own entry it is; 0: all of the state */
     uint32_t next_walk, prev_walk;
     uint32_t seen_next, seen_prev; /* those with a record due, see seen.c */
@@ -757,7 +759,7 @@ struct evt_shard {
     struct hd_wheel wheel;
 
     struct hd_table subs, mirrors, hops, resources, pubs, accounts;
-    struct hd_map sub_by_id, sub_by_call, sub_by_device, mirror_by_key, hop_by_flow,
+    struct hd_map sub_by_id, sub_by_call, sub_by_device, sub_by_watcher, mirror_by_key, hop_by_flow,
         resource_by_key, pub_by_id, account_by_key, hop_by_conn, cond_by_key;
     struct hd_tally watchers;     /* subscriptions of each, by the keyed hash of his name */
     struct hd_table asked, waits; /* who watches, see watch.h */

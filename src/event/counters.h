@@ -58,6 +58,7 @@
     X(priorities_refused, "requests refused because their Resource-Priority is not allowed")       \
     X(notifies_first, "NOTIFY requests sent with Resource-Priority")                               \
     X(caps_reached, "requests refused because a table or a quota is full")                         \
+    X(watchers_looked_at, "subscriptions looked at for watcher information")                       \
     X(watchers_unlisted, "watchers left out of watcher information that is too long")              \
     X(recorded, "messages and decisions recorded")                                                 \
     X(recorded_cut, "messages too large for the recorder, of which it has the beginning")          \

@@ -31,10 +31,8 @@ sub_has_other(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *m
         return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
     if (!mirror->snapshot)
         return false;
-    if (sub->transform == EVT_SEE_NEUTRAL)
-        return sub->seen == EVT_SEEN_NOTHING; /* it does not change */
-    if (!evt_sees_state(sub->transform))
-        return false; /* who may not see a state learns nothing of its changes either */
+    if (!evt_sees_state(sub->transform)) /* he learns nothing of its changes either */
+        return sub->transform == EVT_SEE_NEUTRAL && sub->seen == EVT_SEEN_NOTHING;
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
         return evt_sub_has_events(sub);
     if (mirror->snapshot->number == sub->seen)

@@ -241,6 +241,7 @@ mirror_free(struct evt_shard *shard, struct evt_mirror *mirror)
 
     if (mirror->walking)
         mirror_walk_remove(shard, mirror);
+    evt_by_watcher_forget(shard, mirror);
     evt_seen_forget(shard, mirror);
     mirror_forget_views(mirror);
     past_forget(mirror);
@@ -348,6 +349,7 @@ evt_mirror_place(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_
     sub->in_mirror = true;
     evt_gauge(shard, &evt_package_counters(shard, mirror->package->name)->subscriptions, 1);
     mirror->subs[mirror->n_subs++] = sub->index;
+    evt_by_watcher_add(shard, mirror, sub);
     mirror->walk_left += mirror->walking; /* one more step, or it would push an old place out */
     return HD_OK;
 }
@@ -358,6 +360,7 @@ evt_mirror_unplace(struct evt_shard *shard, struct evt_sub *sub)
     struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
 
     HD_ASSERT(sub->in_mirror && mirror->subs[sub->place] == sub->index);
+    evt_by_watcher_remove(shard, mirror, sub);
     mirror->subs[sub->place] = EVT_NONE;
     mirror->free_places++;
     sub->in_mirror = false;

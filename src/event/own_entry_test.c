@@ -449,6 +449,58 @@ a_rule_shows_less_of_a_package_that_is_there_no_more(void **state)
     host_answer(&host, sent, 200, NULL);
 }
 
+/* --- many ------------------------------------------------------------------------------------ */
+
+static uint64_t
+looked_at(void)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < host.n; i++)
+        n += HOST_COUNT(&host, i, watchers_looked_at);
+    return n;
+}
+
+static void
+watch_many(unsigned n, const char *event)
+{
+    char who[16], call_id[24];
+
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(who, sizeof(who), "w%u", i);
+        (void)snprintf(call_id, sizeof(call_id), "%s-%u", event, i);
+        request(who, event, call_id, i % host.n, 86400, NULL);
+        (void)host_take_status(&host, 200);
+        const struct host_sent *sent = host_take_notify(&host);
+        if (event[7] == '.')
+            assert_int_equal(sent->msg.body.n, strlen("w subscribe active\n1") + strlen(who) - 1);
+        host_answer(&host, sent, 200, NULL);
+    }
+}
+
+/* Each asks for his own entry alone, and nobody looks at all of the others for it. */
+static void
+ten_thousand_own_entries_are_linear_work(void **state)
+{
+    enum { N = 10000 };
+
+    (void)state;
+    struct evt_config *config = host_config_copy(&host);
+    config->limits.subscriptions = 4 * N;
+    host_configure(&host, config, hd_slice(NULL, 0));
+    host.rules[0] = (struct host_rule){ .package = WINFO, .decision = EVT_OWN };
+    host.n_rules = 1;
+    watch_many(N, "x-state");
+    assert_int_equal(looked_at(), 0); /* who does not use it pays nothing */
+    for (unsigned i = 0; i < host.n; i++)
+        assert_int_equal(host.seats[i].shard->sub_by_watcher.used, 0);
+    watch_many(N, WINFO);
+    /* One walk on each shard, and for each question those that are found. */
+    assert_true(looked_at() <= 3 * N);
+    for (unsigned i = 0; i < host.n; i++)
+        assert_null(evt_shard_check(host.seats[i].shard));
+}
+
 /* --- a restart ------------------------------------------------------------------------------- */
 
 static void
@@ -515,6 +567,7 @@ main(void)
         HOST_TEST(a_polite_block_of_the_list_looks_like_a_change_of_it, 3),
         HOST_TEST(a_polite_block_of_a_list_with_nobody_else_is_not_told, 3),
         HOST_TEST(a_rule_shows_less_of_a_package_that_is_there_no_more, 3),
+        HOST_TEST(ten_thousand_own_entries_are_linear_work, 3),
         HOST_TEST(nothing_is_told_twice_over_a_restart_with_other_shards, 3),
         HOST_TEST(rules_that_changed_before_a_start_count, 3),
     };

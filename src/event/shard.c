@@ -82,6 +82,7 @@ evt_shard_new(const struct evt_shard_params *params, struct evt_shard **ret_shar
     hd_map_init(&shard->sub_by_id);
     hd_map_init(&shard->sub_by_call);
     hd_map_init(&shard->sub_by_device);
+    hd_map_init(&shard->sub_by_watcher);
     hd_map_init(&shard->mirror_by_key);
     hd_map_init(&shard->hop_by_flow);
     hd_map_init(&shard->resource_by_key);
@@ -163,13 +164,13 @@ evt_shard_free(struct evt_shard *shard)
                                   &shard->asked,     &shard->waits,   &shard->conds };
     for (size_t i = 0; i < HD_ARRAY_LEN(tables); i++)
         hd_table_done(tables[i]);
-    struct hd_map *maps[] = { &shard->sub_by_id,      &shard->sub_by_call,
-                              &shard->sub_by_device,  &shard->mirror_by_key,
-                              &shard->hop_by_flow,    &shard->resource_by_key,
-                              &shard->pub_by_id,      &shard->account_by_key,
-                              &shard->hop_by_conn,    &shard->asked_by_key,
-                              &shard->waiting_by_key, &shard->waiting_by_watcher,
-                              &shard->cond_by_key };
+    struct hd_map *maps[] = { &shard->sub_by_id,          &shard->sub_by_call,
+                              &shard->sub_by_device,      &shard->sub_by_watcher,
+                              &shard->mirror_by_key,      &shard->hop_by_flow,
+                              &shard->resource_by_key,    &shard->pub_by_id,
+                              &shard->account_by_key,     &shard->hop_by_conn,
+                              &shard->asked_by_key,       &shard->waiting_by_key,
+                              &shard->waiting_by_watcher, &shard->cond_by_key };
     for (size_t i = 0; i < HD_ARRAY_LEN(maps); i++)
         hd_map_done(maps[i]);
     hd_tally_done(&shard->watchers);

@@ -142,15 +142,14 @@ tell(struct evt_shard *shard, const struct evt_topic *topic, struct evt_told *li
 /* Adds what is told of a mirror's subscriptions at *end, of one watcher's where watcher says so;
  * NULL: memory is short. */
 static struct evt_told **
-tell_mirror(struct evt_shard *shard, const struct evt_mirror *mirror, struct hd_slice watcher,
+tell_mirror(struct evt_shard *shard, struct evt_mirror *mirror, struct hd_slice watcher,
             struct evt_told **end)
 {
-    for (uint32_t i = 0; i < mirror->n_subs; i++) {
-        if (mirror->subs[i] == EVT_NONE)
-            continue;
-        const struct evt_sub *sub = evt_sub_at(shard, mirror->subs[i]);
-        if (sub->fetch || (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING) ||
-            (watcher.n && !hd_slice_eq(watcher, evt_texts_get(sub->texts, EVT_TEXT_WATCHER))))
+    struct evt_by_watcher walk;
+
+    for (const struct evt_sub *sub = evt_by_watcher_first(shard, mirror, watcher, &walk); sub;
+         sub = evt_by_watcher_next(shard, &walk)) {
+        if (sub->fetch || (sub->state != EVT_SUB_ACTIVE && sub->state != EVT_SUB_PENDING))
             continue;
         *end = told_of(sub, sub->approved ? EVT_WATCHER_APPROVED : EVT_WATCHER_SUBSCRIBE);
         if (!*end)
@@ -160,20 +159,34 @@ tell_mirror(struct evt_shard *shard, const struct evt_mirror *mirror, struct hd_
     return end;
 }
 
+/* The same of the mirrors in which watchers see their own entries: in those of all, or of one. */
+static struct evt_told **
+tell_own_mirrors(struct evt_shard *shard, const struct evt_topic *topic, struct evt_told **end)
+{
+    struct evt_mirror *mirror;
+    uint32_t at = 0;
+
+    if (topic->watcher.n) {
+        mirror = evt_mirror_of(shard, topic);
+        return mirror ? tell_mirror(shard, mirror, topic->watcher, end) : end;
+    }
+    while (end && (mirror = evt_mirror_next_own(shard, &at, topic->key, topic->package)))
+        end = tell_mirror(shard, mirror, topic->watcher, end);
+    return end;
+}
+
 static void
 tell_all(struct evt_shard *shard, struct evt_asked *asked)
 {
     const struct evt_topic topic = asked_topic(asked);
     const struct evt_package *package = evt_config_package(shard->config, topic.package);
-    const struct evt_mirror *mirror = evt_mirror_find(shard, topic.key, topic.package);
+    struct evt_mirror *mirror = evt_mirror_find(shard, topic.key, topic.package);
     struct evt_told *list = NULL, **end = &list;
-    uint32_t at = 0;
 
     if (mirror)
         end = tell_mirror(shard, mirror, topic.watcher, end);
-    while (end && package && package->watched && /* others have none of these */
-           (mirror = evt_mirror_next_own(shard, &at, topic.key, topic.package)))
-        end = tell_mirror(shard, mirror, topic.watcher, end);
+    if (end && package && package->watched) /* others have none of these */
+        end = tell_own_mirrors(shard, &topic, end);
     asked->missed = !end;
     if (!end)
         evt_told_free(list);

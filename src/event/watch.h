@@ -43,7 +43,7 @@ struct evt_mail_told {
     struct hd_mail mail;
     unsigned from;
     bool all;
-    struct evt_told *list;       /* oldest first */
+    struct evt_told *list;       /* in any order */
     struct evt_topic_ends topic; /* as it was asked for */
     char text[];
 };
