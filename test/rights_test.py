@@ -392,7 +392,8 @@ TURNS = [(package, wish, "", arrives) for arrives in (0, 10, None) for package, 
     ("presence", "", TRIGGER, arrives) for arrives in (0, 10)] + [
     ("x-json", "", CONDITION.format(when), arrives) for when in CONDITIONS for arrives in (0, 10)] + [
     ("dialog", f";call-id={call};to-tag=l", "", arrives) for call in ("c", "d") for arrives in (0, 10)] + [
-    (package, "", "    Suppress-If-Match: *\n", 0) for package in ("presence", "x-state", "x-every")]
+    (package, "", "    Suppress-If-Match: *\n", 0) for package in ("presence", "x-state", "x-every")] + [
+    ("presence", "", "    Accept: application/pidf-diff+xml\n", arrives) for arrives in (0, 10)]
 
 
 def turned(package, polite, wish, body, arrives):
@@ -400,10 +401,16 @@ def turned(package, polite, wish, body, arrives):
     publish = PACKAGES[package][0](1).replace("< 200\n", "< 200\n    SIP-ETag: {etag}\n").replace('id="MARK"', 'id="MARK" call-id="c" local-tag="l"')
     remove = f"bob > PUBLISH sip:bob@example.test\n    Event: {package}\n    SIP-If-Match: {{etag}}\n    Expires: 0\nbob < 200\nunset etag\n"
     text = HEAD if body else re.sub(rf'^(    package "{package}" \{{.*?)(  pace = 0s)? \}}$', r"\1  pace = 5s }", HEAD, flags=re.M)
-    text += "actor eve udp 192.0.2.66:5060\neve answers 200\n" + rule("allow", package, "eve") + ("" if arrives != 0 else publish) + "at 10s\n"
+    text += "actor eve udp 192.0.2.66:5060\neve answers 200\n" + rule("allow", package, "eve") + ("" if arrives != 0 else publish)
+    if polite:  # somebody is blocked all the time, and waits for the same: what his conditions have seen is not hers
+        text += "actor mallory udp 192.0.2.67:5060\nmallory answers 200\n" + rule("polite-block", package, "mallory")
+        text += f"mallory > SUBSCRIBE sip:bob@example.test\n    Event: {package}{wish}\n    Expires: 3600\n{body}mallory < 200\n"
+    text += "at 10s\n"
     again = f"eve > SUBSCRIBE in w\n    Event: {package}{wish}\neve < 200\n"
     text += f"eve > SUBSCRIBE sip:bob@example.test as w\n    Event: {package}{wish}\n    Expires: 3600\n{body}eve < 200\n"
     text += ("at 20s\neve deaf\n" + publish + "at 22s\n" if arrives != 0 else "at 12s\n") + (rule("polite-block", package, "eve") if polite else remove)
+    if "vnd.herald.filter" in body and arrives == 0:
+        text += "at 15s\nrestart clean 1s\n"
     if arrives:
         text += f"at {20 + arrives}s\neve hears\n"
     elif arrives is None:

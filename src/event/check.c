@@ -121,6 +121,8 @@ check_told(struct evt_shard *shard, const struct evt_sub *sub)
         return "a subscription is not at its place with its conditions";
     if (cond->mirror != sub->mirror || cond->filter != f->filter)
         return "a subscription is with the conditions of another filter";
+    if (cond->apart != (f->apart ? sub->id : 0) || (f->apart && cond->n_subs != 1))
+        return "a subscription is with another one's conditions";
     return NULL;
 }
 

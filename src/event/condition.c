@@ -34,22 +34,24 @@ ops(const struct evt_shard *shard)
 /* --- making and leaving ---------------------------------------------------------------------- */
 
 static uint64_t
-cond_hash(const struct evt_mirror *mirror, const struct evt_filter *filter, uint8_t transform)
+cond_hash(const struct evt_mirror *mirror, const struct evt_filter *filter, uint8_t transform,
+          uint64_t apart)
 {
-    return hd_hash_mix(mirror->hash, (uint64_t)filter->id << 8 | transform);
+    return hd_hash_mix(hd_hash_mix(mirror->hash, apart), (uint64_t)filter->id << 8 | transform);
 }
 
 static struct evt_cond *
 cond_find(struct evt_shard *shard, const struct evt_mirror *mirror, const struct evt_filter *filter,
-          uint8_t transform)
+          uint8_t transform, uint64_t apart)
 {
-    uint64_t hash = cond_hash(mirror, filter, transform);
+    uint64_t hash = cond_hash(mirror, filter, transform, apart);
     struct hd_map_walk walk;
 
     for (uint32_t i = hd_map_first(&walk, &shard->cond_by_key, hash); i != HD_MAP_NONE;
          i = hd_map_more(&walk)) {
         struct evt_cond *cond = evt_cond_at(shard, i);
-        if (cond->mirror == mirror->index && cond->filter == filter && cond->transform == transform)
+        if (cond->mirror == mirror->index && cond->filter == filter &&
+            cond->transform == transform && cond->apart == apart)
             return cond;
     }
     return NULL;
@@ -70,14 +72,15 @@ cond_read(struct evt_shard *shard, struct evt_mirror *mirror, const struct evt_f
 
 static struct evt_cond *
 cond_new(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_filter *filter,
-         uint8_t transform)
+         uint8_t transform, uint64_t apart)
 {
     struct evt_cond *cond;
     uint32_t index;
     void *object, *state = malloc(filter->state_size);
 
-    if (!state || hd_table_add_keyed(&shard->conds, &shard->cond_by_key,
-                                     cond_hash(mirror, filter, transform), &index, &object)) {
+    if (!state ||
+        hd_table_add_keyed(&shard->conds, &shard->cond_by_key,
+                           cond_hash(mirror, filter, transform, apart), &index, &object)) {
         free(state);
         return NULL;
     }
@@ -86,6 +89,7 @@ cond_new(struct evt_shard *shard, struct evt_mirror *mirror, struct evt_filter *
     cond->index = index;
     cond->mirror = mirror->index;
     cond->transform = transform;
+    cond->apart = apart;
     cond->filter = filter;
     filter->refs++;
     cond->state = state;
@@ -112,8 +116,8 @@ cond_free(struct evt_shard *shard, struct evt_cond *cond)
         evt_cond_at(shard, cond->prev)->next = cond->next;
     if (cond->next != EVT_NONE)
         evt_cond_at(shard, cond->next)->prev = cond->prev;
-    hd_map_remove(&shard->cond_by_key, cond_hash(mirror, cond->filter, cond->transform),
-                  cond->index);
+    hd_map_remove(&shard->cond_by_key,
+                  cond_hash(mirror, cond->filter, cond->transform, cond->apart), cond->index);
     if (cond->stored && !shard->going)
         (void)!evt_record_remove(shard, EVT_RECORD_CONDITION, hd_hash_bucket(mirror->hash),
                                  evt_cond_id(shard, cond), 0);
@@ -133,23 +137,46 @@ evt_cond_id(const struct evt_shard *shard, const struct evt_cond *cond)
     uint64_t id =
         hd_hash_mix(evt_seen_id(shard, mirror), hd_hash(&shard->keys.table, cond->filter->source));
 
-    return hd_hash_mix(id, (uint64_t)cond->transform + 1);
+    id = hd_hash_mix(id, (uint64_t)cond->transform + 1);
+    return cond->apart ? hd_hash_mix(id, cond->apart) : id;
 }
 
-static enum hd_err
-cond_add(struct evt_cond *cond, struct evt_sub *sub)
+/* False: memory is short. */
+static bool
+cond_add(struct evt_shard *shard, struct evt_cond *cond, struct evt_sub *sub)
 {
+    struct evt_filtered *f = evt_sub_filtered(sub);
+    struct evt_mirror *mirror = evt_mirror_at(shard, cond->mirror);
+
     if (cond->n_subs == cond->cap_subs) {
         uint32_t cap = cond->cap_subs ? cond->cap_subs * 2 : 1;
         uint32_t *subs = realloc(cond->subs, cap * sizeof(*subs));
         if (!subs)
-            return HD_ENOMEM;
+            return false;
         cond->subs = subs;
         cond->cap_subs = cap;
     }
-    sub->rare->filtered->place = cond->n_subs;
+    f->cond = cond->index;
+    f->place = cond->n_subs;
     cond->subs[cond->n_subs++] = sub->index;
-    return HD_OK;
+    mirror->n_told++;
+    if (f->filter->signs)
+        evt_mirror_want_signs(shard, mirror);
+    return true;
+}
+
+/* Into new ones, for him alone or for all who come; NULL: memory is short. */
+static struct evt_cond *
+cond_add_new(struct evt_shard *shard, struct evt_sub *sub, uint64_t apart)
+{
+    struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct evt_cond *cond =
+        cond_new(shard, mirror, evt_sub_filtered(sub)->filter, sub->transform, apart);
+
+    if (!cond || cond_add(shard, cond, sub))
+        return cond;
+    cond_free(shard, cond);
+    return NULL;
 }
 
 /* When memory is too short for that, every change is told, until a refresh or another rule finds
@@ -162,25 +189,19 @@ evt_cond_join(struct evt_shard *shard, struct evt_sub *sub)
     if (!f || !f->filter->triggers || f->cond != EVT_NONE)
         return;
     struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-    struct evt_cond *cond = cond_find(shard, mirror, f->filter, sub->transform);
-    bool made = !cond;
+    const uint64_t apart = f->apart ? sub->id : 0;
+    struct evt_cond *cond = cond_find(shard, mirror, f->filter, sub->transform, apart);
+    const bool made = !cond;
     if (made)
-        cond = cond_new(shard, mirror, f->filter, sub->transform);
+        cond = cond_add_new(shard, sub, apart);
+    else if (!cond_add(shard, cond, sub))
+        return;
     if (!cond)
         return;
-    if (cond_add(cond, sub)) {
-        if (made)
-            cond_free(shard, cond);
-        return;
-    }
-    f->cond = cond->index;
-    mirror->n_told++;
     if (!sub->restored)
         f->seq = cond->seq;
     else if (f->seq > cond->seq && !cond->started)
         cond->seq = f->seq; /* as long as their own record says nothing else */
-    if (f->filter->signs)
-        evt_mirror_want_signs(shard, mirror);
     if (!made || !mirror->snapshot || sub->restored)
         return;
     struct evt_doc *doc;
@@ -242,32 +263,37 @@ cond_turn(struct evt_shard *shard, const struct evt_filtered *f, void *state,
     ops(shard)->unread(shard->ports.filter_context, before);
 }
 
-/* Who is the only one there goes on as his conditions stood. */
+/* As his conditions stood: with those who have come to the same, or alone. */
 static void
-cond_go_on(struct evt_shard *shard, const struct evt_sub *sub, const void *state,
+cond_go_on(struct evt_shard *shard, struct evt_sub *sub, const void *state,
            const struct evt_step *step)
 {
     struct evt_filtered *f = evt_sub_filtered(sub);
-    struct evt_cond *cond = f->cond != EVT_NONE ? evt_cond_at(shard, f->cond) : NULL;
+    const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
+    struct evt_cond *cond = cond_find(shard, mirror, f->filter, sub->transform, 0);
 
-    f->fired |= step->fired;
-    f->cleared = (f->cleared | step->cleared) & ~step->fired;
-    f->fresh = f->fresh || (step->fired | step->cleared);
-    if (!cond || cond->n_subs > 1)
+    f->apart = cond && memcmp(cond->state, state, f->filter->state_size) != 0;
+    if (cond && !f->apart) {
+        if (cond_add(shard, cond, sub))
+            f->seq = cond->seq;
         return;
+    }
+    cond = cond_add_new(shard, sub, f->apart ? sub->id : 0);
+    if (!cond)
+        return;
+    f->seq = cond->seq;
     memcpy(cond->state, state, f->filter->state_size);
     cond->started = true;
     cond->on = step->on;
     cond_rearm(shard, cond, step->due_ms);
-    cond->stored =
-        evt_record_cond(shard, evt_mirror_at(shard, cond->mirror), cond) == HD_OK || cond->stored;
+    cond->stored = evt_record_cond(shard, mirror, cond) == HD_OK;
 }
 
 void
 evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform, bool sign)
 {
     struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
-    const struct evt_filtered *f = evt_sub_filtered(sub);
+    struct evt_filtered *f = evt_sub_filtered(sub);
     const struct evt_cond *cond = evt_cond_at(shard, f->cond);
     struct evt_reading *reading = NULL;
     struct evt_step step;
@@ -280,10 +306,16 @@ evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform, b
         memcpy(state, cond->state, f->filter->state_size);
         cond_turn(shard, f, state, reading, sign, doc, &step);
     }
+    evt_cond_leave(shard, sub);
     sub->transform = transform;
-    evt_cond_rejoin(shard, sub);
-    if (reading)
+    if (reading) {
+        f->fired |= step.fired;
+        f->cleared = (f->cleared | step.cleared) & ~step.fired;
+        f->fresh = f->fresh || (step.fired | step.cleared);
         cond_go_on(shard, sub, state, &step);
+    } else {
+        evt_cond_join(shard, sub);
+    }
     ops(shard)->unread(shard->ports.filter_context, reading);
     free(state);
 }
@@ -644,7 +676,8 @@ evt_cond_restore(struct evt_shard *shard, uint64_t id, struct hd_slice record)
         err = ops(shard)->make(shard->ports.filter_context, &request, &filter, phrase);
         if (err == HD_ENOMEM)
             return err;
-        cond = err || !filter ? NULL : cond_find(shard, mirror, filter, stored.transform);
+        cond = err || !filter ? NULL
+                              : cond_find(shard, mirror, filter, stored.transform, stored.apart);
         ops(shard)->unref(shard->ports.filter_context, filter);
     }
     bool as_before = stored.shards == shard->count && stored.shard == shard->index;

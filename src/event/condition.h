@@ -24,7 +24,8 @@ struct evt_cond {
     uint32_t index;
     uint32_t mirror, next, prev; /* of its mirror's */
     uint8_t transform;
-    bool started; /* they have seen a document */
+    uint64_t apart; /* the subscription that has them for itself, see evt_cond_turn(); 0: none */
+    bool started;   /* they have seen a document */
     bool stored;
     struct evt_filter *filter; /* a reference */
     void *state;
@@ -46,6 +47,7 @@ enum evt_keep {
 struct evt_filtered {
     struct evt_filter *filter; /* a reference */
     uint32_t cond, place;      /* its conditions, and its place with them; EVT_NONE: none */
+    bool apart;                /* they are its own, or are to be */
     uint32_t seq;              /* number of the conditions' firing up to which it was told */
     uint32_t count;            /* firings told in its life */
     uint32_t fired, cleared;   /* to be told */
@@ -72,8 +74,10 @@ struct evt_filtered *evt_filtered_new(struct evt_filter *filter);
 void evt_filtered_set(struct evt_shard *shard, struct evt_sub *sub, struct evt_filtered *filtered);
 void evt_filtered_free(struct evt_shard *shard, struct evt_filtered *filtered);
 /** Whoever is told by conditions sees through another transformation from now on, as if the state
- * had changed: he changes over, and what that fires is noted.  sign: something is there by it,
- * which a publisher would have said: a sign of life.  That there is nothing any more is none. */
+ * had changed: he changes over, and what that fires is noted.  Where others wait for the same by
+ * what they have seen, which is another past, he has conditions of his own.
+ *  @param sign  something is there by it, which a publisher would have said: a sign of life.  That
+ *               there is nothing any more is none. */
 void evt_cond_turn(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform, bool sign);
 /** Looks whether the newest state, which there is, differs from what was sent him in a way that he
  * waits for. */

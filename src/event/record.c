@@ -123,7 +123,8 @@ put_filtered(struct hd_bytes_out *out, const struct evt_filtered *f)
     bool firing = f && f->keep != EVT_KEEP_NOT;
     bool last = f && f->has_last && (!f->last || f->last->body.n <= EVT_RECORD_LAST_MOST);
 
-    hd_bytes_put_u8(out, (uint8_t)(f ? 1 | firing << 1 | last << 2 | f->met << 3 : 0));
+    hd_bytes_put_u8(out,
+                    (uint8_t)(f ? 1 | firing << 1 | last << 2 | f->met << 3 | f->apart << 4 : 0));
     if (!f)
         return;
     hd_bytes_put_slice(out, f->filter->source);
@@ -280,6 +281,7 @@ evt_record_cond(struct evt_shard *shard, const struct evt_mirror *mirror,
         put_topic(&out, mirror);
         hd_bytes_put_slice(&out, cond->filter->source);
         hd_bytes_put_slice(&out, saved);
+        hd_bytes_put_u64(&out, cond->apart);
         err = put(shard, hd_hash_bucket(mirror->hash), EVT_RECORD_CONDITION,
                   evt_cond_id(shard, cond), &out, 0);
     }
@@ -537,7 +539,7 @@ get_filtered(struct hd_bytes_in *in, struct evt_stored_sub *sub)
 {
     uint8_t flags = hd_bytes_get_u8(in);
 
-    if (flags > 15 || (flags && !(flags & 1)))
+    if (flags > 31 || (flags && !(flags & 1)))
         hd_bytes_in_fail(in, HD_ESYNTAX);
     if (!flags)
         return;
@@ -553,6 +555,7 @@ get_filtered(struct hd_bytes_in *in, struct evt_stored_sub *sub)
             hd_bytes_in_fail(in, HD_ESYNTAX);
     }
     sub->met = flags >> 3 & 1;
+    sub->apart = flags >> 4 & 1;
     sub->has_last = flags >> 2 & 1;
     if (sub->has_last) {
         sub->last_type = hd_bytes_get_slice(in);
@@ -627,6 +630,7 @@ evt_stored_cond_read(struct hd_slice record, struct evt_stored_cond *ret_cond)
     cond.topic = get_topic(&in);
     cond.filter = hd_bytes_get_slice(&in);
     cond.state = hd_bytes_get_slice(&in);
+    cond.apart = hd_bytes_get_u64(&in);
     if (cond.shards == 0 || cond.shard >= cond.shards || cond.shards > EVT_MAX_SHARDS ||
         cond.filter.n == 0 || cond.filter.n > EVT_FILTER_SOURCE_MOST)
         hd_bytes_in_fail(&in, HD_ESYNTAX);

@@ -41,6 +41,7 @@ struct evt_stored_sub {
     uint32_t filter_seq, filter_count;
     uint32_t fired, cleared, fired_cseq, fired_branch; /* a firing that is being told */
     bool met;                                          /* the dialogs that it chooses were there */
+    bool apart;                                        /* it has conditions of its own */
     bool has_last;
     struct hd_slice last_type, last_body; /* what was sent last; both empty: nothing */
     uint64_t device;                      /* evt_device_hash(); 0: none */
@@ -58,6 +59,7 @@ struct evt_stored_cond {
     uint32_t seq, fired, cleared, on;
     struct evt_topic topic; /* what their mirror shows */
     struct hd_slice filter, state;
+    uint64_t apart; /* the subscription that has them for itself; 0: they are shared */
 };
 
 struct evt_stored_pub {

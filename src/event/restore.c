@@ -268,6 +268,7 @@ sub_filter(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored
     f->count = stored->filter_count;
     f->has_last = stored->has_last;
     f->met = stored->met;
+    f->apart = stored->apart;
     sub_firing(f, stored);
     if (!evt_sub_rare(sub)) {
         evt_filtered_free(shard, f);
