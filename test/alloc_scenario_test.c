@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "event/test_host.h"
+#include "event/test_dialogs.h"
 #include "event/test_refuse.h"
 #include "store/journal.h"
 #include "store/memory.h"
@@ -449,8 +449,88 @@ evening_end(void)
     file = NULL;
 }
 
+/* --- the night ---------------------------------------------------------------------------------
+ */
+
+static const struct evt_package *night_packages[8];
+static struct evt_package dialogs;
+
+static void
+night_begin(void)
+{
+    struct evt_config *config = host_config_copy(&host);
+
+    host_dialogs(&host);
+    memcpy(&dialogs, &host_dialog_package, sizeof(dialogs));
+    dialogs.supersede = true;
+    memcpy(night_packages, config->packages, config->n_packages * sizeof(night_packages[0]));
+    night_packages[config->n_packages] = &dialogs;
+    config->packages = night_packages;
+    HD_ASSERT(++config->n_packages <= HD_ARRAY_LEN(night_packages));
+    host.n_rules = 1;
+    host.rules[0] = (struct host_rule){ .package = "x-state.winfo", .decision = EVT_OWN };
+    host_configure(&host, config, hd_slice(NULL, 0));
+}
+
+/* One device, by way of two shards. */
+static void
+night_subscribe(unsigned i, const char *from, const char *event, int64_t expires)
+{
+    const uint16_t port = host_port_of(&host, i % 2);
+    struct watcher *watcher = &watchers[i];
+    char contact[96];
+
+    (void)snprintf(watcher->call_id, sizeof(watcher->call_id), "w%u", i);
+    (void)snprintf(contact, sizeof(contact),
+                   "<sip:x@198.51.100.9:%u>;+sip.instance=\"<urn:uuid:1>\"", port);
+    ask(&(struct host_request){ .uri = resource_of(0),
+                                .from = from,
+                                .to_tag = watcher->tag[0] ? watcher->tag : NULL,
+                                .call_id = watcher->call_id,
+                                .event = event,
+                                .contact = contact,
+                                .expires = expires,
+                                .port = port },
+        &watcher->cseq, 200);
+    memcpy(watcher->tag, answered_tag, HD_ID_TEXT);
+}
+
+/* A watcher who sees his own entry; a device whose subscription is superseded, and who names a
+ * dialog, then another, which ends (RFC 3857 section 4.6, RFC 4235 section 3). */
+static void
+night(void)
+{
+    night_begin();
+    night_subscribe(0, "alice", "x-state", 600);
+    night_subscribe(1, "carol", "x-state", 600);
+    night_subscribe(2, "alice", "x-state.winfo", 600);
+    publish(0, "x-dialogs", "#1#c0+\n#1#c1+\n", 600);
+    night_subscribe(3, "alice", "x-dialogs;call-id=c0;to-tag=l", 600);
+    night_subscribe(4, "alice", "x-dialogs;call-id=c0;to-tag=l", 600);
+    pass(9);
+    assert_string_equal(watchers[2].shown, "alice active subscribe\n1");
+    assert_string_equal(watchers[4].shown, "#1#c0+\n");
+    night_subscribe(4, "alice", "x-dialogs;call-id=c1;to-tag=l", 600);
+    publish(0, "x-dialogs", "#2#c0+\n#2#c1+\n", 600);
+    pass(9);
+    assert_string_equal(watchers[4].shown, "#2#c1+\n");
+    assert_false(watchers[4].over);
+    publish(0, "x-dialogs", "#3#c0+\n#3#c1-\n", 600);
+    pass(9);
+    assert_true(watchers[4].over);
+    publish(0, "x-dialogs", NULL, 0);
+    for (unsigned i = 0; i < 3; i++)
+        night_subscribe(i, i == 1 ? "carol" : "alice", i == 2 ? "x-state.winfo" : "x-state", 0);
+    pass(9);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(watchers[i].over);
+}
+
+/* --- each in turn ------------------------------------------------------------------------------
+ */
+
 static unsigned
-each_refused(bool with_file)
+each_refused(void (*exchange)(void), bool with_file)
 {
     unsigned n = 0;
 
@@ -458,13 +538,12 @@ each_refused(bool with_file)
         evening_begin(with_file);
         print_message("refused: %u\n", n);
         refuse_begin(n);
-        evening();
+        exchange();
         more = refuse_end();
         evening_end();
         if (with_file)
             file_remove(path);
     }
-    assert_true(messages >= MESSAGES);
     return n;
 }
 
@@ -472,7 +551,15 @@ static void
 each_allocation_of_an_evening_is_refused_once(void **state)
 {
     (void)state;
-    assert_true(each_refused(false) > 300);
+    assert_true(each_refused(evening, false) > 300);
+    assert_true(messages >= MESSAGES);
+}
+
+static void
+each_allocation_of_a_night_is_refused_once(void **state)
+{
+    (void)state;
+    assert_true(each_refused(night, false) > 100);
 }
 
 /* The same with the store that the daemon has; what its thread takes is refused as well. */
@@ -481,7 +568,7 @@ each_allocation_of_an_evening_with_a_file_is_refused_once(void **state)
 {
     (void)state;
     folder_begin();
-    assert_true(each_refused(true) > 300);
+    assert_true(each_refused(evening, true) > 300);
     folder_end();
 }
 
@@ -628,15 +715,19 @@ allocations_of_sqlite_are_refused_once(void **state)
     assert_true(n > 100);
 }
 
+/* alloc_scenario_test [PATTERN]: those whose name fits. */
 int
-main(void)
+main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_of_the_file_is_refused_once),
         cmocka_unit_test(allocations_of_sqlite_are_refused_once),
         cmocka_unit_test(each_allocation_of_an_evening_is_refused_once),
+        cmocka_unit_test(each_allocation_of_a_night_is_refused_once),
         cmocka_unit_test(each_allocation_of_an_evening_with_a_file_is_refused_once),
     };
 
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, library_begin, NULL);
 }

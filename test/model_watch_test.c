@@ -57,7 +57,7 @@ static const char *const event_names[EVENTS] = {
 };
 
 static const struct model_alphabet alphabets[] = {
-    { "devices", { SUB_A, SUB_A_OTHER, SUB_B, REFRESH, END, REFRESH_FORMER, EXPIRY }, 7 },
+    { "devices", { SUB_A, SUB_A_OTHER, SUB_B, REFRESH, END, REFRESH_FORMER }, 6 },
     { "late",
       { SUB_A, SUB_A_OTHER, REFRESH, REFRESH_FORMER, STORE_HOLDS, STORE_SAYS_OK, STORE_SAYS_NO },
       7 },
