@@ -261,6 +261,28 @@ a_retransmission_is_the_same_to_the_octet(void **state)
     assert_int_equal(host_subs(&host), 0);
 }
 
+/* RFC 3261 8.1.1.5: a sequence that begins far below 2**31 has room for all that may come. */
+static void
+numbers_begin_low_and_grow_by_one(void **state)
+{
+    uint32_t first = 0;
+
+    (void)state;
+    subscribe("x-state");
+    for (uint32_t i = 0; i < 3; i++) {
+        publish("x-state", i & 1 ? "one" : "two");
+        struct host_sent *sent = host_take_notify(&host);
+        struct hd_slice value = host_value(sent, SIP_HDR_CSEQ);
+        uint32_t number;
+        assert_int_equal(hd_slice_to_u32(hd_slice_cut(&value, ' '), &number), HD_OK);
+        if (i == 0)
+            first = number;
+        assert_in_range(first, 1, 10001);
+        assert_int_equal(number, first + i);
+        host_answer(&host, sent, 200, NULL);
+    }
+}
+
 static void
 a_provisional_answer_slows_the_retransmissions(void **state)
 {
@@ -655,6 +677,7 @@ main(void)
         TEST(a_2xx_with_another_contact_moves_the_target),
         TEST(what_changes_meanwhile_goes_with_the_answer_and_only_the_newest),
         TEST(a_retransmission_is_the_same_to_the_octet),
+        TEST(numbers_begin_low_and_grow_by_one),
         TEST(a_provisional_answer_slows_the_retransmissions),
         TEST(a_refresh_does_not_wait_for_the_one_in_flight),
         TEST(parked_means_the_newest_state_from_time_to_time),

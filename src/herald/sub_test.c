@@ -183,9 +183,14 @@ the_first_notify_makes_the_dialog_with_its_route(void **state)
                                                 .cseq = 2,
                                                 .state = "active;expires=600",
                                                 .headers = later });
+    fake_pass(&b.fake, 600000 - 40000);
+    msg = last_subscribe(&b); /* that NOTIFY came from where the first one did */
+    assert_true(hd_slice_eq(msg->uri, HD_LIT("sip:herald@192.0.2.1:5060")));
+    fake_reply(&b.fake, 200, "Expires: 600\r\nContact: <sip:moved@192.0.2.1>\r\n");
     ua_sub_leave(b.sub);
     msg = last_subscribe(&b);
     assert_string_equal(fake_value(msg, "Expires"), "0");
+    assert_true(hd_slice_eq(msg->uri, HD_LIT("sip:moved@192.0.2.1")));
     assert_string_equal(fake_value(msg, "Route"), "<sip:192.0.2.60;lr;r2=on>,<sip:192.0.2.61;lr>");
     bench_done(&b);
 }
