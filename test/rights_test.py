@@ -52,6 +52,7 @@ PACKAGES = {
     "reg": (registered, "MARK", "MARK", "<registration", "<registration"),
     "x-state.winfo": (watched, "MARK", "MARK", "<watcher-list", "<watcher-list"),
 }
+TYPES = {"presence": "application/pidf+xml", "dialog": "application/dialog-info+xml"}
 ACTIONS = ("allow", "block", "polite-block", "confirm", "transform")
 HEAD = """config
     domains = { "example.test" }
@@ -310,6 +311,9 @@ def life(package, polite, scope, own, proven):
         opened = own and proven and other.count(".winfo") == 1 and (scope == "*" or other == f"{package}.winfo")
         text += f"eve > SUBSCRIBE sip:bob@example.test\n    Event: {other}\n{asserted}eve < {200 if opened else 403}\n"
     text += step("eve > SUBSCRIBE sip:bob@example.test as b\n    Event: " + package + "\n    Expires: 1\neve < 423\n")
+    for word, status in (("Supported", 200), ("Require", 420)):  # a list (RFC 4662), which herald does not make: one resource, or a refusal
+        text += step(f"eve > SUBSCRIBE sip:bob@example.test as l{status}\n    Event: {package}\n    {word}: eventlist\n"
+                     f"    Accept: application/rlmi+xml, multipart/related, {TYPES.get(package, '*/*')}\n{asserted}    Expires: 0\neve < {status}\n")
     text += step(ask("in w", 0, "w")) + "carol answers 200\nwait 2h\n"  # v runs out
     return text
 
@@ -388,19 +392,23 @@ CONDITION = "    Content-Type: application/vnd.herald.filter+json\n    |{}\n"
 CONDITIONS = ('{"when":"mark is \\"MARK\\""}', '{"when":"mark changed"}') + STALE
 # What she asks for in each turn, and whether the NOTIFY with the state reaches her at once, after some seconds, or never.
 TURNS = [(package, wish, "", arrives) for arrives in (0, 10, None) for package, wish in (
-    ("presence", ""), ("presence", ";max-rate=0.1"), ("dialog", ""), ("message-summary", ""), ("x-state", ""), ("x-every", ""))] + [
+    ("presence", ""), ("presence", ";max-rate=0.1"), ("presence", ";min-rate=0.05"), ("presence", ";adaptive-min-rate=0.05"), ("dialog", ""), ("message-summary", ""), ("x-state", ""), ("x-every", ""))] + [
     ("presence", "", TRIGGER, arrives) for arrives in (0, 10)] + [
     ("x-json", "", CONDITION.format(when), arrives) for when in CONDITIONS for arrives in (0, 10)] + [
     ("dialog", f";call-id={call};to-tag=l", "", arrives) for call in ("c", "d") for arrives in (0, 10)] + [
     (package, "", "    Suppress-If-Match: *\n", 0) for package in ("presence", "x-state", "x-every")] + [
-    ("presence", "", "    Accept: application/pidf-diff+xml\n", arrives) for arrives in (0, 10)]
+    ("presence", "", "    Accept: application/pidf-diff+xml\n", arrives) for arrives in (0, 10)] + [
+    ("presence", wish, "", arrives, "esnet.2") for arrives in (0, 10) for wish in ("", ";max-rate=0.1")]
 
 
-def turned(package, polite, wish, body, arrives):
+def turned(package, polite, wish, body, arrives, priority=None):
     """She may see all, is blocked politely two seconds after a NOTIFY, and may see all again; or the state really goes, and comes back."""
     publish = PACKAGES[package][0](1).replace("< 200\n", "< 200\n    SIP-ETag: {etag}\n").replace('id="MARK"', 'id="MARK" call-id="c" local-tag="l"')
+    if priority:  # RFC 4412
+        publish = publish.replace("    Event:", f"    Resource-Priority: {priority}\n    Event:", 1)
     remove = f"bob > PUBLISH sip:bob@example.test\n    Event: {package}\n    SIP-If-Match: {{etag}}\n    Expires: 0\nbob < 200\nunset etag\n"
     text = HEAD if body else re.sub(rf'^(    package "{package}" \{{.*?)(  pace = 0s)? \}}$', r"\1  pace = 5s }", HEAD, flags=re.M)
+    text = text.replace("config\n", 'config\n    priority "esnet" { }\n', 1)
     text += "actor eve udp 192.0.2.66:5060\neve answers 200\n" + rule("allow", package, "eve") + ("" if arrives != 0 else publish)
     if polite:  # somebody is blocked all the time, and waits for the same: what his conditions have seen is not hers
         text += "actor mallory udp 192.0.2.67:5060\nmallory answers 200\n" + rule("polite-block", package, "mallory")
@@ -421,8 +429,8 @@ def turned(package, polite, wish, body, arrives):
     return text + "at 110s\neve > SUBSCRIBE in w\n    Expires: 0\neve < 200\nat 120s\n"
 
 
-def compare_turns(package, wish, body, arrives):
-    plays = (turned(package, blocked, wish, body, arrives) for blocked in (True, False))
+def compare_turns(package, wish, body, arrives, priority=None):
+    plays = (turned(package, blocked, wish, body, arrives, priority) for blocked in (True, False))
     return same((f"{package}{wish} {body}, which arrives after {arrives}", "who is blocked politely", "when the state goes"), *plays, 4)
 
 

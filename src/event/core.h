@@ -208,7 +208,8 @@ struct evt_sub_rare {
     struct evt_rated *rated;           /* NULL: no rates were asked for (rate.c) */
     uint64_t match;                    /* Suppress-If-Match in force (suppress.c) */
     uint8_t priority;                  /* Resource-Priority of the last SUBSCRIBE (priority.c) */
-    uint32_t first_place;              /* among the mirror's firsts, EVT_NONE: not there */
+    uint8_t parting; /* of the state whose end a polite block looks like, as that would say it */
+    uint32_t first_place; /* among the mirror's firsts, EVT_NONE: not there */
 };
 
 struct evt_sub {

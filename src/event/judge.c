@@ -151,6 +151,18 @@ turn_is_silent(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
            evt_mirror_shows_same(shard, mirror, sub->transform, transform);
 }
 
+/* The end of a state with Resource-Priority is told with it as well, and so is what looks like it.
+ * Where memory is short it is told without. */
+static void
+turn_priority(struct evt_sub *sub, const struct evt_mirror *mirror, uint8_t transform, bool silent)
+{
+    if (sub->rare)
+        sub->rare->parting = SIP_PRIORITY_NONE;
+    if (!silent && mirror->snapshot && mirror->snapshot->priority &&
+        evt_sees_state(sub->transform) && !evt_sees_state(transform) && evt_sub_rare(sub))
+        sub->rare->parting = mirror->snapshot->priority;
+}
+
 /* He sees through another transformation of the same mirror. */
 static void
 turn_transform(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
@@ -158,6 +170,7 @@ turn_transform(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     const bool silent = turn_is_silent(shard, sub, transform);
 
+    turn_priority(sub, mirror, transform, silent);
     if (!evt_sees_state(transform))
         evt_queue_clear(sub);
     if (evt_sub_is_told(sub))

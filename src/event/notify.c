@@ -378,8 +378,11 @@ static uint8_t
 flight_priority(const struct evt_sub *sub, const struct evt_snapshot *shown, uint8_t sees)
 {
     const uint8_t own = sub->rare ? sub->rare->priority : SIP_PRIORITY_NONE;
+    const uint8_t state = evt_sees_state(sees) ? shown->priority
+                          : sub->rare          ? sub->rare->parting
+                                               : SIP_PRIORITY_NONE;
 
-    return shown->priority > own && evt_sees_state(sees) ? shown->priority : own;
+    return state > own ? state : own;
 }
 
 void

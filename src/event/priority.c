@@ -181,7 +181,8 @@ evt_priority_set(struct evt_shard *shard, struct evt_sub *sub, uint8_t priority)
 bool
 evt_sub_goes_first(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
-    if (sub->rare && (sub->rare->priority || (sub->rare->queue && sub->rare->queue->urgent)))
+    if (sub->rare && (sub->rare->priority || sub->rare->parting ||
+                      (sub->rare->queue && sub->rare->queue->urgent)))
         return true;
     return mirror->snapshot && mirror->snapshot->priority && evt_sees_state(sub->transform);
 }

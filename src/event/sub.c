@@ -235,7 +235,7 @@ sub_rare_settle(struct evt_sub *sub)
     const struct evt_sub_rare *rare = sub->rare;
 
     if (!rare || rare->waiting || rare->queue || rare->filtered || rare->rated || rare->match ||
-        rare->device || rare->priority ||
+        rare->device || rare->priority || rare->parting ||
         (sub->change && (sub->change->filtered || sub->change->rated || sub->change->match ||
                          sub->change->priority)))
         return;
@@ -272,6 +272,8 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
     evt_rated_set(sub, NULL);
     evt_match_set(sub, EVT_SUPPRESS_NONE);
     evt_priority_set(shard, sub, SIP_PRIORITY_NONE);
+    if (sub->rare)
+        sub->rare->parting = SIP_PRIORITY_NONE;
     sub_rare_settle(sub);
     if (sub->in_mirror)
         evt_mirror_unplace(shard, sub);
