@@ -404,6 +404,38 @@ a_polite_block_has_conditions_that_never_fire(void **state)
     host_take_nothing(is);
 }
 
+static void
+rule_becomes(enum evt_decision decision)
+{
+    is->rules[0] = (struct host_rule){ .user = "sip:eve@example.test", .decision = decision };
+    is->n_rules = 1;
+    host_configure(is, host_config_copy(is), hd_slice(NULL, 0));
+    host_settle(is);
+}
+
+/* What he is shown changes with the rule, and his conditions are about what he is shown. */
+static void
+conditions_go_on_with_what_a_changed_rule_shows(void **state)
+{
+    (void)state;
+    beats(100);
+    host_request(is,
+                 &(struct host_request){
+                     .event = "x-ekg", .from = "eve", .expires = 600, .type = JSON, .body = EKG });
+    (void)host_take_status(is, 200);
+    synchronised(false);
+    rule_becomes(EVT_POLITE);
+    beats(150);
+    host_wait(is, 10000);
+    host_take_nothing(is);
+    rule_becomes(EVT_ALLOW);
+    (void)told("Herald-Fired: high;seq=1");
+    beats(100);
+    beats(160);
+    (void)told("Herald-Fired: high;seq=2");
+    host_take_nothing(is);
+}
+
 /* Nor does he hear that it lives: silence is told him as of a resource that nobody publishes. */
 static void
 a_polite_block_tells_no_signs_of_life(void **state)
@@ -882,6 +914,7 @@ main(void)
         CORE_TEST(each_distinct_condition_is_looked_at_once),
         CORE_TEST(a_refused_notify_is_told_again_as_the_same_firing),
         CORE_TEST(a_polite_block_has_conditions_that_never_fire),
+        CORE_TEST(conditions_go_on_with_what_a_changed_rule_shows),
         CORE_TEST(a_polite_block_tells_no_signs_of_life),
         CORE_TEST(a_firing_leaves_when_it_is_kept),
         CORE_TEST(a_firing_that_was_not_answered_goes_out_as_the_same_request),
