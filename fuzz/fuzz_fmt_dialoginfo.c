@@ -5,6 +5,7 @@
  * it. */
 #include "fuzz.h"
 
+#include <ctype.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 
@@ -122,21 +123,35 @@ behind_root(struct hd_slice document)
     return hd_slice(r.at, (size_t)(r.end - r.at));
 }
 
+/* Whether something stands in it, but not as the end of a longer word. */
+static bool
+has_word(struct hd_slice text, struct hd_slice word)
+{
+    for (size_t i = 0; i + word.n <= text.n; i++)
+        if (!memcmp(text.p + i, word.p, word.n) &&
+            (i == 0 || !(isalnum((unsigned char)text.p[i - 1]) || memchr("._-", text.p[i - 1], 3) ||
+                         (unsigned char)text.p[i - 1] >= 0x80)))
+            return true;
+    return false;
+}
+
 /* Another phone's calls beside it do not change what is chosen. */
 static void
 check_beside_another(struct hd_slice text, struct hd_slice chosen_alone)
 {
     static const char other[] =
-        "<d:dialog-info xmlns:d='urn:ietf:params:xml:ns:dialog-info' xmlns:x='urn:other' "
+        "<p:dialog-info xmlns:p='urn:ietf:params:xml:ns:dialog-info' xmlns:qq='urn:other' "
         "xmlns='urn:other' version='7' state='full' entity='x' xml:lang='de'>"
-        "<d:dialog id='other' call-id='o' "
-        "local-tag='l'><d:state/></d:dialog><x:y/></d:dialog-info>";
+        "<p:dialog id='other' call-id='o' local-tag='l'><p:state/></p:dialog>"
+        "<qq:y/></p:dialog-info>";
     const struct fmt_dialoginfo_part parts[] = { { text, 1 }, { hd_slice_str(other), 2 } };
     enum fmt_dialoginfo_chosen chosen;
     struct hd_str both = { 0 }, out = { 0 };
     enum hd_err err = fmt_dialoginfo_compose(ENTITY, parts, 2, MAX, &both);
 
     FUZZ_CHECK(!err || err == HD_EFULL);
+    if (has_word(text, HD_LIT("p:")) || has_word(text, HD_LIT("qq:")))
+        err = HD_EFULL; /* what looks like the other's prefix is declared with it */
     if (!err)
         err = fmt_dialoginfo_choose(hd_str_slice(&both), &choice, &out, &chosen);
     /* else limits were passed by putting things together */

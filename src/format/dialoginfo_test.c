@@ -546,6 +546,8 @@ a_chosen_dialog_is_the_same_whatever_else_is_published(void **state)
 #define CALL " id=\"x\" call-id=\"c\" local-tag=\"l\" remote-tag=\"r\""
     static const char *const one[] = {
         ROOT "<dialog" CALL "><state>early</state></dialog>" END,
+        ROOT "<dialog" CALL
+             "><state>early</state><local><target uri=\"sip:a@b\"/></local></dialog>" END,
         "<dialog-info xmlns='" NS "' xmlns:a='urn:a' xmlns:b='urn:b' version='0' state='full' "
         "entity='sip:alice@example.test' xml:lang='fr'><dialog a:p='q'" CALL
         "><state>early</state><b:v/></dialog></dialog-info>",
@@ -558,6 +560,8 @@ a_chosen_dialog_is_the_same_whatever_else_is_published(void **state)
         "<a:dialog-info xmlns:a='" NS "' xmlns:b='urn:other' xmlns:d='urn:d' xmlns:q='urn:q' "
         "xmlns:z='urn:other' version='3' state='full' entity='x' xml:lang='de'>"
         "<a:dialog id='y' d:m='n'><a:state/></a:dialog><b:c/></a:dialog-info>",
+        "<p:dialog-info xmlns:p='" NS "' version='3' state='full' entity='x'>"
+        "<p:dialog id='y'><p:state/></p:dialog></p:dialog-info>",
     };
     const struct fmt_dialoginfo_choice choice = { HD_LIT("c"), HD_LIT("l"), HD_LIT("r") };
 

@@ -151,15 +151,24 @@ fmt_xml_tag_take(struct fmt_xml_tag *tag, const struct fmt_xml_reader *r)
     memcpy(tag->attributes, r->attributes, r->n_attributes * sizeof(r->attributes[0]));
 }
 
-/* Whether "prefix:" stands in it. */
+static bool
+is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.' || (unsigned char)c >= 0x80;
+}
+
+/* Whether "prefix:" stands in it, and not as the end of a longer word. */
 static bool
 mentions(struct hd_slice text, struct hd_slice prefix)
 {
+    const char *const begin = text.p;
+
     while (text.n > prefix.n) {
         const char *const at = memmem(text.p, text.n - 1, prefix.p, prefix.n);
         if (!at)
             return false;
-        if (at[prefix.n] == ':')
+        if (at[prefix.n] == ':' && (at == begin || !is_name_char(at[-1])))
             return true;
         text = hd_slice_from(text, (size_t)(at - text.p) + 1);
     }

@@ -57,7 +57,8 @@ void fmt_xml_tag_take(struct fmt_xml_tag *tag, const struct fmt_xml_reader *r);
  * Writes a child of the root whose end has just been read, behind a root that declares the default
  * namespace ns and nothing else: in the same octets out of whichever document it has come by
  * fmt_xml_join_tag().  It declares itself the prefixes that its names, values and text may use, in
- * the order of their octets; its content is written as it stands.
+ * the order of their octets; its content is written as it stands.  (Which text is a name nobody can
+ * tell: a word before a colon that another document happens to bind is declared as well.)
  */
 void fmt_xml_join_alone(struct hd_slice ns, const struct fmt_xml_root *root,
                         const struct fmt_xml_tag *tag, const struct fmt_xml_reader *r,
