@@ -40,19 +40,16 @@ static enum hd_err
 commit_once(const struct plan *plan, struct sto_journal *journal, const char *octets,
             uint64_t *dice)
 {
-    enum hd_err err = sto_journal_begin(journal);
+    enum hd_err err = HD_OK;
 
+    sto_journal_begin(journal);
     for (unsigned i = 0; i < plan->per_commit && !err; i++) {
         *dice = hd_hash_mix(*dice, 0x9e3779b97f4a7c15u);
         err = sto_journal_append(journal, EVT_RECORD_SUBSCRIPTION, (unsigned)(*dice % 4096),
                                  1 + (*dice >> 32) % plan->ids, hd_slice(octets, plan->octets),
                                  (struct sto_stamp){ 1000, 1000 });
     }
-    if (!err)
-        err = sto_journal_commit(journal);
-    if (!err)
-        sto_journal_checkpoint(journal);
-    return err;
+    return err ? err : sto_journal_commit(journal);
 }
 
 static double

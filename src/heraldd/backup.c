@@ -37,10 +37,9 @@ struct backup {
 
 /* Everything that SQLite may have made beside the file, too. */
 static const char *const files[] = {
-    HD_LIVE_FILE,    HD_LIVE_FILE "-journal",    HD_LIVE_FILE "-wal",    HD_LIVE_FILE "-shm",
-    STO_AUDIT_FILE,  STO_AUDIT_FILE "-journal",  STO_AUDIT_FILE "-wal",  STO_AUDIT_FILE "-shm",
-    STO_OUTBOX_FILE, STO_OUTBOX_FILE "-journal", STO_OUTBOX_FILE "-wal", STO_OUTBOX_FILE "-shm",
-    HD_STATE_FILE,   HD_STATE_FILE "-journal"
+    HD_LIVE_FILE,           STO_AUDIT_FILE,  STO_AUDIT_FILE "-journal",  STO_AUDIT_FILE "-wal",
+    STO_AUDIT_FILE "-shm",  STO_OUTBOX_FILE, STO_OUTBOX_FILE "-journal", STO_OUTBOX_FILE "-wal",
+    STO_OUTBOX_FILE "-shm", HD_STATE_FILE,   HD_STATE_FILE "-journal"
 };
 
 static void HD_PRINTF(2, 3) fail(struct backup *backup, const char *format, ...)

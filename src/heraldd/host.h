@@ -12,7 +12,7 @@
 #include "event/shard.h"
 #include "heraldd/config.h"
 #include "net/net.h"
-#include "store/sqlite.h"
+#include "store/live.h"
 
 struct hd_host;
 

@@ -29,7 +29,7 @@ struct hd_live {
     enum hd_durability durability;
     bool started;
     struct sto_memory *memory; /* one of the two */
-    struct sto_sqlite *sqlite;
+    struct sto_live *store;
     struct evt_shard *evt[EVT_MAX_SHARDS];
     char path[4096], audit_path[4096]; /* empty: none is kept */
 };
@@ -105,9 +105,9 @@ make_file(const char *path, char problem[256])
 }
 
 static enum hd_err
-open_sqlite(struct hd_live *live, const struct hd_live_params *params, char problem[256])
+open_store(struct hd_live *live, const struct hd_live_params *params, char problem[256])
 {
-    struct sto_sqlite_params sqlite = {
+    struct sto_live_params file = {
         .shards = params->shards,
         .file = { .path = live->path,
                   .now = stamp_now(),
@@ -125,8 +125,8 @@ open_sqlite(struct hd_live *live, const struct hd_live_params *params, char prob
     if (!err && live->audit_path[0])
         err = make_file(live->audit_path, problem);
 
-    boot_id_read(sqlite.file.boot_id);
-    return err ? err : sto_sqlite_new(&sqlite, problem, &live->sqlite);
+    boot_id_read(file.file.boot_id);
+    return err ? err : sto_live_new(&file, problem, &live->store);
 }
 
 enum hd_err
@@ -158,7 +158,7 @@ hd_live_open(const struct hd_live_params *params, char ret_problem[256], struct 
         if (params->audit)
             (void)snprintf(live->audit_path, sizeof(live->audit_path), "%.4000s/" STO_AUDIT_FILE,
                            params->folder);
-        err = open_sqlite(live, params, ret_problem);
+        err = open_store(live, params, ret_problem);
     }
     if (err) {
         hd_live_free(live);
@@ -175,7 +175,7 @@ hd_live_free(struct hd_live *live)
         return;
     HD_ASSERT_OBJ(live, LIVE_MAGIC);
     sto_memory_free(live->memory);
-    sto_sqlite_free(live->sqlite);
+    sto_live_free(live->store);
     live->magic = 0;
     free(live);
 }
@@ -189,13 +189,13 @@ hd_live_is_kept(const struct hd_live *live)
 const struct evt_store_ops *
 hd_live_ops(const struct hd_live *live)
 {
-    return live->memory ? &sto_memory_ops : &sto_sqlite_ops;
+    return live->memory ? &sto_memory_ops : &sto_live_ops;
 }
 
 const struct evt_audit_ops *
 hd_live_audit_ops(const struct hd_live *live)
 {
-    return live->audit_path[0] ? &sto_sqlite_audit_ops : NULL;
+    return live->audit_path[0] ? &sto_live_audit_ops : NULL;
 }
 
 const char *
@@ -207,7 +207,7 @@ hd_live_audit_path(const struct hd_live *live)
 void *
 hd_live_context(struct hd_live *live)
 {
-    return live->memory ? (void *)live->memory : (void *)live->sqlite;
+    return live->memory ? (void *)live->memory : (void *)live->store;
 }
 
 void
@@ -218,7 +218,7 @@ hd_live_attach(struct hd_live *live, unsigned shard, struct evt_shard *evt)
     if (live->memory)
         sto_memory_attach(live->memory, shard, evt);
     else
-        sto_sqlite_attach(live->sqlite, shard, evt);
+        sto_live_attach(live->store, shard, evt);
 }
 
 /* --- the way back ------------------------------------------------------------------------ */
@@ -285,7 +285,7 @@ hd_live_restore(struct hd_live *live, uint64_t now_us, char ret_problem[256])
     ret_problem[0] = '\0';
     if (live->memory)
         return HD_OK;
-    err = sto_sqlite_load(live->sqlite, &visitor, ret_problem);
+    err = sto_live_load(live->store, &visitor, ret_problem);
     hd_heap_done(&restore.heap);
     if (restore.newer)
         (void)snprintf(ret_problem, 256, "%.160s: holds records of a newer herald", live->path);
@@ -305,7 +305,7 @@ hd_live_restore(struct hd_live *live, uint64_t now_us, char ret_problem[256])
 enum hd_err
 hd_live_start(struct hd_live *live)
 {
-    enum hd_err err = live->sqlite ? sto_sqlite_start(live->sqlite) : HD_OK;
+    enum hd_err err = live->store ? sto_live_start(live->store) : HD_OK;
 
     live->started = !err;
     return err;
@@ -314,14 +314,14 @@ hd_live_start(struct hd_live *live)
 uint32_t
 hd_live_start_number(const struct hd_live *live)
 {
-    return live->sqlite ? sto_sqlite_start_number(live->sqlite) : 1;
+    return live->store ? sto_live_start_number(live->store) : 1;
 }
 
 bool
 hd_live_flush(struct hd_live *live, unsigned shard)
 {
     return (live->memory ? sto_memory_flush(live->memory, shard)
-                         : sto_sqlite_flush(live->sqlite, shard)) > 0;
+                         : sto_live_flush(live->store, shard)) > 0;
 }
 
 bool
@@ -338,26 +338,26 @@ settle_shard(struct hd_live *live, unsigned shard, uint64_t now_us)
     uint32_t at = 0;
 
     while (evt_shard_settle_some(live->evt[shard], &at, SETTLED_AT_ONCE, now_us)) {
-        (void)sto_sqlite_flush(live->sqlite, shard);
-        sto_sqlite_await(live->sqlite);
+        (void)sto_live_flush(live->store, shard);
+        sto_live_await(live->store);
     }
     const bool exact = !evt_shard_settle(live->evt[shard], now_us);
-    (void)sto_sqlite_flush(live->sqlite, shard);
+    (void)sto_live_flush(live->store, shard);
     return exact;
 }
 
 void
 hd_live_settle(struct hd_live *live, uint64_t now_us)
 {
-    if (!live->started || !live->sqlite)
+    if (!live->started || !live->store)
         return;
     bool exact = true;
 
     live->started = false;
-    sto_sqlite_end(live->sqlite);
+    sto_live_end(live->store);
     for (unsigned i = 0; i < live->shards; i++)
         exact = settle_shard(live, i, now_us) && exact;
-    sto_sqlite_stop(live->sqlite, exact);
+    sto_live_stop(live->store, exact);
 }
 
 bool
@@ -365,7 +365,7 @@ hd_live_status(struct hd_live *live, struct sto_status *ret_status)
 {
     if (live->memory)
         return false;
-    sto_sqlite_status(live->sqlite, ret_status);
+    sto_live_status(live->store, ret_status);
     return true;
 }
 
@@ -374,6 +374,6 @@ hd_live_backup(struct hd_live *live, const char *path, void (*done)(void *contex
                void *context)
 {
     HD_ASSERT_OBJ(live, LIVE_MAGIC);
-    HD_ASSERT(live->sqlite != NULL && live->started);
-    return sto_sqlite_backup(live->sqlite, path, done, context);
+    HD_ASSERT(live->store != NULL && live->started);
+    return sto_live_backup(live->store, path, done, context);
 }

@@ -12,9 +12,9 @@
 #include "event/ports.h"
 #include "event/shard.h"
 #include "heraldd/config.h"
-#include "store/sqlite.h"
+#include "store/live.h"
 
-#define HD_LIVE_FILE "live-0.db"
+#define HD_LIVE_FILE "live-0.log"
 
 struct hd_live;
 
@@ -69,7 +69,7 @@ void hd_live_settle(struct hd_live *live, uint64_t now_us);
 bool hd_live_status(struct hd_live *live, struct sto_status *ret_status);
 
 /** Copies the file to path, which must not exist; done is called on another thread, at the latest
- * by hd_live_settle.  As sto_sqlite_backup; for what is kept. */
+ * by hd_live_settle.  As sto_live_backup; for what is kept. */
 HD_NODISCARD enum hd_err hd_live_backup(struct hd_live *live, const char *path,
                                         void (*done)(void *context, enum hd_err err),
                                         void *context);

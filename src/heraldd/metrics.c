@@ -314,17 +314,14 @@ write_store(struct hd_str *out, struct hd_host *host)
         return;
     single(out, "store_healthy", KIND_GAUGE, NULL, "1: what it is given is kept", s.healthy);
     took(out, "store_commit_seconds", "commits and the time they took", s.commits, s.commit_us_sum);
-    took(out, "store_checkpoint_seconds",
-         "checkpoints of the live file, for which commits wait, and the time they took",
-         s.checkpoints, s.checkpoint_us_sum);
     single(out, "store_commits_failed", KIND_COUNTER, NULL, "commits that failed", s.failures);
     single(out, "store_records", KIND_COUNTER, NULL, "records that were written", s.records);
     single(out, "store_live_records", KIND_GAUGE, NULL, "records that live", s.live);
     single(out, "store_rows", KIND_GAUGE, NULL, "rows of the file, old ones among them", s.rows);
     single(out, "store_batches_waiting", KIND_GAUGE, NULL, "batches that wait for a commit",
            s.depth);
-    single(out, "store_commits_lost", KIND_COUNTER, NULL,
-           "finished commits that a damaged log lost at the start, at least", s.lost);
+    single(out, "store_places_lost", KIND_COUNTER, NULL,
+           "places of the live file that could not be read, at the start or since", s.lost);
     single(out, "audit_lost", KIND_COUNTER, NULL, "lines of the audit trail that could not be kept",
            s.audit_lost);
 }

@@ -174,16 +174,14 @@ store_json(const struct hd_daemon *daemon)
 
     if (!hd_host_store(daemon->host, &s))
         return json_pack("{s:s}", "durability", durability);
-    return json_pack(
-        "{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-        "durability", durability, "healthy", (int)s.healthy, "problem", s.problem, "commits",
-        (json_int_t)s.commits, "failures", (json_int_t)s.failures, "records", (json_int_t)s.records,
-        "commit_us_mean", (json_int_t)(s.commits ? s.commit_us_sum / s.commits : 0),
-        "commit_us_most", (json_int_t)s.commit_us_most, "checkpoints", (json_int_t)s.checkpoints,
-        "checkpoint_us_mean", (json_int_t)(s.checkpoints ? s.checkpoint_us_sum / s.checkpoints : 0),
-        "checkpoint_us_most", (json_int_t)s.checkpoint_us_most, "live", (json_int_t)s.live, "rows",
-        (json_int_t)s.rows, "batches_waiting", (json_int_t)s.depth, "lost", (json_int_t)s.lost,
-        "audit_lost", (json_int_t)s.audit_lost);
+    return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                     "durability", durability, "healthy", (int)s.healthy, "problem", s.problem,
+                     "commits", (json_int_t)s.commits, "failures", (json_int_t)s.failures,
+                     "records", (json_int_t)s.records, "commit_us_mean",
+                     (json_int_t)(s.commits ? s.commit_us_sum / s.commits : 0), "commit_us_most",
+                     (json_int_t)s.commit_us_most, "live", (json_int_t)s.live, "rows",
+                     (json_int_t)s.rows, "batches_waiting", (json_int_t)s.depth, "lost",
+                     (json_int_t)s.lost, "audit_lost", (json_int_t)s.audit_lost);
 }
 
 static json_t *

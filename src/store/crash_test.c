@@ -47,7 +47,7 @@ static enum hd_err
 open_on(const char *vfs, struct sto_journal **ret_journal)
 {
     struct sto_journal_params params = {
-        .path = "live-0.db", .boot_id = "boot", .now = { 1000, 1000 }, .durable = true, .vfs = vfs
+        .path = "live-0.log", .boot_id = "boot", .now = { 1000, 1000 }, .durable = true, .vfs = vfs
     };
     char problem[256];
     enum hd_err err = sto_journal_open(&params, problem, ret_journal);
@@ -121,7 +121,7 @@ write_batch(struct fixture *f, struct sto_journal *journal, struct state *state,
 {
     unsigned n = 1 + roll(&f->dice, 12);
 
-    assert_int_equal(sto_journal_begin(journal), HD_OK);
+    sto_journal_begin(journal);
     for (unsigned i = 0; i < n; i++) {
         unsigned kind = roll(&f->dice, KINDS);
         uint64_t id = roll(&f->dice, IDS);
@@ -156,7 +156,6 @@ setup(void **state)
         f->states[batch] = f->states[batch - 1];
         write_batch(f, journal, &f->states[batch], batch);
         f->acknowledged[batch] = fault_disk_count(f->disk);
-        (void)sto_journal_checkpoint(journal);
         if (batch % 700 == 0) {
             sto_journal_close(journal);
             assert_int_equal(open_on("recorded", &journal), HD_OK);

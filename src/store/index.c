@@ -44,8 +44,8 @@ index_distance(const struct sto_index *index, uint64_t start, uint64_t at)
     return at >= start ? at - start : at + index->cap - start;
 }
 
-struct sto_place *
-sto_index_find(const struct sto_index *index, uint64_t id)
+static struct sto_place *
+find(const struct sto_index *index, uint64_t id)
 {
     if (index->cap == 0)
         return NULL;
@@ -53,6 +53,12 @@ sto_index_find(const struct sto_index *index, uint64_t id)
         if (place_id(&index->places[i]) == id)
             return &index->places[i];
     return NULL;
+}
+
+const struct sto_place *
+sto_index_find(const struct sto_index *index, uint64_t id)
+{
+    return find(index, id);
 }
 
 void
@@ -108,31 +114,32 @@ sto_index_reserve(struct sto_index *index, uint64_t n)
     return HD_OK;
 }
 
-uint32_t
-sto_index_put(struct sto_index *index, uint64_t id, uint64_t row)
+struct sto_held
+sto_index_put(struct sto_index *index, uint64_t id, struct sto_held held)
 {
-    struct sto_place *place = sto_index_find(index, id);
+    struct sto_place *place = find(index, id);
 
-    HD_ASSERT((uint32_t)row != 0);
+    HD_ASSERT(held.row != 0);
     if (place) {
-        uint32_t before = place->row;
-        place->row = (uint32_t)row;
+        struct sto_held before = { place->row, place->size };
+        place->row = held.row;
+        place->size = held.size;
         return before;
     }
-    index_add(index, (struct sto_place){ (uint32_t)id, (uint32_t)(id >> 32), (uint32_t)row });
+    index_add(index, (struct sto_place){ (uint32_t)id, (uint32_t)(id >> 32), held.row, held.size });
     index->used++;
-    return 0;
+    return (struct sto_held){ .row = 0 };
 }
 
 /* Closes the gap that a removal leaves, so that no tombstones are needed. */
-uint32_t
+struct sto_held
 sto_index_remove(struct sto_index *index, uint64_t id)
 {
-    struct sto_place *place = sto_index_find(index, id);
+    struct sto_place *place = find(index, id);
 
     if (!place)
-        return 0;
-    uint32_t before = place->row;
+        return (struct sto_held){ .row = 0 };
+    struct sto_held before = { place->row, place->size };
     uint64_t hole = (uint64_t)(place - index->places);
     for (uint64_t i = index_after(index, hole); index->places[i].row; i = index_after(index, i)) {
         uint64_t start = index_start(index, place_id(&index->places[i]));

@@ -1,392 +1,111 @@
 /* journal.c - append and trim.
  *
- * Six tables, one per lifetime (subscriptions, publications, registrations, what was seen,
- * conditions), each with rows numbered upwards.  A row of SQLite costs several microseconds
- * whatever is in it, so what a batch adds to a table goes into few of them (packs, row.h).  In
- * memory there is one map per table from id to the number of the row that counts; a batch changes
- * it as it goes and remembers what was there before, so that one that fails leaves no trace.
- * Invariants: first <= every row's number < next; a
- * row below first does not exist; a removal at the tail hides nothing, since all older rows are
- * gone, and is dropped.  A table grows beyond twice its live rows only while its tail is made of
- * live rows: then to three times at most. */
+ * The log is one stream of rows (segments.h, row.h).  A batch is gathered in memory, ended with a
+ * mark, and written in one piece.  In memory there is one map per kind of record from id to the
+ * number of the row that counts; a batch changes it as it goes and remembers what was there before,
+ * so that one that fails leaves no trace.
+ *
+ * Invariants: every id's newest row lies in [tail, end).  A removal at the tail hides nothing,
+ * since all older rows are gone, and is dropped.  A mark names the first row of its batch, which is
+ * the one behind the mark before it: so what a batch that failed has left behind a later one is not
+ * taken for a batch.  The log grows beyond twice what counts only while its tail is made of rows
+ * that count: then to three times at most. */
 #include "store/journal.h"
 
-#include <inttypes.h>
-#include <sqlite3.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "store/gather.h"
+#include "base/hash.h"
 #include "store/journal_impl.h"
-#include "store/wal.h"
 
-#define FORMAT 3
-#define APPLICATION 0x48455241 /* "HERA" */
-#ifndef SLACK          /* a test of crashes has smaller ones, so that more happens in less */
-#define SLACK 1024     /* rows that a table may hold beyond twice its live ones */
-#define CHECKPOINT 256 /* pages in the log before they are moved; more stalls longer */
+#ifndef SLACK                     /* a test of crashes has less, so that more happens in less */
+#define SLACK ((uint64_t)2 << 20) /* octets beyond twice what counts */
 #endif
-#define TRIM_PER_ROW 2    /* rows taken off the tail for each one added */
+#ifndef AT_ONCE
+#define AT_ONCE ((uint64_t)1 << 20) /* octets that are copied in one step */
+#endif
+#define TRIM_PER_OCTET 2u /* taken off the tail for each one added */
 #define BACKUP_STARTS 256 /* that a copy counts for the time after it was made */
+#define BATCH_SPARE ((size_t)4 << 20)
+#define SIZE_UNIT 64u /* of the sizes in the index */
 
-static unsigned
-table_of(enum evt_record_kind kind)
-{
-    switch (kind) {
-    case EVT_RECORD_SUBSCRIPTION:
-        return 0;
-    case EVT_RECORD_PUBLICATION:
-        return 1;
-    case EVT_RECORD_BINDINGS:
-        return 2;
-    case EVT_RECORD_SEEN:
-        return 3;
-    case EVT_RECORD_WAITING:
-        return 4;
-    case EVT_RECORD_CONDITION:
-        return 5;
-    }
-    return 0;
-}
+static const enum evt_record_kind kinds[STO_TABLES] = {
+    EVT_RECORD_SUBSCRIPTION, EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
+    EVT_RECORD_SEEN,         EVT_RECORD_WAITING,     EVT_RECORD_CONDITION
+};
 
 enum evt_record_kind
 sto_journal_kind(unsigned table)
 {
-    static const enum evt_record_kind kinds[STO_TABLES] = {
-        EVT_RECORD_SUBSCRIPTION, EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
-        EVT_RECORD_SEEN,         EVT_RECORD_WAITING,     EVT_RECORD_CONDITION
-    };
     return kinds[table];
 }
 
-/* --- SQLite ------------------------------------------------------------------------------ */
-
-enum hd_err
-sto_journal_failed(struct sto_journal *journal)
+static unsigned
+table_of(enum evt_record_kind kind)
 {
-    (void)snprintf(journal->problem, sizeof(journal->problem), "%s", sqlite3_errmsg(journal->db));
-    return HD_ESTORE;
-}
+    unsigned table = 0;
 
-static enum hd_err
-out_of_memory(struct sto_journal *journal)
-{
-    (void)snprintf(journal->problem, sizeof(journal->problem), "out of memory");
-    return HD_ENOMEM;
+    while (kinds[table] != kind)
+        table++;
+    return table;
 }
 
 enum hd_err
-sto_journal_run(struct sto_journal *journal, const char *sql)
+sto_journal_failed(struct sto_journal *journal, enum hd_err err)
 {
-    return sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK
-               ? HD_OK
-               : sto_journal_failed(journal);
+    if (err)
+        (void)snprintf(journal->problem, sizeof(journal->problem), "%s",
+                       err == HD_ENOMEM ? "out of memory" : sto_segments_problem(journal->log));
+    return err && err != HD_ENOMEM ? HD_ESTORE : err;
 }
 
-static enum hd_err
-step(struct sto_journal *journal, sqlite3_stmt *statement)
+struct sto_held
+sto_journal_held(uint64_t number, uint64_t n)
 {
-    int code = sqlite3_step(statement);
-    enum hd_err err =
-        code == SQLITE_DONE || code == SQLITE_ROW ? HD_OK : sto_journal_failed(journal);
+    uint64_t units = (sto_row_size(n) + SIZE_UNIT - 1) / SIZE_UNIT;
 
-    (void)sqlite3_reset(statement);
-    return err;
+    return (struct sto_held){ (uint32_t)number,
+                              (uint16_t)(units < UINT16_MAX ? units : UINT16_MAX) };
 }
 
-static enum hd_err
-prepare(struct sto_journal *journal, sqlite3_stmt **ret, const char *before, const char *table,
-        const char *after)
+uint64_t
+sto_journal_octets(struct sto_held held)
 {
-    char sql[512];
-
-    (void)snprintf(sql, sizeof(sql), "%s%s%s", before, table, after);
-    return sqlite3_prepare_v3(journal->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL) ==
-                   SQLITE_OK
-               ? HD_OK
-               : sto_journal_failed(journal);
-}
-
-static enum hd_err
-number(struct sto_journal *journal, const char *sql, int64_t *ret)
-{
-    sqlite3_stmt *statement = NULL;
-    enum hd_err err = HD_OK;
-
-    if (sqlite3_prepare_v2(journal->db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return sto_journal_failed(journal);
-    int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
-        *ret = sqlite3_column_int64(statement, 0);
-    else if (code != SQLITE_DONE)
-        err = sto_journal_failed(journal);
-    (void)sqlite3_finalize(statement);
-    return err;
+    return held.row ? (uint64_t)held.size * SIZE_UNIT : 0;
 }
 
 /* --- opening ----------------------------------------------------------------------------- */
 
-static enum hd_err
-make_tables(struct sto_journal *journal)
+static bool
+remember_place(struct sto_journal *journal, const struct sto_journal_params *params)
 {
-    char sql[512];
-    enum hd_err err = sto_journal_run(
-        journal, "CREATE TABLE boot (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);"
-                 "CREATE TABLE damaged (tab TEXT, row INTEGER, id INTEGER, body "
-                 "BLOB, UNIQUE (tab, row));"
-                 "CREATE TABLE start (n INTEGER NOT NULL); INSERT INTO start VALUES(0)");
-
-    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
-        (void)snprintf(sql, sizeof(sql),
-                       "CREATE TABLE %s (row INTEGER PRIMARY KEY, body BLOB NOT NULL)",
-                       sto_table_names[i]);
-        err = sto_journal_run(journal, sql);
-    }
-    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d; PRAGMA application_id=%d", FORMAT,
-                   APPLICATION);
-    return err ? err : sto_journal_run(journal, sql);
+    journal->path = strdup(params->path);
+    journal->vfs = params->vfs ? strdup(params->vfs) : NULL;
+    return journal->path && (journal->vfs || !params->vfs);
 }
 
-/* Looks before it writes: with a full disk a file of this boot opens all the same. */
-enum hd_err
-sto_journal_boot(struct sto_journal *journal, const uint8_t id[STO_BOOT_ID], int64_t *ret_number)
+/* After what ends there is on the disk, or a crash between the two would look like a loss. */
+static enum hd_err
+note_end(struct sto_journal *journal)
 {
-    static const char *const sql[] = { "SELECT n FROM boot WHERE id=?1",
-                                       "INSERT INTO boot(id) VALUES(?1) RETURNING n" };
-    enum hd_err err = HD_OK;
-    int64_t boot = 0;
+    enum hd_err err = sto_journal_unsynced(journal) ? sto_journal_sync(journal) : HD_OK;
 
-    for (size_t i = 0; i < HD_ARRAY_LEN(sql) && !err && !boot; i++) {
-        sqlite3_stmt *statement = NULL;
-        if (sqlite3_prepare_v2(journal->db, sql[i], -1, &statement, NULL))
-            return sto_journal_failed(journal);
-        (void)sqlite3_bind_blob(statement, 1, id, STO_BOOT_ID, SQLITE_STATIC);
-        int code = sqlite3_step(statement);
-        if (code == SQLITE_ROW)
-            boot = sqlite3_column_int64(statement, 0);
-        else if (code != SQLITE_DONE)
-            err = sto_journal_failed(journal);
-        if (sqlite3_finalize(statement) != SQLITE_OK && !err)
-            err = sto_journal_failed(journal);
-    }
     if (!err)
-        *ret_number = boot;
-    return err;
+        err = sto_journal_failed(journal, sto_segments_note_end(journal->log, journal->end));
+    return err ? err : sto_journal_sync(journal);
 }
 
-enum hd_err
-sto_journal_set_start(struct sto_journal *journal, uint32_t start)
-{
-    char sql[64];
-
-    (void)snprintf(sql, sizeof(sql), "UPDATE start SET n=%" PRIu32, start);
-    return sto_journal_run(journal, sql);
-}
-
-static enum hd_err
+/* The number of this start goes into the file at once; where it cannot, with the first batch. */
+static void
 begin_start(struct sto_journal *journal)
 {
-    int64_t last = 0;
-    enum hd_err err = number(journal, "SELECT n FROM start", &last);
-
-    journal->start = (uint32_t)last + 1;
-    if (!err)
-        journal->start_kept = !sto_journal_set_start(journal, journal->start);
-    return err;
-}
-
-uint32_t
-sto_journal_start(const struct sto_journal *journal)
-{
-    return journal->start;
-}
-
-enum hd_err
-sto_journal_end_start(struct sto_journal *journal)
-{
-    HD_ASSERT(!journal->in_batch);
-    return sto_journal_set_start(journal, journal->start - 1);
-}
-
-static enum hd_err
-prepare_all(struct sto_journal *journal)
-{
-    enum hd_err err = prepare(journal, &journal->begin, "BEGIN IMMEDIATE", "", "");
-
-    if (!err)
-        err = prepare(journal, &journal->commit, "COMMIT", "", "");
-    if (!err)
-        err = prepare(journal, &journal->rollback, "ROLLBACK", "", "");
-    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
-        struct lane *lane = &journal->lanes[i];
-        err = prepare(journal, &lane->insert, "INSERT INTO ", sto_table_names[i], " VALUES(?1,?2)");
-        if (!err)
-            err = prepare(journal, &lane->tail, "SELECT " STO_PACK_COLUMNS " FROM ",
-                          sto_table_names[i], " WHERE row>=?1 ORDER BY row");
-        if (!err)
-            err =
-                prepare(journal, &lane->trim, "DELETE FROM ", sto_table_names[i], " WHERE row<?1");
-    }
-    return err;
-}
-
-/* The number behind the last row of a table, 1 when it has none. */
-static enum hd_err
-find_next(struct sto_journal *journal, unsigned table, uint64_t *ret_next)
-{
-    sqlite3_stmt *s = NULL;
-    enum hd_err err = prepare(journal, &s, "SELECT " STO_PACK_COLUMNS " FROM ",
-                              sto_table_names[table], " ORDER BY row DESC LIMIT 1");
-    int code = err ? SQLITE_DONE : sqlite3_step(s);
-    struct sto_row row;
-
-    *ret_next = 1;
-    if (code == SQLITE_ROW) {
-        struct sto_pack pack = sto_pack_read(s, table);
-        pack.checked = true;
-        while (sto_pack_next(&pack, &row))
-            *ret_next = pack.row;
-    } else if (code != SQLITE_DONE) {
-        err = sto_journal_failed(journal);
-    }
-    (void)sqlite3_finalize(s);
-    return err;
-}
-
-static enum hd_err
-find_ends(struct sto_journal *journal)
-{
-    enum hd_err err = HD_OK;
-    char sql[96];
-
-    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
-        struct lane *lane = &journal->lanes[i];
-        int64_t first = 1;
-        (void)snprintf(sql, sizeof(sql), "SELECT min(row) FROM %s", sto_table_names[i]);
-        err = number(journal, sql, &first);
-        if (!err)
-            err = find_next(journal, i, &lane->next);
-        lane->first = lane->next == 1 ? 1 : (uint64_t)first;
-    }
-    return err;
-}
-
-static int
-note_log(void *context, sqlite3 *db, const char *name, int pages)
-{
-    struct sto_journal *journal = context;
-
-    (void)db;
-    (void)name;
-    journal->log_pages = pages;
-    return SQLITE_OK;
-}
-
-/* Alone before WAL: with two connections this SQLite can lose what is in the log.  Some builds of
- * it overwrite what is deleted, which here would write every row twice. */
-static enum hd_err
-settings(struct sto_journal *journal, bool durable)
-{
-    sqlite3_stmt *statement = NULL;
-    char sql[256];
-    enum hd_err err = HD_OK;
-
-    if (sqlite3_prepare_v2(journal->db, "PRAGMA journal_mode=WAL", -1, &statement, NULL))
-        return sto_journal_failed(journal);
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        err = sto_journal_failed(journal);
-    else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0) {
-        (void)snprintf(journal->problem, sizeof(journal->problem),
-                       "no write-ahead log can be made here");
-        err = HD_ESTORE;
-    }
-    (void)sqlite3_finalize(statement);
-    (void)snprintf(sql, sizeof(sql),
-                   "PRAGMA synchronous=%s; PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY; "
-                   "PRAGMA secure_delete=OFF",
-                   durable ? "FULL" : "NORMAL");
-    /* In place of what SQLite does by itself, in the commit: a checkpoint. */
-    (void)sqlite3_wal_hook(journal->db, note_log, journal);
-    return err ? err : sto_journal_run(journal, sql);
-}
-
-/* What the file is, before anything is written into it. */
-static enum hd_err
-check_format(struct sto_journal *journal, const char *path, bool *ret_new, char problem[256])
-{
-    int64_t version = 0, application = 0, things = 0;
-    enum hd_err err = number(journal, "PRAGMA user_version", &version);
-
-    if (!err)
-        err = number(journal, "PRAGMA application_id", &application);
-    if (!err)
-        err = number(journal, "SELECT count(*) FROM sqlite_master", &things);
-    if (err)
-        return err;
-    *ret_new = version == 0 && application == 0 && things == 0;
-    if (!*ret_new && application != APPLICATION) {
-        (void)snprintf(problem, 256, "%.200s: a database, but not one of herald's", path);
-        return HD_EVERSION;
-    }
-    if (!*ret_new && version != FORMAT) {
-        (void)snprintf(problem, 256,
-                       "%.120s: written by %s herald (format %lld, this one knows %d)", path,
-                       version > FORMAT ? "a newer" : "an older", (long long)version, FORMAT);
-        return HD_EVERSION;
-    }
-    return HD_OK;
-}
-
-static enum hd_err
-open_file(struct sto_journal *journal, const struct sto_journal_params *params, char problem[256])
-{
-    bool is_new = false;
-    enum hd_err err = sto_journal_run(journal, "PRAGMA locking_mode=EXCLUSIVE");
-
-    if (!err)
-        err = check_format(journal, params->path, &is_new, problem);
-    if (!err && is_new)
-        err =
-            sto_journal_run(journal, "PRAGMA page_size=8192"); /* a commit writes some whole ones */
-    if (!err)
-        err = settings(journal, params->durable);
-    if (!err && journal->lost) /* what is left behind the damage is not to be met again */
-        err = sto_journal_run(journal, "PRAGMA wal_checkpoint(TRUNCATE)");
-    if (!err)
-        err = sto_journal_run(journal, "BEGIN IMMEDIATE");
-    if (!err && is_new)
-        err = make_tables(journal);
-    journal->loaded = is_new;
-    if (!err)
-        err = sto_journal_boot(journal, params->boot_id, &journal->boot);
-    if (!err)
-        err = sto_journal_run(journal, "COMMIT");
-    if (!err)
-        err = begin_start(journal);
-    if (!err)
-        err = prepare_all(journal);
-    if (!err)
-        err = find_ends(journal);
-    return err;
-}
-
-/* What is gathered must be synced: without that it would be lost with the process. */
-static enum hd_err
-open_db(struct sto_journal *journal, const struct sto_journal_params *params)
-{
-    const char *vfs = params->vfs;
-
-    if (params->durable) {
-        if (sto_gather_new(vfs, &journal->gather))
-            return out_of_memory(journal);
-        vfs = sto_gather_name(journal->gather);
-    }
-    return sqlite3_open_v2(params->path, &journal->db,
-                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs)
-               ? sto_journal_failed(journal)
-               : HD_OK;
+    journal->start++;
+    sto_journal_begin(journal);
+    if (!sto_journal_commit(journal))
+        (void)!note_end(journal);
 }
 
 enum hd_err
@@ -394,31 +113,34 @@ sto_journal_open(const struct sto_journal_params *params, char ret_problem[256],
                  struct sto_journal **ret_journal)
 {
     struct sto_journal *journal = calloc(1, sizeof(*journal));
-    enum hd_err err;
+    enum hd_err err = HD_ENOMEM;
 
     ret_problem[0] = '\0';
     if (!journal)
-        return HD_ENOMEM;
+        return err;
     journal->magic = JOURNAL_MAGIC;
+    journal->durable = params->durable;
     journal->opened = params->now;
-    journal->lost = sto_wal_lost(params->path);
-    err = open_db(journal, params);
+    journal->boot = sto_row_boot(params->boot_id);
+    if (!remember_place(journal, params))
+        (void)snprintf(ret_problem, 256, "%.120s: out of memory", params->path);
+    else
+        err = sto_segments_open(params->vfs, params->path, ret_problem, &journal->log);
     if (!err) {
-        (void)sqlite3_extended_result_codes(journal->db, 1);
-        err = open_file(journal, params, ret_problem);
+        journal->salt = sto_segments_salt(journal->log);
+        err = sto_journal_scan(journal);
+        if (!err) /* what a process that was killed has left is as good as lost until then */
+            err = sto_journal_sync(journal);
+        if (err)
+            (void)snprintf(ret_problem, 256, "%.120s: %.120s", params->path, journal->problem);
     }
-    if (!err) {
-        *ret_journal = journal;
-        return HD_OK;
+    if (err) {
+        sto_journal_close(journal);
+        return err == HD_ESTORE ? HD_EIO : err;
     }
-    if ((sqlite3_errcode(journal->db) & 0xff) == SQLITE_BUSY)
-        (void)snprintf(ret_problem, 256, "%.120s: another process uses it", params->path);
-    if (!ret_problem[0])
-        (void)snprintf(ret_problem, 256, "%.120s: %.120s", params->path, journal->problem);
-    if (err == HD_ESTORE)
-        err = (sqlite3_errcode(journal->db) & 0xff) == SQLITE_CORRUPT ? HD_ESYNTAX : HD_EIO;
-    sto_journal_close(journal);
-    return err;
+    begin_start(journal);
+    *ret_journal = journal;
+    return HD_OK;
 }
 
 void
@@ -427,118 +149,130 @@ sto_journal_close(struct sto_journal *journal)
     if (!journal)
         return;
     HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
-    sto_copy_end(&journal->copy);
-    for (unsigned i = 0; i < STO_TABLES; i++) {
-        (void)sqlite3_finalize(journal->lanes[i].insert);
-        (void)sqlite3_finalize(journal->lanes[i].tail);
-        (void)sqlite3_finalize(journal->lanes[i].trim);
-        sto_index_done(&journal->lanes[i].index);
-        free(journal->lanes[i].pack);
-    }
-    (void)sqlite3_finalize(journal->begin);
-    (void)sqlite3_finalize(journal->commit);
-    (void)sqlite3_finalize(journal->rollback);
-    (void)sqlite3_close(journal->db);
-    sto_gather_free(journal->gather);
+    sto_journal_scan_done(journal);
+    for (unsigned i = 0; i < STO_TABLES; i++)
+        sto_index_done(&journal->index[i]);
+    sto_segments_close(journal->copy);
+    sto_segments_close(journal->log);
+    free(journal->window.p);
+    free(journal->batch);
     free(journal->changes);
+    free(journal->path);
+    free(journal->vfs);
     journal->magic = 0;
     free(journal);
 }
 
+uint32_t
+sto_journal_start(const struct sto_journal *journal)
+{
+    return journal->start;
+}
+
 /* --- writing ----------------------------------------------------------------------------- */
 
-enum hd_err
+void
 sto_journal_begin(struct sto_journal *journal)
 {
     HD_ASSERT_OBJ(journal, JOURNAL_MAGIC);
-    HD_ASSERT(!journal->in_batch && journal->loaded); /* or else it would trim what lives */
-    enum hd_err err = step(journal, journal->begin);
-    if (err)
-        return err;
+    HD_ASSERT(!journal->in_batch);
     journal->in_batch = true;
+    journal->batch_n = 0;
+    journal->fold = 0;
     journal->n_changes = 0;
-    journal->added = 0;
-    for (unsigned i = 0; i < STO_TABLES; i++) {
-        struct lane *lane = &journal->lanes[i];
-        lane->first_before = lane->first;
-        lane->first_new = lane->next;
-        lane->limit = 2 * lane->index.used + SLACK;
+    journal->tail_before = journal->tail;
+    journal->rows_before = journal->rows;
+    journal->live_before = journal->live_octets;
+}
+
+/* Room for more octets of the batch, and for a change. */
+static enum hd_err
+batch_room(struct sto_journal *journal, uint64_t n)
+{
+    if (journal->batch_cap - journal->batch_n < n) {
+        size_t cap = (journal->batch_n + n) * 2;
+        char *batch = realloc(journal->batch, cap);
+        if (!batch)
+            return sto_journal_failed(journal, HD_ENOMEM);
+        journal->batch = batch;
+        journal->batch_cap = cap;
+    }
+    if (journal->n_changes == journal->cap_changes) {
+        size_t cap = journal->cap_changes ? journal->cap_changes * 2 : 512;
+        struct change *changes = realloc(journal->changes, cap * sizeof(*changes));
+        if (!changes)
+            return sto_journal_failed(journal, HD_ENOMEM);
+        journal->changes = changes;
+        journal->cap_changes = cap;
     }
     return HD_OK;
 }
 
-static enum hd_err
-changes_room(struct sto_journal *journal)
+/* The number of what the batch gets next. */
+static uint64_t
+next_number(const struct sto_journal *journal)
 {
-    if (journal->n_changes < journal->cap_changes)
-        return HD_OK;
-    size_t cap = journal->cap_changes ? journal->cap_changes * 2 : 512;
-    struct change *changes = realloc(journal->changes, cap * sizeof(*changes));
-    if (!changes)
-        return out_of_memory(journal);
-    journal->changes = changes;
-    journal->cap_changes = cap;
-    return HD_OK;
-}
-
-static enum hd_err
-write_pack(struct sto_journal *journal, struct lane *lane)
-{
-    if (lane->pack_n == 0)
-        return HD_OK;
-    (void)sqlite3_bind_int64(lane->insert, 1, (int64_t)lane->pack_row);
-    (void)sqlite3_bind_blob64(lane->insert, 2, lane->pack, lane->pack_n, SQLITE_STATIC);
-    lane->pack_n = 0;
-    return step(journal, lane->insert);
-}
-
-/* Room for a row in the pack. */
-static enum hd_err
-pack_room(struct sto_journal *journal, struct lane *lane, size_t size)
-{
-    enum hd_err err = lane->pack_n + size > STO_PACK_MOST ? write_pack(journal, lane) : HD_OK;
-
-    if (err || lane->pack_cap >= lane->pack_n + size)
-        return err;
-    size_t cap = size > STO_PACK_MOST ? size : STO_PACK_MOST;
-    char *pack = realloc(lane->pack, cap);
-    if (!pack)
-        return out_of_memory(journal);
-    lane->pack = pack;
-    lane->pack_cap = cap;
-    return HD_OK;
+    return (journal->end + journal->batch_n) / STO_UNIT;
 }
 
 static void
-pack_add(struct lane *lane, unsigned table, const struct sto_row *row)
+fold(struct sto_journal *journal, uint64_t check)
 {
-    if (lane->pack_n == 0)
-        lane->pack_row = row->row;
-    sto_row_write(lane->pack + lane->pack_n, table, row);
-    lane->pack_n += sto_row_size(row->record.n);
+    journal->fold = hd_hash_mix(journal->fold, check);
 }
 
-enum hd_err
-sto_journal_take(struct sto_journal *journal, unsigned table, const struct sto_row *as_it_was)
+/* A number whose lower half is 0 is not given to a record: a void has it. */
+static enum hd_err
+row_room(struct sto_journal *journal, uint64_t size)
 {
-    struct lane *lane = &journal->lanes[table];
-    struct sto_row row = *as_it_was;
-    enum hd_err err = changes_room(journal);
+    enum hd_err err = batch_room(journal, size + STO_ROW_HEAD);
 
-    if (!err)
-        err = pack_room(journal, lane, sto_row_size(row.record.n));
+    if (err || (uint32_t)next_number(journal) != 0)
+        return err;
+    const struct sto_row row = { .number = next_number(journal), .table = STO_VOID };
+    fold(journal, sto_row_write_head(journal->batch + journal->batch_n, journal->salt, &row));
+    journal->batch_n += STO_ROW_HEAD;
+    return HD_OK;
+}
+
+/* The row at the end of the batch counts now. */
+static void
+point_to(struct sto_journal *journal, const struct sto_row *row)
+{
+    struct sto_index *index = &journal->index[row->table];
+    struct sto_held now = sto_journal_held(row->number, row->n);
+    struct sto_held before =
+        row->n ? sto_index_put(index, row->id, now) : sto_index_remove(index, row->id);
+
+    journal->changes[journal->n_changes++] =
+        (struct change){ .table = row->table, .id = row->id, .held = before };
+    journal->live_octets -= sto_journal_octets(before);
+    if (row->n)
+        journal->live_octets += sto_journal_octets(now);
+    journal->rows++;
+    journal->batch_n += sto_row_size(row->n);
+}
+
+static enum hd_err
+append(struct sto_journal *journal, unsigned table, unsigned bucket, uint64_t id,
+       struct hd_slice record, struct sto_stamp now)
+{
+    enum hd_err err = row_room(journal, sto_row_size(record.n));
+
+    HD_ASSERT(journal->in_batch && journal->loaded); /* or else it would trim what lives */
+    if (!err && sto_index_reserve(&journal->index[table], 1))
+        err = sto_journal_failed(journal, HD_ENOMEM);
     if (err)
         return err;
-    if (sto_index_reserve(&lane->index, 1))
-        return out_of_memory(journal);
-    row.row = lane->next;
-    pack_add(lane, table, &row);
-    uint32_t before = row.record.n ? sto_index_put(&lane->index, row.id, row.row)
-                                   : sto_index_remove(&lane->index, row.id);
-    journal->changes[journal->n_changes++] =
-        (struct change){ .table = table, .id = row.id, .row = before };
-    lane->next = sto_row_after(lane->next);
-    journal->added++;
+    const struct sto_row row = { .number = next_number(journal),
+                                 .id = id,
+                                 .table = table,
+                                 .bucket = bucket,
+                                 .boot = journal->boot,
+                                 .stamp = now,
+                                 .n = record.n };
+    fold(journal, sto_row_write(journal->batch + journal->batch_n, journal->salt, &row, record.p));
+    point_to(journal, &row);
     return HD_OK;
 }
 
@@ -546,114 +280,188 @@ enum hd_err
 sto_journal_append(struct sto_journal *journal, enum evt_record_kind kind, unsigned bucket,
                    uint64_t id, struct hd_slice record, struct sto_stamp now)
 {
-    struct sto_row row = {
-        .id = id, .bucket = bucket, .boot = journal->boot, .stamp = now, .record = record
-    };
+    return append(journal, table_of(kind), bucket, id, record, now);
+}
 
-    HD_ASSERT(journal->in_batch);
-    return sto_journal_take(journal, table_of(kind), &row);
+enum hd_err
+sto_journal_remove(struct sto_journal *journal, unsigned table, uint64_t id)
+{
+    return append(journal, table, 0, id, hd_slice(NULL, 0), journal->opened);
+}
+
+/* --- trimming ---------------------------------------------------------------------------- */
+
+/* Copies a row that counts to the end of the batch, as it is. */
+static enum hd_err
+move_row(struct sto_journal *journal, struct sto_row *row)
+{
+    const uint64_t size = sto_row_size(row->n), from = row->number;
+    const char *octets;
+    enum hd_err err = sto_journal_view(journal, from * STO_UNIT, size, journal->end, &octets);
+
+    if (!err)
+        err = row_room(journal, size);
+    if (err)
+        return err;
+    char *to = journal->batch + journal->batch_n;
+    memcpy(to, octets, size);
+    row->number = next_number(journal);
+    fold(journal, sto_row_move(to, from, row->number));
+    point_to(journal, row);
+    return HD_OK;
 }
 
 static bool
-counts(const struct lane *lane, const struct sto_row *row)
+counts(const struct sto_journal *journal, const struct sto_row *row)
 {
-    const struct sto_place *place = sto_index_find(&lane->index, row->id);
+    if (row->table >= STO_TABLES)
+        return false;
+    const struct sto_place *place = sto_index_find(&journal->index[row->table], row->id);
 
-    return place && place->row == (uint32_t)row->row;
+    return place && place->row == (uint32_t)row->number;
 }
 
-/* Appends what counts in a pack again, with the time of its own writing. */
+/* Takes one row off the tail. */
 static enum hd_err
-keep_living(struct sto_journal *journal, unsigned table, struct sto_pack *pack)
+trim_row(struct sto_journal *journal)
 {
-    struct lane *lane = &journal->lanes[table];
-    enum hd_err err = HD_OK;
+    const char *head;
     struct sto_row row;
+    enum hd_err err = sto_journal_view(journal, journal->tail, STO_ROW_HEAD, journal->end, &head);
 
-    while (!err && sto_pack_next(pack, &row)) {
-        lane->credit--;
-        if (row.whole && row.record.n && counts(lane, &row))
-            err = sto_journal_take(journal, table, &row);
-    }
-    return err;
-}
-
-/* Takes packs off the tail for as long as there is credit. */
-static enum hd_err
-trim(struct sto_journal *journal, unsigned table)
-{
-    struct lane *lane = &journal->lanes[table];
-    uint64_t end = lane->first;
-    enum hd_err err = HD_OK;
-    int code = SQLITE_DONE;
-
-    (void)sqlite3_bind_int64(lane->tail, 1, (int64_t)lane->first);
-    while (!err && lane->credit > 0 && (code = sqlite3_step(lane->tail)) == SQLITE_ROW) {
-        struct sto_pack pack = sto_pack_read(lane->tail, table);
-        if (pack.row >= lane->first_new)
-            break; /* of this very batch */
-        err = keep_living(journal, table, &pack);
-        end = pack.row;
-    }
-    if (!err && code != SQLITE_DONE && code != SQLITE_ROW)
-        err = sto_journal_failed(journal);
-    (void)sqlite3_reset(lane->tail);
-    if (err || end == lane->first)
+    if (err)
         return err;
-    (void)sqlite3_bind_int64(lane->trim, 1, (int64_t)end);
-    err = step(journal, lane->trim);
-    if (!err)
-        lane->first = end;
+    if (!sto_row_read(head, journal->salt, journal->tail / STO_UNIT, &row) ||
+        row.n > journal->end - journal->tail - STO_ROW_HEAD) {
+        journal->lost++; /* the disk gave back something else than it took */
+        return sto_journal_search(journal, journal->tail + STO_UNIT, journal->end, &journal->tail);
+    }
+    journal->tail += sto_row_size(row.n);
+    if (row.table >= STO_TABLES)
+        return HD_OK;
+    journal->rows--;
+    return counts(journal, &row) ? move_row(journal, &row) : HD_OK;
+}
+
+static enum hd_err
+trim(struct sto_journal *journal)
+{
+    const uint64_t most = journal->tail + journal->batch_n * TRIM_PER_OCTET;
+    enum hd_err err = HD_OK;
+
+    while (!err && journal->tail < most && journal->tail < journal->end &&
+           journal->end + journal->batch_n - journal->tail > 2 * journal->live_octets + SLACK)
+        err = trim_row(journal);
     return err;
 }
 
-/* What a batch that fails has spent of the credit is not given back: the next ones take less. */
+/* --- the end of a batch ------------------------------------------------------------------ */
+
 static enum hd_err
-trim_all(struct sto_journal *journal, uint64_t added)
+add_mark(struct sto_journal *journal)
+{
+    enum hd_err err = batch_room(journal, STO_ROW_HEAD);
+    const struct sto_row mark = { .number = next_number(journal),
+                                  .table = STO_MARK,
+                                  .bucket = sto_journal_unsynced(journal) ? 0 : STO_SYNCED,
+                                  .id = journal->start,
+                                  .boot = journal->boot,
+                                  .stamp = { journal->end / STO_UNIT, journal->fold } };
+
+    if (err)
+        return err;
+    (void)sto_row_write_head(journal->batch + journal->batch_n, journal->salt, &mark);
+    journal->batch_n += STO_ROW_HEAD;
+    return HD_OK;
+}
+
+/* What the log may forget: not what a backup is still to read. */
+static uint64_t
+tail_known(const struct sto_journal *journal)
+{
+    return journal->copy && journal->copy_from < journal->tail_synced ? journal->copy_from
+                                                                      : journal->tail_synced;
+}
+
+/* What a sync that failed has left in doubt. */
+static enum hd_err
+write_again(struct sto_journal *journal)
 {
     enum hd_err err = HD_OK;
 
-    for (unsigned i = 0; i < STO_TABLES && !err; i++) {
-        struct lane *lane = &journal->lanes[i];
-        if (lane->next - lane->first <= lane->limit)
-            continue;
-        lane->credit = (lane->credit < 0 ? lane->credit : 0) + (int64_t)added * TRIM_PER_ROW;
-        err = trim(journal, i);
+    for (uint64_t at = journal->end_synced; at < journal->end && !err;) {
+        uint64_t n = journal->end - at < AT_ONCE ? journal->end - at : AT_ONCE;
+        const char *octets;
+        err = sto_journal_view(journal, at, n, journal->end, &octets);
+        if (!err)
+            err = sto_segments_write(journal->log, at, octets, n, 0);
+        at += n;
     }
-    for (unsigned i = 0; i < STO_TABLES && !err; i++)
-        err = write_pack(journal, &journal->lanes[i]);
     return err;
+}
+
+static enum hd_err
+sync_log(struct sto_journal *journal, uint64_t end)
+{
+    enum hd_err err = journal->sync_failed ? write_again(journal) : HD_OK;
+
+    if (!err)
+        err = sto_segments_sync(journal->log);
+    journal->sync_failed = err;
+    if (err)
+        return sto_journal_failed(journal, err);
+    journal->tail_synced = journal->tail;
+    journal->end_synced = end;
+    return HD_OK;
+}
+
+/* Without durable commits each segment is on the disk before the next one is begun. */
+static enum hd_err
+write_batch(struct sto_journal *journal)
+{
+    enum hd_err err = sto_segments_write(journal->log, journal->end, journal->batch,
+                                         journal->batch_n, tail_known(journal));
+
+    if (err)
+        return sto_journal_failed(journal, err);
+    return journal->durable || sto_segments_begun(journal->log)
+               ? sync_log(journal, journal->end + journal->batch_n)
+               : HD_OK;
 }
 
 enum hd_err
 sto_journal_commit(struct sto_journal *journal)
 {
-    enum hd_err err;
-
     HD_ASSERT(journal->in_batch);
-    err = trim_all(journal, journal->added);
-    if (!err && !journal->start_kept)
-        err = sto_journal_set_start(journal, journal->start);
+    enum hd_err err = trim(journal);
+
     if (!err)
-        err = step(journal, journal->commit);
+        err = add_mark(journal);
+    if (!err)
+        err = write_batch(journal);
     if (err) {
         sto_journal_rollback(journal);
         return HD_ESTORE;
     }
+    journal->end += journal->batch_n;
     journal->in_batch = false;
-    journal->start_kept = true;
-    journal->n_changes = 0;
+    if (journal->batch_cap > BATCH_SPARE) {
+        free(journal->batch);
+        journal->batch = NULL;
+        journal->batch_cap = 0;
+    }
     return HD_OK;
 }
 
-bool
-sto_journal_checkpoint(struct sto_journal *journal)
+/* What the disk may have taken of it is not to be found by a start: its first head is no head. */
+static void
+take_back(struct sto_journal *journal)
 {
-    HD_ASSERT(!journal->in_batch);
-    if (journal->log_pages < CHECKPOINT)
-        return false;
-    (void)sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    return true;
+    static const char nothing[STO_UNIT];
+
+    if (journal->end < sto_segments_limit(journal->log))
+        (void)!sto_segments_write(journal->log, journal->end, nothing, sizeof(nothing), 0);
+    sto_segments_cut(journal->log, journal->end);
 }
 
 void
@@ -661,80 +469,144 @@ sto_journal_rollback(struct sto_journal *journal)
 {
     if (!journal->in_batch)
         return;
-    /* Some errors have ended the transaction already. */
-    if (!sqlite3_get_autocommit(journal->db))
-        (void)sqlite3_step(journal->rollback);
-    (void)sqlite3_reset(journal->rollback);
     while (journal->n_changes > 0) {
         const struct change *change = &journal->changes[--journal->n_changes];
-        struct sto_index *index = &journal->lanes[change->table].index;
-        if (change->row) /* there is room: it was in it before */
-            (void)sto_index_put(index, change->id, change->row);
+        struct sto_index *index = &journal->index[change->table];
+        if (change->held.row) /* there is room: it was in it before */
+            (void)sto_index_put(index, change->id, change->held);
         else
             (void)sto_index_remove(index, change->id);
     }
-    for (unsigned i = 0; i < STO_TABLES; i++) {
-        journal->lanes[i].first = journal->lanes[i].first_before;
-        journal->lanes[i].next = journal->lanes[i].first_new;
-        journal->lanes[i].pack_n = 0;
-    }
+    journal->tail = journal->tail_before;
+    journal->rows = journal->rows_before;
+    journal->live_octets = journal->live_before;
     journal->in_batch = false;
+    take_back(journal);
 }
 
-/* A row as large as what failed is written through the log into the file, and goes again. */
+bool
+sto_journal_unsynced(const struct sto_journal *journal)
+{
+    return journal->end_synced < journal->end;
+}
+
+enum hd_err
+sto_journal_sync(struct sto_journal *journal)
+{
+    HD_ASSERT(!journal->in_batch);
+    return sync_log(journal, journal->end);
+}
+
+enum hd_err
+sto_journal_end_start(struct sto_journal *journal)
+{
+    sto_journal_begin(journal);
+    journal->start--;
+    enum hd_err err = sto_journal_commit(journal);
+    if (!err)
+        err = note_end(journal);
+    journal->start++;
+    return err;
+}
+
+/* As much as what failed is written behind the end, and means nothing. */
 enum hd_err
 sto_journal_probe(struct sto_journal *journal, uint64_t octets)
 {
-    char sql[160];
+    sto_journal_begin(journal);
+    enum hd_err err = batch_room(journal, sto_row_size(octets));
+    if (err) {
+        sto_journal_rollback(journal);
+        return HD_ESTORE;
+    }
+    char *to = journal->batch;
+    const struct sto_row row = { .number = next_number(journal), .table = STO_VOID, .n = octets };
+    memset(to, 0, sto_row_size(octets));
+    fold(journal, sto_row_write_head(to, journal->salt, &row));
+    journal->batch_n = sto_row_size(octets);
+    err = sto_journal_commit(journal);
+    return !err && sto_journal_unsynced(journal) ? sto_journal_sync(journal) : err;
+}
 
-    HD_ASSERT(!journal->in_batch);
-    (void)snprintf(sql, sizeof(sql),
-                   "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS probe(body BLOB);"
-                   "INSERT INTO probe VALUES(zeroblob(%llu)); COMMIT",
-                   (unsigned long long)octets);
-    enum hd_err err = sto_journal_run(journal, sql);
-    if (!err && sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL))
-        err = sto_journal_failed(journal);
-    if (err && !sqlite3_get_autocommit(journal->db))
-        (void)sqlite3_step(journal->rollback);
-    (void)sqlite3_reset(journal->rollback);
-    /* What stays of it when even this fails goes with the next probe. */
-    if (sqlite3_exec(journal->db, "DROP TABLE IF EXISTS probe", NULL, NULL, NULL) && !err)
-        err = sto_journal_failed(journal);
-    return err ? HD_ESTORE : HD_OK;
+/* --- backup ------------------------------------------------------------------------------ */
+
+static enum hd_err
+copy_begin(struct sto_journal *journal, const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return HD_EIO;
+    (void)close(fd);
+    journal->copied = journal->copy_from = journal->tail;
+    enum hd_err err = sto_segments_copy(journal->log, journal->tail, path, &journal->copy);
+    if (err)
+        (void)unlink(path);
+    return err;
+}
+
+static enum hd_err
+copy_some(struct sto_journal *journal)
+{
+    uint64_t rest = journal->end - journal->copied, n = rest < AT_ONCE ? rest : AT_ONCE;
+    const char *octets;
+    enum hd_err err = sto_journal_view(journal, journal->copied, n, journal->end, &octets);
+
+    if (!err)
+        err = sto_segments_write(journal->copy, journal->copied, octets, n, journal->copy_from);
+    if (!err)
+        err = sto_segments_sync(journal->copy);
+    if (!err)
+        journal->copied += n;
+    return err;
 }
 
 /* Who starts from the copy does not know what was sent since it was made. */
 static enum hd_err
-age_copy(const char *path)
+copy_end(struct sto_journal *journal)
 {
-    sqlite3 *copy = NULL;
-    char sql[64];
-    int code = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    char octets[STO_ROW_HEAD];
+    const struct sto_row mark = { .number = journal->end / STO_UNIT,
+                                  .table = STO_MARK,
+                                  .bucket = STO_SYNCED,
+                                  .id = journal->start + BACKUP_STARTS,
+                                  .boot = journal->boot,
+                                  .stamp = { journal->end / STO_UNIT, 0 } };
 
-    (void)snprintf(sql, sizeof(sql), "UPDATE start SET n=n+%d", BACKUP_STARTS);
-    if (code == SQLITE_OK)
-        code = sqlite3_exec(copy, sql, NULL, NULL, NULL);
-    (void)sqlite3_close(copy);
-    if (code == SQLITE_OK)
-        return HD_OK;
-    (void)unlink(path);
-    return HD_EIO;
+    (void)sto_row_write_head(octets, journal->salt, &mark);
+    enum hd_err err =
+        sto_segments_write(journal->copy, journal->end, octets, sizeof(octets), journal->copy_from);
+    if (!err)
+        err = sto_segments_note_end(journal->copy, journal->end + sizeof(octets));
+    return err ? err : sto_segments_sync(journal->copy);
 }
 
 enum hd_err
 sto_journal_backup(struct sto_journal *journal, const char *path, bool *ret_done)
 {
-    HD_ASSERT(!journal->in_batch);
-    enum hd_err err = sto_copy_step(&journal->copy, journal->db, path, ret_done);
+    enum hd_err err = HD_OK;
 
-    if (!err && *ret_done)
-        err = age_copy(path);
-    if (!err)
-        return HD_OK;
+    HD_ASSERT(!journal->in_batch);
     *ret_done = false;
-    return HD_ESTORE;
+    if (!journal->copy) {
+        err = copy_begin(journal, path);
+        return err ? HD_ESTORE : HD_OK;
+    }
+    err = copy_some(journal);
+    if (!err && journal->copied == journal->end) { /* at once: the next batch would add to it */
+        err = copy_end(journal);
+        *ret_done = !err;
+    }
+    if (err)
+        (void)unlink(path);
+    if (err || *ret_done) {
+        sto_segments_close(journal->copy);
+        journal->copy = NULL;
+    }
+    return err ? HD_ESTORE : HD_OK;
 }
+
+/* --- for operators ----------------------------------------------------------------------- */
 
 const char *
 sto_journal_problem(const struct sto_journal *journal)
@@ -742,7 +614,7 @@ sto_journal_problem(const struct sto_journal *journal)
     return journal->problem;
 }
 
-uint32_t
+uint64_t
 sto_journal_lost(const struct sto_journal *journal)
 {
     return journal->lost;
@@ -754,16 +626,12 @@ sto_journal_live(const struct sto_journal *journal)
     uint64_t n = 0;
 
     for (unsigned i = 0; i < STO_TABLES; i++)
-        n += journal->lanes[i].index.used;
+        n += journal->index[i].used;
     return n;
 }
 
 uint64_t
 sto_journal_rows(const struct sto_journal *journal)
 {
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < STO_TABLES; i++)
-        n += journal->lanes[i].next - journal->lanes[i].first;
-    return n;
+    return journal->rows;
 }

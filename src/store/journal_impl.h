@@ -2,12 +2,10 @@
 #ifndef HD_STORE_JOURNAL_IMPL_H
 #define HD_STORE_JOURNAL_IMPL_H
 
-#include <sqlite3.h>
-
-#include "store/copy.h"
 #include "store/index.h"
 #include "store/journal.h"
 #include "store/row.h"
+#include "store/segments.h"
 
 #define JOURNAL_MAGIC 0x534a4f55u
 
@@ -15,50 +13,95 @@
 struct change {
     unsigned table;
     uint64_t id;
-    uint32_t row; /* its lower half; 0: it did not live */
+    struct sto_held held;
 };
 
-struct lane {
-    sqlite3_stmt *insert, *tail, *trim;
-    struct sto_index index;
-    uint64_t first, next; /* rows that exist lie in [first, next) */
-    /* of the batch under way: */
-    uint64_t first_before;
-    uint64_t first_new;
-    uint64_t limit; /* rows that it may hold: by what lived before */
-    char *pack;     /* of STO_PACK_MOST octets or one row; written when it is full, or at the end */
-    size_t pack_n, pack_cap;
-    uint64_t pack_row; /* number of its first row */
-    int64_t credit;    /* rows that may be taken off the tail; a whole pack is, so it may be < 0 */
+/* Octets of the log that were read at once. */
+struct window {
+    char *p;
+    size_t n, cap;
+    uint64_t at;
+};
+
+/* What is to be put aside: a row, or octets in which none can be found. */
+struct damage {
+    uint64_t at, n;
+    bool has_id; /* then that id is to be removed */
+    unsigned table;
+    uint64_t id;
+};
+
+struct damages {
+    struct damage *p;
+    size_t n, cap;
+};
+
+/* Which rows of a table count: a bit for each number. */
+struct counted {
+    uint64_t *bits;
 };
 
 struct sto_journal {
     unsigned magic;
-    struct sto_gather *gather; /* NULL: commits do not wait for the disk */
-    sqlite3 *db;
-    sqlite3_stmt *begin, *commit, *rollback;
-    struct lane lanes[STO_TABLES];
-    int64_t boot;   /* number of this boot in the file */
-    uint32_t start; /* and of this start */
-    uint32_t lost;  /* commits that a damaged log held */
-    int log_pages;  /* in the write-ahead log, after the last commit */
-    bool start_kept;
+    bool durable;
+    char *path;
+    char *vfs; /* NULL: the system's */
+    struct sto_segments *log;
+    uint64_t salt;
+    struct sto_index index[STO_TABLES];
+    uint64_t boot;
+    uint32_t start;
     struct sto_stamp opened;
-    uint64_t marker_ms;     /* newest wall clock in the file */
-    struct change *changes; /* of the batch under way */
-    size_t n_changes, cap_changes;
-    uint64_t added; /* rows of the batch */
+    uint64_t tail, end; /* places in the log; what counts lies between */
+    uint64_t tail_synced, end_synced;
+    bool sync_failed;
+    uint64_t rows;        /* there, of records */
+    uint64_t live_octets; /* of the rows that count, each rounded up */
+    uint64_t lost;        /* places that could not be read, at the start and since */
+    struct window window;
+    /* of the batch under way: */
     bool in_batch;
-    bool loaded;          /* what lives is known */
-    struct sto_copy copy; /* a backup under way */
+    char *batch; /* what goes behind end */
+    size_t batch_n, batch_cap;
+    uint64_t fold; /* sum over the checks of its rows */
+    struct change *changes;
+    size_t n_changes, cap_changes;
+    uint64_t tail_before, rows_before, live_before;
+    /* from the opening to the load: */
+    bool loaded;
+    uint64_t scanned; /* number of the first bit */
+    uint64_t limit;   /* and of that behind the last */
+    struct counted counted[STO_TABLES];
+    struct damages damages;
+    uint64_t marker_ms; /* newest wall clock in the file */
+    /* of a backup under way: */
+    struct sto_segments *copy;
+    uint64_t copy_from, copied;
     char problem[160];
 };
 
-/** Notes what SQLite says of the last call.  @return HD_ESTORE */
-enum hd_err sto_journal_failed(struct sto_journal *journal);
-/** HD_OK, HD_ESTORE. */
-HD_NODISCARD enum hd_err sto_journal_run(struct sto_journal *journal, const char *sql);
-/** What a table holds. */
+/** Reads the log and finds what counts in it: sets everything above.  HD_ESTORE, HD_ENOMEM. */
+HD_NODISCARD enum hd_err sto_journal_scan(struct sto_journal *journal);
+/** n octets of the log from a place on, all before limit; borrowed until the next one.  HD_ESTORE,
+ * HD_ENOMEM. */
+HD_NODISCARD enum hd_err sto_journal_view(struct sto_journal *journal, uint64_t at, uint64_t n,
+                                          uint64_t limit, const char **ret);
+/** The place of the next row behind one that cannot be read; limit when there is none.  Errors as
+ * sto_journal_view. */
+HD_NODISCARD enum hd_err sto_journal_search(struct sto_journal *journal, uint64_t from,
+                                            uint64_t limit, uint64_t *ret_at);
+/** Size of a row as the index has it. */
+struct sto_held sto_journal_held(uint64_t number, uint64_t n);
+uint64_t sto_journal_octets(struct sto_held held);
+/** Notes why; @return err */
+enum hd_err sto_journal_failed(struct sto_journal *journal, enum hd_err err);
+/** The kind of the records of a table. */
 enum evt_record_kind sto_journal_kind(unsigned table);
+/** Adds the removal of an id to the batch under way.  Errors as sto_journal_append. */
+HD_NODISCARD enum hd_err sto_journal_remove(struct sto_journal *journal, unsigned table,
+                                            uint64_t id);
+
+/** What was found is forgotten. */
+void sto_journal_scan_done(struct sto_journal *journal);
 
 #endif

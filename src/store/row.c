@@ -2,24 +2,26 @@
  *
  * A row is a head of seven words, little-endian, and its record, filled up to a multiple of 8:
  *
- *     check   over the other six and the table, plus the number of the row
+ *     check   over the other six and the salt of the file, plus the number of the row
  *     sum     of the record's octets
  *     id, boot_ms, wall_ms
- *     place   the boot, and above its 48 bits the bucket
+ *     place   from its top: 4 bits for the table, 12 for the bucket, 48 for the boot
  *     n       octets of the record
  *
  * So a head says itself that it is one, and which row's: it is found again behind a damaged one,
- * and a row that stands where another should be is not whole. */
+ * and what an older pass over the same place has left is not taken for it.  The salt is by chance:
+ * who sends a document that looks like rows does not know it. */
 #include "store/row.h"
 
 #include <assert.h>
 #include <endian.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/sum.h"
 
 #define WORD 8u
-#define BOOT_BITS 48
+#define BUCKET_BITS 12
 
 const char *const sto_table_names[STO_TABLES] = { "subscription", "publication", "registration",
                                                   "seen",         "waiting",     "condition" };
@@ -44,133 +46,96 @@ put_word(char *head, enum word word, uint64_t value)
 }
 
 static uint64_t
-head_sum(const char *head, unsigned table)
+head_sum(const char *head, uint64_t salt)
 {
-    return hd_hash_mix(hd_sum(hd_slice(head + WORD, STO_ROW_HEAD - WORD)), table);
+    return hd_hash_mix(hd_sum(hd_slice(head + WORD, STO_ROW_HEAD - WORD)), salt);
 }
 
-size_t
-sto_row_size(size_t n)
+uint64_t
+sto_row_boot(const uint8_t id[STO_BOOT_ID])
 {
-    return (STO_ROW_HEAD + n + WORD - 1) & ~(size_t)(WORD - 1);
+    return hd_sum(hd_slice((const char *)id, STO_BOOT_ID)) >> (64 - STO_BOOT_BITS);
 }
 
-void
-sto_row_write(char *to, unsigned table, const struct sto_row *row)
+uint64_t
+sto_row_size(uint64_t n)
 {
-    size_t n = row->record.n, size = sto_row_size(n);
+    return (STO_ROW_HEAD + n + STO_UNIT - 1) & ~(uint64_t)(STO_UNIT - 1);
+}
 
-    put_word(to, SUM, hd_sum(row->record));
+/* sum: of the record. */
+static uint64_t
+write_head(char *to, uint64_t salt, const struct sto_row *row, uint64_t sum)
+{
+    put_word(to, SUM, sum);
     put_word(to, ID, row->id);
     put_word(to, BOOT_MS, row->stamp.boot_ms);
     put_word(to, WALL_MS, row->stamp.wall_ms);
-    put_word(to, PLACE, (uint64_t)row->bucket << BOOT_BITS | (uint64_t)row->boot);
-    put_word(to, LENGTH, n);
-    put_word(to, CHECK, head_sum(to, table) + row->row);
-    if (n)
-        memcpy(to + STO_ROW_HEAD, row->record.p, n);
-    memset(to + STO_ROW_HEAD + n, 0, size - STO_ROW_HEAD - n);
+    put_word(to, PLACE,
+             (uint64_t)row->table << (STO_BOOT_BITS + BUCKET_BITS) |
+                 (uint64_t)row->bucket << STO_BOOT_BITS | row->boot);
+    put_word(to, LENGTH, row->n);
+    put_word(to, CHECK, head_sum(to, salt) + row->number);
+    return word_at(to, CHECK);
 }
 
-void
-sto_pack_begin(struct sto_pack *pack, unsigned table, uint64_t row, struct hd_slice octets)
+uint64_t
+sto_row_write_head(char *to, uint64_t salt, const struct sto_row *row)
 {
-    *pack = (struct sto_pack){ .table = table, .row = row, .rest = octets };
+    return write_head(to, salt, row, 0);
 }
 
-struct sto_pack
-sto_pack_read(sqlite3_stmt *s, unsigned table)
+uint64_t
+sto_row_write(char *to, uint64_t salt, const struct sto_row *row, const char *record)
 {
-    struct sto_pack pack;
+    uint64_t size = sto_row_size(row->n);
 
-    sto_pack_begin(&pack, table, (uint64_t)sqlite3_column_int64(s, 0),
-                   hd_slice(sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1)));
-    return pack;
+    if (row->n)
+        memcpy(to + STO_ROW_HEAD, record, row->n);
+    memset(to + STO_ROW_HEAD + row->n, 0, size - STO_ROW_HEAD - row->n);
+    return write_head(to, salt, row, hd_sum(hd_slice(record, row->n)));
 }
 
-/* Which row a head is of, if it is one. */
-static uint64_t
-head_row(const char *head, unsigned table)
+uint64_t
+sto_row_number(const char *head, uint64_t salt)
 {
-    return word_at(head, CHECK) - head_sum(head, table);
+    return word_at(head, CHECK) - head_sum(head, salt);
 }
 
-static void
-read_head(const char *head, struct sto_row *row)
+uint64_t
+sto_row_check(const char *head)
 {
-    uint64_t place = word_at(head, PLACE);
-
-    row->id = word_at(head, ID);
-    row->stamp = (struct sto_stamp){ word_at(head, BOOT_MS), word_at(head, WALL_MS) };
-    row->bucket = (unsigned)(place >> BOOT_BITS);
-    row->boot = (int64_t)(place & ((UINT64_C(1) << BOOT_BITS) - 1));
-}
-
-/* How many octets there are to the next head, behind one that is damaged. *ret_row: that of the
- * head; without one the damaged row is the last. */
-static size_t
-next_head(const struct sto_pack *pack, uint64_t *ret_row)
-{
-    *ret_row = sto_row_after(pack->row);
-    for (size_t at = WORD; at + STO_ROW_HEAD <= pack->rest.n; at += WORD) {
-        uint64_t row = head_row(pack->rest.p + at, pack->table);
-        /* Each of those before it had a head of its own; one number may not be given. */
-        if (row > pack->row && row - pack->row <= at / STO_ROW_HEAD + 1) {
-            *ret_row = row;
-            return at;
-        }
-    }
-    return pack->rest.n;
-}
-
-static void
-take(struct sto_pack *pack, size_t n)
-{
-    pack->rest = hd_slice(pack->rest.p + n, pack->rest.n - n);
-}
-
-static void
-read_damaged(struct sto_pack *pack, struct sto_row *row)
-{
-    uint64_t next;
-    size_t n = next_head(pack, &next);
-
-    row->record = hd_slice(pack->rest.p, n);
-    take(pack, n);
-    for (uint64_t i = sto_row_after(pack->row); i < next; i = sto_row_after(i))
-        pack->unread++;
-}
-
-static void
-read_row(struct sto_pack *pack, struct sto_row *row)
-{
-    const char *head = pack->rest.p;
-    size_t n = pack->rest.n;
-
-    if (n >= STO_ROW_HEAD)
-        read_head(head, row);
-    if (n < STO_ROW_HEAD || head_row(head, pack->table) != pack->row ||
-        word_at(head, LENGTH) > n - STO_ROW_HEAD) {
-        read_damaged(pack, row);
-        return;
-    }
-    size_t length = word_at(head, LENGTH), size = sto_row_size(length);
-    row->record = hd_slice(head + STO_ROW_HEAD, length);
-    row->whole =
-        (uint32_t)row->row != 0 && (pack->checked || word_at(head, SUM) == hd_sum(row->record));
-    take(pack, size < n ? size : n);
+    return word_at(head, CHECK);
 }
 
 bool
-sto_pack_next(struct sto_pack *pack, struct sto_row *ret_row)
+sto_row_read(const char *head, uint64_t salt, uint64_t number, struct sto_row *ret_row)
 {
-    if (pack->rest.n == 0 && pack->unread == 0)
+    uint64_t place = word_at(head, PLACE);
+
+    if (sto_row_number(head, salt) != number)
         return false;
-    *ret_row = (struct sto_row){ .row = pack->row };
-    if (pack->unread > 0)
-        pack->unread--;
-    else
-        read_row(pack, ret_row);
-    pack->row = sto_row_after(pack->row);
+    *ret_row = (struct sto_row){
+        .number = number,
+        .id = word_at(head, ID),
+        .table = (unsigned)(place >> (STO_BOOT_BITS + BUCKET_BITS)),
+        .bucket = (unsigned)(place >> STO_BOOT_BITS) & ((1u << BUCKET_BITS) - 1),
+        .boot = place & ((UINT64_C(1) << STO_BOOT_BITS) - 1),
+        .stamp = { word_at(head, BOOT_MS), word_at(head, WALL_MS) },
+        .n = word_at(head, LENGTH),
+    };
     return true;
+}
+
+bool
+sto_row_whole(const char *head, const struct sto_row *row)
+{
+    return word_at(head, SUM) == hd_sum(hd_slice(head + STO_ROW_HEAD, row->n));
+}
+
+uint64_t
+sto_row_move(char *head, uint64_t from, uint64_t to)
+{
+    put_word(head, CHECK, word_at(head, CHECK) - from + to);
+    return word_at(head, CHECK);
 }

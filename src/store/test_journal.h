@@ -3,7 +3,15 @@
 #ifndef HD_STORE_TEST_JOURNAL_H
 #define HD_STORE_TEST_JOURNAL_H
 
+/* Small ones, so that much happens in little; and numbers of which the lower half is soon used up.
+ */
+#define SLACK 16384u
+#define SEGMENT UINT64_C(16384)
+#define FIRST UINT64_C(2236962)
+#define NUMBERS_END (UINT64_C(1) << 35) /* place where it is, in octets */
+
 #include "store/journal.c"
+#include "store/segments.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +25,7 @@ struct fixture {
     struct sto_journal *journal;
     struct sto_stamp now;
     uint8_t boot;
-    bool slow; /* durable commits */
+    bool durable;
     char problem[256];
 };
 
@@ -33,7 +41,7 @@ remove_folder(const char *folder)
 static enum hd_err
 try_open(struct fixture *f)
 {
-    struct sto_journal_params params = { .path = f->path, .now = f->now, .durable = f->slow };
+    struct sto_journal_params params = { .path = f->path, .now = f->now, .durable = f->durable };
 
     memset(params.boot_id, f->boot, sizeof(params.boot_id));
     return sto_journal_open(&params, f->problem, &f->journal);
@@ -51,16 +59,17 @@ open_again(struct fixture *f)
 }
 
 static int
-setup(void **state)
+setup_in(void **state, const char *folder, bool durable)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
     assert_non_null(f);
-    (void)snprintf(f->folder, sizeof(f->folder), "/tmp/journal_test.XXXXXX");
+    (void)snprintf(f->folder, sizeof(f->folder), "%s/journal_test.XXXXXX", folder);
     assert_non_null(mkdtemp(f->folder));
-    (void)snprintf(f->path, sizeof(f->path), "%s/live-0.db", f->folder);
+    (void)snprintf(f->path, sizeof(f->path), "%s/live-0.log", f->folder);
     f->now = (struct sto_stamp){ .boot_ms = 1000000, .wall_ms = 1700000000000 };
     f->boot = 1;
+    f->durable = durable;
     open_again(f);
     *state = f;
     return 0;
@@ -82,7 +91,7 @@ teardown(void **state)
 static void
 keep(struct fixture *f, enum evt_record_kind kind, uint64_t id, const char *octets)
 {
-    assert_int_equal(sto_journal_begin(f->journal), HD_OK);
+    sto_journal_begin(f->journal);
     assert_int_equal(sto_journal_append(f->journal, kind, 7, id, hd_slice_str(octets), f->now),
                      HD_OK);
     assert_int_equal(sto_journal_commit(f->journal), HD_OK);
@@ -141,28 +150,6 @@ assert_found(struct fixture *f, const char *expected)
     found = load_with(f, HD_OK, HD_OK);
     assert_string_equal(found.text, expected);
     assert_int_equal(found.damaged, 0);
-}
-
-static int64_t
-ask(const struct fixture *f, const char *sql)
-{
-    sqlite3_stmt *s = NULL;
-
-    assert_int_equal(sqlite3_prepare_v2(f->journal->db, sql, -1, &s, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    int64_t n = sqlite3_column_int64(s, 0);
-    assert_int_equal(sqlite3_finalize(s), SQLITE_OK);
-    return n;
-}
-
-static void
-run_sql(const char *path, const char *sql)
-{
-    sqlite3 *db = NULL;
-
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 static void

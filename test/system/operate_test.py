@@ -191,8 +191,8 @@ def test_a_daemon_that_starts_on_a_backup_goes_on_from_there():
         folder = os.path.join(broker.folder.name, "copy")
         out = broker.tool("backup", folder, "--socket", broker.socket_path)
         check(folder in out and "octets" in out, out)
-        equal(sorted(os.listdir(folder)), ["audit.db", "herald.db", "live-0.db"], "files of the copy")
-        for path, mode in ((folder, 0o700), (folder + "/herald.db", 0o600), (folder + "/audit.db", 0o600), (folder + "/live-0.db", 0o600)):
+        equal(sorted(os.listdir(folder)), ["audit.db", "herald.db", "live-0.log"], "files of the copy")
+        for path, mode in ((folder, 0o700), (folder + "/herald.db", 0o600), (folder + "/audit.db", 0o600), (folder + "/live-0.log", 0o600)):
             equal(stat.S_IMODE(os.stat(path).st_mode), mode, path)
         # What comes after it is not in it.
         later = alice.publish(alice.aor, "presence", PIDF, pidf(alice.aor, tuple_id="t2")).get("SIP-ETag")
@@ -244,7 +244,7 @@ def test_a_daemon_that_ends_gives_a_backup_up_or_finishes_it():
                 broker.stop()
                 whole = b"result" in s.recv(65536)
             have = sorted(os.listdir(folder)) if os.path.exists(folder) else []
-            equal(have, ["audit.db", "herald.db", "live-0.db"] if whole else [], "files")
+            equal(have, ["audit.db", "herald.db", "live-0.log"] if whole else [], "files")
             broker.users = ()
             broker.start(attempts=1)
 
@@ -269,7 +269,7 @@ def test_a_backup_that_cannot_be_leaves_nothing():
         check("folder is missing" in broker.call("backup")["error"], "a call without folder")
         os.mkdir(top + "/empty")
         broker.admin("backup", folder=top + "/empty")
-        equal(sorted(os.listdir(top + "/empty")), ["audit.db", "herald.db", "live-0.db"], "an empty folder is taken")
+        equal(sorted(os.listdir(top + "/empty")), ["audit.db", "herald.db", "live-0.log"], "an empty folder is taken")
 
 
 def test_a_backup_that_fails_names_the_file_that_could_not_be_copied():
@@ -279,7 +279,7 @@ def test_a_backup_that_fails_names_the_file_that_could_not_be_copied():
         trail.commit()
         trail.close()
         folder = broker.folder.name + "/copy"
-        for most, file in ((2000000, "audit.db"), (0, "live-0.db")):
+        for most, file in ((2000000, "audit.db"), (0, "live-0.log")):
             resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
             error = broker.call("backup", folder=folder).get("error", "")
             check(f"{folder}/{file}: it could not be copied" in error, error)

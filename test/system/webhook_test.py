@@ -234,7 +234,7 @@ def test_a_backup_has_what_waits():
         first = receiver.got[0][1]["id"]
         folder = os.path.join(broker.folder.name, "copy")
         broker.tool("backup", folder, "--socket", broker.socket_path)
-        equal(sorted(os.listdir(folder)), ["audit.db", "herald.db", "live-0.db", "webhooks.db"], "files of the copy")
+        equal(sorted(os.listdir(folder)), ["audit.db", "herald.db", "live-0.log", "webhooks.db"], "files of the copy")
         equal(stat.S_IMODE(os.stat(folder + "/webhooks.db").st_mode), 0o600, "for its owner alone")
         web.put(target, "later", "text/plain")
         until(lambda: row_of(broker)["waiting"] == 4, "what comes after the copy")

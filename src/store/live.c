@@ -1,4 +1,4 @@
-/* sqlite.c - batches from the shards, commits on a thread of their own, outcomes back.
+/* live.c - batches from the shards, commits on a thread of their own, outcomes back.
  *
  * A shard's puts of one turn travel as one batch.  While a commit runs the next batches gather; a
  * commit takes what is there, up to a number of records, so a lone request is kept at once and a
@@ -7,7 +7,7 @@
  * puts are refused. Invariants: a ticket that was taken gets exactly one outcome; a batch's records
  * are in the order of the puts, and batches of one shard in the order of its turns, so the records
  * of one bucket are too. */
-#include "store/sqlite.h"
+#include "store/live.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -18,10 +18,9 @@
 #include "base/log.h"
 #include "event/shard.h"
 #include "store/inbox.h"
-#include "store/rescue.h"
 #include "store/trail.h"
 
-#define SQLITE_MAGIC 0x5353514cu
+#define STORE_MAGIC 0x5353514cu
 #define RECORDS_PER_COMMIT 1024u
 #define RECORDS_AT_THE_END 8192u /* when nobody waits for an answer any more */
 #define BATCH_FIRST 4096u
@@ -56,7 +55,7 @@ struct batch {
 
 struct backup {
     struct hd_mail mail;
-    struct sto_sqlite *store;
+    struct sto_live *store;
     void (*done)(void *context, enum hd_err err);
     void *context;
     char *trail_path; /* behind the other one */
@@ -71,7 +70,7 @@ struct part {
     char apart[64];              /* two shards never write one cache line */
 };
 
-struct sto_sqlite {
+struct sto_live {
     unsigned magic;
     unsigned shards;
     enum sto_durability durability;
@@ -123,7 +122,7 @@ batch_grow(struct batch *batch, size_t cap)
 /* A new one has room for what the last one held, so that a flood is not copied from one to the
  * next larger. */
 static struct batch *
-batch_begin(struct sto_sqlite *store, unsigned shard, size_t need)
+batch_begin(struct sto_live *store, unsigned shard, size_t need)
 {
     struct part *part = &store->parts[shard];
     struct batch *batch = atomic_exchange_explicit(&part->spare, NULL, memory_order_acquire);
@@ -142,7 +141,7 @@ batch_begin(struct sto_sqlite *store, unsigned shard, size_t need)
 
 /* Used up: the memory of one stays with its shard. */
 static void
-batch_over(struct sto_sqlite *store, struct batch *batch)
+batch_over(struct sto_live *store, struct batch *batch)
 {
     if (batch->cap <= SPARE_MOST)
         batch = atomic_exchange_explicit(&store->parts[batch->shard].spare, batch,
@@ -151,7 +150,7 @@ batch_over(struct sto_sqlite *store, struct batch *batch)
 }
 
 static struct batch *
-batch_room(struct sto_sqlite *store, unsigned shard, size_t need)
+batch_room(struct sto_live *store, unsigned shard, size_t need)
 {
     struct batch *batch = store->parts[shard].open;
 
@@ -172,9 +171,9 @@ static enum hd_err
 store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind kind, uint64_t id,
           struct hd_slice record, uint64_t ticket)
 {
-    struct sto_sqlite *store = context;
+    struct sto_live *store = context;
 
-    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    HD_ASSERT_OBJ(store, STORE_MAGIC);
     HD_ASSERT(shard < store->shards);
     /* relaxed: it is a bound, one batch more or less does not matter */
     if (atomic_load_explicit(&store->waiting, memory_order_relaxed) > WAITING_MOST)
@@ -195,18 +194,18 @@ store_put(void *context, unsigned shard, unsigned bucket, enum evt_record_kind k
     return HD_OK;
 }
 
-const struct evt_store_ops sto_sqlite_ops = { .put = store_put };
+const struct evt_store_ops sto_live_ops = { .put = store_put };
 
 static void
 audit_note(void *context, unsigned shard, const struct evt_audit *row)
 {
-    const struct sto_sqlite *store = context;
+    const struct sto_live *store = context;
 
-    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    HD_ASSERT_OBJ(store, STORE_MAGIC);
     sto_trail_note(store->trail, shard, row);
 }
 
-const struct evt_audit_ops sto_sqlite_audit_ops = { .note = audit_note };
+const struct evt_audit_ops sto_live_audit_ops = { .note = audit_note };
 
 /* Memory for so little comes back; the requests wait meanwhile. */
 static void
@@ -217,7 +216,7 @@ post(struct evt_shard *shard, const struct evt_outcome *outcomes, size_t n)
 }
 
 static void
-post_outcomes(struct sto_sqlite *store, const struct batch *batch, size_t from, uint32_t records,
+post_outcomes(struct sto_live *store, const struct batch *batch, size_t from, uint32_t records,
               enum hd_err err)
 {
     size_t n = 0, at = from;
@@ -234,7 +233,7 @@ post_outcomes(struct sto_sqlite *store, const struct batch *batch, size_t from, 
 
 /* STO_ASYNC: told before it is kept, on the shard's own thread. */
 static size_t
-post_early(struct sto_sqlite *store, const struct batch *batch)
+post_early(struct sto_live *store, const struct batch *batch)
 {
     struct evt_outcome outcomes[EARLY_OUTCOMES];
     struct evt_shard *shard = store->parts[batch->shard].shard;
@@ -257,7 +256,7 @@ post_early(struct sto_sqlite *store, const struct batch *batch)
 }
 
 size_t
-sto_sqlite_flush(struct sto_sqlite *store, unsigned shard)
+sto_live_flush(struct sto_live *store, unsigned shard)
 {
     struct part *part = &store->parts[shard];
     struct batch *batch = part->open;
@@ -297,7 +296,7 @@ pause_us(uint64_t us)
 }
 
 static void
-take_mails(struct sto_sqlite *store)
+take_mails(struct sto_live *store)
 {
     struct hd_mail *mail;
 
@@ -333,8 +332,7 @@ struct taken {
 };
 
 static enum hd_err
-append_items(struct sto_sqlite *store, const struct batch *batch, uint32_t most,
-             struct taken *taken)
+append_items(struct sto_live *store, const struct batch *batch, uint32_t most, struct taken *taken)
 {
     size_t at = batch->at;
     enum hd_err err = HD_OK;
@@ -354,7 +352,7 @@ append_items(struct sto_sqlite *store, const struct batch *batch, uint32_t most,
 
 /* Tells the outcome of all that one commit tried, and frees the batches that it used up. */
 static void
-settle(struct sto_sqlite *store, uint32_t taken, enum hd_err err)
+settle(struct sto_live *store, uint32_t taken, enum hd_err err)
 {
     while (taken > 0) {
         struct batch *batch = store->first;
@@ -386,7 +384,7 @@ settle(struct sto_sqlite *store, uint32_t taken, enum hd_err err)
 /* Whether the store is well: not when a commit failed; again when one of its size went through, or
  * the disk took as much when it was asked.  What is smaller may go on to find room. */
 static void
-note_health(struct sto_sqlite *store, uint64_t octets, enum hd_err err)
+note_health(struct sto_live *store, uint64_t octets, enum hd_err err)
 {
     bool was_healthy = store->owed_octets == 0;
 
@@ -416,7 +414,7 @@ note_health(struct sto_sqlite *store, uint64_t octets, enum hd_err err)
 }
 
 static void
-note_commit(struct sto_sqlite *store, uint32_t records, uint64_t took_us, enum hd_err err)
+note_commit(struct sto_live *store, uint32_t records, uint64_t took_us, enum hd_err err)
 {
     (void)pthread_mutex_lock(&store->lock);
     struct sto_status *status = &store->status;
@@ -431,13 +429,14 @@ note_commit(struct sto_sqlite *store, uint32_t records, uint64_t took_us, enum h
     }
     status->live = sto_journal_live(store->journal);
     status->rows = sto_journal_rows(store->journal);
+    status->lost = sto_journal_lost(store->journal);
     (void)pthread_mutex_unlock(&store->lock);
 }
 
 /* Once in a while a disk that failed is asked whether it would take as much now, so that the status
  * is true also when nobody writes. */
 static void
-probe(struct sto_sqlite *store)
+probe(struct sto_live *store)
 {
     uint64_t owed = store->owed_octets;
 
@@ -450,56 +449,32 @@ probe(struct sto_sqlite *store)
 /* A clean end writes each subscription that was notified since it was kept, a million perhaps, and
  * a commit waits for the disk as long however much is in it. */
 static uint32_t
-commit_most(const struct sto_sqlite *store)
+commit_most(const struct sto_live *store)
 {
     return store->ending ? RECORDS_AT_THE_END : RECORDS_PER_COMMIT;
 }
 
-/* What would have been in a commit that could not begin is refused, so that nobody waits for ever.
- */
-static struct taken
-take_in_vain(const struct sto_sqlite *store)
-{
-    const uint32_t most = commit_most(store);
-    struct taken taken = { .items = 0 };
-
-    for (const struct batch *b = store->first; b && taken.items < most; b = b->next) {
-        taken.items += b->records;
-        taken.octets += b->used - b->at;
-    }
-    if (taken.items > most)
-        taken.items = most;
-    return taken;
-}
-
-/* What comes meanwhile waits for it. */
+/* STO_ASYNC: what was told before it was kept is on the disk as soon as nothing waits. */
 static void
-move_log(struct sto_sqlite *store)
+sync_some(struct sto_live *store)
 {
-    uint64_t start = now_us();
-
-    if (!sto_journal_checkpoint(store->journal))
+    if (store->first || !sto_journal_unsynced(store->journal))
         return;
-    uint64_t took_us = now_us() - start;
-    (void)pthread_mutex_lock(&store->lock);
-    struct sto_status *status = &store->status;
-    status->checkpoints++;
-    status->checkpoint_us_sum += took_us;
-    if (took_us > status->checkpoint_us_most)
-        status->checkpoint_us_most = took_us;
-    (void)pthread_mutex_unlock(&store->lock);
+    enum hd_err err = sto_journal_sync(store->journal);
+    note_health(store, 0, err);
+    if (err)
+        pause_us(RETRY_US);
 }
 
 static void
-commit_some(struct sto_sqlite *store)
+commit_some(struct sto_live *store)
 {
     const uint32_t most = commit_most(store);
     struct taken taken = { .items = 0 };
     uint64_t start = now_us();
-    enum hd_err err = sto_journal_begin(store->journal);
+    enum hd_err err = HD_OK;
 
-    if (err)
-        taken = take_in_vain(store);
+    sto_journal_begin(store->journal);
     for (const struct batch *b = store->first; b && taken.items < most && !err; b = b->next)
         err = append_items(store, b, most, &taken);
     if (!err)
@@ -513,13 +488,13 @@ commit_some(struct sto_sqlite *store)
     else
         settle(store, taken.items, err ? HD_ESTORE : HD_OK);
     if (!err)
-        move_log(store);
+        sync_some(store);
 }
 
 /* The next commit starts no sooner than the spacing after the last one; the first of a pause starts
  * at once. */
 static void
-space(struct sto_sqlite *store)
+space(struct sto_live *store)
 {
     uint64_t now = now_us(), due = store->last_start_us + store->spacing_us;
 
@@ -542,9 +517,9 @@ trail_copied(void *context, enum hd_err err)
     backup_over(context, err);
 }
 
-/* Some pages of the live file; the trail, which comes next, is copied on its own thread. */
+/* Some of the live file; the trail, which comes next, is copied on its own thread. */
 static void
-backup_step(struct sto_sqlite *store)
+backup_step(struct sto_live *store)
 {
     struct backup *backup = store->backup;
     bool done = false;
@@ -561,7 +536,7 @@ backup_step(struct sto_sqlite *store)
 
 /* Until something comes, or a disk that failed is to be asked again. */
 static void
-sleep_until_woken(struct sto_sqlite *store)
+sleep_until_woken(struct sto_live *store)
 {
     sto_inbox_sleep(&store->inbox, store->owed_octets ? (int)(PROBE_US / 1000) : -1);
 }
@@ -569,7 +544,7 @@ sleep_until_woken(struct sto_sqlite *store)
 static void *
 store_run(void *context)
 {
-    struct sto_sqlite *store = context;
+    struct sto_live *store = context;
 
     (void)pthread_setname_np(pthread_self(), "store");
     for (;;) {
@@ -599,58 +574,19 @@ store_run(void *context)
 
 /* --- life -------------------------------------------------------------------------------- */
 
-/* From a file whose structure is damaged into a new one. */
-static enum hd_err
-rescue_journal(struct sto_sqlite *store, char problem[256])
-{
-    struct sto_rescued rescued;
-    char damage[256];
-
-    (void)snprintf(damage, sizeof(damage), "%s", problem);
-    enum hd_err err = sto_rescue(&store->file, &rescued, problem);
-    if (err) {
-        HD_LOG(HD_ERROR, "the live file is damaged", hd_f_str("damage", damage));
-        return err;
-    }
-    HD_LOG(HD_ERROR, "the live file is damaged: what can be read of it was copied",
-           hd_f_str("damage", damage), hd_f_u64("rows", rescued.rows),
-           hd_f_u64("damaged", rescued.damaged), hd_f_u64("missing", rescued.missing),
-           hd_f_str("left_aside", STO_RESCUE_LEFT));
-    return sto_journal_open(&store->file, problem, &store->journal);
-}
-
-static enum hd_err
-open_journal(struct sto_sqlite *store, char problem[256])
-{
-    enum hd_err err = sto_rescue_finish(store->file.path);
-
-    if (err) {
-        (void)snprintf(problem, 256, "%.160s: a rescued file cannot take its place",
-                       store->file.path);
-        return err;
-    }
-    err = sto_journal_open(&store->file, problem, &store->journal);
-    if (!err)
-        store->status.lost = sto_journal_lost(store->journal);
-    if (store->status.lost)
-        HD_LOG(HD_ERROR, "the write-ahead log is damaged: commits that were acknowledged are gone",
-               hd_f_str("file", store->file.path), hd_f_u64("at_least", store->status.lost));
-    return err == HD_ESYNTAX ? rescue_journal(store, problem) : err;
-}
-
 enum hd_err
-sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
-               struct sto_sqlite **ret_store)
+sto_live_new(const struct sto_live_params *params, char ret_problem[256],
+             struct sto_live **ret_store)
 {
-    size_t size = sizeof(struct sto_sqlite) + params->shards * sizeof(struct part);
-    struct sto_sqlite *store = aligned_alloc(64, (size + 63) / 64 * 64);
+    size_t size = sizeof(struct sto_live) + params->shards * sizeof(struct part);
+    struct sto_live *store = aligned_alloc(64, (size + 63) / 64 * 64);
     enum hd_err err;
 
     ret_problem[0] = '\0';
     if (!store)
         return HD_ENOMEM;
     memset(store, 0, size);
-    store->magic = SQLITE_MAGIC;
+    store->magic = STORE_MAGIC;
     store->shards = params->shards;
     store->durability = params->durability;
     store->spacing_us = params->spacing_us;
@@ -664,14 +600,14 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
     if (!err && !store->outcomes)
         err = HD_ENOMEM;
     if (!err)
-        err = open_journal(store, ret_problem);
+        err = sto_journal_open(&store->file, ret_problem, &store->journal);
     if (!err && params->audit.path)
         err = sto_trail_new(&(struct sto_trail_params){ .shards = params->shards,
                                                         .file = params->audit,
                                                         .clock = params->clock },
                             ret_problem, &store->trail);
     if (err) {
-        sto_sqlite_free(store);
+        sto_live_free(store);
         return err;
     }
     *ret_store = store;
@@ -679,33 +615,27 @@ sto_sqlite_new(const struct sto_sqlite_params *params, char ret_problem[256],
 }
 
 enum hd_err
-sto_sqlite_load(struct sto_sqlite *store, const struct sto_journal_visitor *visitor,
-                char ret_problem[256])
+sto_live_load(struct sto_live *store, const struct sto_journal_visitor *visitor,
+              char ret_problem[256])
 {
     HD_ASSERT(!store->runs);
-    enum hd_err err = sto_journal_load(store->journal, visitor, ret_problem);
-
-    if (err != HD_ESYNTAX)
-        return err;
-    sto_journal_close(store->journal);
-    store->journal = NULL;
-    err = rescue_journal(store, ret_problem);
-    return err ? err : sto_journal_load(store->journal, visitor, ret_problem);
+    return sto_journal_load(store->journal, visitor, ret_problem);
 }
 
 void
-sto_sqlite_attach(struct sto_sqlite *store, unsigned shard, struct evt_shard *event_shard)
+sto_live_attach(struct sto_live *store, unsigned shard, struct evt_shard *event_shard)
 {
     HD_ASSERT(shard < store->shards);
     store->parts[shard].shard = event_shard;
 }
 
 enum hd_err
-sto_sqlite_start(struct sto_sqlite *store)
+sto_live_start(struct sto_live *store)
 {
-    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
+    HD_ASSERT_OBJ(store, STORE_MAGIC);
     store->status.live = sto_journal_live(store->journal);
     store->status.rows = sto_journal_rows(store->journal);
+    store->status.lost = sto_journal_lost(store->journal);
     if (store->trail && sto_trail_start(store->trail))
         return HD_EIO;
     store->runs = pthread_create(&store->thread, NULL, store_run, store) == 0;
@@ -713,13 +643,13 @@ sto_sqlite_start(struct sto_sqlite *store)
 }
 
 uint32_t
-sto_sqlite_start_number(const struct sto_sqlite *store)
+sto_live_start_number(const struct sto_live *store)
 {
     return sto_journal_start(store->journal);
 }
 
 static void
-end_start(struct sto_sqlite *store, bool exact)
+end_start(struct sto_live *store, bool exact)
 {
     if (exact && !store->lost && sto_journal_end_start(store->journal))
         HD_LOG(HD_WARN, "the end cannot be written down: the next start is like one after a crash",
@@ -727,7 +657,7 @@ end_start(struct sto_sqlite *store, bool exact)
 }
 
 static void
-post_word(struct sto_sqlite *store, enum store_mail kind)
+post_word(struct sto_live *store, enum store_mail kind)
 {
     struct hd_mail *mail;
 
@@ -738,20 +668,20 @@ post_word(struct sto_sqlite *store, enum store_mail kind)
 }
 
 void
-sto_sqlite_end(struct sto_sqlite *store)
+sto_live_end(struct sto_live *store)
 {
     post_word(store, STORE_END);
 }
 
 void
-sto_sqlite_await(const struct sto_sqlite *store)
+sto_live_await(const struct sto_live *store)
 {
     while (store->runs && atomic_load_explicit(&store->waiting, memory_order_relaxed) > ENDING_MOST)
         (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
 void
-sto_sqlite_stop(struct sto_sqlite *store, bool exact)
+sto_live_stop(struct sto_live *store, bool exact)
 {
     if (!store->runs)
         return;
@@ -763,12 +693,12 @@ sto_sqlite_stop(struct sto_sqlite *store, bool exact)
 }
 
 void
-sto_sqlite_free(struct sto_sqlite *store)
+sto_live_free(struct sto_live *store)
 {
     if (!store)
         return;
-    HD_ASSERT_OBJ(store, SQLITE_MAGIC);
-    sto_sqlite_stop(store, false);
+    HD_ASSERT_OBJ(store, STORE_MAGIC);
+    sto_live_stop(store, false);
     take_mails(store);
     while (store->first) {
         struct batch *next = store->first->next;
@@ -790,20 +720,19 @@ sto_sqlite_free(struct sto_sqlite *store)
 }
 
 void
-sto_sqlite_status(struct sto_sqlite *store, struct sto_status *ret_status)
+sto_live_status(struct sto_live *store, struct sto_status *ret_status)
 {
     (void)pthread_mutex_lock(&store->lock);
     *ret_status = store->status;
     store->status.commit_us_most = 0;
-    store->status.checkpoint_us_most = 0;
     (void)pthread_mutex_unlock(&store->lock);
     ret_status->depth = hd_mailbox_depth(&store->inbox.box);
     ret_status->audit_lost = store->trail ? sto_trail_lost(store->trail) : 0;
 }
 
 enum hd_err
-sto_sqlite_backup(struct sto_sqlite *store, const char *path,
-                  void (*done)(void *context, enum hd_err err), void *context)
+sto_live_backup(struct sto_live *store, const char *path,
+                void (*done)(void *context, enum hd_err err), void *context)
 {
     size_t n = strlen(path) + 1;
     const char *slash = strrchr(path, '/');
