@@ -66,7 +66,7 @@ has_news(const struct evt_sub *sub, const struct evt_mirror *mirror)
     if (evt_sub_is_told(sub))
         return mirror->snapshot && evt_cond_has_news(evt_sub_filtered(sub));
     if (mirror->snapshot && sub->transform == EVT_SEE_NEUTRAL)
-        return sub->seen == EVT_SEEN_NOTHING;
+        return evt_sub_block_is_untold(sub);
     if ((sub->transform != EVT_SEE_ALL && sub->transform != EVT_SEE_OWN) || !mirror->snapshot)
         return false;
     if (mirror->package->delivery == EVT_DELIVER_EVERY)

@@ -412,6 +412,14 @@ evt_sub_is_told(const struct evt_sub *sub)
     return filtered && filtered->cond != EVT_NONE;
 }
 
+/** Whether a polite block began of which its NOTIFY has not been sent: for who sees states, not for
+ * who waits for conditions. */
+static inline bool
+evt_sub_block_is_untold(const struct evt_sub *sub)
+{
+    return sub->transform == EVT_SEE_NEUTRAL && sub->seen == EVT_SEEN_NOTHING;
+}
+
 /** Whether it is for dialogs that its Event header names. */
 static inline bool
 evt_sub_chooses(const struct evt_sub *sub)

@@ -169,6 +169,8 @@ turn_transform(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
 {
     const struct evt_mirror *mirror = evt_mirror_at(shard, sub->mirror);
     const bool silent = turn_is_silent(shard, sub, transform);
+    /* A change that he was not told before a block came is still to be told when that goes. */
+    const bool untold = !evt_sub_is_told(sub) && evt_sub_block_is_untold(sub);
 
     turn_priority(sub, mirror, transform, silent);
     if (!evt_sees_state(transform))
@@ -179,7 +181,7 @@ turn_transform(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
     evt_cond_rejoin(shard, sub);
     if (!mirror->snapshot) {
         sub->seen = EVT_SEEN_NOTHING;
-    } else if (silent) {
+    } else if (silent && !untold) {
         sub->seen = mirror->snapshot->number;
     } else {
         sub->seen = EVT_SEEN_NOTHING;

@@ -32,7 +32,7 @@ sub_has_other(struct evt_shard *shard, struct evt_sub *sub, struct evt_mirror *m
     if (!mirror->snapshot)
         return false;
     if (!evt_sees_state(sub->transform)) /* he learns nothing of its changes either */
-        return sub->transform == EVT_SEE_NEUTRAL && sub->seen == EVT_SEEN_NOTHING;
+        return evt_sub_block_is_untold(sub);
     if (mirror->package->delivery == EVT_DELIVER_EVERY)
         return evt_sub_has_events(sub);
     if (mirror->snapshot->number == sub->seen)

@@ -21,7 +21,8 @@ sub_health(struct evt_shard *shard, const struct evt_sub *sub)
                                                                                    : "in-sync";
     if (sub->owed || sub->again || evt_sub_has_events(sub) ||
         ((sub->transform == EVT_SEE_ALL || sub->transform == EVT_SEE_OWN) && mirror->snapshot &&
-         mirror->snapshot->number != sub->seen))
+         mirror->snapshot->number != sub->seen) ||
+        (mirror->snapshot && evt_sub_block_is_untold(sub)))
         return "behind";
     return "in-sync";
 }

@@ -71,7 +71,7 @@ sub_is_behind(const struct evt_sub *sub, const struct evt_mirror *mirror)
     if (evt_sub_is_told(sub))
         return sub->flight || sub->owed || sub->again || evt_cond_has_news(evt_sub_filtered(sub));
     if (sub->transform == EVT_SEE_NEUTRAL)
-        return sub->flight || sub->owed || sub->again || sub->seen == EVT_SEEN_NOTHING;
+        return sub->flight || sub->owed || sub->again || evt_sub_block_is_untold(sub);
     if (!evt_sees_state(sub->transform))
         return false;
     return sub->flight || sub->owed || sub->again || sub->seen != mirror->snapshot->number ||
