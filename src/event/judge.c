@@ -81,6 +81,8 @@ evt_sub_move(struct evt_shard *shard, struct evt_sub *sub, uint8_t transform)
     if (evt_mirror_move(shard, sub, sub_own(sub, mirror, transform)))
         return HD_ENOMEM;
     evt_sub_drop_flight(shard, sub, true); /* it shows what he had there */
+    /* A first snapshot, with which what he had is compared, comes no more where one is. */
+    sub->restored = sub->restored && !evt_mirror_at(shard, sub->mirror)->snapshot;
     return HD_OK;
 }
 
