@@ -202,7 +202,7 @@ sub_fill(struct evt_shard *shard, struct evt_sub *sub, const struct evt_stored_s
 }
 
 /* The rules may have changed since, or their effect was not written down: nothing is shown that
- * they do not allow now. */
+ * they do not allow now, though it was over before the first snapshot came. */
 static enum hd_err
 sub_judge(struct evt_shard *shard, struct evt_sub *sub)
 {

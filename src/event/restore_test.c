@@ -419,6 +419,28 @@ who_may_see_less_now_is_not_shown_the_state(void **state)
     }
 }
 
+/* He expires before the first state comes, by which it would be known what a polite block is to
+ * him. */
+static void
+who_is_blocked_politely_now_and_expires_at_once_is_not_shown_the_state(void **state)
+{
+    (void)state;
+    publish(was, NULL, "secret one");
+    subscribe(60);
+    host_store_release(was, 100, HD_OK);
+    publish(was, etag, "secret two");
+    end(CRASH, 1);
+    is->n_rules = 1;
+    is->rules[0] = (struct host_rule){ .decision = EVT_POLITE };
+    give_all_back(59000);
+    is->now_ms += 2000;
+    (void)evt_shard_turn(host_shard(is, 0), is->now_ms * 1000);
+    host_settle(is);
+    const struct host_sent *sent = host_take_notify(is);
+    assert_says(sent, "Subscription-State: terminated;reason=timeout\r\n");
+    assert_false(host_has(sent, "secret"));
+}
+
 static void
 who_is_blocked_now_is_rejected_and_shown_nothing(void **state)
 {
@@ -540,6 +562,7 @@ main(void)
         TEST(who_expired_meanwhile_may_still_refresh_until_he_hears_it),
         TEST(those_that_expired_meanwhile_are_told_one_after_the_other),
         TEST(who_may_see_less_now_is_not_shown_the_state),
+        TEST(who_is_blocked_politely_now_and_expires_at_once_is_not_shown_the_state),
         TEST(who_is_blocked_now_is_rejected_and_shown_nothing),
         TEST(who_may_see_more_now_is_shown_it),
         TEST(what_was_not_acknowledged_is_said_again),

@@ -79,8 +79,9 @@ end(enum ending ending, unsigned shards)
     host_init_start(is, shards, was->start + (ending == CRASH));
 }
 
+/* What the store has comes back; nothing else happens yet. */
 static inline void
-start(uint64_t age_ms)
+give_all_back(uint64_t age_ms)
 {
     static const enum evt_record_kind order[] = { EVT_RECORD_PUBLICATION, EVT_RECORD_BINDINGS,
                                                   EVT_RECORD_SUBSCRIPTION, EVT_RECORD_SEEN };
@@ -94,6 +95,12 @@ start(uint64_t age_ms)
         last = &(*last)->next;
     *last = was->kept; /* one store, now of the other */
     was->kept = NULL;
+}
+
+static inline void
+start(uint64_t age_ms)
+{
+    give_all_back(age_ms);
     host_settle(is);
 }
 

@@ -478,7 +478,7 @@ sub_end(struct evt_shard *shard, struct evt_sub *sub, enum evt_reason reason,
     sub->state = EVT_SUB_TERMINATED;
     sub->reason = (uint8_t)reason;
     sub->retry_after_s = (uint16_t)(retry_after_s < UINT16_MAX ? retry_after_s : UINT16_MAX);
-    sub->again = false;
+    sub->again = sub->again && sub->restored; /* then he is judged yet: evt_restore_compare() */
     evt_device_leaves(shard, sub);
     evt_watch_ended(shard, sub, was_pending);
     if (!sub->fetch)
