@@ -274,6 +274,8 @@ evt_sub_branch(struct evt_sub *sub)
 
 /** Makes sure that there is one; NULL when memory is short. */
 struct evt_sub_rare *evt_sub_rare(struct evt_sub *sub);
+/** It goes as soon as there is nothing in it. */
+void evt_sub_rare_settle(struct evt_sub *sub);
 static inline struct evt_packet *
 evt_sub_first_waiting(const struct evt_sub *sub)
 {

@@ -249,6 +249,10 @@ sub_decided(struct evt_shard *shard, struct evt_sub *sub, uint8_t state, uint8_t
         return HD_ENOMEM;
     const bool waits = !approves && sub->rare && evt_rate_held_until(shard, sub);
     evt_sub_enter(shard, sub, state);
+    if (sub->rare) {
+        sub->rare->parting = SIP_PRIORITY_NONE; /* this looks like no end of a state */
+        evt_sub_rare_settle(sub);
+    }
     sub->transform = transform;
     evt_cond_rejoin(shard, sub);
     if (waits) {

@@ -228,9 +228,8 @@ evt_sub_rare(struct evt_sub *sub)
     return sub->rare;
 }
 
-/* It goes as soon as there is nothing in it. */
-static void
-sub_rare_settle(struct evt_sub *sub)
+void
+evt_sub_rare_settle(struct evt_sub *sub)
 {
     const struct evt_sub_rare *rare = sub->rare;
 
@@ -252,7 +251,7 @@ sub_waiting_take(struct evt_shard *shard, struct evt_sub *sub)
     if (!rare)
         return NULL;
     packet = evt_waiting_take(shard, &rare->waiting, &rare->waiting_end, &rare->n_waiting);
-    sub_rare_settle(sub);
+    evt_sub_rare_settle(sub);
     return packet;
 }
 
@@ -274,7 +273,7 @@ sub_release(struct evt_shard *shard, struct evt_sub *sub)
     evt_priority_set(shard, sub, SIP_PRIORITY_NONE);
     if (sub->rare)
         sub->rare->parting = SIP_PRIORITY_NONE;
-    sub_rare_settle(sub);
+    evt_sub_rare_settle(sub);
     if (sub->in_mirror)
         evt_mirror_unplace(shard, sub);
     if (sub->mirror != EVT_NONE) {
@@ -579,7 +578,7 @@ sub_create_failed(struct evt_shard *shard, struct evt_sub *sub, unsigned status)
     }
     if (waiting)
         sub->rare->waiting = NULL;
-    sub_rare_settle(sub);
+    evt_sub_rare_settle(sub);
     evt_sub_free(shard, sub);
     while (waiting) {
         struct evt_packet *next = waiting->next;
