@@ -237,8 +237,10 @@ flight_transmit(struct evt_shard *shard, struct evt_sub *sub)
     struct sip_out out;
 
     if (flow->transport == HD_HTTP) {
+        if (!evt_ask_tell(shard, sub))
+            return false;
         sub->flight->left = true;
-        return evt_ask_tell(shard, sub);
+        return true;
     }
     if (!notify_write(shard, sub, sub->flight, flow, &out))
         return false;

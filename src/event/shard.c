@@ -293,7 +293,9 @@ mail_snapshot(struct evt_shard *shard, const struct evt_mail_snapshot *mail)
     if (!mirror)
         return;
     evt_mirror_snapshot(shard, mirror, mail->snapshot);
-    if (mail->alive)
+    /* Who was judged by a first snapshot may have left it, the last one with it. */
+    mirror = mail->alive ? evt_mirror_of(shard, &topic) : NULL;
+    if (mirror)
         evt_cond_sign(shard, mirror);
 }
 
