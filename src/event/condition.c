@@ -5,7 +5,8 @@
  * reading ten times a second of which hardly any matters.  So the conditions of one filter on one
  * mirror are one object with one state, looked at once per snapshot; only when it fires are its
  * subscribers touched.  Who joins later shares the state: while it is on, the crossing was before
- * his time.
+ * his time.  Those of who was blocked politely may stand otherwise: then they stay apart for as
+ * long as they last.
  *
  * A firing is told once.  Its number is kept with the conditions, and with each subscription the
  * number up to which it was told: with the CSeq and the branch of the NOTIFY that tells it, before

@@ -6,7 +6,8 @@
  *
  *     resource (home shard)   publications, the newest snapshot, which shards are interested
  *     mirror                  the newest snapshot as this shard knows it, its subscriptions, the
- * rendered views subscription            dialog, state, the NOTIFY in flight, the last two answers
+ *                             rendered views
+ *     subscription            dialog, state, the NOTIFY in flight, the last two answers
  *     hop                     where NOTIFYs of one or many subscriptions go: flow, window, proof
  */
 #ifndef HD_EVENT_CORE_H

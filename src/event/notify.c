@@ -375,7 +375,8 @@ seconds_left(const struct evt_shard *shard, const struct evt_sub *sub)
     return left > sub->done_expires_s[0] ? sub->done_expires_s[0] : (uint32_t)left;
 }
 
-/* Who watches with it is told with it, and so is whoever is shown what was published with it. */
+/* Who watches with it is told with it, and so is whoever is shown what was published with it, or,
+ * as a polite block begins, what looks like its end. */
 static uint8_t
 flight_priority(const struct evt_sub *sub, const struct evt_snapshot *shown, uint8_t sees)
 {

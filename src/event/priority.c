@@ -177,7 +177,8 @@ evt_priority_set(struct evt_shard *shard, struct evt_sub *sub, uint8_t priority)
 }
 
 /* That something was published with it is a part of what was published: who does not see that goes
- * as he would without it. */
+ * as he would without it, but for the NOTIFY by which a polite block begins: as for the end of the
+ * state. */
 bool
 evt_sub_goes_first(const struct evt_sub *sub, const struct evt_mirror *mirror)
 {
