@@ -57,6 +57,7 @@ model_notify(struct model *m)
     struct expected *out = model_out(m, WHAT_NOTIFY);
 
     m->abandoned = m->abandoned || m->flying;
+    m->before_open = m->flying;
     out->see = m->end == END_REJECTED ? SEE_NOTHING : m->see;
     out->version = m->version;
     out->pending = m->pending;
@@ -404,8 +405,9 @@ model_step(struct model *m, enum event event)
         break;
     case LATE_200:
         break;     /* RFC 3261 17.1.2: that transaction is over */
-    case LATE_481: /* the dialog is gone, whichever NOTIFY says so (RFC 5057 5.1) */
-        if (m->end == END_NOT)
+    case LATE_481: /* the dialog is gone, whichever NOTIFY that nobody answered says so
+                      (RFC 5057 5.1); of one that was answered the transaction is over */
+        if (m->before_open && m->end == END_NOT)
             model_over(m);
         break;
     case STORE_FAILS:

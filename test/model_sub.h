@@ -80,6 +80,7 @@ struct model {
     uint32_t cseq_seen, cseq_next, version, seen_version;
     /* the NOTIFY in flight */
     bool flying, abandoned; /* abandoned: there was one before it to the same target */
+    bool before_open;       /* that one was given up without an answer */
     struct expected notify;
     uint64_t sent_ms, resend_ms;
     uint32_t interval_ms;
