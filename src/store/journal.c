@@ -28,7 +28,6 @@
 #define AT_ONCE ((uint64_t)1 << 20) /* octets that are copied in one step */
 #endif
 #define TRIM_PER_OCTET 2u /* taken off the tail for each one added */
-#define BACKUP_STARTS 256 /* that a copy counts for the time after it was made */
 #define BATCH_SPARE ((size_t)4 << 20)
 #define SIZE_UNIT 64u /* of the sizes in the index */
 
@@ -569,7 +568,7 @@ copy_end(struct sto_journal *journal)
     const struct sto_row mark = { .number = journal->end / STO_UNIT,
                                   .table = STO_MARK,
                                   .bucket = STO_SYNCED,
-                                  .id = journal->start + BACKUP_STARTS,
+                                  .id = journal->start + STARTS_UNKNOWN,
                                   .boot = journal->boot,
                                   .stamp = { journal->end / STO_UNIT, 0 } };
 

@@ -8,6 +8,9 @@
 #include "store/segments.h"
 
 #define JOURNAL_MAGIC 0x534a4f55u
+#define STARTS_UNKNOWN                                                                             \
+    256 /* that are counted for those that a copy, or a file without its end, cannot               \
+           know of */
 
 /* What an id had before the batch under way touched it. */
 struct change {

@@ -429,8 +429,10 @@ sto_journal_scan(struct sto_journal *journal)
     journal->limit = sto_segments_limit(journal->log) / STO_UNIT;
     journal->loaded = scan.at == sto_segments_limit(journal->log); /* there is nothing to load */
     err = scan_rows(&scan);
-    if (!err && sto_segments_noted_end(journal->log) > journal->end)
+    if (!err && sto_segments_noted_end(journal->log) > journal->end) {
+        journal->start += STARTS_UNKNOWN;
         err = damages_add(&journal->damages, (struct damage){ .at = journal->end });
+    }
     if (!err && scan.within)
         begin_anew(journal);
     free(scan.rows);

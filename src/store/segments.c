@@ -32,6 +32,9 @@
 #ifndef FIRST
 #define FIRST 1u /* so that no row has the number 0 */
 #endif
+#ifndef AHEAD
+#define AHEAD ((uint64_t)256 << 10) /* octets that the file is made longer by at once */
+#endif
 #define NOWHERE UINT32_MAX
 #define SPAN_MOST ((UINT64_C(1) << 32) * STO_UNIT) /* octets between the tail and the end */
 
@@ -54,6 +57,7 @@ struct sto_segments {
     uint32_t *slot_of;
     size_t n, cap;
     uint32_t slots; /* in the file */
+    uint64_t size;  /* of the file */
     uint32_t *free;
     size_t n_free;
     size_t begun; /* how many of the last were begun since the last sync */
@@ -301,6 +305,7 @@ read_file(struct sto_segments *log, const char *path, char problem[256])
         begin_new(log);
         return HD_OK;
     }
+    log->size = size;
     log->slots = (uint32_t)((size + SEGMENT - 1) / SEGMENT);
     census.headers = calloc(log->slots, sizeof(*census.headers));
     err = failed(log, census.headers ? read_slots(log, &census) : HD_ENOMEM);
@@ -482,6 +487,21 @@ slot_to_write(struct sto_segments *log, uint64_t at, uint64_t tail, uint32_t *re
     return err;
 }
 
+/* A file that grows with each write needs the journal of its file system with each sync.  So it
+ * grows ahead, with zeros, as far as the disk lets it. */
+static void
+make_longer(struct sto_segments *log, uint64_t end)
+{
+    static const char nothing[AHEAD];
+    uint64_t rest = SEGMENT - end % SEGMENT, n = rest < AHEAD ? rest : AHEAD;
+
+    if (end <= log->size)
+        return;
+    log->size = end;
+    if (rest < SEGMENT && !sto_file_write(log->file, end, nothing, n))
+        log->size += n;
+}
+
 enum hd_err
 sto_segments_write(struct sto_segments *log, uint64_t at, const void *from, size_t n, uint64_t tail)
 {
@@ -491,10 +511,12 @@ sto_segments_write(struct sto_segments *log, uint64_t at, const void *from, size
         size_t m = piece(at, n);
         uint32_t slot;
         enum hd_err err = slot_to_write(log, at, tail, &slot);
+        const uint64_t to = slot * SEGMENT + HEADER + at % OCTETS;
         if (!err)
-            err = sto_file_write(log->file, slot * SEGMENT + HEADER + at % OCTETS, p, m);
+            err = sto_file_write(log->file, to, p, m);
         if (err)
             return failed(log, err);
+        make_longer(log, to + m);
         at += m;
         p += m;
         n -= m;
