@@ -468,7 +468,7 @@ a_commit_that_fails_refuses_all_that_it_tried_and_service_recovers(void **state)
     struct found found = found_after_restart(f);
     assert_int_equal(found.records, 5); /* in the order in which they were written last */
     for (int id = 1; id <= 5; id++) {
-        char text[16];
+        char text[32];
         (void)snprintf(text, sizeof(text), "%d=kept ", id);
         assert_non_null(strstr(found.text, text));
     }
